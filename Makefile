@@ -1,0 +1,30 @@
+# Each target calls a plain script or Python; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test up lint migrations-check bench
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+setup: ## Make .venv and install everything into it (again when pyproject.toml or constraints.txt changed)
+	@$(PYTHON) scripts/setup.py
+
+demo: setup ## Train, download and hear an emotional Gemma 3 270M, end to end
+	@$(VENV)/emotune demo
+
+test: setup ## Run the tests (unit, model, integration)
+	@$(VENV)/python -m pytest -q
+
+up: setup ## Start the stack with the sample model and keep it until Ctrl-C
+	@$(VENV)/emotune up --sample-model
+
+lint: setup ## ruff, mypy strict, import-linter
+	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy && $(VENV)/lint-imports
+
+migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
+	@$(VENV)/python scripts/check_migrations.py
+
+bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI
+	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py

@@ -1,0 +1,142 @@
+"""The public HTTP API as the command line uses it. Everything goes through it: the CLI has no other way in."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from cli.credentials import Credentials
+from cli.errors import CliError
+
+TIMEOUT_SECONDS = 30
+COPY_BYTES = 1024**2
+
+# A poll that fails in between, while the API restarts say, is tried again for so long.
+PATIENCE_SECONDS = 60
+POLL_SECONDS = 0.5
+
+Json = dict[str, Any]
+
+
+class ApiError(CliError):
+    """The API refused, or can't be reached."""
+
+    def __init__(self, message: str, *, code: str = "unreachable", body: Json | None = None) -> None:
+        self.code = code
+        self.body = body or {}
+        super().__init__(message)
+
+
+class Client:
+    """One connection pool to one API. Every method raises ApiError with the API's own words."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._http = httpx2.Client(
+            base_url=credentials.url,
+            headers={"Authorization": f"Bearer {credentials.api_key}"},
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def list_models(self) -> list[Json]:
+        models: list[Json] = self._request("GET", "/models")["items"]
+        return models
+
+    def upload_dataset(self, path: Path, name: str) -> Json:
+        """Stream the file; its size is known, so the API can refuse one that is too large before the first byte."""
+        headers = {"Content-Type": "application/jsonl", "Content-Length": str(path.stat().st_size)}
+        with path.open("rb") as stream:
+            body = iter(lambda: stream.read(COPY_BYTES), b"")
+            return self._request("POST", "/datasets", params={"name": name}, content=body, headers=headers)
+
+    def create_job(self, request: Json, *, idempotency_key: str | None = None) -> Json:
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._request("POST", "/jobs", json=request, headers=headers)
+
+    def get_job(self, job_id: str) -> Json:
+        return self._request("GET", f"/jobs/{job_id}")
+
+    def cancel_job(self, job_id: str) -> Json:
+        return self._request("POST", f"/jobs/{job_id}/cancel")
+
+    def list_artifacts(self, job_id: str) -> list[Json]:
+        artifacts: list[Json] = self._request("GET", f"/jobs/{job_id}/artifacts")["items"]
+        return artifacts
+
+    def read_metrics(self, job_id: str, after: str | None) -> Json:
+        return self._request("GET", f"/jobs/{job_id}/metrics", params={} if after is None else {"after": after})
+
+    def follow_job(self, job_id: str) -> Iterator[tuple[Json, list[Json]]]:
+        """The job and its new metrics, again and again until it has ended; outlives a restart of the API."""
+        after: str | None = None
+        last_answer = time.monotonic()
+        while True:
+            try:
+                job = self.get_job(job_id)
+                page = self.read_metrics(job_id, after)
+            except ApiError as error:
+                if error.code != "unreachable" or time.monotonic() - last_answer > PATIENCE_SECONDS:
+                    raise
+                time.sleep(POLL_SECONDS)
+                continue
+            last_answer = time.monotonic()
+            after = page["next_cursor"] or after
+            yield job, page["items"]
+            if job["finished_at"] is not None and not page["items"]:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def download_artifact(self, job_id: str, kind: str, target: Path) -> int:
+        """Write the artifact under its final name once its sha256 is right; returns its size in bytes."""
+        artifact = next((item for item in self.list_artifacts(job_id) if item["kind"] == kind), None)
+        if artifact is None:
+            raise ApiError(f"job {job_id} has no artifact {kind!r} (yet)", code="artifact_not_found")
+        partial = target.with_name(target.name + ".part")
+        digest = hashlib.sha256()
+        try:
+            with self._http.stream("GET", f"/jobs/{job_id}/artifacts/{kind}") as response, partial.open("wb") as stream:
+                if not response.is_success:
+                    response.read()
+                    raise _read_error(response)
+                for chunk in response.iter_bytes(COPY_BYTES):
+                    stream.write(chunk)
+                    digest.update(chunk)
+            if digest.hexdigest() != artifact["sha256"]:
+                raise ApiError(f"{kind} arrived damaged: its sha256 is not {artifact['sha256']}; download it again")
+            partial.replace(target)
+        except httpx2.TransportError as error:
+            raise ApiError(f"the download broke off: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target.stat().st_size
+
+    def _request(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Json:
+        try:
+            response = self._http.request(method, path, headers=headers, **options)
+        except httpx2.TransportError as error:
+            raise ApiError(f"{self._http.base_url} can't be reached: {error}") from error
+        if not response.is_success:
+            raise _read_error(response)
+        answer: Json = response.json()
+        return answer
+
+
+def _read_error(response: httpx2.Response) -> ApiError:
+    try:
+        body = response.json()
+        error = body["error"]
+    except (ValueError, KeyError, TypeError):
+        return ApiError(f"the API answered {response.status_code}", code="unreadable")
+    field = f" ({error['field']})" if error.get("field") else ""
+    return ApiError(f"{error['message']}{field}", code=error["code"], body=body)

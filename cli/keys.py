@@ -1,0 +1,48 @@
+"""`emotune keys`: the operator's verbs on API keys, straight on the database."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.settings import Settings
+
+keys = typer.Typer(no_args_is_help=True, help="API keys: each speaks for one team.")
+
+
+@keys.command("create")
+def create(
+    team: Annotated[str, typer.Option(help="The team; it is made when it doesn't exist.")] = "default",
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "unnamed",
+) -> None:
+    """Make a key. Its secret is shown this once."""
+    from cli.stack import open_database
+    from jobs.teams import create_key, get_or_create_team
+
+    with open_database(Settings()) as database, database.write() as session:
+        key, secret = create_key(session, team=get_or_create_team(session, name=team), name=name)
+        key_id = key.id
+    print(f"{key_id}  team {team}  {name}\n{secret}")
+
+
+@keys.command("list")
+def list_all() -> None:
+    """Show all keys, without their secrets."""
+    from cli.stack import open_database
+    from jobs.teams import list_keys
+
+    with open_database(Settings()) as database, database.read() as session:
+        for key in list_keys(session):
+            status = "revoked" if key.revoked_at else "active"
+            used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
+            print(f"{key.id}  {key.prefix}...  team {key.team.name}  {key.name}  {status}  last used {used}")
+
+
+@keys.command("revoke")
+def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `emotune keys list` shows it.")]) -> None:
+    """Make a key invalid, for good and at once."""
+    from cli.stack import open_database
+    from jobs.teams import revoke_key
+
+    with open_database(Settings()) as database, database.write() as session:
+        revoke_key(session, key_id=key_id)
+    print(f"{key_id} is revoked")

@@ -1,0 +1,188 @@
+"""The `emotune` command: starts the others, talks to the API. Wiring only: the work of a command is in its module.
+
+Imports that cost time stand inside the commands: `emotune submit` needs no database, `emotune keys` no HTTP client.
+"""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from cli.keys import keys
+from jobs.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Fine-tunes emotional Gemma as a service.",
+)
+app.add_typer(keys, name="keys")
+
+JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A TrainConfig field, as in --set epochs=2. Repeat it for more.")
+]
+
+
+@app.command()
+def up(
+    sample_model: Annotated[bool, typer.Option(help="Also prepare Gemma 3 270M and offer it to jobs.")] = False,
+) -> None:
+    """Start the whole stack on this machine, and keep it until Ctrl-C."""
+    from cli.up import run_up
+
+    run_up(Settings(), sample_model=sample_model)
+
+
+@app.command()
+def demo() -> None:
+    """Train, download and hear an emotional Gemma 3 270M, from nothing, on this machine."""
+    from cli.demo import run_demo
+
+    run_demo(Settings())
+
+
+@app.command()
+def api() -> None:
+    """Serve the HTTP API."""
+    import uvicorn
+
+    settings = Settings()
+    uvicorn.run(
+        "api.main:create_app", factory=True, host=settings.host, port=settings.port, access_log=False, log_config=None
+    )
+
+
+@app.command()
+def worker(
+    housekeeping: Annotated[bool, typer.Option(help="Sweep the queue in place of running a slot's jobs.")] = False,
+) -> None:
+    """Run the jobs of one slot (EMOTUNE_SLOT, EMOTUNE_SLOT_DEVICE), or the housekeeping."""
+    from cli.worker import run_worker
+
+    run_worker(Settings(), housekeeping=housekeeping)
+
+
+@app.command()
+def migrate(revision: Annotated[str, typer.Argument(help="The revision to upgrade to.")] = "head") -> None:
+    """Bring the database's schema up to date."""
+    from cli.migrate import migrate as run_migrations
+
+    run_migrations(Settings(), revision)
+
+
+@app.command()
+def submit(
+    dataset: Annotated[str, typer.Argument(help="A JSON Lines file to upload, or the id of a dataset.")],
+    base_model: Annotated[str, typer.Option("--model", "-m", help="A name from the operator's list.")],
+    name: Annotated[str, typer.Option(help="What the job is called; default: the dataset's name.")] = "",
+    priority: Annotated[int, typer.Option(help="Higher goes first within your team.")] = 0,
+    overrides: SetOption = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow the job until it ends.")] = False,
+) -> None:
+    """Upload a dataset where needed, and post a job. Prints the job's id."""
+    from cli.commands import submit_job
+
+    submit_job(
+        dataset, base_model=base_model, name=name, priority=priority, overrides=overrides or [], watch_it=watch_it
+    )
+
+
+@app.command()
+def watch(job_id: JobId) -> None:
+    """Follow a job until it ends."""
+    from cli.commands import open_client
+    from cli.watch import watch_job
+
+    with open_client() as client:
+        watch_job(client, job_id)
+
+
+@app.command()
+def cancel(job_id: JobId) -> None:
+    """Cancel a job, waiting or running."""
+    from cli.commands import open_client
+
+    with open_client() as client:
+        job = client.cancel_job(job_id)
+    print(f"{job_id}: {'asked to stop' if job['finished_at'] is None else job['status']}")
+
+
+@app.command()
+def download(
+    job_id: JobId,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the file goes.")] = Path("bundle.zip"),
+    kind: Annotated[str, typer.Option(help="Which artifact.")] = "bundle",
+) -> None:
+    """Download a job's bundle, and check its sha256."""
+    from cli.commands import open_client
+
+    with open_client() as client:
+        size_bytes = client.download_artifact(job_id, kind, output)
+    print(f"{output}: {size_bytes:,} bytes, sha256 is right")
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JSON Lines file.")],
+    base: Annotated[str, typer.Option(help="The base model: a folder or a hub id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")] = Path("bundle.zip"),
+    overrides: SetOption = None,
+) -> None:
+    """Train here and now, without a service; writes the same bundle as a job."""
+    from cli.train import train_here
+
+    train_here(dataset, base=base, output=output, overrides=overrides or [])
+
+
+@app.command()
+def generate(
+    bundle: Annotated[Path, typer.Argument(exists=True, help="A bundle: the zip, or its folder.")],
+    prompt: Annotated[list[str], typer.Option(help="What the user says. Repeat it for more.")],
+    emotion: Annotated[list[str] | None, typer.Option(help='As in "joy=0.9 fear=0.2"; default: neutral.')] = None,
+    base: Annotated[str, typer.Option(help="The base model's folder or hub id; default: what the bundle names.")] = "",
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reply at most.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.7,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+) -> None:
+    """Write replies under one or more emotions."""
+    from cli.emomodel_process import run_emomodel
+
+    arguments = ["generate", str(bundle), "--max-new-tokens", str(max_new_tokens)]
+    arguments += ["--temperature", str(temperature), "--seed", str(seed)]
+    arguments += ["--base", base] if base else []
+    for text in prompt:
+        arguments += ["--prompt", text]
+    for text in emotion or ["neutral"]:
+        arguments += ["--emotion", text]
+    raise typer.Exit(run_emomodel(*arguments))
+
+
+@app.command()
+def verify(bundle: Annotated[Path, typer.Argument(exists=True, help="A bundle: the zip, or its folder.")]) -> None:
+    """Check a bundle's files against its manifest."""
+    from cli.emomodel_process import run_emomodel
+
+    raise typer.Exit(run_emomodel("verify", str(bundle)))
+
+
+def main() -> NoReturn:
+    """Run a command; what a user can mend is one clear line on standard error, and exit code 1."""
+    from cli.errors import CliError
+    from jobs.errors import EmotuneError
+
+    if threading.current_thread() is threading.main_thread():
+        # SIGTERM ends a command like Ctrl-C does: `up` and `demo` then stop what they started.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except ValidationError as error:
+        sys.exit(f"emotune: a setting is wrong:\n{error}")
+    except (CliError, EmotuneError) as error:
+        sys.exit(f"emotune: {error}")
+    sys.exit(0)

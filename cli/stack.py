@@ -1,0 +1,203 @@
+"""The embedded stack: Valkey, the API, one slot's worker and the housekeeping worker as children of one command.
+
+data/logs/{valkey,api,slot-0,housekeeping}.log     what each of them says
+data/stack.lock                                    held by the one stack of a data folder
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self, TextIO
+
+import httpx2
+
+from cli import valkey
+from cli.credentials import Credentials, find_local_credentials, write_local_credentials
+from cli.errors import CliError
+from cli.migrate import migrate
+from cli.processes import Process, end_leftovers, start_process, wait_until, write_roster
+from jobs.database import Database
+from jobs.errors import ApiKeyInvalid
+from jobs.settings import Settings
+from jobs.teams import authenticate, create_key, get_or_create_team
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+FIRST_TEAM = "default"
+FIRST_KEY = "local"
+
+
+class StackError(CliError):
+    """The stack can't be started."""
+
+
+class Stack:
+    """Use it as a context manager: it starts on entry, and stops what it started on exit."""
+
+    def __init__(self, settings: Settings) -> None:
+        port = _find_free_port(settings.host, settings.port)
+        self.settings = settings.model_copy(update={"port": port})
+        self.url = f"http://{settings.host}:{port}"
+        self.processes: list[Process] = []
+        self.api_key = ""
+        self._lock: TextIO | None = None
+        self._roster_path = settings.data_dir / "stack.json"
+
+    def __enter__(self) -> Self:
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = self._take_lock()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when the API says that it is ready. Raises StackError."""
+        end_leftovers(self._roster_path, STOP_SECONDS)
+        if self.settings.redis_url is None:
+            self._start_valkey()
+        migrate(self.settings)
+        self._start("api", "api", stop_seconds=STOP_SECONDS)
+        worker_stop_seconds = self.settings.stop_grace_seconds + self.settings.kill_grace_seconds + STOP_SECONDS
+        self._start(self.settings.slot, "worker", stop_seconds=worker_stop_seconds)
+        self._start("housekeeping", "worker", "--housekeeping", stop_seconds=STOP_SECONDS)
+        self.api_key = ensure_local_key(self.settings, self.url)
+        self._wait_ready()
+
+    def stop(self) -> None:
+        """Stop in an order in which nobody misses what he needs: the API and the workers first, Valkey last."""
+        for process in self.processes[1:]:
+            if process.is_running:
+                process.popen.terminate()
+        for process in reversed(self.processes):
+            process.stop()
+        self.processes.clear()
+        self._roster_path.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def get_process(self, name: str) -> Process:
+        return next(process for process in self.processes if process.name == name)
+
+    def find_dead(self) -> Process | None:
+        """A child that ended by itself."""
+        return next((process for process in self.processes if not process.is_running), None)
+
+    def _take_lock(self) -> TextIO:
+        stream = (self.settings.data_dir / "stack.lock").open("w")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise StackError(
+                f"a stack already runs on {self.settings.data_dir}; stop it, or set EMOTUNE_DATA_DIR to another folder"
+            ) from None
+        return stream
+
+    def _start_valkey(self) -> None:
+        path = self.settings.redis_socket
+        folder = self.settings.data_dir / "redis"
+        for each in (folder, path.parent):
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        argv = valkey.make_valkey_argv(path, folder)
+        self._add("valkey", argv, stop_seconds=STOP_SECONDS)
+        if not wait_until(lambda: valkey.answers(self.settings.redis_client_url), seconds=START_SECONDS):
+            raise StackError(f"Valkey doesn't answer. {self._explain(self.processes[-1])}")
+
+    def _start(self, name: str, *arguments: str, stop_seconds: float) -> None:
+        self._add(name, [sys.executable, "-m", "cli", *arguments], stop_seconds=stop_seconds)
+
+    def _add(self, name: str, argv: list[str], *, stop_seconds: float) -> None:
+        environment = os.environ | make_environment(self.settings)
+        log_path = self.settings.data_dir / "logs" / f"{name}.log"
+        self.processes.append(
+            start_process(name, argv, log_path=log_path, environment=environment, stop_seconds=stop_seconds)
+        )
+        write_roster(self._roster_path, self.processes)
+
+    def _wait_ready(self) -> None:
+        with httpx2.Client(base_url=self.url, timeout=START_SECONDS) as client:
+
+            def is_ready_or_lost() -> bool:
+                try:
+                    return client.get("/health/ready").is_success
+                except httpx2.TransportError:
+                    return self.find_dead() is not None
+
+            ready = wait_until(is_ready_or_lost, seconds=START_SECONDS)
+        dead = self.find_dead()
+        if dead is not None:
+            raise StackError(f"{dead.name} ended at once. {self._explain(dead)}")
+        if not ready:
+            raise StackError(f"the API is not ready after {START_SECONDS} s. {self._explain(self.get_process('api'))}")
+
+    @staticmethod
+    def _explain(process: Process) -> str:
+        return f"The last lines of {process.log_path}:\n{process.read_log_tail()}"
+
+
+def make_environment(settings: Settings) -> dict[str, str]:
+    """The EMOTUNE_* variables that make a child's Settings equal to these."""
+    values = settings.model_dump(mode="json", exclude_defaults=True) | {"data_dir": str(settings.data_dir)}
+    return {
+        f"EMOTUNE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def ensure_local_key(settings: Settings, url: str) -> str:
+    """The key of the person at this machine: the one that the data folder holds, or a first one."""
+    local = find_local_credentials(settings.data_dir)
+    with open_database(settings) as database:
+        if local is not None and _is_valid(database, local.api_key):
+            secret = local.api_key
+        else:
+            with database.write() as session:
+                _, secret = create_key(session, team=get_or_create_team(session, name=FIRST_TEAM), name=FIRST_KEY)
+    write_local_credentials(settings.data_dir, Credentials(url=url, api_key=secret))
+    return secret
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.sqlalchemy_url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _is_valid(database: Database, secret: str) -> bool:
+    try:
+        with database.read() as session:
+            authenticate(session, secret=secret)
+    except ApiKeyInvalid:
+        return False
+    return True
+
+
+def _find_free_port(host: str, wanted: int) -> int:
+    """The wanted port, or any free one when it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StackError(f"no port is free on {host}")

@@ -1,0 +1,63 @@
+"""`emotune train`: one training run on this machine, without a service."""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli.emomodel_process import ChildFailed
+from cli.overrides import parse_overrides
+from cli.progress import ProgressLine, format_metric
+from emomodel.bundle import pack
+from emomodel.config import TrainConfig
+from emomodel.progress import Failure, Metric, Notice, Phase, parse_progress
+from emomodel.request import TrainRequest
+
+
+def train_here(dataset: Path, *, base: str, output: Path, overrides: Sequence[str]) -> None:
+    """Raises OverrideError, pydantic.ValidationError for a wrong config, and ChildFailed."""
+    config = TrainConfig.model_validate(parse_overrides(overrides))
+    with dataset.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    with tempfile.TemporaryDirectory(prefix="emotune-train-") as scratch:
+        folder = Path(scratch)
+        request = TrainRequest(
+            dataset_path=dataset.absolute(),
+            dataset_name=dataset.name,
+            dataset_sha256=sha256,
+            base_model=Path(base).name if Path(base).is_dir() else base,
+            base_model_path=base,
+            config=config,
+            output_dir=folder / "output",
+        )
+        (folder / "request.json").write_text(request.model_dump_json())
+        _run(folder)
+        pack(request.output_dir, output)
+    print(output)
+
+
+def _run(folder: Path) -> None:
+    argv = [sys.executable, "-m", "emomodel", "train", str(folder / "request.json")]
+    line = ProgressLine(sys.stderr)
+    failure = ""
+    log_path = folder / "log.txt"
+    with (
+        log_path.open("w") as log,
+        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True) as child,  # noqa: S603  our own argv
+    ):
+        for text in child.stdout or ():
+            progress = parse_progress(text)
+            if isinstance(progress, Metric):
+                line.show(format_metric(progress.model_dump()), phase="training")
+            elif isinstance(progress, Phase):
+                line.show(progress.name.replace("_", " ") + " ...", phase=progress.name)
+            elif isinstance(progress, Notice):
+                line.finish(progress.message)
+            elif isinstance(progress, Failure):
+                failure = progress.message
+    if child.returncode != 0:
+        tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-15:])
+        raise ChildFailed(failure or f"training ended with exit code {child.returncode}; its last lines:\n{tail}")
+    line.finish("trained")

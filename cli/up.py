@@ -1,0 +1,32 @@
+"""`emotune up`: the stack on one machine, until Ctrl-C."""
+
+import time
+
+from cli.demo import SAMPLE_MODEL, with_sample_model
+from cli.emomodel_process import prepare_sample_model
+from cli.stack import Stack, StackError
+from jobs.settings import Settings
+
+WATCH_SECONDS = 1.0
+
+
+def run_up(settings: Settings, *, sample_model: bool) -> None:
+    """Raises StackError, also when one of the processes ends by itself, and ChildFailed."""
+    with_sample, folder = with_sample_model(settings)
+    if sample_model or folder.is_dir():
+        settings = with_sample
+    started = time.monotonic()
+    with Stack(settings) as stack:
+        print(f"ready after {time.monotonic() - started:.1f} s; logs in {settings.data_dir / 'logs'}")
+        print(f"\n  export EMOTUNE_URL={stack.url}\n  export EMOTUNE_API_KEY={stack.api_key}\n")
+        print(f"API reference: {stack.url}/docs. Press Ctrl-C to stop.", flush=True)
+        try:
+            if sample_model:
+                prepare_sample_model(folder, log_path=settings.data_dir / "logs" / "sample-model.log")
+                print(f"base model {SAMPLE_MODEL} is ready", flush=True)
+            while (dead := stack.find_dead()) is None:
+                time.sleep(WATCH_SECONDS)
+        except KeyboardInterrupt:
+            print("stopping ...", flush=True)
+            return
+        raise StackError(f"{dead.name} ended by itself; the last lines of {dead.log_path}:\n{dead.read_log_tail()}")

@@ -1,0 +1,17 @@
+"""`emotune worker`: a Celery worker for one slot, or for the housekeeping."""
+
+from jobs.queue import HOUSEKEEPING_QUEUE, get_slot_queue
+from jobs.settings import Settings
+
+
+def run_worker(settings: Settings, *, housekeeping: bool) -> None:
+    """Returns when the worker was told to stop and has. Prefork: a solo worker answers nothing while it is busy."""
+    from worker.app import celery
+
+    if housekeeping:
+        (settings.data_dir / "housekeeping").mkdir(parents=True, exist_ok=True)
+        own = ["-Q", HOUSEKEEPING_QUEUE, "-n", "housekeeping@%h", "-B"]
+    else:
+        own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@%h"]
+    common = ["-P", "prefork", "-c", "1", "--without-gossip", "--without-mingle", "-l", settings.log_level]
+    celery.worker_main(["worker", *own, *common])

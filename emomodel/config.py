@@ -1,0 +1,93 @@
+"""TrainConfig: the one source of hyperparameter truth. [light]
+
+A job's config is a TrainConfig, frozen when the job is created; the training process reads the same object. Each
+field says what it does, its unit and its range: the API's schema and docs/configuration.md are made from it.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# The linear layers of a Gemma, Llama or Qwen block: attention and MLP.
+LinearModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LINEAR_MODULES: tuple[LinearModule, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+Backend = Literal["auto", "transformers", "unsloth"]
+Batching = Literal["fixed", "dynamic"]
+EmotionInit = Literal["zero_last", "default"]
+EmotionSpan = Literal["lead", "token"]
+
+
+class TrainConfig(BaseModel):
+    """The hyperparameters of a job. Unknown fields are refused; all defaults are the best measured recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # How long and in what portions
+    epochs: Annotated[float, Field(gt=0, le=1000)] = Field(4.0, description="Passes over the dataset.")
+    max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="Stop after this many optimizer updates, whatever `epochs` says."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(12, description="Examples per forward pass.")
+    gradient_accumulation: Annotated[int, Field(ge=1, le=4096)] = Field(
+        1, description="Forward passes per optimizer update."
+    )
+    max_length: Annotated[int, Field(ge=8, le=131_072)] = Field(
+        256, description="Tokens per example; a longer example is cut, and the cut is counted in the log."
+    )
+    batching: Batching = Field(
+        "dynamic",
+        description="`fixed` pads each example to max_length, `dynamic` to the longest of its batch. Same loss.",
+    )
+    group_by_length: bool = Field(True, description="Put examples of similar length into a batch (dynamic batching).")
+
+    # The optimizer
+    lora_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(2e-4, description="Peak rate of the adapter.")
+    emotion_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        2e-3, description="Peak rate of the emotion projection."
+    )
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.01, description="On the adapter only.")
+    warmup_ratio: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="Share of the steps that warm up.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="The rates after the warm-up.")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Gradients are clipped to this norm.")
+
+    # The adapter
+    lora_rank: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Rank of each LoRA pair.")
+    lora_alpha: Annotated[float, Field(gt=0, le=4096)] = Field(32.0, description="LoRA's scale is alpha / rank.")
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Dropout in front of each LoRA pair.")
+    lora_modules: Annotated[tuple[LinearModule, ...], Field(min_length=1)] = Field(
+        LINEAR_MODULES, description="The linear layers that get an adapter."
+    )
+
+    # The emotion projection
+    emotion_init: EmotionInit = Field(
+        "zero_last",
+        description="`zero_last` starts with no effect (last linear layer zero); `default` is PyTorch's own init.",
+    )
+    emotion_centered: bool = Field(
+        True, description="Offset is scale * (proj(e) - proj(0)), so that neutral is exactly the adapter alone."
+    )
+    emotion_scale: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="Factor on the projection's output.")
+    emotion_span: EmotionSpan = Field(
+        "lead",
+        description="`lead`: a position carries the emotion of the token that it predicts; `token`: each its own.",
+    )
+
+    # How it runs
+    backend: Backend = Field("auto", description="`auto`: Unsloth on CUDA, plain transformers on a CPU.")
+    load_in_4bit: bool | None = Field(None, description="Hold the base model in nf4; default: on CUDA yes, on CPU no.")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Of base model and activations.")
+    gradient_checkpointing: bool = Field(False, description="Less memory for about half the speed.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(42, description="Seeds data order, initialisation and dropout.")
+    log_every: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="Steps between two metrics.")
+
+    @model_validator(mode="after")
+    def _modules_are_distinct(self) -> Self:
+        if len(set(self.lora_modules)) != len(self.lora_modules):
+            raise ValueError("lora_modules names a module twice")
+        return self
+
+    @property
+    def needs_cuda(self) -> bool:
+        """Whether only a slot with CUDA can run this."""
+        return self.backend == "unsloth" or self.load_in_4bit is True

@@ -1,0 +1,122 @@
+"""The lines that a training process emits, and the requests that it takes. [light]
+
+The process writes one JSON object a line to its standard output, nothing else; whatever libraries print goes to
+standard error. Its standard input is the other direction: the line ``stop`` asks it to end after the current step; the
+end of input means that the supervisor is gone, and the process ends at once.
+"""
+
+import sys
+from typing import Annotated, Literal, Protocol, TextIO
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+STOP_REQUEST = "stop"
+
+# The exit codes of `python -m emomodel train`. 1 is Python's own for an unforeseen exception.
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_STOPPED = 3
+EXIT_ORPHANED = 4
+
+PhaseName = Literal["importing", "loading_dataset", "loading_model", "training", "saving"]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phase(_Line):
+    """What the process is busy with from now on."""
+
+    type: Literal["phase"] = "phase"
+    name: PhaseName
+
+
+class Plan(_Line):
+    """What the training will be, known once dataset and model are loaded."""
+
+    type: Literal["plan"] = "plan"
+    total_steps: int
+    example_count: int
+    truncated_count: int
+    target_token_count: int = Field(description="Tokens per epoch that count in the loss.")
+    trainable_parameter_count: int
+    device: str
+
+
+class Metric(_Line):
+    """Numbers at a step. Seconds and tokens count from the start of training; padding is no token."""
+
+    type: Literal["metric"] = "metric"
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float
+    lora_learning_rate: float
+    emotion_learning_rate: float
+    grad_norm: float | None = None
+    tokens_per_second: float
+    token_count: int
+    elapsed_seconds: float
+    eta_seconds: float
+    memory_bytes: int = Field(description="Peak so far: of the GPU where there is one, else of the process.")
+
+
+class Notice(_Line):
+    """Something that the owner of the job should know, though the run goes on."""
+
+    type: Literal["notice"] = "notice"
+    code: str
+    message: str
+
+
+class Result(_Line):
+    """The last line of a run that succeeded: the output folder is complete."""
+
+    type: Literal["result"] = "result"
+    final_loss: float
+    step_count: int
+    token_count: int
+    train_seconds: float
+    peak_memory_bytes: int
+
+
+class Failure(_Line):
+    """The last line of a run that failed for a reason that the process could name."""
+
+    type: Literal["failure"] = "failure"
+    code: str
+    message: str
+
+
+Progress = Annotated[Phase | Plan | Metric | Notice | Result | Failure, Field(discriminator="type")]
+_PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
+
+
+class ProgressError(ValueError):
+    """The line is not a progress line."""
+
+
+def parse_progress(line: str | bytes) -> Progress:
+    """Read one line. Raises ProgressError."""
+    try:
+        return _PROGRESS.validate_json(line)
+    except ValidationError as error:
+        raise ProgressError(str(error)) from error
+
+
+class Reporter(Protocol):
+    """Where a training loop sends its progress."""
+
+    def report(self, progress: Progress) -> None: ...
+
+
+class LineReporter:
+    """Writes each progress as a JSON line at once."""
+
+    def __init__(self, stream: TextIO = sys.stdout) -> None:
+        self._stream = stream
+
+    def report(self, progress: Progress) -> None:
+        self._stream.write(progress.model_dump_json(exclude_none=True) + "\n")
+        self._stream.flush()

@@ -1,0 +1,23 @@
+"""TrainRequest: all that one training process is told, as one JSON file. [light]"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from emomodel.config import TrainConfig
+from emomodel.emotions import DEFAULT_AXES
+
+
+class TrainRequest(BaseModel):
+    """What `python -m emomodel train REQUEST.json` reads. Paths are absolute, or relative to the working folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset_path: Path
+    dataset_name: str
+    dataset_sha256: str
+    base_model: str = Field(description="The name that the adapter and the manifest carry.")
+    base_model_path: str = Field(description="A local folder or a hub id: what is really loaded.")
+    config: TrainConfig
+    axes: tuple[str, ...] = DEFAULT_AXES.names
+    output_dir: Path = Field(description="Made by the process; complete when the result line is out.")

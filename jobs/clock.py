@@ -1,0 +1,7 @@
+"""Time, always as aware UTC."""
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,61 @@
+"""The verbs on datasets."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.errors import DatasetInUse, DatasetNotFound
+from jobs.models import Dataset, Job
+from jobs.pages import Page, read_page
+from jobs.status import FINAL_STATUSES
+
+
+def add_dataset(
+    session: Session,
+    *,
+    dataset_id: str,
+    team_id: str,
+    name: str,
+    size_bytes: int,
+    sha256: str,
+    axes: list[str],
+    example_count: int,
+    report: dict[str, Any],
+) -> Dataset:
+    """The row of a file that is already in storage under this id."""
+    dataset = Dataset(
+        id=dataset_id,
+        team_id=team_id,
+        name=name,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        axes=axes,
+        example_count=example_count,
+        report=report,
+    )
+    session.add(dataset)
+    session.flush()
+    return dataset
+
+
+def get_dataset(session: Session, *, team_id: str, dataset_id: str) -> Dataset:
+    """Raises DatasetNotFound, also for another team's."""
+    dataset = session.scalar(select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id))
+    if dataset is None:
+        raise DatasetNotFound(field="dataset_id")
+    return dataset
+
+
+def list_datasets(session: Session, *, team_id: str, cursor: str | None, limit: int) -> Page[Dataset]:
+    return read_page(session, select(Dataset).where(Dataset.team_id == team_id), Dataset, cursor=cursor, limit=limit)
+
+
+def delete_dataset(session: Session, *, team_id: str, dataset_id: str) -> None:
+    """Delete the row; the file goes after the commit. Raises DatasetNotFound and DatasetInUse."""
+    dataset = get_dataset(session, team_id=team_id, dataset_id=dataset_id)
+    unfinished = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(FINAL_STATUSES)).limit(1)
+    job_id = session.scalar(unfinished)
+    if job_id is not None:
+        raise DatasetInUse(f"job {job_id} has not ended and uses this dataset. Cancel the job, or wait for its end.")
+    session.delete(dataset)

@@ -1,0 +1,175 @@
+"""What can go wrong in the job domain. Nothing here knows HTTP; api/errors.py has the one table that does.
+
+EmotuneError
+├── Unauthorized
+│   └── ApiKeyInvalid
+├── NotFound
+│   ├── JobNotFound
+│   ├── DatasetNotFound
+│   ├── ArtifactNotFound
+│   ├── TeamNotFound
+│   └── ApiKeyNotFound
+├── Conflict
+│   ├── JobFinished
+│   ├── DatasetInUse
+│   ├── NameTaken
+│   └── IdempotencyKeyReused
+├── Invalid
+│   ├── BaseModelUnknown
+│   ├── BaseModelMissing
+│   ├── CursorInvalid
+│   ├── DatasetInvalid
+│   ├── DatasetTooLarge
+│   └── NoSlotForConfig
+├── DiskFull
+└── RunFenced
+"""
+
+from typing import ClassVar
+
+
+class EmotuneError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "")
+        self.field = field
+        super().__init__(self.message)
+
+
+class Unauthorized(EmotuneError):
+    """This call needs a valid API key."""
+
+    code = "unauthorized"
+
+
+class ApiKeyInvalid(Unauthorized):
+    """The API key is missing, unknown or revoked. Send `Authorization: Bearer KEY`; `emotune keys create` makes one."""
+
+    code = "api_key_invalid"
+
+
+class NotFound(EmotuneError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    """Your team has no job with this id. `GET /jobs` lists those that it has."""
+
+    code = "job_not_found"
+
+
+class DatasetNotFound(NotFound):
+    """Your team has no dataset with this id. `GET /datasets` lists those that it has; `POST /datasets` uploads one."""
+
+    code = "dataset_not_found"
+
+
+class ArtifactNotFound(NotFound):
+    """The job has no such artifact, or not yet. `GET /jobs/{job_id}/artifacts` lists what it has."""
+
+    code = "artifact_not_found"
+
+
+class TeamNotFound(NotFound):
+    """There is no team with this name."""
+
+    code = "team_not_found"
+
+
+class ApiKeyNotFound(NotFound):
+    """There is no API key with this id. `emotune keys list` shows the keys."""
+
+    code = "api_key_not_found"
+
+
+class Conflict(EmotuneError):
+    """The request doesn't fit the present status of things."""
+
+    code = "conflict"
+
+
+class JobFinished(Conflict):
+    """The job has already ended, so it can't be cancelled."""
+
+    code = "job_finished"
+
+
+class DatasetInUse(Conflict):
+    """A job that has not ended uses this dataset. Cancel the job, or wait for its end."""
+
+    code = "dataset_in_use"
+
+
+class NameTaken(Conflict):
+    """This name is taken."""
+
+    code = "name_taken"
+
+
+class IdempotencyKeyReused(Conflict):
+    """This Idempotency-Key came before with a different request. Use a new key for a new request."""
+
+    code = "idempotency_key_reused"
+
+
+class Invalid(EmotuneError):
+    """The request can't be carried out as it is."""
+
+    code = "invalid"
+
+
+class BaseModelUnknown(Invalid):
+    """The base model is not on the operator's list. `GET /models` shows the list."""
+
+    code = "base_model_unknown"
+
+
+class BaseModelMissing(Invalid):
+    """The base model is on the operator's list, but its files are not there. The operator has to restore them."""
+
+    code = "base_model_missing"
+
+
+class CursorInvalid(Invalid):
+    """The cursor is not one that this API gave. Leave it out to start from the beginning."""
+
+    code = "cursor_invalid"
+
+
+class DatasetInvalid(Invalid):
+    """The dataset has errors and was not stored. Mend the lines listed in `report` and upload it again."""
+
+    code = "dataset_invalid"
+
+    def __init__(self, report: dict[str, object], message: str | None = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class DatasetTooLarge(Invalid):
+    """The dataset is larger than this installation takes. Split it, or ask the operator to raise the limit."""
+
+    code = "dataset_too_large"
+
+
+class NoSlotForConfig(Invalid):
+    """No slot of this installation can run this config."""
+
+    code = "no_slot_for_config"
+
+
+class DiskFull(EmotuneError):
+    """The disk is nearly full. Delete datasets or old jobs, or ask the operator for space."""
+
+    code = "disk_full"
+
+
+class RunFenced(EmotuneError):
+    """The run no longer owns its job: its lease ended and the job went on without it."""
+
+    code = "run_fenced"

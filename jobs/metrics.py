@@ -1,0 +1,131 @@
+"""Live metrics: the database's rows, and ahead of them what is still only in Redis.
+
+A metric's place is (attempt, seq). Redis stream ids are two numbers too, so the same cursor `attempt-seq` works in
+both, and a reader goes on after it across a restart of Redis. The database gets the metrics in batches; the stream has
+each at once, within a bound and an expiry.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from emomodel.progress import Metric as MetricLine
+from jobs.errors import CursorInvalid
+from jobs.models import Metric
+from jobs.settings import Settings
+
+CURSOR_FORM = re.compile(r"(\d{1,9})-(\d{1,12})")
+
+# A reader waits for a live point no longer than this; the database then answers alone.
+REDIS_TIMEOUT_SECONDS = 2
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, order=True)
+class Cursor:
+    """The place after which a reader goes on."""
+
+    attempt: int = 0
+    seq: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Raises CursorInvalid."""
+        match = CURSOR_FORM.fullmatch(text)
+        if match is None:
+            raise CursorInvalid(
+                f"{text!r} is no cursor; give the `cursor` of a metric, or leave `after` out.", field="after"
+            )
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.attempt}-{self.seq}"
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """A metric and its place; `values` are the fields of emomodel.progress.Metric."""
+
+    cursor: Cursor
+    values: dict[str, Any]
+
+
+def make_redis(settings: Settings) -> Redis:
+    """A client that fails fast: redis-py would by itself retry for seconds while the caller waits."""
+    return Redis.from_url(
+        settings.redis_client_url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class MetricStream:
+    """The live part. With Redis away, publishing is a no-op that is logged, and reading finds nothing."""
+
+    def __init__(self, redis: Redis, *, length: int, expire_seconds: float) -> None:
+        self._redis = redis
+        self._length = length
+        self._expire_ms = int(expire_seconds * 1000)
+
+    def publish(self, job_id: str, cursor: Cursor, metric: MetricLine) -> None:
+        body = metric.model_dump_json(exclude={"type"})
+        key = _get_key(job_id)
+        try:
+            with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.xadd(key, {"values": body}, id=str(cursor), maxlen=self._length, approximate=True)
+                pipeline.pexpire(key, self._expire_ms)
+                pipeline.execute()
+        except ResponseError as error:
+            # The id is not above the last one: a run that was fenced, or a point that is already there.
+            log.warning("metric_refused", job_id=job_id, cursor=str(cursor), reason=str(error))
+        except RedisError as error:
+            log.warning("metric_not_published", job_id=job_id, cursor=str(cursor), reason=str(error))
+
+    def read(self, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
+        try:
+            entries = self._redis.xrange(_get_key(job_id), min=f"({after}", max="+", count=limit)
+        except RedisError as error:
+            log.warning("metrics_not_read", job_id=job_id, reason=str(error))
+            return []
+        # The client's types cover every Redis and decoding mode; this one answers bytes.
+        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
+        return [MetricPoint(Cursor.parse(place.decode()), json.loads(fields[b"values"])) for place, fields in found]
+
+
+def read_metrics(
+    session: Session, stream: MetricStream, *, job_id: str, after: Cursor, limit: int
+) -> list[MetricPoint]:
+    """Up to `limit` metrics after the cursor, oldest first, none twice. The caller reached the job through its team."""
+    points = _read_stored(session, job_id, after, limit)
+    if len(points) < limit:
+        last = points[-1].cursor if points else after
+        points += stream.read(job_id, last, limit - len(points))
+    return points
+
+
+def _read_stored(session: Session, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
+    place = tuple_(Metric.attempt, Metric.seq)
+    statement = (
+        select(Metric)
+        .where(Metric.job_id == job_id, place > (after.attempt, after.seq))
+        .order_by(Metric.attempt, Metric.seq)
+        .limit(limit)
+    )
+    rows: Sequence[Metric] = session.scalars(statement).all()
+    return [MetricPoint(Cursor(row.attempt, row.seq), row.values) for row in rows]
+
+
+def _get_key(job_id: str) -> str:
+    return f"emotune:metrics:{job_id}"

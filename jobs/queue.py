@@ -1,0 +1,71 @@
+"""Celery app factory, task names, wake-up messages. A message is a doorbell: what to do stands in the rows."""
+
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from jobs.settings import Device, Settings
+
+RUN_TASK = "emotune.run_next"
+SWEEP_TASK = "emotune.sweep"
+HOUSEKEEPING_QUEUE = "housekeeping"
+
+# A ring that nobody heard for so long says nothing that the next sweep doesn't say too.
+RING_EXPIRES_SECONDS = 300
+
+log = structlog.get_logger()
+
+
+def get_slot_queue(device: Device) -> str:
+    return f"slots.{device}"
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The Celery app of API, workers and housekeeping. docs/decisions/0002 has the reason of each setting."""
+    celery = Celery("emotune", broker=settings.broker_url)
+    celery.conf.update(
+        task_acks_late=False,
+        task_ignore_result=True,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_publish_retry_policy={"max_retries": 0},
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        task_routes={
+            RUN_TASK: {"queue": get_slot_queue(settings.slot_device)},
+            SWEEP_TASK: {"queue": HOUSEKEEPING_QUEUE},
+        },
+        beat_schedule={
+            "sweep": {
+                "task": SWEEP_TASK,
+                "schedule": settings.sweep_seconds,
+                "options": {"expires": settings.sweep_seconds},
+            }
+        },
+        beat_schedule_filename=str(settings.data_dir / "housekeeping" / "beat"),
+    )
+    return celery
+
+
+class Doorbell:
+    """Wakes the slots. Losing a ring costs time, never a job, so a broker that is away is logged and no more."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery = celery
+
+    def ring(self, *, needs_cuda: bool = False) -> None:
+        """Call it after the commit. Which slot may take the job is decided at the claim."""
+        devices: tuple[Device, ...] = ("cuda",) if needs_cuda else ("cpu", "cuda")
+        for device in devices:
+            self._send(RUN_TASK, queue=get_slot_queue(device), expires=RING_EXPIRES_SECONDS)
+
+    def _send(self, task: str, **options: Any) -> None:
+        try:
+            self._celery.send_task(task, **options)
+        except (OperationalError, RedisError) as error:
+            log.warning("doorbell_not_rung", reason=str(error))

@@ -1,0 +1,143 @@
+"""The verbs on jobs that a team uses: create, get, list, cancel, and what follows a job."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from jobs.clock import utc_now
+from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
+from jobs.models import Artifact, Dataset, Event, Job, Slot
+from jobs.pages import Page, read_page
+from jobs.status import JobStatus
+
+
+def create_job(
+    session: Session,
+    *,
+    team_id: str,
+    name: str,
+    priority: int,
+    base_model: str,
+    dataset: Dataset,
+    config: TrainConfig,
+    idempotency_key: str | None = None,
+) -> tuple[Job, bool]:
+    """The new job, and True; or the one that the same request with the same key made before, and False.
+
+    Raises NoSlotForConfig and IdempotencyKeyReused. Concurrent twins meet at the unique constraint (IntegrityError):
+    call again.
+    """
+    request = [name, priority, base_model, dataset.id, config.model_dump(mode="json")]
+    request_sha256 = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    if idempotency_key is not None:
+        earlier = session.scalar(select(Job).where(Job.team_id == team_id, Job.idempotency_key == idempotency_key))
+        if earlier is not None:
+            if earlier.request_sha256 != request_sha256:
+                raise IdempotencyKeyReused(field="Idempotency-Key")
+            return earlier, False
+    _check_slots(session, config)
+    job = Job(
+        team_id=team_id,
+        name=name,
+        priority=priority,
+        base_model=base_model,
+        config=config.model_dump(mode="json"),
+        needs_cuda=config.needs_cuda,
+        dataset_id=dataset.id,
+        dataset_name=dataset.name,
+        dataset_sha256=dataset.sha256,
+        axes=dataset.axes,
+        idempotency_key=idempotency_key,
+        request_sha256=request_sha256,
+    )
+    session.add(job)
+    session.flush()
+    add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
+    return job, True
+
+
+def get_job(session: Session, *, team_id: str, job_id: str) -> Job:
+    """Raises JobNotFound, also for another team's."""
+    job = session.scalar(select(Job).where(Job.team_id == team_id, Job.id == job_id))
+    if job is None:
+        raise JobNotFound
+    return job
+
+
+def list_jobs(session: Session, *, team_id: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page[Job]:
+    statement = select(Job).where(Job.team_id == team_id)
+    if status is not None:
+        statement = statement.where(Job.status == status)
+    return read_page(session, statement, Job, cursor=cursor, limit=limit)
+
+
+def request_cancel(session: Session, *, team_id: str, job_id: str) -> Job:
+    """A waiting job is cancelled at once, a running one is asked to stop. Asking again changes nothing.
+
+    Raises JobNotFound, and JobFinished when it has succeeded or failed.
+    """
+    statement = select(Job).where(Job.team_id == team_id, Job.id == job_id).with_for_update()
+    job = session.scalar(statement)
+    if job is None:
+        raise JobNotFound
+    if job.status is JobStatus.CANCELLED or job.stop_requested_at is not None:
+        return job
+    if job.status.is_final:
+        raise JobFinished(f"the job has already {job.status}, so it can't be cancelled.")
+    now = utc_now()
+    if job.status is JobStatus.RUNNING:
+        job.stop_requested_at = now
+        add_event(
+            session, job_id=job.id, attempt=job.attempt, kind="cancel_requested", message="The run is asked to stop."
+        )
+    else:
+        job.status, job.finished_at = JobStatus.CANCELLED, now
+        add_event(session, job_id=job.id, attempt=job.attempt, kind="cancelled", message="Cancelled while it waited.")
+    return job
+
+
+def add_event(session: Session, *, job_id: str, attempt: int, kind: str, message: str) -> None:
+    """Call it after the job's row was changed: the row's lock then keeps the ids of a job's events in commit order."""
+    session.flush()
+    session.add(Event(job_id=job_id, attempt=attempt, kind=kind, message=message))
+
+
+def list_events(session: Session, *, job_id: str, after: int, limit: int) -> Sequence[Event]:
+    """Events with an id above `after`, oldest first. The caller has reached the job through its team."""
+    statement = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
+    return session.scalars(statement).all()
+
+
+def list_artifacts(session: Session, *, job_id: str) -> Sequence[Artifact]:
+    return session.scalars(select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.kind)).all()
+
+
+def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
+    """Raises ArtifactNotFound."""
+    artifact = session.get(Artifact, (job_id, kind))
+    if artifact is None:
+        raise ArtifactNotFound
+    return artifact
+
+
+def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot]:
+    """The slots whose worker was heard of lately."""
+    since = utc_now() - timedelta(seconds=within_seconds)
+    return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
+
+
+def _check_slots(session: Session, config: TrainConfig) -> None:
+    """Refuse what no slot could ever run. Slots that are only away for now count; before there is any, a job waits."""
+    devices = set(session.scalars(select(Slot.device).distinct()))
+    if config.needs_cuda and devices and "cuda" not in devices:
+        reason = "backend 'unsloth'" if config.backend == "unsloth" else "load_in_4bit"
+        raise NoSlotForConfig(
+            f"{reason} needs a slot with CUDA, and this installation has only {', '.join(sorted(devices))}. "
+            "Leave `backend` and `load_in_4bit` out to run on what there is.",
+            field="config.backend" if config.backend == "unsloth" else "config.load_in_4bit",
+        )

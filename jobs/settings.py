@@ -1,0 +1,116 @@
+"""Settings: every knob, one class, EMOTUNE_* variables. docs/configuration.md is checked against it."""
+
+import hashlib
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024**2
+GIB = 1024**3
+DAY_SECONDS = 24 * 3600
+
+# A unix socket's path has to fit sockaddr_un: 108 bytes with the closing zero.
+MAX_SOCKET_PATH_BYTES = 107
+
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(ge=0)]
+Device = Literal["cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """Built once by the entry point and passed in; nothing imports it as a global."""
+
+    model_config = SettingsConfigDict(env_prefix="EMOTUNE_", frozen=True, extra="forbid")
+
+    # Where things are
+    data_dir: Path = Field(Path("data"), description="Folder of database, datasets, runs, artifacts, logs and sockets.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; default: SQLite in the data folder. PostgreSQL: `postgresql://...`."
+    )
+    redis_url: str | None = Field(
+        None, description="Redis or Valkey URL; default: the unix socket of the embedded server in the data folder."
+    )
+    base_models: dict[str, str] = Field(
+        default_factory=dict,
+        description='JSON object of the base models that jobs may name: `{"name": "folder or hub id"}`.',
+    )
+
+    # The API
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8000, description="Its port; `emotune up` takes a free one near."
+    )
+    max_body_bytes: Bytes = Field(MIB, description="Largest request body other than a dataset.")
+    max_dataset_bytes: Bytes = Field(2 * GIB, description="Largest dataset file.")
+    max_dataset_lines: Annotated[int, Field(ge=1)] = Field(5_000_000, description="Most lines of a dataset.")
+    max_line_bytes: Bytes = Field(MIB, description="Longest line of a dataset.")
+    max_problems: Annotated[int, Field(ge=1)] = Field(100, description="Most problems listed in a dataset's report.")
+    min_free_disk_bytes: Bytes = Field(
+        GIB, description="Below this much free disk uploads and jobs are refused and `/health/ready` fails."
+    )
+    worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
+
+    # The worker
+    slot: str = Field(
+        "slot-0", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name of the slot that a worker runs."
+    )
+    slot_device: Device = Field("cpu", description="What the slot is: `cpu` or `cuda`.")
+    heartbeat_seconds: Seconds = Field(
+        1, description="Between two signs of life of a run; also how soon a stop is seen."
+    )
+    lease_seconds: Seconds = Field(30, description="A run without a heartbeat for this long is taken for dead.")
+    stop_grace_seconds: Seconds = Field(30, description="From asking a run to stop until SIGTERM.")
+    kill_grace_seconds: Seconds = Field(10, description="From SIGTERM until SIGKILL of the run's process group.")
+    max_attempts: Annotated[int, Field(ge=1)] = Field(3, description="A job whose runs die this often fails.")
+    sweep_seconds: Seconds = Field(5, description="Between two sweeps of the housekeeping worker.")
+    trainer_threads: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="CPU threads of a training process; default: all cores."
+    )
+
+    # Live metrics
+    metric_flush_seconds: Seconds = Field(2, description="Metrics go to the database in batches, this far apart.")
+    metric_stream_length: Annotated[int, Field(ge=1)] = Field(20_000, description="Metrics kept in Redis per job.")
+    metric_stream_seconds: Seconds = Field(7 * DAY_SECONDS, description="How long Redis keeps them after the last one.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of every process's own log.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir_is_absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @cached_property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL with the driver that is installed."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir / 'emotune.db'}"
+        for bare in ("postgresql://", "postgres://"):
+            if self.database_url.startswith(bare):
+                return "postgresql+psycopg://" + self.database_url.removeprefix(bare)
+        return self.database_url
+
+    @cached_property
+    def redis_socket(self) -> Path:
+        """The embedded server's socket: in the data folder, or in the temporary one if that path would be too long."""
+        socket = self.data_dir / "redis" / "redis.sock"
+        if len(str(socket).encode()) <= MAX_SOCKET_PATH_BYTES:
+            return socket
+        digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"emotune-{digest}" / "redis.sock"
+
+    @cached_property
+    def redis_client_url(self) -> str:
+        """For redis-py."""
+        return self.redis_url or f"unix://{self.redis_socket}?db=0"
+
+    @cached_property
+    def broker_url(self) -> str:
+        """For Celery, which spells a unix socket its own way."""
+        if self.redis_client_url.startswith("unix://"):
+            path, _, query = self.redis_client_url.removeprefix("unix://").partition("?")
+            return f"redis+socket://{path}?{query.replace('db=', 'virtual_host=')}"
+        return self.redis_client_url

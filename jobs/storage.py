@@ -1,0 +1,121 @@
+"""Storage: ids to paths; atomic put, checksum, delete. A local folder.
+
+datasets/<dataset_id>.jsonl           an uploaded file, as it came
+runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, output/
+artifacts/<job_id>/<filename>         finished outputs
+incoming/                             what is still being written
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from jobs.ids import new_id
+
+ID_FORM = re.compile(r"[a-z]+_[0-9a-z]{26}")
+FILENAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+COPY_BYTES = 1024**2
+
+
+@dataclass
+class IncomingFile:
+    """A file being written under a temporary name, measured as it grows."""
+
+    path: Path
+    stream: BinaryIO
+    size_bytes: int = 0
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def write(self, chunk: bytes) -> None:
+        self.stream.write(chunk)
+        self._digest.update(chunk)
+        self.size_bytes += len(chunk)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def move_to(self, target: Path) -> None:
+        """Make it durable under its final name."""
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+        self.stream.close()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.path.replace(target)
+        sync_folder(target.parent)
+
+
+class Storage:
+    """All files of an installation, under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def get_dataset_path(self, dataset_id: str) -> Path:
+        return self.root / "datasets" / f"{_checked_id(dataset_id)}.jsonl"
+
+    def get_run_folder(self, job_id: str, attempt: int) -> Path:
+        return self.root / "runs" / _checked_id(job_id) / str(attempt)
+
+    def get_artifact_path(self, job_id: str, filename: str) -> Path:
+        if not FILENAME_FORM.fullmatch(filename):
+            raise ValueError(f"{filename!r} is no artifact's file name")
+        return self.root / "artifacts" / _checked_id(job_id) / filename
+
+    @contextmanager
+    def receive(self) -> Iterator[IncomingFile]:
+        """A file to write; what was not moved to its place by the end of the block is removed."""
+        folder = self.root / "incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / new_id("part")
+        with path.open("wb") as stream:
+            try:
+                yield IncomingFile(path, stream)
+            finally:
+                path.unlink(missing_ok=True)
+
+    def put_artifact(self, job_id: str, filename: str, source: Path) -> tuple[int, str]:
+        """Copy a file into its place; returns its size in bytes and its sha256."""
+        with self.receive() as incoming, source.open("rb") as stream:
+            while chunk := stream.read(COPY_BYTES):
+                incoming.write(chunk)
+            incoming.move_to(self.get_artifact_path(job_id, filename))
+        return incoming.size_bytes, incoming.sha256
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        self.get_dataset_path(dataset_id).unlink(missing_ok=True)
+
+    def delete_run_folder(self, job_id: str, attempt: int) -> None:
+        shutil.rmtree(self.get_run_folder(job_id, attempt), ignore_errors=True)
+
+    def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
+        """Files that some dead process left half-written; `now` in seconds since the epoch."""
+        folder = self.root / "incoming"
+        if not folder.is_dir():
+            return []
+        return [path for path in folder.iterdir() if now - path.stat().st_mtime > older_than_seconds]
+
+    def get_free_bytes(self) -> int:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.root).free
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checked_id(row_id: str) -> str:
+    if not ID_FORM.fullmatch(row_id):
+        raise ValueError(f"{row_id!r} is no row's id")
+    return row_id

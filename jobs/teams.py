@@ -1,0 +1,82 @@
+"""The verbs on teams and API keys."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from jobs.clock import utc_now
+from jobs.errors import ApiKeyInvalid, ApiKeyNotFound
+from jobs.models import ApiKey, Team
+
+KEY_PREFIX = "emo_"
+KEY_BYTES = 32
+SHOWN_CHARACTERS = 12
+
+# `last_used_at` is a hint for people: writing it at every request would make each read a write.
+LAST_USED_PRECISION = timedelta(minutes=1)
+
+
+def get_or_create_team(session: Session, *, name: str) -> Team:
+    team = session.scalar(select(Team).where(Team.name == name))
+    if team is None:
+        team = Team(name=name)
+        session.add(team)
+        session.flush()
+    return team
+
+
+def create_key(session: Session, *, team: Team, name: str) -> tuple[ApiKey, str]:
+    """A new key and its secret, which is shown this once and not kept."""
+    secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    key = ApiKey(team_id=team.id, name=name, prefix=secret[:SHOWN_CHARACTERS], sha256=_digest(secret))
+    session.add(key)
+    session.flush()
+    return key, secret
+
+
+def authenticate(session: Session, *, secret: str) -> ApiKey:
+    """The key with this secret, its team loaded. Raises ApiKeyInvalid.
+
+    The look-up is by digest: how long it takes tells nothing about the secret.
+    """
+    statement = (
+        select(ApiKey)
+        .where(ApiKey.sha256 == _digest(secret), ApiKey.revoked_at.is_(None))
+        .options(joinedload(ApiKey.team))
+    )
+    key = session.scalar(statement)
+    if key is None:
+        raise ApiKeyInvalid
+    return key
+
+
+def is_use_worth_noting(key: ApiKey) -> bool:
+    return key.last_used_at is None or utc_now() - key.last_used_at > LAST_USED_PRECISION
+
+
+def note_use(session: Session, *, key_id: str) -> None:
+    key = session.get(ApiKey, key_id)
+    if key is not None:
+        key.last_used_at = utc_now()
+
+
+def list_keys(session: Session) -> Sequence[ApiKey]:
+    """All keys of the installation, oldest first, teams loaded: for the operator's command line only."""
+    return session.scalars(select(ApiKey).options(joinedload(ApiKey.team)).order_by(ApiKey.id)).all()
+
+
+def revoke_key(session: Session, *, key_id: str) -> ApiKey:
+    """Raises ApiKeyNotFound. Revoking twice keeps the first date."""
+    key = session.get(ApiKey, key_id)
+    if key is None:
+        raise ApiKeyNotFound
+    key.revoked_at = key.revoked_at or utc_now()
+    return key
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
