@@ -1,0 +1,137 @@
+"""A finished conversion: the report inside its folder, and the way a folder comes into being whole. [light]
+
+    ConversionError
+    ├── GgufInvalid       the file is no GGUF file of a Gemma 3 with its vocabulary
+    ├── ConversionWrong   the converted model or tokenizer fails its check
+    ├── FolderOccupied    the folder holds something that isn't a converted model
+    └── PackagesMissing   the packages with the sample model aren't installed
+
+A folder with a readable report is finished: the report is written last, and the folder gets its name after that.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+REPORT_NAME = "conversion.json"
+# Raise it when a conversion of the same source comes out differently: folders of other versions are then made anew.
+CONVERTER_VERSION = 1
+
+
+class ConversionError(Exception):
+    """The model can't be converted."""
+
+
+class GgufInvalid(ConversionError):
+    """The file is no GGUF file of a Gemma 3 with its vocabulary."""
+
+
+class ConversionWrong(ConversionError):
+    """The converted model or tokenizer fails its check."""
+
+
+class FolderOccupied(ConversionError):
+    """The folder holds something that isn't a converted model."""
+
+
+class PackagesMissing(ConversionError):
+    """The packages with the sample model aren't installed."""
+
+
+@dataclass(frozen=True)
+class LossCheck:
+    """Known texts, and the range in which a right model's mean loss per token (nats) on them lies."""
+
+    texts: tuple[str, ...]
+    minimum: float
+    maximum: float
+
+
+class ConversionReport(BaseModel):
+    """What was converted, how, and how it was checked: `conversion.json` in the folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    converter_version: int
+    source_name: str
+    source_sha256: str
+    loss: float | None = Field(description="Mean loss per token on the check's text, in nats; null without a check.")
+    versions: dict[str, str] = Field(description="Of the packages that did the work.")
+    seconds: float
+    file_bytes: dict[str, int] = Field(description="Size of every other file of the folder.")
+
+
+def find_conversion(folder: Path, source_sha256: str) -> ConversionReport | None:
+    """The report of a folder with this very source, converted by this version, every file in its full size."""
+    try:
+        report = ConversionReport.model_validate_json((folder / REPORT_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    wanted = report.source_sha256 == source_sha256 and report.converter_version == CONVERTER_VERSION
+    return report if wanted and report.file_bytes == measure_files(folder) else None
+
+
+def measure_files(folder: Path) -> dict[str, int]:
+    """Size in bytes of every file in the folder but the report."""
+    files = (path for path in sorted(folder.iterdir()) if path.name != REPORT_NAME)
+    return {path.name: path.stat().st_size for path in files}
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the one lock for making `folder`; others wait. It ends with the process, however that ends.
+
+    The lock file, `.NAME.lock` beside the folder, stays: deleting it would let two processes lock two files.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `folder` in one step when the block ends well. The caller holds `exclusive`.
+
+    The fresh folder's parent is scratch space that goes away. An earlier conversion at `folder` is replaced.
+    Raises FolderOccupied when something else is there.
+    """
+    _refuse_occupied(folder)
+    prefix = f".{folder.name}.building-"
+    for left in folder.parent.glob(f"{prefix}*"):  # by a process that was killed: the lock says that nobody works there
+        shutil.rmtree(left)
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    try:
+        fresh = work / "fresh"
+        fresh.mkdir()
+        yield fresh
+        for path in (*fresh.iterdir(), fresh):
+            _sync(path)
+        if folder.exists():
+            folder.rename(work / "replaced")
+        fresh.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(work)
+
+
+def _refuse_occupied(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / REPORT_NAME).is_file()):
+        raise FolderOccupied(f"{folder} holds something that isn't a converted model; name another folder or empty it")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
