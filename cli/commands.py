@@ -8,12 +8,12 @@ from cli.client import ApiError, Client
 from cli.credentials import get_credentials
 from cli.overrides import parse_overrides
 from cli.watch import watch_job
-from jobs.settings import Settings
+from jobs.settings import load_settings
 
 
 def open_client() -> Client:
     """Raises CredentialsMissing."""
-    return Client(get_credentials(Settings().data_dir))
+    return Client(get_credentials(load_settings().data_dir))
 
 
 def submit_job(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.settings import Settings
+from jobs.settings import load_settings
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: each speaks for one team.")
 
@@ -18,7 +18,7 @@ def create(
     from cli.stack import open_database
     from jobs.teams import create_key, get_or_create_team
 
-    with open_database(Settings()) as database, database.write() as session:
+    with open_database(load_settings()) as database, database.write() as session:
         key, secret = create_key(session, team=get_or_create_team(session, name=team), name=name)
         key_id = key.id
     print(f"{key_id}  team {team}  {name}\n{secret}")
@@ -30,7 +30,7 @@ def list_all() -> None:
     from cli.stack import open_database
     from jobs.teams import list_keys
 
-    with open_database(Settings()) as database, database.read() as session:
+    with open_database(load_settings()) as database, database.read() as session:
         for key in list_keys(session):
             status = "revoked" if key.revoked_at else "active"
             used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
@@ -43,6 +43,6 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `emotune
     from cli.stack import open_database
     from jobs.teams import revoke_key
 
-    with open_database(Settings()) as database, database.write() as session:
+    with open_database(load_settings()) as database, database.write() as session:
         revoke_key(session, key_id=key_id)
     print(f"{key_id} is revoked")

@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.keys import keys
-from jobs.settings import Settings
+from jobs.settings import PREFIX, Settings, load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +36,7 @@ def up(
     """Start the whole stack on this machine, and keep it until Ctrl-C."""
     from cli.up import run_up
 
-    run_up(Settings(), sample_model=sample_model)
+    run_up(load_settings(), sample_model=sample_model)
 
 
 @app.command()
@@ -44,7 +44,7 @@ def demo() -> None:
     """Train, download and hear an emotional Gemma 3 270M, from nothing, on this machine."""
     from cli.demo import run_demo
 
-    run_demo(Settings())
+    run_demo(load_settings())
 
 
 @app.command()
@@ -52,7 +52,7 @@ def api() -> None:
     """Serve the HTTP API."""
     import uvicorn
 
-    settings = Settings()
+    settings = load_settings()
     uvicorn.run(
         "api.main:create_app", factory=True, host=settings.host, port=settings.port, access_log=False, log_config=None
     )
@@ -65,7 +65,7 @@ def worker(
     """Run the jobs of one slot (EMOTUNE_SLOT, EMOTUNE_SLOT_DEVICE), or the housekeeping."""
     from cli.worker import run_worker
 
-    run_worker(Settings(), housekeeping=housekeeping)
+    run_worker(load_settings(), housekeeping=housekeeping)
 
 
 @app.command()
@@ -73,7 +73,7 @@ def migrate(revision: Annotated[str, typer.Argument(help="The revision to upgrad
     """Bring the database's schema up to date."""
     from cli.migrate import migrate as run_migrations
 
-    run_migrations(Settings(), revision)
+    run_migrations(load_settings(), revision)
 
 
 @app.command()
@@ -182,7 +182,16 @@ def main() -> NoReturn:
     try:
         app()
     except ValidationError as error:
-        sys.exit(f"emotune: a setting is wrong:\n{error}")
+        sys.exit(f"emotune: {_explain(error)}")
     except (CliError, EmotuneError) as error:
         sys.exit(f"emotune: {error}")
     sys.exit(0)
+
+
+def _explain(error: ValidationError) -> str:
+    """One line per wrong value: of a setting, named by its variable, or of a field of TrainConfig."""
+    lines = []
+    for each in error.errors(include_url=False):
+        name = ".".join(map(str, each["loc"]))
+        lines.append(f"{PREFIX + name.upper() if error.title == Settings.__name__ else name}: {each['msg']}")
+    return "\n".join(lines)

@@ -1,13 +1,17 @@
 """Settings: every knob, one class, EMOTUNE_* variables. docs/configuration.md is checked against it."""
 
+import difflib
 import hashlib
+import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.errors import EmotuneError
 
 MIB = 1024**2
 GIB = 1024**3
@@ -19,12 +23,25 @@ MAX_SOCKET_PATH_BYTES = 107
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=0)]
 Device = Literal["cpu", "cuda"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+
+
+PREFIX = "EMOTUNE_"
+
+# Read by the command line alone (cli/credentials.py).
+CLIENT_VARIABLES = frozenset({"EMOTUNE_URL", "EMOTUNE_API_KEY"})
+
+
+class SettingUnknown(EmotuneError):
+    """An EMOTUNE_* variable names no setting."""
+
+    code = "setting_unknown"
 
 
 class Settings(BaseSettings):
     """Built once by the entry point and passed in; nothing imports it as a global."""
 
-    model_config = SettingsConfigDict(env_prefix="EMOTUNE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     # Where things are
     data_dir: Path = Field(Path("data"), description="Folder of database, datasets, runs, artifacts, logs and sockets.")
@@ -114,3 +131,14 @@ class Settings(BaseSettings):
             path, _, query = self.redis_client_url.removeprefix("unix://").partition("?")
             return f"redis+socket://{path}?{query.replace('db=', 'virtual_host=')}"
         return self.redis_client_url
+
+
+def load_settings() -> Settings:
+    """From the environment. Raises SettingUnknown for a misspelt variable, ValidationError for a wrong value."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | CLIENT_VARIABLES
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else "docs/configuration.md lists them all."
+            raise SettingUnknown(f"{name} is no setting; {advice}")
+    return Settings()

@@ -1,0 +1,77 @@
+"""Writes docs/configuration.md from Settings and TrainConfig; a test checks that the page is up to date.
+
+python scripts/make_configuration_doc.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from emomodel.config import TrainConfig
+from jobs.settings import Settings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+
+HEAD = """# Configuration
+
+Made by `python scripts/make_configuration_doc.py` from `jobs/settings.py` and `emomodel/config.py`; a test fails when it lags.
+
+## The installation: EMOTUNE_* variables
+
+Every process of an installation (API, workers, command line) reads the same environment variables. A variable with a wrong value or a
+misspelt name stops the process at its start and is named. Durations are in seconds, sizes in bytes.
+
+"""
+
+CLIENT = """
+Two more variables are read by the command line alone, when it talks to an API: `EMOTUNE_URL` (such as `http://127.0.0.1:8000`) and
+`EMOTUNE_API_KEY`. Without them it uses what `emotune up` left in the data folder (`credentials.json`, readable by its owner only).
+
+## A job: TrainConfig
+
+The fields of `config` in `POST /jobs`, of `emotune submit --set name=value` and of `emotune train --set name=value`. All have a default;
+unknown fields are refused. A job keeps its whole config, defaults included, so a later release doesn't change what it meant.
+
+"""
+
+
+def main() -> None:
+    PAGE.write_text(render())
+
+
+def render() -> str:
+    return HEAD + _table(Settings, lambda name: f"EMOTUNE_{name.upper()}") + CLIENT + _table(TrainConfig, str)
+
+
+def _table(model: type[BaseModel], rename: Any) -> str:
+    rows = ["| name | default | what it is |", "| --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        rows.append(f"| `{rename(name)}` | {_default(field)} | {field.description}{_range(field)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else json.dumps(value)
+    return f"`{text}`"
+
+
+def _range(field: FieldInfo) -> str:
+    words = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
+    bounds = [
+        f"{word} {getattr(item, kind.__name__.lower()):g}"
+        for item in field.metadata
+        for kind, word in words.items()
+        if isinstance(item, kind)
+    ]
+    return f" ({', '.join(bounds)})" if bounds else ""
+
+
+if __name__ == "__main__":
+    main()

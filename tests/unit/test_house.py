@@ -1,0 +1,90 @@
+"""The house itself: what README and docs say about the code is true, and torch stays out of the light processes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.make_configuration_doc import PAGE, render
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "transformers", "peft", "safetensors", "matplotlib")
+
+
+def list_tracked() -> set[str]:
+    """Files of the repository, those not yet added included."""
+    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    out = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return {path for path in out.splitlines() if (ROOT / path).exists()}
+
+
+def read_readme_tree() -> dict[str, str]:
+    """Path -> description of the README's annotated tree; a folder ends with a slash."""
+    block = re.search(r"## The tree\n.*?```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None, "the README has no tree"
+    entries: dict[str, str] = {}
+    folder = ""
+    for line in block[1].splitlines():
+        name, _, description = line.strip().partition("  ")
+        if not line.startswith(" "):
+            folder = name if name.endswith("/") else ""
+            entries[name] = description.strip()
+        else:
+            entries[folder + name] = description.strip()
+    return entries
+
+
+def test_the_readme_shows_every_module_and_top_level_entry_and_nothing_else() -> None:
+    packages = ("api/", "worker/", "jobs/", "emomodel/", "cli/")
+    tracked = list_tracked()
+    expected = {path.split("/")[0] + ("/" if "/" in path else "") for path in tracked}
+    for path in tracked:
+        if path.startswith(packages) and path.endswith(".py") and not path.endswith("__init__.py"):
+            expected.add(path)
+    assert set(read_readme_tree()) == expected
+    assert all(read_readme_tree().values()), "every entry has a description"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "api.main",
+        "worker.app",
+        "cli.main",
+        "cli.demo",
+        "emomodel.bundle",
+        "emomodel.config",
+        "emomodel.examples",
+        "emomodel.request",
+    ],
+)
+def test_light_modules_leave_torch_unloaded(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_setting_and_every_hyperparameter_is_documented_as_it_is() -> None:
+    assert PAGE.read_text() == render(), "run python scripts/make_configuration_doc.py"
+
+
+def test_the_lock_carries_exact_versions_and_no_address() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert lines
+    assert [line for line in lines if "==" not in line or "://" in line] == []
+
+
+def test_every_decision_record_is_complete() -> None:
+    headings = ("## Context", "## Decision", "## Consequences", "## Alternatives")
+    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        text = page.read_text()
+        assert [heading for heading in headings if heading not in text] == [], page.name
+
+
+def test_the_two_commands_of_the_readme_are_targets() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"`?make ([a-z-]+)", readme):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"the README names make {target}"
