@@ -1,0 +1,124 @@
+"""The manifest: `bundle.json`, which describes a bundle and lists its files; and the error tree of bundles. [light]
+
+BundleError
+├── NotABundle       not a zip, no manifest in it, or one that can't be read
+├── NewerFormat      made by a newer emomodel, in a format that this one doesn't know
+├── UnsafeBundle     a path that leads out of the folder, a link, a name twice, or a size out of all proportion
+├── FileMissing      a file of the manifest is not there
+├── FileUnexpected   a file is there that the manifest doesn't name
+└── FileAltered      a file's size or sha256 is not the manifest's
+"""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from emomodel.config import EmotionSpan, TrainConfig
+from emomodel.emotions import Axes
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "bundle.json"
+
+
+class BundleError(Exception):
+    """The bundle can't be used."""
+
+
+class NotABundle(BundleError):
+    """The file is no bundle."""
+
+
+class NewerFormat(BundleError):
+    """The bundle's format is newer than this emomodel."""
+
+
+class UnsafeBundle(BundleError):
+    """The zip would write where or what it must not."""
+
+
+class FileMissing(BundleError):
+    """A file of the manifest is not in the bundle."""
+
+
+class FileUnexpected(BundleError):
+    """The bundle holds a file that the manifest doesn't name."""
+
+
+class FileAltered(BundleError):
+    """A file is not the one that the manifest describes."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(_Part):
+    """What a file of the bundle must be."""
+
+    size_bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class DatasetEntry(_Part):
+    """What the model was trained on."""
+
+    name: str
+    sha256: str
+    example_count: int
+
+
+class MetricsSummary(_Part):
+    """The training in a few numbers; metrics.jsonl has all."""
+
+    first_loss: float
+    final_loss: float
+    step_count: int
+    token_count: int
+    train_seconds: float
+
+
+class Manifest(_Part):
+    """`bundle.json`. `layer_sizes` are the projection's: axes, middle, hidden."""
+
+    format_version: int = FORMAT_VERSION
+    base_model: str
+    axes: tuple[str, ...]
+    hidden_size: int
+    layer_sizes: tuple[int, int, int]
+    emotion_scale: float
+    emotion_centered: bool
+    emotion_span: EmotionSpan
+    config: TrainConfig
+    dataset: DatasetEntry
+    metrics: MetricsSummary
+    library_versions: dict[str, str]
+    created_at: AwareDatetime
+    files: dict[str, FileEntry] = Field(default_factory=dict)
+
+    def get_axes(self) -> Axes:
+        """The axes as an object. Raises ValueError when the names are not those of axes."""
+        return Axes(self.axes)
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """Read `bundle.json`. Raises NotABundle, NewerFormat."""
+    try:
+        document: Any = json.loads(content)
+        version = document["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotABundle(f"{MANIFEST_NAME} can't be read: {error}") from error
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise NewerFormat(
+            f"the bundle has format {version}, this emomodel knows formats up to {FORMAT_VERSION}; update emomodel"
+        )
+    try:
+        manifest = Manifest.model_validate(document)
+        manifest.get_axes()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {field}: {first['msg']}") from error
+    except ValueError as error:
+        raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {error}") from error
+    return manifest

@@ -1,0 +1,132 @@
+"""The training as a process of its own: its streams, signals, exit codes, and errors in words. [light]
+
+Nothing heavy is imported before the supervisor can be heard: a stop, or its death, is noticed while libraries load.
+"""
+
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+
+from emomodel.errors import ModelError, Stopped
+from emomodel.progress import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_ORPHANED,
+    EXIT_STOPPED,
+    STOP_REQUEST,
+    Failure,
+    LineReporter,
+    Phase,
+    Result,
+)
+from emomodel.request import TrainRequest
+
+logger = logging.getLogger(__name__)
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+_READ_BYTES = 4096
+# How the allocators of PyTorch and the file formats put it; they have no class of error for it.
+_NO_MEMORY_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allocate memory", "not enough memory")
+_DISK_FULL_WORDS = "No space left on device"
+
+
+def run_train_process(request_path: Path, *, supervised: bool) -> int:
+    """Run `python -m emomodel train`; returns the exit code. Unforeseen exceptions go through, after the log has them.
+
+    `supervised`: standard input is a pipe from the supervisor. It carries stop requests, and its end ends this process.
+    """
+    reporter = _take_stdout()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop, finished = threading.Event(), threading.Event()
+    _stop_on_signals(stop)
+    if supervised:
+        threading.Thread(target=_watch_stdin, args=(stop, finished), daemon=True, name="supervisor").start()
+    try:
+        result = _run(request_path, reporter, stop)
+    except Stopped:
+        logger.info("stopped on request")
+        finished.set()
+        return EXIT_STOPPED
+    except Exception as error:
+        failure = describe_failure(error)
+        if failure is None:
+            raise
+        traceback.print_exc()
+        finished.set()
+        reporter.report(failure)
+        return EXIT_FAILED
+    finished.set()
+    reporter.report(result)
+    return EXIT_OK
+
+
+def describe_failure(error: Exception) -> Failure | None:
+    """The failure line for an exception whose cause can be named, else None."""
+    text = str(error)
+    if isinstance(error, ModelError):
+        return Failure(code=error.code, message=text)
+    if isinstance(error, ValidationError):
+        return Failure(code="request_invalid", message=f"the training request can't be read: {text}")
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or _DISK_FULL_WORDS in text:
+        return Failure(code="disk_full", message="the disk is full; free some space and start the job again")
+    if _is_cuda_out_of_memory(error):
+        advice = "lower batch_size or max_length, raise gradient_accumulation, or set gradient_checkpointing"
+        return Failure(code="cuda_out_of_memory", message=f"the GPU's memory is full; {advice}")
+    if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY_WORDS):
+        return Failure(code="out_of_memory", message="the memory is full; lower batch_size or max_length")
+    return None
+
+
+def _run(request_path: Path, reporter: LineReporter, stop: threading.Event) -> Result:
+    request = TrainRequest.model_validate_json(request_path.read_bytes())
+    reporter.report(Phase(name="importing"))
+    from emomodel.backend import import_backend
+
+    import_backend(request.config.backend)
+    from emomodel.train import run_training
+
+    return run_training(request, reporter, stop)
+
+
+def _take_stdout() -> LineReporter:
+    """Keep standard output for progress alone: whatever else is printed, by C libraries too, goes to standard error."""
+    sys.stdout.flush()
+    own = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    return LineReporter(os.fdopen(own, "w", encoding="utf-8"))
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def request_stop(number: int, _: FrameType | None) -> None:
+        stop.set()
+        # A second one ends the process in the usual way, whatever it is busy with.
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, request_stop)
+
+
+def _watch_stdin(stop: threading.Event, finished: threading.Event) -> None:
+    """Take stop requests; when the input ends before the work does, end the process at once."""
+    rest = b""
+    # os.read, because a daemon thread inside sys.stdin holds a lock that the interpreter wants when it ends.
+    while chunk := os.read(_STDIN, _READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        if any(line.strip() == STOP_REQUEST.encode() for line in lines):
+            stop.set()
+    if not finished.is_set():
+        os._exit(EXIT_ORPHANED)
+
+
+def _is_cuda_out_of_memory(error: Exception) -> bool:
+    # If torch was never imported, the error isn't its.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.cuda.OutOfMemoryError)
