@@ -12,12 +12,16 @@ from emomodel.progress import Metric as MetricLine
 from jobs.clock import utc_now
 from jobs.database import lock_claims
 from jobs.errors import RunFenced
+from jobs.metrics import get_metric_values
 from jobs.models import Artifact, Job, Metric, Run, Slot
 from jobs.service import add_event
-from jobs.status import JobStatus, can_move
+from jobs.settings import Device
+from jobs.status import FINAL_STATUSES, JobStatus, can_move
+from jobs.turns import find_head, list_teams_by_turn
 
-# Teams take turns by what they used in this window; the queue's finer rules build on it.
-USAGE_WINDOW = timedelta(hours=24)
+# How a run is marked whose worker gave no sign of life, or which the operator interrupted. The first counts as a crash.
+WORKER_LOST = "worker_lost"
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Heartbeat:
     stop_requested: bool
 
 
-def note_slot(session: Session, *, name: str, device: str, host: str) -> None:
+def note_slot(session: Session, *, name: str, device: Device, host: str) -> None:
     """The slot's worker is there."""
     slot = session.get(Slot, name)
     if slot is None:
@@ -36,13 +40,13 @@ def note_slot(session: Session, *, name: str, device: str, host: str) -> None:
         slot.device, slot.host, slot.seen_at = device, host, utc_now()
 
 
-def claim_next(session: Session, *, slot: str, device: str, lease_seconds: float) -> Job | None:
+def claim_next(session: Session, *, slot: str, device: Device, lease_seconds: float) -> Job | None:
     """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before."""
     lock_claims(session)
     if session.scalar(select(Job.id).where(Job.slot == slot, Job.status == JobStatus.RUNNING)) is not None:
         return None
-    for team_id in _list_teams_by_turn(session):
-        job = _find_head(session, team_id, device)
+    for team_id in list_teams_by_turn(session):
+        job = find_head(session, team_id=team_id, device=device)
         if job is not None and _take(session, job, slot, lease_seconds):
             return job
     return None
@@ -75,7 +79,10 @@ def record_notice(session: Session, *, job_id: str, attempt: int, message: str) 
 
 
 def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequence[tuple[int, MetricLine]]) -> None:
-    """A batch of (seq, metric), oldest first, not empty. Raises RunFenced."""
+    """A batch of (seq, metric), oldest first, not empty. What an earlier, half-known commit stored is left out.
+
+    Raises RunFenced.
+    """
     _, last = metrics[-1]
     _update_owned(
         session,
@@ -87,9 +94,12 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
         tokens_per_second=last.tokens_per_second,
         eta_seconds=last.eta_seconds,
     )
+    owner = (Metric.job_id == job_id, Metric.attempt == attempt)
+    stored = session.scalar(select(func.max(Metric.seq)).where(*owner)) or 0
     session.add_all(
-        Metric(job_id=job_id, attempt=attempt, seq=seq, values=line.model_dump(mode="json", exclude={"type"}))
+        Metric(job_id=job_id, attempt=attempt, seq=seq, values=get_metric_values(line))
         for seq, line in metrics
+        if seq > stored
     )
 
 
@@ -116,26 +126,33 @@ def fail(
     session.add_all(artifacts)
 
 
-def confirm_cancel(session: Session, *, job_id: str, attempt: int, exit_code: int | None) -> None:
+def confirm_cancel(
+    session: Session, *, job_id: str, attempt: int, exit_code: int | None, artifacts: Sequence[Artifact] = ()
+) -> None:
     """Running -> cancelled: the process has gone. Raises RunFenced."""
     _end(session, job_id, attempt, JobStatus.CANCELLED, "The run has stopped.", exit_code=exit_code)
+    session.add_all(artifacts)
 
 
 def requeue(session: Session, *, job_id: str, attempt: int, message: str, exit_code: int | None) -> None:
-    """Running -> queued: the run was interrupted and the job goes on later. Raises RunFenced."""
-    _end(session, job_id, attempt, JobStatus.QUEUED, message, exit_code=exit_code)
+    """Running -> queued: the run was interrupted and the job goes on later; or -> cancelled, where that was asked for.
 
-
-def find_running(session: Session, *, slot: str) -> Job | None:
-    """The job that a slot is said to run."""
-    return session.scalar(select(Job).where(Job.slot == slot, Job.status == JobStatus.RUNNING))
+    An interruption doesn't count among the attempts that max_attempts limits. Raises RunFenced.
+    """
+    statement = select(Job).where(Job.id == job_id).with_for_update()
+    job = session.scalar(statement.execution_options(populate_existing=True))
+    if job is not None and job.stop_requested_at is not None:
+        confirm_cancel(session, job_id=job_id, attempt=attempt, exit_code=exit_code)
+    else:
+        _end(session, job_id, attempt, JobStatus.QUEUED, message, exit_code=exit_code, run_error=INTERRUPTED)
 
 
 def reap(session: Session, *, max_attempts: int) -> list[str]:
     """Requeue each running job whose lease has ended (or fail or cancel it); returns the jobs' ids."""
     lock_claims(session)
     statement = select(Job).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now())
-    lost = session.scalars(statement).all()
+    # The lock makes the database look again at a row that a late heartbeat or a cancel is just changing.
+    lost = session.scalars(statement.with_for_update()).all()
     for job in lost:
         give_up_run(
             session, job=job, max_attempts=max_attempts, reason="Its worker gave no sign of life and is taken for dead"
@@ -154,9 +171,11 @@ def give_up_run(session: Session, *, job: Job, max_attempts: int, reason: str) -
             f"{reason}; the job was to be cancelled.",
             error_code=None,
         )
-    elif job.attempt >= max_attempts:
-        message = f"{reason}. This was attempt {job.attempt} of {max_attempts}; see the job's log for its last lines."
-        _end(session, job.id, job.attempt, JobStatus.FAILED, message, error_code="worker_lost", error_message=message)
+        return
+    crash_count = 1 + _count_crashes(session, job.id)
+    if crash_count >= max_attempts:
+        message = f"{reason}. This was crash {crash_count} of {max_attempts}; see the job's log for its last lines."
+        _end(session, job.id, job.attempt, JobStatus.FAILED, message, error_code=WORKER_LOST, error_message=message)
     else:
         _end(
             session,
@@ -164,70 +183,23 @@ def give_up_run(session: Session, *, job: Job, max_attempts: int, reason: str) -
             job.attempt,
             JobStatus.QUEUED,
             f"{reason}; the job is queued again.",
-            run_error="worker_lost",
+            run_error=WORKER_LOST,
         )
 
 
-def count_queued(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Job).where(Job.status == JobStatus.QUEUED)) or 0
-
-
-def get_queue_position(session: Session, *, job: Job) -> int:
-    """1 for the job that is claimed next, by the rule of claim_next; the queued jobs of all teams count."""
-    queued = _count_by_team(session, JobStatus.QUEUED)
-    running = _count_by_team(session, JobStatus.RUNNING)
-    usage = _get_usage(session)
-    before_in_team = session.scalar(
-        select(func.count())
-        .select_from(Job)
-        .where(
-            Job.team_id == job.team_id,
-            Job.status == JobStatus.QUEUED,
-            (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id)),
-        )
+def list_ended_runs(session: Session, *, within: timedelta) -> list[tuple[str, int]]:
+    """(job id, attempt) of the runs that ended lately and whose job has ended too."""
+    statement = (
+        select(Run.job_id, Run.attempt)
+        .join(Job, Job.id == Run.job_id)
+        .where(Run.ended_at >= utc_now() - within, Job.status.in_(FINAL_STATUSES))
     )
-    # The k-th waiting job of a team has its turn when the team runs `running + k` jobs: the fewest go first.
-    own_turn = running.get(job.team_id, 0) + (before_in_team or 0)
-    own_rank = (usage.get(job.team_id, 0.0), job.team_id)
-    position = 1 + (before_in_team or 0)
-    for team_id, count in queued.items():
-        if team_id != job.team_id:
-            ahead = own_turn - running.get(team_id, 0) + ((usage.get(team_id, 0.0), team_id) < own_rank)
-            position += min(count, max(0, ahead))
-    return position
+    return [(job_id, attempt) for job_id, attempt in session.execute(statement)]
 
 
-def _list_teams_by_turn(session: Session) -> list[str]:
-    """Teams with a waiting job: those with the fewest running first, then those that used least."""
-    queued, running, usage = (
-        _count_by_team(session, JobStatus.QUEUED),
-        _count_by_team(session, JobStatus.RUNNING),
-        _get_usage(session),
-    )
-    return sorted(queued, key=lambda team_id: (running.get(team_id, 0), usage.get(team_id, 0.0), team_id))
-
-
-def _count_by_team(session: Session, status: JobStatus) -> dict[str, int]:
-    statement = select(Job.team_id, func.count()).where(Job.status == status).group_by(Job.team_id)
-    return dict(session.execute(statement).tuples().all())
-
-
-def _get_usage(session: Session) -> dict[str, float]:
-    """Slot seconds by team within the window."""
-    now = utc_now()
-    since = now - USAGE_WINDOW
-    usage: dict[str, float] = {}
-    rows = session.execute(select(Run.team_id, Run.started_at, Run.ended_at).where(Run.started_at >= since))
-    for team_id, started_at, ended_at in rows:
-        usage[team_id] = usage.get(team_id, 0.0) + ((ended_at or now) - started_at).total_seconds()
-    return usage
-
-
-def _find_head(session: Session, team_id: str, device: str) -> Job | None:
-    statement = select(Job).where(Job.status == JobStatus.QUEUED, Job.team_id == team_id)
-    if device != "cuda":
-        statement = statement.where(Job.needs_cuda.is_(False))
-    return session.scalar(statement.order_by(Job.priority.desc(), Job.id).limit(1))
+def _count_crashes(session: Session, job_id: str) -> int:
+    statement = select(func.count()).select_from(Run).where(Run.job_id == job_id, Run.error_code == WORKER_LOST)
+    return session.scalar(statement) or 0
 
 
 def _take(session: Session, job: Job, slot: str, lease_seconds: float) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from jobs.errors import DatasetInUse, DatasetNotFound
 from jobs.models import Dataset, Job
@@ -39,21 +39,29 @@ def add_dataset(
     return dataset
 
 
-def get_dataset(session: Session, *, team_id: str, dataset_id: str) -> Dataset:
-    """Raises DatasetNotFound, also for another team's."""
-    dataset = session.scalar(select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id))
+def get_dataset(session: Session, *, team_id: str, dataset_id: str, for_job: bool = False) -> Dataset:
+    """Raises DatasetNotFound, also for another team's. One that is got for a job can't be deleted meanwhile."""
+    statement = select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id)
+    if for_job:
+        statement = statement.with_for_update(read=True)
+    dataset = session.scalar(statement)
     if dataset is None:
         raise DatasetNotFound(field="dataset_id")
     return dataset
 
 
 def list_datasets(session: Session, *, team_id: str, cursor: str | None, limit: int) -> Page[Dataset]:
-    return read_page(session, select(Dataset).where(Dataset.team_id == team_id), Dataset, cursor=cursor, limit=limit)
+    """Newest first, and without their reports, which may be long."""
+    statement = select(Dataset).where(Dataset.team_id == team_id).options(defer(Dataset.report, raiseload=True))
+    return read_page(session, statement, Dataset, cursor=cursor, limit=limit)
 
 
 def delete_dataset(session: Session, *, team_id: str, dataset_id: str) -> None:
     """Delete the row; the file goes after the commit. Raises DatasetNotFound and DatasetInUse."""
-    dataset = get_dataset(session, team_id=team_id, dataset_id=dataset_id)
+    statement = select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id).with_for_update()
+    dataset = session.scalar(statement)
+    if dataset is None:
+        raise DatasetNotFound(field="dataset_id")
     unfinished = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(FINAL_STATUSES)).limit(1)
     job_id = session.scalar(unfinished)
     if job_id is not None:

@@ -6,6 +6,7 @@ EmotuneError
 ├── NotFound
 │   ├── JobNotFound
 │   ├── DatasetNotFound
+│   ├── RunNotFound
 │   ├── ArtifactNotFound
 │   ├── TeamNotFound
 │   └── ApiKeyNotFound
@@ -67,6 +68,12 @@ class DatasetNotFound(NotFound):
     """Your team has no dataset with this id. `GET /datasets` lists those that it has; `POST /datasets` uploads one."""
 
     code = "dataset_not_found"
+
+
+class RunNotFound(NotFound):
+    """The job has no such attempt. `GET /jobs/{job_id}` says how many there were."""
+
+    code = "run_not_found"
 
 
 class ArtifactNotFound(NotFound):

@@ -7,6 +7,7 @@ each at once, within a bound and an expiry.
 
 import json
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,6 +29,9 @@ CURSOR_FORM = re.compile(r"(\d{1,9})-(\d{1,12})")
 
 # A reader waits for a live point no longer than this; the database then answers alone.
 REDIS_TIMEOUT_SECONDS = 2
+
+# A writer leaves a Redis alone for so long that didn't answer, or each point would wait for the timeout again.
+REDIS_PAUSE_SECONDS = 5
 
 log = structlog.get_logger()
 
@@ -78,9 +82,13 @@ class MetricStream:
         self._redis = redis
         self._length = length
         self._expire_ms = int(expire_seconds * 1000)
+        self._paused_until = 0.0
 
     def publish(self, job_id: str, cursor: Cursor, metric: MetricLine) -> None:
-        body = metric.model_dump_json(exclude={"type"})
+        """Add a point; one that is missed here reaches readers through the database."""
+        if time.monotonic() < self._paused_until:
+            return
+        body = json.dumps(get_metric_values(metric))
         key = _get_key(job_id)
         try:
             with self._redis.pipeline(transaction=False) as pipeline:
@@ -91,9 +99,11 @@ class MetricStream:
             # The id is not above the last one: a run that was fenced, or a point that is already there.
             log.warning("metric_refused", job_id=job_id, cursor=str(cursor), reason=str(error))
         except RedisError as error:
+            self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
             log.warning("metric_not_published", job_id=job_id, cursor=str(cursor), reason=str(error))
 
     def read(self, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
+        """Up to `limit` points after the cursor, as far as none is missing between."""
         try:
             entries = self._redis.xrange(_get_key(job_id), min=f"({after}", max="+", count=limit)
         except RedisError as error:
@@ -101,7 +111,8 @@ class MetricStream:
             return []
         # The client's types cover every Redis and decoding mode; this one answers bytes.
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
-        return [MetricPoint(Cursor.parse(place.decode()), json.loads(fields[b"values"])) for place, fields in found]
+        points = [MetricPoint(Cursor.parse(place.decode()), json.loads(fields[b"values"])) for place, fields in found]
+        return _take_unbroken(points, after)
 
 
 def read_metrics(
@@ -113,6 +124,26 @@ def read_metrics(
         last = points[-1].cursor if points else after
         points += stream.read(job_id, last, limit - len(points))
     return points
+
+
+def get_metric_values(line: MetricLine) -> dict[str, Any]:
+    """The fields that are stored and sent; JSON has no word for infinity, so such a number becomes null."""
+    values: dict[str, Any] = json.loads(line.model_dump_json(exclude={"type"}))
+    return values
+
+
+def _take_unbroken(points: list[MetricPoint], after: Cursor) -> list[MetricPoint]:
+    """The points up to the first gap: who jumped over it would never see what the database is about to get."""
+    last = after
+    unbroken = []
+    for point in points:
+        is_next = point.cursor == Cursor(last.attempt, last.seq + 1)
+        is_next_attempt = point.cursor.attempt > last.attempt and point.cursor.seq == 1
+        if not is_next and not is_next_attempt:
+            break
+        unbroken.append(point)
+        last = point.cursor
+    return unbroken
 
 
 def _read_stored(session: Session, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:

@@ -1,13 +1,11 @@
 """Celery app factory, task names, wake-up messages. A message is a doorbell: what to do stands in the rows."""
 
-from typing import Any
-
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from jobs.settings import Device, Settings
+from jobs.settings import DEVICES, Device, Settings
 
 RUN_TASK = "emotune.run_next"
 SWEEP_TASK = "emotune.sweep"
@@ -47,7 +45,8 @@ def make_celery(settings: Settings) -> Celery:
                 "options": {"expires": settings.sweep_seconds},
             }
         },
-        beat_schedule_filename=str(settings.data_dir / "housekeeping" / "beat"),
+        # Without a file of last times, which would be a pickle: the only entry is due every few seconds anyway.
+        beat_scheduler="celery.beat:Scheduler",
     )
     return celery
 
@@ -60,12 +59,21 @@ class Doorbell:
 
     def ring(self, *, needs_cuda: bool = False) -> None:
         """Call it after the commit. Which slot may take the job is decided at the claim."""
-        devices: tuple[Device, ...] = ("cuda",) if needs_cuda else ("cpu", "cuda")
+        devices: tuple[Device, ...] = ("cuda",) if needs_cuda else DEVICES
         for device in devices:
-            self._send(RUN_TASK, queue=get_slot_queue(device), expires=RING_EXPIRES_SECONDS)
+            self.ring_device(device)
 
-    def _send(self, task: str, **options: Any) -> None:
+    def ring_device(self, device: Device) -> None:
+        """Wake one slot of this kind: the first that is idle."""
         try:
-            self._celery.send_task(task, **options)
+            self._celery.send_task(RUN_TASK, queue=get_slot_queue(device), expires=RING_EXPIRES_SECONDS)
         except (OperationalError, RedisError) as error:
-            log.warning("doorbell_not_rung", reason=str(error))
+            log.warning("doorbell_not_rung", device=device, reason=str(error))
+
+    def silence(self, device: Device) -> None:
+        """Drop the rings that no slot of this kind is there to hear: they would gather for ever."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.default_channel.queue_purge(get_slot_queue(device))
+        except (OperationalError, RedisError) as error:
+            log.warning("doorbell_not_silenced", device=device, reason=str(error))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
@@ -29,17 +30,13 @@ def create_job(
 ) -> tuple[Job, bool]:
     """The new job, and True; or the one that the same request with the same key made before, and False.
 
-    Raises NoSlotForConfig and IdempotencyKeyReused. Concurrent twins meet at the unique constraint (IntegrityError):
-    call again.
+    Raises NoSlotForConfig and IdempotencyKeyReused.
     """
     request = [name, priority, base_model, dataset.id, config.model_dump(mode="json")]
     request_sha256 = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-    if idempotency_key is not None:
-        earlier = session.scalar(select(Job).where(Job.team_id == team_id, Job.idempotency_key == idempotency_key))
-        if earlier is not None:
-            if earlier.request_sha256 != request_sha256:
-                raise IdempotencyKeyReused(field="Idempotency-Key")
-            return earlier, False
+    earlier = _find_earlier(session, team_id, idempotency_key, request_sha256)
+    if earlier is not None:
+        return earlier, False
     _check_slots(session, config)
     job = Job(
         team_id=team_id,
@@ -55,8 +52,15 @@ def create_job(
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
     )
-    session.add(job)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(job)
+    except IntegrityError:
+        # A twin of this request was faster by less than the look above could see.
+        earlier = _find_earlier(session, team_id, idempotency_key, request_sha256)
+        if earlier is None:
+            raise
+        return earlier, False
     add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
     return job, True
 
@@ -129,6 +133,16 @@ def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot
     """The slots whose worker was heard of lately."""
     since = utc_now() - timedelta(seconds=within_seconds)
     return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
+
+
+def _find_earlier(session: Session, team_id: str, idempotency_key: str | None, request_sha256: str) -> Job | None:
+    """The job that this request made before. Raises IdempotencyKeyReused when another request came with the key."""
+    if idempotency_key is None:
+        return None
+    earlier = session.scalar(select(Job).where(Job.team_id == team_id, Job.idempotency_key == idempotency_key))
+    if earlier is not None and earlier.request_sha256 != request_sha256:
+        raise IdempotencyKeyReused(field="Idempotency-Key")
+    return earlier
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

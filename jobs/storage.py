@@ -1,7 +1,7 @@
 """Storage: ids to paths; atomic put, checksum, delete. A local folder.
 
 datasets/<dataset_id>.jsonl           an uploaded file, as it came
-runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, output/
+runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, a while output/
 artifacts/<job_id>/<filename>         finished outputs
 incoming/                             what is still being written
 """
@@ -16,11 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from jobs.errors import DiskFull
 from jobs.ids import new_id
 
 ID_FORM = re.compile(r"[a-z]+_[0-9a-z]{26}")
 FILENAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 COPY_BYTES = 1024**2
+
+# Of a run's folder, what stays for reading after the job's end; what was made there has become artifacts.
+REQUEST_FILE = "request.json"
+LOG_FILE = "log.txt"
+METRICS_FILE = "metrics.jsonl"
+OUTPUT_FOLDER = "output"
+KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
 
 
 @dataclass
@@ -91,8 +99,14 @@ class Storage:
     def delete_dataset(self, dataset_id: str) -> None:
         self.get_dataset_path(dataset_id).unlink(missing_ok=True)
 
-    def delete_run_folder(self, job_id: str, attempt: int) -> None:
-        shutil.rmtree(self.get_run_folder(job_id, attempt), ignore_errors=True)
+    def clear_run_folder(self, job_id: str, attempt: int) -> None:
+        """Delete all but KEPT_FILES: weights are heavy."""
+        folder = self.get_run_folder(job_id, attempt)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in KEPT_FILES:
+                path.unlink(missing_ok=True)
 
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
         """Files that some dead process left half-written; `now` in seconds since the epoch."""
@@ -104,6 +118,11 @@ class Storage:
     def get_free_bytes(self) -> int:
         self.root.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
+
+    def check_free(self, needed_bytes: int) -> None:
+        """Raises DiskFull when less is free."""
+        if self.get_free_bytes() < needed_bytes:
+            raise DiskFull
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,9 +3,10 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from jobs.clock import utc_now
@@ -38,24 +39,34 @@ def create_key(session: Session, *, team: Team, name: str) -> tuple[ApiKey, str]
     return key, secret
 
 
-def authenticate(session: Session, *, secret: str) -> ApiKey:
-    """The key with this secret, its team loaded. Raises ApiKeyInvalid.
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request: a key, and the team that it speaks for."""
+
+    key_id: str
+    team_id: str
+    last_used_at: datetime | None
+
+    @property
+    def is_use_worth_noting(self) -> bool:
+        return self.last_used_at is None or utc_now() - self.last_used_at > LAST_USED_PRECISION
+
+
+# Columns instead of objects, and built once: it runs at every request.
+_FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at).where(
+    ApiKey.sha256 == bindparam("sha256"), ApiKey.revoked_at.is_(None)
+)
+
+
+def authenticate(session: Session, *, secret: str) -> Caller:
+    """The caller with this secret. Raises ApiKeyInvalid.
 
     The look-up is by digest: how long it takes tells nothing about the secret.
     """
-    statement = (
-        select(ApiKey)
-        .where(ApiKey.sha256 == _digest(secret), ApiKey.revoked_at.is_(None))
-        .options(joinedload(ApiKey.team))
-    )
-    key = session.scalar(statement)
-    if key is None:
+    row = session.execute(_FIND_CALLER, {"sha256": _digest(secret)}).one_or_none()
+    if row is None:
         raise ApiKeyInvalid
-    return key
-
-
-def is_use_worth_noting(key: ApiKey) -> bool:
-    return key.last_used_at is None or utc_now() - key.last_used_at > LAST_USED_PRECISION
+    return Caller(*row)
 
 
 def note_use(session: Session, *, key_id: str) -> None:

@@ -1,0 +1,112 @@
+"""What happens to a job when something is stopped, killed or emptied under it."""
+
+import shutil
+import time
+
+import psutil
+import pytest
+
+from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
+
+# Where the database has no part in the fault, one kind is enough.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def get_the_trainer(installation: Installation) -> psutil.Process:
+    (trainer,) = installation.list_trainers()
+    return trainer
+
+
+@on_sqlite
+def test_a_cancel_ends_a_running_job_and_its_process(installation: Installation) -> None:
+    job_id = installation.submit(ENDLESS_CONFIG)
+    installation.wait_for_step(job_id)
+    trainer = get_the_trainer(installation)
+    installation.client.cancel_job(job_id)
+    job = installation.wait_for_status(job_id, "cancelled")
+    assert job["error"] is None
+    assert not trainer.is_running()
+    assert {item["kind"] for item in installation.client.list_artifacts(job_id)} == {"metrics", "log"}
+
+
+@on_sqlite
+def test_a_killed_training_process_fails_its_job_with_the_reason(installation: Installation) -> None:
+    job_id = installation.submit(ENDLESS_CONFIG)
+    installation.wait_for_step(job_id)
+    get_the_trainer(installation).kill()
+    job = installation.wait_for_status(job_id, "failed")
+    assert job["error"]["code"] == "trainer_killed"
+    assert "SIGKILL" in job["error"]["message"]
+
+
+def test_a_killed_workers_job_is_requeued_after_its_lease_and_finishes(installation: Installation) -> None:
+    job_id = installation.submit(SHORT_CONFIG | {"max_steps": 150})
+    installation.wait_for_step(job_id)
+    orphan = get_the_trainer(installation)
+    installation.kill_slot_worker()
+    orphan.wait(10)
+    requeued = installation.wait_for_status(job_id, "queued")
+    assert requeued["attempt"] == 1
+    before = installation.list_metrics(job_id)
+    installation.start_slot_worker()
+    job = installation.wait_for_status(job_id, "succeeded", "failed")
+    assert (job["status"], job["attempt"], job["step"]) == ("succeeded", 2, 150), job["error"]
+    after = installation.client.read_metrics(job_id, before[-1]["cursor"])["items"]
+    assert [point["cursor"] for point in after[:3]] == ["2-1", "2-2", "2-3"]
+
+
+@on_sqlite
+def test_a_terminated_worker_requeues_its_job_and_leaves_soon(installation: Installation) -> None:
+    job_id = installation.submit(ENDLESS_CONFIG)
+    installation.wait_for_step(job_id)
+    trainer = get_the_trainer(installation)
+    assert installation.stop_slot_worker() < 10
+    assert not trainer.is_running()
+    job = installation.client.get_job(job_id)
+    assert (job["status"], job["attempt"]) == ("queued", 1)
+    installation.start_slot_worker()
+    installation.wait_for_job(job_id, lambda job: job["status"] == "running" and job["attempt"] == 2)
+
+
+@on_sqlite
+def test_a_job_waits_out_the_loss_of_all_that_redis_held(installation: Installation) -> None:
+    # The job is queued while nobody is there to take it, so its ring is in Redis alone.
+    installation.stop_slot_worker()
+    job_id = installation.submit(SHORT_CONFIG)
+    installation.kill_valkey()
+    shutil.rmtree(installation.stack.settings.data_dir / "redis" / "appendonlydir")
+    installation.start_valkey()
+    installation.start_slot_worker()
+    job = installation.wait_for_status(job_id, "succeeded", "failed")
+    assert job["status"] == "succeeded", job["error"]
+    assert len(installation.list_metrics(job_id)) == 6
+
+
+@on_sqlite
+def test_a_running_job_and_its_metrics_outlive_the_loss_of_redis(installation: Installation) -> None:
+    job_id = installation.submit(SHORT_CONFIG | {"max_steps": 200})
+    installation.wait_for_step(job_id)
+    installation.kill_valkey()
+    shutil.rmtree(installation.stack.settings.data_dir / "redis" / "appendonlydir")
+    assert installation.client.get_job(job_id)["status"] == "running"
+    job = installation.wait_for_status(job_id, "succeeded", "failed")
+    assert job["status"] == "succeeded", job["error"]
+    cursors = [point["cursor"] for point in installation.list_metrics(job_id)]
+    assert cursors == [f"1-{seq}" for seq in range(1, 201)]
+    installation.start_valkey()
+
+
+@on_sqlite
+def test_one_slot_never_runs_two_jobs(installation: Installation) -> None:
+    job_ids = [installation.submit(SHORT_CONFIG | {"max_steps": 2}, name=name) for name in ("first", "second")]
+    most_running = most_trainers = 0
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        statuses = [installation.client.get_job(job_id)["status"] for job_id in job_ids]
+        most_running = max(most_running, statuses.count("running"))
+        most_trainers = max(most_trainers, len(installation.list_trainers()))
+        if statuses == ["succeeded", "succeeded"]:
+            break
+        time.sleep(0.1)
+    assert statuses == ["succeeded", "succeeded"]
+    assert (most_running, most_trainers) == (1, 1)

@@ -1,0 +1,57 @@
+"""A job from its upload to its bundle, through the public API alone, on both databases."""
+
+import json
+import threading
+from pathlib import Path
+
+import httpx2
+
+from emomodel.bundle import verify
+from tests.support.stacks import SHORT_CONFIG, Installation, Json
+
+
+def follow_metrics(url: str, key: str, job_id: str, found: list[Json]) -> None:
+    """Read the server-sent events of a job to their end; ids are kept beside the data."""
+    headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
+    event: Json = {}
+    with httpx2.stream("GET", f"{url}/jobs/{job_id}/metrics", headers=headers, timeout=60) as response:
+        for line in response.iter_lines():
+            name, _, value = line.partition(": ")
+            if name in {"event", "id", "data"}:
+                event[name] = value
+            elif not line and event:
+                found.append(event)
+                if event["event"] == "end":
+                    return
+                event = {}
+
+
+def test_a_job_runs_from_upload_to_bundle_with_live_metrics(installation: Installation, tmp_path: Path) -> None:
+    job_id = installation.submit(SHORT_CONFIG)
+    streamed: list[Json] = []
+    stack = installation.stack
+    follower = threading.Thread(target=follow_metrics, args=[stack.url, stack.api_key, job_id, streamed])
+    follower.start()
+    seen_live: list[Json] = []
+    for job, metrics in installation.client.follow_job(job_id):
+        if job["status"] == "running":
+            seen_live += metrics
+    follower.join(30)
+
+    job = installation.client.get_job(job_id)
+    assert (job["status"], job["attempt"], job["step"], job["total_steps"]) == ("succeeded", 1, 6, 6), job["error"]
+    stored = installation.list_metrics(job_id)
+    assert [point["cursor"] for point in stored] == [f"1-{seq}" for seq in range(1, 7)]
+    assert stored[: len(seen_live)] == seen_live
+    assert seen_live, "no metric was seen before the job's end"
+    assert [event["event"] for event in streamed] == ["metric"] * 6 + ["end"]
+    assert [json.loads(event["data"]) for event in streamed[:-1]] == stored
+
+    kinds = {artifact["kind"] for artifact in installation.client.list_artifacts(job_id)}
+    assert kinds == {"bundle", "metrics", "loss_curve", "log"}
+    bundle = tmp_path / "bundle.zip"
+    installation.client.download_artifact(job_id, "bundle", bundle)
+    manifest = verify(bundle)
+    assert manifest.base_model == "tiny-gemma"
+    assert manifest.metrics.step_count == 6
+    assert installation.list_trainers() == []

@@ -1,0 +1,95 @@
+"""A PostgreSQL cluster of our own: a temporary folder, a free port, nobody else's data."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+START_SECONDS = 30.0
+USER = "emotune"
+
+
+def find_postgres_binaries() -> Path | None:
+    """The folder with initdb and postgres: that of the newest version installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if found:
+        return found[-1]
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+@contextmanager
+def run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
+    """A running server; yields its URL up to the database's name, with the slash."""
+    data, port = folder / "cluster", _find_free_port()
+    as_owner = _make_owner_prefix(folder)
+    subprocess.run(
+        [*as_owner, str(binaries / "initdb"), "-D", str(data), "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "max_connections": "200",
+    }
+    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    with (folder / "postgres.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*as_owner, str(binaries / "postgres"), "-D", str(data), *settings],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+        )
+    try:
+        _wait_ready(binaries, port, server)
+        yield f"postgresql://{USER}@127.0.0.1:{port}/"
+    finally:
+        # A fast shutdown: all sessions are ended.
+        server.send_signal(signal.SIGINT)
+        server.wait(START_SECONDS)
+
+
+def create_database(binaries: Path, server_url: str, name: str) -> str:
+    """A fresh database; returns its URL."""
+    subprocess.run(
+        [str(binaries / "psql"), f"{server_url}postgres", "-q", "-c", f'CREATE DATABASE "{name}"'],
+        check=True,
+        capture_output=True,
+    )
+    return f"{server_url}{name}"
+
+
+def _make_owner_prefix(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: then the package's own user runs it, which needs a way to the folder."""
+    if os.geteuid() != 0:
+        return []
+    shutil.chown(folder, "postgres")
+    for parent in (folder, *folder.parents):
+        if parent.owner() in {"root", "postgres"} and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    # setpriv replaces itself, so that the pid is the server's own.
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+
+
+def _wait_ready(binaries: Path, port: int, server: "subprocess.Popen[bytes]") -> None:
+    command = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", USER, "-d", "postgres"]
+    deadline = time.monotonic() + START_SECONDS
+    while subprocess.run(command, check=False).returncode != 0:
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("PostgreSQL did not start")
+        time.sleep(0.1)
+
+
+def _find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

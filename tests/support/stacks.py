@@ -1,0 +1,120 @@
+"""A running stack as the integration tests handle it: submit, watch, and break a part of it."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from cli.client import Client
+from cli.processes import Process
+from cli.stack import STOP_SECONDS, Stack
+
+WAIT_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+Json = dict[str, Any]
+
+SHORT_CONFIG: Json = {"max_steps": 6, "batch_size": 2, "lora_rank": 4, "max_length": 64}
+# As long as no test waits: such a run is always ended from outside.
+ENDLESS_CONFIG: Json = SHORT_CONFIG | {"max_steps": 10_000_000}
+
+
+@dataclass
+class Installation:
+    """A stack, a client with a key, and a dataset to train on."""
+
+    stack: Stack
+    client: Client
+    dataset_id: str
+
+    def submit(self, config: Json, *, name: str = "tune") -> str:
+        request = {"dataset_id": self.dataset_id, "base_model": "tiny-gemma", "config": config, "name": name}
+        job_id: str = self.client.create_job(request)["id"]
+        return job_id
+
+    def wait_for_status(self, job_id: str, *statuses: str) -> Json:
+        return self.wait_for_job(job_id, lambda job: job["status"] in statuses)
+
+    def wait_for_step(self, job_id: str, *, attempt: int = 1) -> Json:
+        """Until the run has reported a step."""
+        return self.wait_for_job(
+            job_id, lambda job: job["status"] == "running" and job["attempt"] == attempt and job["step"] > 0
+        )
+
+    def wait_for_job(self, job_id: str, condition: Callable[[Json], bool]) -> Json:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            job = self.client.get_job(job_id)
+            if condition(job):
+                return job
+            assert time.monotonic() < deadline, f"it did not happen in time; the job is {job}"
+            time.sleep(POLL_SECONDS)
+
+    def list_metrics(self, job_id: str) -> list[Json]:
+        items: list[Json] = []
+        after: str | None = None
+        while True:
+            page = self.client.read_metrics(job_id, after)
+            if not page["items"]:
+                return items
+            items += page["items"]
+            after = page["next_cursor"]
+
+    def get_slot(self) -> Process:
+        return self.stack.get_process(self.stack.settings.slot)
+
+    def list_trainers(self) -> list[psutil.Process]:
+        """The living training processes of this stack, also those whose worker has died."""
+        data_dir = str(self.stack.settings.data_dir)
+        return [process for process in psutil.process_iter() if _is_trainer(process, data_dir)]
+
+    def kill_slot_worker(self) -> None:
+        """SIGKILL to the worker's main process; the kernel then kills its pool's process, which supervises the run."""
+        self.get_slot().popen.kill()
+        self._forget(self.get_slot())
+
+    def stop_slot_worker(self) -> float:
+        """SIGTERM to the worker's main process; returns the seconds that it took to leave."""
+        slot = self.get_slot()
+        began = time.monotonic()
+        slot.popen.send_signal(signal.SIGTERM)
+        slot.popen.wait(WAIT_SECONDS)
+        self._forget(slot)
+        return time.monotonic() - began
+
+    def start_slot_worker(self) -> None:
+        settings = self.stack.settings
+        self.stack._start(settings.slot, "worker", stop_seconds=settings.stop_grace_seconds + STOP_SECONDS)
+
+    def kill_valkey(self) -> None:
+        valkey = self.stack.get_process("valkey")
+        valkey.popen.kill()
+        self._forget(valkey)
+
+    def start_valkey(self) -> None:
+        self.stack._start_valkey()
+        # The stack stops its first process last, and that has to be Valkey.
+        self.stack.processes.insert(0, self.stack.processes.pop())
+
+    def end(self) -> None:
+        """Kill training processes that a failed test left: a stack whose worker was killed doesn't know them."""
+        for process in self.list_trainers():
+            if process.ppid() == 1:
+                process.kill()
+
+    def _forget(self, process: Process) -> None:
+        process.popen.wait()
+        self.stack.processes.remove(process)
+
+
+def _is_trainer(process: psutil.Process, data_dir: str) -> bool:
+    try:
+        command = process.cmdline()
+    except psutil.Error:
+        return False
+    is_emomodel = command[:1] == [sys.executable] and "emomodel" in command
+    return is_emomodel and data_dir in command[-1] and process.status() != psutil.STATUS_ZOMBIE

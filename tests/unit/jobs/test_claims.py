@@ -1,0 +1,371 @@
+"""Claims, leases and fencing, on the real schema in SQLite files."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from emomodel.progress import Metric as MetricLine
+from jobs import claims, service, turns
+from jobs.clock import utc_now
+from jobs.database import Database
+from jobs.errors import RunFenced
+from jobs.models import Artifact, Dataset, Event, Job, Metric, Run, Slot
+from jobs.status import JobStatus
+from tests.unit.conftest import make_dataset, make_team
+
+LEASE_SECONDS = 60.0
+
+
+def add_job(database: Database, dataset: Dataset, *, priority: int = 0, needs_cuda: bool = False) -> str:
+    with database.write() as session:
+        job, _ = service.create_job(
+            session,
+            team_id=dataset.team_id,
+            name="tune",
+            priority=priority,
+            base_model="tiny-gemma",
+            dataset=dataset,
+            config=TrainConfig(load_in_4bit=True if needs_cuda else None),
+        )
+        return job.id
+
+
+def claim(database: Database, *, slot: str = "slot-0", device: str = "cpu", lease: float = LEASE_SECONDS) -> Job | None:
+    with database.write() as session:
+        return claims.claim_next(session, slot=slot, device="cuda" if device == "cuda" else "cpu", lease_seconds=lease)
+
+
+def claimed(database: Database, *, slot: str = "slot-0", lease: float = LEASE_SECONDS) -> Job:
+    job = claim(database, slot=slot, lease=lease)
+    assert job is not None
+    return job
+
+
+def get_job(database: Database, job_id: str) -> Job:
+    with database.read() as session:
+        return session.get_one(Job, job_id)
+
+
+def make_line(step: int, loss: float = 1.0) -> MetricLine:
+    return MetricLine(
+        step=step,
+        total_steps=10,
+        epoch=0.1,
+        loss=loss,
+        lora_learning_rate=1e-4,
+        emotion_learning_rate=1e-3,
+        tokens_per_second=5.0,
+        token_count=5,
+        elapsed_seconds=1.0,
+        eta_seconds=1.0,
+        memory_bytes=1,
+    )
+
+
+@contextmanager
+def fresh_database(migrated_file: Path) -> Iterator[Database]:
+    """For hypothesis, which runs many cases within one call of a test function."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "emotune.db"
+        shutil.copy(migrated_file, path)
+        database = Database(f"sqlite:///{path}")
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+many_databases = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+# Who gets a job
+
+
+def test_a_claim_takes_the_job_and_begins_its_run(database: Database, dataset: Dataset) -> None:
+    job_id = add_job(database, dataset)
+    job = claimed(database)
+    assert (job.id, job.status, job.attempt, job.slot) == (job_id, JobStatus.RUNNING, 1, "slot-0")
+    assert job.lease_expires_at is not None
+    assert timedelta(0) < job.lease_expires_at - utc_now() <= timedelta(seconds=LEASE_SECONDS)
+    with database.read() as session:
+        assert session.get_one(Run, (job_id, 1)).ended_at is None
+
+
+def test_a_slot_that_runs_a_job_gets_no_second_one(database: Database, dataset: Dataset) -> None:
+    add_job(database, dataset)
+    add_job(database, dataset)
+    assert claim(database) is not None
+    assert claim(database) is None
+    assert claim(database, slot="slot-1") is not None
+
+
+def test_a_cpu_slot_passes_over_jobs_that_need_cuda(database: Database, dataset: Dataset) -> None:
+    needy = add_job(database, dataset, priority=5, needs_cuda=True)
+    modest = add_job(database, dataset)
+    assert claimed(database).id == modest
+    job = claim(database, slot="gpu-0", device="cuda")
+    assert job is not None
+    assert job.id == needy
+
+
+def test_priority_goes_first_within_a_team_and_age_decides_the_rest(database: Database, dataset: Dataset) -> None:
+    first, second = add_job(database, dataset), add_job(database, dataset)
+    urgent = add_job(database, dataset, priority=1)
+    order = [claimed(database, slot=f"slot-{number}").id for number in range(3)]
+    assert order == [urgent, first, second]
+
+
+def test_teams_take_turns_however_many_jobs_one_has(database: Database, dataset: Dataset) -> None:
+    for _ in range(3):
+        add_job(database, dataset)
+    other = make_dataset(database, make_team(database, "blues"))
+    late = add_job(database, other)
+    taken = [claimed(database, slot=f"slot-{number}").id for number in range(2)]
+    assert late in taken
+
+
+@many_databases
+@given(job_count=st.integers(0, 6), claimer_count=st.integers(1, 8))
+def test_concurrent_claimers_get_each_job_once(migrated_file: Path, job_count: int, claimer_count: int) -> None:
+    with fresh_database(migrated_file) as database:
+        dataset = make_dataset(database, make_team(database, "reds"))
+        jobs = {add_job(database, dataset) for _ in range(job_count)}
+        taken: list[str] = []
+        together = threading.Barrier(claimer_count)
+
+        def compete(number: int) -> None:
+            # An engine of its own, as each worker process has: the claimers meet in SQLite, not at one lock in Python.
+            own = Database(str(database.engine.url))
+            together.wait()
+            job = claim(own, slot=f"slot-{number}")
+            if job is not None:
+                taken.append(job.id)
+            own.close()
+
+        threads = [threading.Thread(target=compete, args=[number]) for number in range(claimer_count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == len(set(taken)) == min(job_count, claimer_count)
+        assert set(taken) <= jobs
+
+
+@many_databases
+@given(
+    teams=st.lists(
+        st.tuples(
+            st.lists(st.integers(-1, 1), max_size=4),  # priorities of the waiting jobs
+            st.integers(0, 2),  # jobs that run already
+            st.integers(0, 3),  # slot minutes used before
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_the_queue_position_is_the_order_of_the_claims(
+    migrated_file: Path, teams: list[tuple[list[int], int, int]]
+) -> None:
+    with fresh_database(migrated_file) as database:
+        waiting: list[str] = []
+        for number, (priorities, running_count, minutes) in enumerate(teams):
+            dataset = make_dataset(database, make_team(database, f"team-{number}"))
+            for running in range(running_count):
+                job_id = add_job(database, dataset)
+                _pretend_running(database, job_id, slot=f"busy-{number}-{running}")
+            _pretend_used(database, dataset, minutes)
+            waiting += [add_job(database, dataset, priority=priority) for priority in priorities]
+        with database.read() as session:
+            position = {
+                job_id: turns.get_queue_position(session, job=session.get_one(Job, job_id)) for job_id in waiting
+            }
+        order = [claimed(database, slot=f"slot-{turn}").id for turn in range(len(waiting))]
+        assert order == sorted(waiting, key=position.__getitem__)
+        assert sorted(position.values()) == list(range(1, len(waiting) + 1))
+
+
+def _pretend_running(database: Database, job_id: str, *, slot: str) -> None:
+    with database.write() as session:
+        job = session.get_one(Job, job_id)
+        job.status, job.attempt, job.slot = JobStatus.RUNNING, 1, slot
+        session.add(Run(job_id=job_id, attempt=1, team_id=job.team_id, slot=slot, started_at=utc_now()))
+
+
+def _pretend_used(database: Database, dataset: Dataset, minutes: int) -> None:
+    """An ended run, half a minute beyond the whole ones, so that no boundary is near."""
+    job_id = add_job(database, dataset)
+    with database.write() as session:
+        job = session.get_one(Job, job_id)
+        job.status, job.attempt = JobStatus.SUCCEEDED, 1
+        began = utc_now() - timedelta(hours=1)
+        ended = began + timedelta(minutes=minutes, seconds=30)
+        session.add(Run(job_id=job_id, attempt=1, team_id=job.team_id, slot="old", started_at=began, ended_at=ended))
+
+
+# Who may write
+
+
+Write = Callable[[Session, str], object]
+STALE_WRITES: dict[str, Write] = {
+    "heartbeat": lambda s, job_id: claims.heartbeat(s, job_id=job_id, attempt=1, lease_seconds=1),
+    "phase": lambda s, job_id: claims.record_phase(s, job_id=job_id, attempt=1, phase="training", message=""),
+    "plan": lambda s, job_id: claims.record_plan(s, job_id=job_id, attempt=1, total_steps=1, message=""),
+    "notice": lambda s, job_id: claims.record_notice(s, job_id=job_id, attempt=1, message=""),
+    "metrics": lambda s, job_id: claims.record_metrics(s, job_id=job_id, attempt=1, metrics=[(1, make_line(1))]),
+    "succeed": lambda s, job_id: claims.succeed(
+        s, job_id=job_id, attempt=1, artifacts=[make_artifact(job_id)], message=""
+    ),
+    "fail": lambda s, job_id: claims.fail(s, job_id=job_id, attempt=1, code="x", message="", exit_code=1),
+    "cancel": lambda s, job_id: claims.confirm_cancel(s, job_id=job_id, attempt=1, exit_code=1),
+    "requeue": lambda s, job_id: claims.requeue(s, job_id=job_id, attempt=1, message="", exit_code=1),
+}
+
+
+@pytest.mark.parametrize("write", STALE_WRITES.values(), ids=STALE_WRITES.keys())
+def test_a_run_that_lost_its_job_can_write_nothing(database: Database, dataset: Dataset, write: Write) -> None:
+    job = claimed_and_lost(database, dataset)
+
+    def write_and_commit() -> None:
+        with database.write() as session:
+            write(session, job.id)
+
+    before = snapshot(database, job.id)
+    with pytest.raises(RunFenced):
+        write_and_commit()
+    assert snapshot(database, job.id) == before
+
+
+def make_artifact(job_id: str) -> Artifact:
+    return Artifact(job_id=job_id, kind="log", filename="log.txt", media_type="x", size_bytes=1, sha256="0")
+
+
+def claimed_and_lost(database: Database, dataset: Dataset) -> Job:
+    """A job whose first run was taken for dead and whose second one runs."""
+    add_job(database, dataset)
+    claimed(database, lease=-1)
+    with database.write() as session:
+        claims.reap(session, max_attempts=3)
+    return claimed(database, slot="slot-1")
+
+
+def snapshot(database: Database, job_id: str) -> tuple[object, ...]:
+    with database.read() as session:
+        job = session.get_one(Job, job_id)
+        columns = tuple(getattr(job, column.key) for column in Job.__table__.columns)
+        counts = tuple(session.scalar(select(func.count()).select_from(table)) for table in (Event, Metric, Artifact))
+        return columns + counts
+
+
+def test_a_heartbeat_extends_the_lease_and_brings_the_wish_to_stop(database: Database, dataset: Dataset) -> None:
+    add_job(database, dataset)
+    job = claimed(database, lease=1)
+    with database.write() as session:
+        assert not claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=500).stop_requested
+    assert (get_job(database, job.id).lease_expires_at or utc_now()) - utc_now() > timedelta(seconds=400)
+    with database.write() as session:
+        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=500).stop_requested
+
+
+def test_metrics_that_come_twice_are_stored_once(database: Database, dataset: Dataset) -> None:
+    add_job(database, dataset)
+    job = claimed(database)
+    for batch in ([1, 2], [1, 2, 3]):
+        with database.write() as session:
+            lines = [(seq, make_line(seq)) for seq in batch]
+            claims.record_metrics(session, job_id=job.id, attempt=1, metrics=lines)
+    with database.read() as session:
+        assert list(session.scalars(select(Metric.seq).order_by(Metric.seq))) == [1, 2, 3]
+    assert get_job(database, job.id).step == 3
+
+
+# What becomes of lost runs
+
+
+def test_a_run_within_its_lease_is_left_alone(database: Database, dataset: Dataset) -> None:
+    add_job(database, dataset)
+    claimed(database)
+    with database.write() as session:
+        assert claims.reap(session, max_attempts=3) == []
+
+
+def test_a_job_whose_runs_die_too_often_fails(database: Database, dataset: Dataset) -> None:
+    job_id = add_job(database, dataset)
+    for expected in (JobStatus.QUEUED, JobStatus.QUEUED, JobStatus.FAILED):
+        claimed(database, lease=-1)
+        with database.write() as session:
+            assert claims.reap(session, max_attempts=3) == [job_id]
+        assert get_job(database, job_id).status is expected
+    assert get_job(database, job_id).error_code == "worker_lost"
+
+
+def test_interruptions_do_not_count_as_deaths(database: Database, dataset: Dataset) -> None:
+    job_id = add_job(database, dataset)
+    for attempt in range(1, 6):
+        claimed(database)
+        with database.write() as session:
+            claims.requeue(session, job_id=job_id, attempt=attempt, message="leaving", exit_code=3)
+    claimed(database, lease=-1)
+    with database.write() as session:
+        claims.reap(session, max_attempts=3)
+    assert get_job(database, job_id).status is JobStatus.QUEUED
+
+
+@pytest.mark.parametrize("way", ["reap", "requeue"])
+def test_a_job_that_was_to_stop_is_cancelled_not_requeued(database: Database, dataset: Dataset, way: str) -> None:
+    job_id = add_job(database, dataset)
+    claimed(database, lease=-1 if way == "reap" else LEASE_SECONDS)
+    with database.write() as session:
+        service.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
+    with database.write() as session:
+        if way == "reap":
+            claims.reap(session, max_attempts=3)
+        else:
+            claims.requeue(session, job_id=job_id, attempt=1, message="leaving", exit_code=3)
+    job = get_job(database, job_id)
+    assert (job.status, job.stop_requested_at) == (JobStatus.CANCELLED, None)
+
+
+# Who is woken
+
+
+def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database, dataset: Dataset) -> None:
+    def list_devices() -> list[str]:
+        with database.read() as session:
+            return list(turns.list_devices_to_wake(session, seen_within_seconds=10))
+
+    with database.write() as session:
+        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+    assert list_devices() == []
+    add_job(database, dataset)
+    assert list_devices() == ["cpu"]
+    claimed(database)
+    add_job(database, dataset)
+    assert list_devices() == [], "the only slot is busy"
+    with database.write() as session:
+        claims.note_slot(session, name="gpu-0", device="cuda", host="here")
+        claims.note_slot(session, name="slot-1", device="cpu", host="here")
+        session.get_one(Slot, "slot-1").seen_at = utc_now() - timedelta(seconds=20)
+    assert list_devices() == ["cuda"], "slot-1 has not been heard of"
+
+
+def test_a_job_that_needs_cuda_wakes_no_cpu_slot(database: Database, dataset: Dataset) -> None:
+    add_job(database, dataset, needs_cuda=True)
+    with database.write() as session:
+        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        assert turns.list_devices_to_wake(session, seen_within_seconds=10) == []
+        assert not turns.has_waiting(session, device="cpu")
+        assert turns.has_waiting(session, device="cuda")

@@ -1,0 +1,173 @@
+"""The verbs on jobs."""
+
+import pytest
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from jobs import claims, service
+from jobs.database import Database
+from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
+from jobs.models import Artifact, Dataset, Job
+from jobs.status import JobStatus
+from tests.unit.conftest import TestTeam
+
+
+def create(session: Session, dataset: Dataset, *, key: str | None = None, config: TrainConfig | None = None) -> Job:
+    job, _ = service.create_job(
+        session,
+        team_id=dataset.team_id,
+        name="warm",
+        priority=0,
+        base_model="tiny-gemma",
+        dataset=dataset,
+        config=config or TrainConfig(),
+        idempotency_key=key,
+    )
+    return job
+
+
+def claim(session: Session, slot: str = "slot-0") -> Job:
+    job = claims.claim_next(session, slot=slot, device="cpu", lease_seconds=60)
+    assert job is not None
+    return job
+
+
+def test_a_job_keeps_what_it_was_made_with(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        job = create(session, dataset, config=TrainConfig(epochs=1))
+        session.delete(session.get_one(Dataset, dataset.id))
+    with database.read() as session:
+        kept = service.get_job(session, team_id=dataset.team_id, job_id=job.id)
+    assert (kept.status, kept.attempt) == (JobStatus.QUEUED, 0)
+    assert (kept.dataset_name, kept.dataset_sha256, kept.axes) == (dataset.name, dataset.sha256, dataset.axes)
+    assert kept.config == TrainConfig(epochs=1).model_dump(mode="json")
+
+
+def test_the_same_request_makes_one_job(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        first = create(session, dataset, key="a")
+    with database.write() as session:
+        assert create(session, dataset, key="a").id == first.id
+        assert create(session, dataset, key="b").id != first.id
+        assert create(session, dataset).id != first.id
+
+
+def test_another_request_with_the_same_key_is_refused(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        create(session, dataset, key="a")
+        with pytest.raises(IdempotencyKeyReused):
+            create(session, dataset, key="a", config=TrainConfig(epochs=1))
+
+
+def test_a_key_belongs_to_its_team(database: Database, dataset: Dataset, other_team: TestTeam) -> None:
+    with database.write() as session:
+        first = create(session, dataset, key="a")
+        dataset.team_id = other_team.id
+        assert create(session, dataset, key="a").id != first.id
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [(TrainConfig(backend="unsloth"), "config.backend"), (TrainConfig(load_in_4bit=True), "config.load_in_4bit")],
+)
+def test_what_needs_cuda_waits_for_the_first_slot_and_is_refused_once_there_are_only_others(
+    database: Database, dataset: Dataset, config: TrainConfig, field: str
+) -> None:
+    with database.write() as session:
+        assert create(session, dataset, config=config).needs_cuda
+        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        with pytest.raises(NoSlotForConfig) as refused:
+            create(session, dataset, config=config)
+        assert refused.value.field == field
+        claims.note_slot(session, name="slot-1", device="cuda", host="here")
+        create(session, dataset, config=config)
+
+
+def test_jobs_are_listed_by_status_newest_first(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        ids = [create(session, dataset).id for _ in range(3)]
+        service.request_cancel(session, team_id=dataset.team_id, job_id=ids[1])
+
+    def list_ids(status: JobStatus | None) -> list[str]:
+        with database.read() as session:
+            page = service.list_jobs(session, team_id=dataset.team_id, status=status, cursor=None, limit=10)
+        return [job.id for job in page.items]
+
+    assert list_ids(None) == [ids[2], ids[1], ids[0]]
+    assert list_ids(JobStatus.QUEUED) == [ids[2], ids[0]]
+    assert list_ids(JobStatus.RUNNING) == []
+
+
+def test_a_waiting_job_is_cancelled_at_once(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        job = create(session, dataset)
+        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        assert job.status is JobStatus.CANCELLED
+        assert job.finished_at is not None
+        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        session.flush()
+        kinds = [event.kind for event in service.list_events(session, job_id=job.id, after=0, limit=10)]
+    assert kinds == ["queued", "cancelled"]
+
+
+def test_a_running_job_is_asked_to_stop_once(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        create(session, dataset)
+        job = claim(session)
+        asked_at = service.request_cancel(session, team_id=dataset.team_id, job_id=job.id).stop_requested_at
+        again = service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        assert (again.status, again.stop_requested_at) == (JobStatus.RUNNING, asked_at)
+        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=60).stop_requested
+
+
+def test_a_job_that_succeeded_can_not_be_cancelled(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        create(session, dataset)
+        job = claim(session)
+        claims.succeed(session, job_id=job.id, attempt=1, artifacts=[], message="Done.")
+        session.refresh(job)
+        with pytest.raises(JobFinished):
+            service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+
+
+def test_another_teams_job_is_not_found(database: Database, dataset: Dataset, other_team: TestTeam) -> None:
+    with database.write() as session:
+        job = create(session, dataset)
+        for verb in (service.get_job, service.request_cancel):
+            with pytest.raises(JobNotFound):
+                verb(session, team_id=other_team.id, job_id=job.id)
+        assert job.status is JobStatus.QUEUED
+
+
+def test_events_are_read_after_a_cursor(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        job = create(session, dataset)
+        for number in range(3):
+            service.add_event(session, job_id=job.id, attempt=0, kind="notice", message=str(number))
+    with database.read() as session:
+        events = service.list_events(session, job_id=job.id, after=0, limit=10)
+        assert [event.message for event in events][1:] == ["0", "1", "2"]
+        assert service.list_events(session, job_id=job.id, after=events[1].id, limit=1)[0].id == events[2].id
+
+
+def test_artifacts_are_found_by_kind(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        job = create(session, dataset)
+        for kind in ("log", "bundle"):
+            artifact = Artifact(
+                job_id=job.id, kind=kind, filename=kind, media_type="text/plain", size_bytes=1, sha256="0" * 64
+            )
+            session.add(artifact)
+    with database.read() as session:
+        assert [artifact.kind for artifact in service.list_artifacts(session, job_id=job.id)] == ["bundle", "log"]
+        assert service.get_artifact(session, job_id=job.id, kind="log").filename == "log"
+        with pytest.raises(ArtifactNotFound):
+            service.get_artifact(session, job_id=job.id, kind="picture")
+
+
+def test_only_slots_heard_of_lately_are_seen(database: Database) -> None:
+    with database.write() as session:
+        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+    with database.read() as session:
+        assert [slot.name for slot in service.list_slots_seen(session, within_seconds=60)] == ["slot-0"]
+        assert service.list_slots_seen(session, within_seconds=0) == []

@@ -1,0 +1,89 @@
+"""Settings: what they are made from, and what is derived from them."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from jobs.settings import MAX_SOCKET_PATH_BYTES, Settings, SettingUnknown, load_settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only what a test sets."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("EMOTUNE_URL", *(f"EMOTUNE_{field.upper()}" for field in Settings.model_fields)):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_everything_has_a_default_in_one_data_folder(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.sqlalchemy_url == f"sqlite:///{tmp_path}/data/emotune.db"
+    assert settings.redis_socket.is_relative_to(settings.data_dir) or len(str(tmp_path)) > 80
+
+
+def test_variables_override_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTUNE_BASE_MODELS", '{"gemma": "/models/gemma"}')
+    monkeypatch.setenv("EMOTUNE_PORT", "9000")
+    monkeypatch.setenv("EMOTUNE_API_KEY", "emo_of_the_command_line")
+    settings = load_settings()
+    assert (settings.base_models, settings.port) == ({"gemma": "/models/gemma"}, 9000)
+
+
+def test_a_misspelt_variable_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTUNE_PROT", "9000")
+    with pytest.raises(SettingUnknown, match="did you mean EMOTUNE_PORT"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 70_000),
+        ("slot", "Slot 1"),
+        ("slot_device", "tpu"),
+        ("lease_seconds", 0),
+        ("max_attempts", 0),
+        ("max_dataset_bytes", -1),
+        ("log_level", "loud"),
+        ("unknown", 1),
+    ],
+)
+def test_a_wrong_value_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgresql://u:p@host/db", "postgresql+psycopg://u:p@host/db"),
+        ("postgres://host/db", "postgresql+psycopg://host/db"),
+        ("postgresql+psycopg://host/db", "postgresql+psycopg://host/db"),
+        ("sqlite:///x.db", "sqlite:///x.db"),
+    ],
+)
+def test_a_database_url_gets_the_installed_driver(given: str, used: str) -> None:
+    assert Settings(database_url=given).sqlalchemy_url == used
+
+
+def test_redis_is_spelt_for_each_client(tmp_path: Path) -> None:
+    socket = Settings(data_dir=Path("/data"))
+    assert socket.redis_client_url == "unix:///data/redis/redis.sock?db=0"
+    assert socket.broker_url == "redis+socket:///data/redis/redis.sock?virtual_host=0"
+    remote = Settings(redis_url="redis://host:6379/2")
+    assert (remote.redis_client_url, remote.broker_url) == ("redis://host:6379/2", "redis://host:6379/2")
+
+
+def test_a_socket_path_always_fits() -> None:
+    deep = Settings(data_dir=Path("/data") / ("x" * 90))
+    other = Settings(data_dir=Path("/data") / ("y" * 90))
+    assert len(str(deep.redis_socket).encode()) <= MAX_SOCKET_PATH_BYTES
+    assert deep.redis_socket != other.redis_socket
+    assert deep.redis_socket == Settings(data_dir=deep.data_dir).redis_socket
+
+
+def test_a_relative_data_folder_is_made_absolute(tmp_path: Path) -> None:
+    assert Settings(data_dir=Path("here")).data_dir == tmp_path / "here"
+    assert "~" not in str(Settings(data_dir=Path("~/emotune")).data_dir)

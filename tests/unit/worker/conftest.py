@@ -1,0 +1,87 @@
+"""A worker's resources without servers: SQLite, a folder, streams in memory, a broker in memory."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from emomodel.config import TrainConfig
+from jobs import service
+from jobs.database import Database
+from jobs.metrics import MetricStream
+from jobs.models import Dataset, Job
+from jobs.queue import Doorbell
+from jobs.settings import Settings
+from jobs.storage import Storage
+from tests.support.brokers import make_memory_broker
+from tests.support.redis_doubles import MemoryRedis
+from worker.drain import Drain
+from worker.resources import Resources
+
+FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
+
+MakeJob = Callable[..., Job]
+
+
+@pytest.fixture
+def worker_settings(settings: Settings) -> Settings:
+    """Quick enough for tests, with a lease that a busy machine keeps."""
+    return settings.model_copy(
+        update={
+            "heartbeat_seconds": 0.05,
+            "metric_flush_seconds": 0.1,
+            "lease_seconds": 20.0,
+            "stop_grace_seconds": 0.4,
+            "kill_grace_seconds": 0.4,
+        }
+    )
+
+
+@pytest.fixture
+def redis() -> MemoryRedis:
+    return MemoryRedis()
+
+
+@pytest.fixture
+def broker() -> Celery:
+    return make_memory_broker()
+
+
+@pytest.fixture
+def resources(worker_settings: Settings, database: Database, redis: MemoryRedis, broker: Celery) -> Resources:
+    return Resources(
+        settings=worker_settings,
+        database=database,
+        storage=Storage(worker_settings.data_dir),
+        stream=MetricStream(redis.as_client(), length=1000, expire_seconds=60),
+        doorbell=Doorbell(broker),
+        drain=Drain(),
+        host="test-host",
+    )
+
+
+@pytest.fixture
+def make_job(database: Database, dataset: Dataset) -> MakeJob:
+    """Queue a job."""
+
+    def make(*, name: str = "tune", base_model: str = "tiny-gemma", config: TrainConfig | None = None) -> Job:
+        with database.write() as session:
+            job, _ = service.create_job(
+                session,
+                team_id=dataset.team_id,
+                name=name,
+                priority=0,
+                base_model=base_model,
+                dataset=dataset,
+                config=config or TrainConfig(),
+            )
+        return job
+
+    return make
+
+
+def fake_argv(scenario: str) -> list[str]:
+    """The command line of a fake training process; the request's path follows."""
+    return [sys.executable, str(FAKE_TRAINER), scenario]

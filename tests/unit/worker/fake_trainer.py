@@ -1,0 +1,203 @@
+"""A training process without training: `python fake_trainer.py SCENARIO REQUEST` speaks the lines of the real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from emomodel.bundle import write_manifest
+from emomodel.manifest import DatasetEntry, Manifest, MetricsSummary
+from emomodel.progress import (
+    EXIT_FAILED,
+    EXIT_ORPHANED,
+    EXIT_STOPPED,
+    STOP_REQUEST,
+    Failure,
+    LineReporter,
+    Metric,
+    Notice,
+    Phase,
+    Plan,
+    Result,
+)
+from emomodel.request import TrainRequest
+
+STEP_COUNT = 5
+# Longer than any test waits: a scenario that hangs is ended by the supervisor, or the test fails.
+LONG_SECONDS = 120.0
+
+reporter = LineReporter()
+stopped = threading.Event()
+
+
+def watch_stdin() -> None:
+    for line in sys.stdin:
+        if line.strip() == STOP_REQUEST:
+            stopped.set()
+    os._exit(EXIT_ORPHANED)
+
+
+def listen() -> None:
+    threading.Thread(target=watch_stdin, daemon=True).start()
+
+
+def report_step(step: int) -> None:
+    reporter.report(
+        Metric(
+            step=step,
+            total_steps=STEP_COUNT,
+            epoch=step / STEP_COUNT,
+            loss=4.0 / step,
+            lora_learning_rate=2e-4,
+            emotion_learning_rate=2e-3,
+            grad_norm=1.0,
+            tokens_per_second=100.0,
+            token_count=10 * step,
+            elapsed_seconds=0.1 * step,
+            eta_seconds=0.1 * (STEP_COUNT - step),
+            memory_bytes=1000,
+        )
+    )
+
+
+def begin() -> None:
+    reporter.report(Phase(name="importing"))
+    reporter.report(
+        Plan(
+            total_steps=STEP_COUNT,
+            example_count=3,
+            truncated_count=1,
+            target_token_count=30,
+            trainable_parameter_count=7,
+            device="cpu",
+        )
+    )
+    reporter.report(Phase(name="training"))
+
+
+def write_output(request: TrainRequest) -> None:
+    request.output_dir.mkdir()
+    (request.output_dir / "emotion_proj.pth").write_bytes(b"weights")
+    (request.output_dir / "loss_curve.png").write_bytes(b"picture")
+    write_manifest(
+        request.output_dir,
+        Manifest(
+            base_model=request.base_model,
+            axes=request.axes,
+            hidden_size=4,
+            layer_sizes=(len(request.axes), 4, 4),
+            emotion_scale=1.0,
+            emotion_centered=True,
+            emotion_span="lead",
+            config=request.config,
+            dataset=DatasetEntry(name=request.dataset_name, sha256=request.dataset_sha256, example_count=3),
+            metrics=MetricsSummary(first_loss=4.0, final_loss=0.8, step_count=5, token_count=50, train_seconds=0.5),
+            library_versions={},
+            created_at=datetime.now(UTC),
+        ),
+    )
+
+
+def report_result() -> None:
+    reporter.report(
+        Result(final_loss=0.8, step_count=STEP_COUNT, token_count=50, train_seconds=0.5, peak_memory_bytes=1000)
+    )
+
+
+def succeed(request: TrainRequest) -> None:
+    listen()
+    begin()
+    sys.stderr.write("a library warns\n")
+    sys.stdout.write("a stray line\n")
+    for step in range(1, STEP_COUNT + 1):
+        report_step(step)
+    reporter.report(Notice(code="odd", message="something odd"))
+    write_output(request)
+    report_result()
+
+
+def succeed_without_bundle(_: TrainRequest) -> None:
+    begin()
+    report_result()
+
+
+def fail(_: TrainRequest) -> None:
+    begin()
+    reporter.report(Failure(code="no_targets", message="no example has a token to learn"))
+    sys.exit(EXIT_FAILED)
+
+
+def crash(_: TrainRequest) -> None:
+    begin()
+    report_step(1)
+    raise RuntimeError("the device is on fire")
+
+
+def end_in_silence(_: TrainRequest) -> None:
+    begin()
+
+
+def be_killed(_: TrainRequest) -> None:
+    begin()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work_until_stopped(_: TrainRequest) -> None:
+    listen()
+    begin()
+    report_step(1)
+    stopped.wait(LONG_SECONDS)
+    sys.exit(EXIT_STOPPED)
+
+
+def ignore_stop(_: TrainRequest) -> None:
+    begin()
+    report_step(1)
+    time.sleep(LONG_SECONDS)
+
+
+def ignore_everything(_: TrainRequest) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    begin()
+    report_step(1)
+    time.sleep(LONG_SECONDS)
+
+
+def leave_a_child(request: TrainRequest) -> None:
+    child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({LONG_SECONDS})"])
+    Path(request.output_dir.parent / "request.child").write_text(str(child.pid))
+    succeed(request)
+
+
+def chatter(request: TrainRequest) -> None:
+    listen()
+    begin()
+    for _line in range(3000):
+        sys.stderr.write("x" * 99 + "\n")
+    sys.stderr.flush()
+    fail(request)
+
+
+SCENARIOS = {
+    function.__name__: function
+    for function in (
+        succeed,
+        succeed_without_bundle,
+        fail,
+        crash,
+        end_in_silence,
+        be_killed,
+        work_until_stopped,
+        ignore_stop,
+        ignore_everything,
+        leave_a_child,
+        chatter,
+    )
+}
+
+if __name__ == "__main__":
+    SCENARIOS[sys.argv[1]](TrainRequest.model_validate_json(Path(sys.argv[2]).read_bytes()))

@@ -1,0 +1,292 @@
+"""A whole run with a fake training process: what the rows, the files and the stream hold at its end."""
+
+import json
+import threading
+from datetime import timedelta
+
+import psutil
+import pytest
+from celery import Celery
+
+from emomodel.bundle import verify
+from jobs import claims, service
+from jobs.clock import utc_now
+from jobs.database import Database
+from jobs.models import Artifact, Dataset, Event, Job, Metric, Run
+from jobs.status import JobStatus
+from tests.support.brokers import count_rings
+from tests.support.redis_doubles import MemoryRedis
+from tests.support.waiting import WAIT_SECONDS, wait_for
+from tests.unit.worker.conftest import MakeJob, fake_argv
+from worker.resources import Resources
+from worker.run import run_next
+from worker.slot_lock import hold_slot
+
+
+def get_job(database: Database, job_id: str) -> Job:
+    with database.read() as session:
+        return session.get_one(Job, job_id)
+
+
+def list_artifacts(database: Database, job_id: str) -> dict[str, Artifact]:
+    with database.read() as session:
+        return {artifact.kind: artifact for artifact in service.list_artifacts(session, job_id=job_id)}
+
+
+def list_events(database: Database, job_id: str) -> list[Event]:
+    with database.read() as session:
+        return list(service.list_events(session, job_id=job_id, after=0, limit=100))
+
+
+def get_run(database: Database, job: Job) -> Run:
+    with database.read() as session:
+        return session.get_one(Run, (job.id, job.attempt))
+
+
+def run_in_thread(resources: Resources, scenario: str) -> threading.Thread:
+    thread = threading.Thread(target=run_next, args=[resources, fake_argv(scenario)])
+    thread.start()
+    return thread
+
+
+def wait_for_first_step(database: Database, job_id: str) -> None:
+    wait_for(lambda: get_job(database, job_id).step > 0)
+
+
+def find_trainers() -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.status() != psutil.STATUS_ZOMBIE and any("fake_trainer" in part for part in child.cmdline())
+    ]
+
+
+def test_a_run_that_succeeds_leaves_a_bundle_its_traces_and_the_numbers(
+    resources: Resources, make_job: MakeJob, redis: MemoryRedis
+) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("succeed"))
+
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.attempt, job.step, job.total_steps) == (JobStatus.SUCCEEDED, 1, 5, 5)
+    assert job.last_loss == pytest.approx(0.8)
+    assert (job.slot, job.phase, job.lease_expires_at, job.error_code) == (None, None, None, None)
+    run = get_run(resources.database, job)
+    assert (run.outcome, run.exit_code) == ("succeeded", 0)
+
+    artifacts = list_artifacts(resources.database, job_id)
+    assert set(artifacts) == {"bundle", "metrics", "loss_curve", "log"}
+    paths = {kind: resources.storage.get_artifact_path(job_id, item.filename) for kind, item in artifacts.items()}
+    assert {kind: path.stat().st_size for kind, path in paths.items()} == {
+        kind: item.size_bytes for kind, item in artifacts.items()
+    }
+    assert verify(paths["bundle"]).base_model == "tiny-gemma"
+    assert [json.loads(line)["step"] for line in paths["metrics"].read_text().splitlines()] == [1, 2, 3, 4, 5]
+    log = paths["log"].read_text()
+    assert "a library warns" in log
+    assert "a stray line" in log
+
+    with resources.database.read() as session:
+        assert [row.seq for row in session.query(Metric).order_by(Metric.seq)] == [1, 2, 3, 4, 5]
+    assert [place for stream in redis.streams.values() for place in stream] == [(1, seq) for seq in range(1, 6)]
+
+
+def test_events_tell_a_run_in_order(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("succeed"))
+    kinds = [event.kind for event in list_events(resources.database, job_id)]
+    assert kinds == ["queued", "running", "phase", "plan", "phase", "notice", "succeeded"]
+    messages = [event.message for event in list_events(resources.database, job_id)]
+    assert any("1 of them cut" in message for message in messages)
+    assert "something odd" in messages
+
+
+def test_the_run_folder_keeps_only_what_is_read_later(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("succeed"))
+    folder = resources.storage.get_run_folder(job_id, 1)
+    assert {path.name for path in folder.iterdir()} == {"request.json", "log.txt", "metrics.jsonl"}
+
+
+def test_a_failure_that_the_process_names_becomes_the_jobs_error(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("fail"))
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "no_targets")
+    assert job.error_message == "no example has a token to learn"
+    assert get_run(resources.database, job).exit_code == 1
+
+
+def test_a_crash_is_told_with_exit_code_and_last_lines(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("crash"))
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.error_code, job.step) == (JobStatus.FAILED, "trainer_crashed", 1)
+    assert job.error_message is not None
+    assert "exit code 1" in job.error_message
+    assert job.error_message.endswith("RuntimeError: the device is on fire")
+    assert set(list_artifacts(resources.database, job_id)) == {"log", "metrics"}
+
+
+def test_a_kill_from_outside_is_told_with_the_signals_name(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("be_killed"))
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "trainer_killed")
+    assert job.error_message is not None
+    assert "SIGKILL" in job.error_message
+    assert get_run(resources.database, job).exit_code == -9
+
+
+def test_an_end_without_a_result_is_a_crash(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("end_in_silence"))
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "trainer_crashed")
+
+
+def test_a_result_without_a_bundle_fails_the_job(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("succeed_without_bundle"))
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "bundle_invalid")
+    assert "bundle" not in list_artifacts(resources.database, job_id)
+
+
+def test_a_base_model_that_went_away_fails_the_job(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job(base_model="gone").id
+    run_next(resources, fake_argv("succeed"))
+    assert get_job(resources.database, job_id).error_code == "base_model_unknown"
+
+
+def test_a_process_that_cannot_be_started_fails_the_job(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, ["/nowhere/python"])
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.error_code) == (JobStatus.FAILED, "worker_error")
+    assert "/nowhere/python" in (job.error_message or "")
+
+
+@pytest.mark.parametrize("scenario", ["work_until_stopped", "ignore_stop", "ignore_everything"])
+def test_a_cancel_ends_the_process_however_deaf_it_is(
+    resources: Resources, make_job: MakeJob, dataset: Dataset, scenario: str
+) -> None:
+    job_id = make_job().id
+    thread = run_in_thread(resources, scenario)
+    wait_for_first_step(resources.database, job_id)
+    with resources.database.write() as session:
+        service.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
+    thread.join(WAIT_SECONDS)
+    job = get_job(resources.database, job_id)
+    assert job.status is JobStatus.CANCELLED
+    expected = {"work_until_stopped": 3, "ignore_stop": -15, "ignore_everything": -9}[scenario]
+    assert get_run(resources.database, job).exit_code == expected
+    assert find_trainers() == []
+
+
+def test_a_drain_requeues_the_job_without_counting_a_crash(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    thread = run_in_thread(resources, "work_until_stopped")
+    wait_for_first_step(resources.database, job_id)
+    resources.drain.request()
+    thread.join(WAIT_SECONDS)
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    run = get_run(resources.database, job)
+    assert (run.outcome, run.error_code) == ("queued", "interrupted")
+
+
+def test_a_drain_of_a_cancelled_job_does_not_bring_it_back(
+    resources: Resources, make_job: MakeJob, dataset: Dataset
+) -> None:
+    job_id = make_job().id
+    thread = run_in_thread(resources, "ignore_stop")
+    wait_for_first_step(resources.database, job_id)
+    resources.drain.request()
+    with resources.database.write() as session:
+        service.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
+    thread.join(WAIT_SECONDS)
+    assert get_job(resources.database, job_id).status is JobStatus.CANCELLED
+
+
+def test_a_fenced_run_kills_its_process_and_touches_nothing(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    thread = run_in_thread(resources, "ignore_everything")
+    wait_for_first_step(resources.database, job_id)
+    with resources.database.write() as session:
+        session.get_one(Job, job_id).lease_expires_at = utc_now() - timedelta(seconds=1)
+        claims.reap(session, max_attempts=3)
+        taken = claims.claim_next(session, slot="slot-1", device="cpu", lease_seconds=60)
+        assert taken is not None
+        assert taken.attempt == 2
+    thread.join(WAIT_SECONDS)
+    assert find_trainers() == []
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.attempt, job.slot) == (JobStatus.RUNNING, 2, "slot-1")
+    assert list_artifacts(resources.database, job_id) == {}
+
+
+def test_what_the_process_started_ends_with_it(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("leave_a_child"))
+    assert get_job(resources.database, job_id).status is JobStatus.SUCCEEDED
+    assert [c for c in psutil.Process().children(recursive=True) if c.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_process_that_floods_its_log_is_not_held_up(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    run_next(resources, fake_argv("chatter"))
+    assert get_job(resources.database, job_id).error_code == "no_targets"
+    assert (resources.storage.get_run_folder(job_id, 1) / "log.txt").read_text().count("x" * 99 + "\n") == 3000
+
+
+def test_a_ring_without_a_job_does_nothing(resources: Resources, broker: Celery) -> None:
+    run_next(resources, ["/nowhere/python"])
+    assert count_rings(broker, "cpu") == 0
+
+
+def test_the_end_of_a_run_rings_for_the_job_that_waits(resources: Resources, make_job: MakeJob, broker: Celery) -> None:
+    first, second = make_job(name="first").id, make_job(name="second").id
+    run_next(resources, fake_argv("fail"))
+    assert get_job(resources.database, first).status is JobStatus.FAILED
+    assert get_job(resources.database, second).status is JobStatus.QUEUED
+    assert count_rings(broker, "cpu") == 1
+    run_next(resources, fake_argv("fail"))
+    assert count_rings(broker, "cpu") == 1
+
+
+def test_a_worker_that_leaves_takes_no_job(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    resources.drain.request()
+    run_next(resources, fake_argv("succeed"))
+    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
+
+
+def test_a_second_worker_of_a_slot_takes_no_job(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    with hold_slot(resources.settings.data_dir, resources.settings.slot) as lock:
+        assert lock is not None
+        run_next(resources, fake_argv("succeed"))
+    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
+    run_next(resources, fake_argv("succeed"))
+    assert get_job(resources.database, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_a_job_whose_lease_has_ended_is_taken_up_by_the_next_ring(resources: Resources, make_job: MakeJob) -> None:
+    job_id = make_job().id
+    with resources.database.write() as session:
+        claims.claim_next(session, slot=resources.settings.slot, device="cpu", lease_seconds=-1)
+    run_next(resources, fake_argv("succeed"))
+    job = get_job(resources.database, job_id)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
+
+
+def test_the_request_says_all_that_the_process_needs(resources: Resources, make_job: MakeJob) -> None:
+    job = make_job()
+    run_next(resources, fake_argv("fail"))
+    folder = resources.storage.get_run_folder(job.id, 1)
+    request = json.loads((folder / "request.json").read_text())
+    assert request["dataset_path"] == str(resources.storage.get_dataset_path(job.dataset_id))
+    assert request["base_model_path"] == resources.settings.base_models["tiny-gemma"]
+    assert request["axes"] == job.axes
+    assert request["output_dir"] == str(folder / "output")

@@ -1,0 +1,101 @@
+"""The worker's small parts: environment, OOM counters, drain, beacon."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs import service
+from tests.support.waiting import wait_for
+from worker.beacon import Beacon
+from worker.environment import THREAD_VARIABLES, make_trainer_environment
+from worker.oom import count_oom_kills
+from worker.resources import Resources
+
+
+def test_a_training_process_gets_no_setting_of_ours() -> None:
+    own = {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "EMOTUNE_DATABASE_URL": "postgresql://user:secret@host/db"}
+    environment = make_trainer_environment(own, threads=None)
+    assert environment == {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def test_the_thread_bound_goes_to_every_library() -> None:
+    environment = make_trainer_environment({"OMP_NUM_THREADS": "64"}, threads=2)
+    assert {environment[name] for name in THREAD_VARIABLES} == {"2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [("low 0\noom 4\noom_kill 3\n", 3), ("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n", 7), ("pgfault 5\n", 0)],
+)
+def test_oom_kills_are_read_as_the_kernel_writes_them(tmp_path: Path, content: str, count: int) -> None:
+    group = tmp_path / "cgroup" / "box"
+    group.mkdir(parents=True)
+    (group / "memory.events").write_text(content)
+    (tmp_path / "own").write_text("0::/box\n")
+    found = count_oom_kills(
+        own_cgroup=tmp_path / "own", cgroup_root=tmp_path / "cgroup", host_counters=tmp_path / "nothing"
+    )
+    assert found == count
+
+
+FORK = """
+import os
+from worker.drain import Drain
+drain = Drain()
+child = os.fork()
+if child == 0:
+    while not drain.is_requested:
+        pass
+    os._exit(7)
+print(drain.is_requested)
+drain.request()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_drain_is_seen_through_a_fork() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], check=True, capture_output=True, text=True, timeout=20)
+    assert done.stdout.split() == ["False", "7"]
+
+
+ORPHAN = """
+import os, sys, time
+from worker.drain import leave_with_parent
+if os.fork():
+    time.sleep(0.3)
+    os._exit(0)
+leave_with_parent()
+print("alive", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_leaves_with_its_parent_does() -> None:
+    """Its output ends when it does: were it to stay, the reading would time out."""
+    done = subprocess.run([sys.executable, "-c", ORPHAN], check=True, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "alive\n"
+
+
+def test_a_host_without_control_groups_counts_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 2\n")
+    assert count_oom_kills(own_cgroup=tmp_path / "nothing", host_counters=tmp_path / "vmstat") == 2
+
+
+def test_a_slot_is_heard_of_until_its_worker_leaves(resources: Resources) -> None:
+    settings = resources.settings.model_copy(update={"worker_seen_seconds": 0.3})
+    beacon = Beacon(replace(resources, settings=settings))
+
+    def is_seen() -> bool:
+        with resources.database.read() as session:
+            return service.list_slots_seen(session, within_seconds=0.3) != []
+
+    beacon.start()
+    try:
+        wait_for(is_seen)
+        resources.drain.request()
+        wait_for(lambda: not is_seen())
+    finally:
+        beacon.stop()

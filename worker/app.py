@@ -1,0 +1,47 @@
+"""Celery entry point: `celery -A worker.app:celery worker -Q slots.cpu` for a slot, `-Q housekeeping -B` for the sweep.
+
+Importing it opens no connection: the pool's process opens its own after the fork.
+"""
+
+import functools
+from typing import Any
+
+from celery import Celery, signals
+
+from jobs.queue import get_slot_queue, make_celery
+from jobs.settings import Settings, load_settings
+from worker.beacon import Beacon
+from worker.drain import Drain, leave_with_parent
+from worker.logs import configure_logging
+from worker.resources import Resources
+from worker.tasks import register_tasks
+
+
+def make_worker(settings: Settings) -> Celery:
+    """The app with its tasks, and with what its processes do when they start and when they are asked to leave."""
+    celery = make_celery(settings)
+    drain = Drain()
+    get_resources = functools.cache(functools.partial(Resources.open, settings, celery, drain))
+    register_tasks(celery, get_resources)
+
+    def on_setup_logging(**_: Any) -> None:
+        configure_logging(settings.log_level)
+
+    def on_shutting_down(**_: Any) -> None:
+        drain.request()
+
+    def on_process_init(**_: Any) -> None:
+        if get_slot_queue(settings.slot_device) in celery.amqp.queues.consume_from:
+            Beacon(get_resources()).start()
+
+    def on_beat_init(**_: Any) -> None:
+        leave_with_parent()
+
+    signals.setup_logging.connect(on_setup_logging, weak=False)
+    signals.worker_shutting_down.connect(on_shutting_down, weak=False)
+    signals.worker_process_init.connect(on_process_init, weak=False)
+    signals.beat_embedded_init.connect(on_beat_init, weak=False)
+    return celery
+
+
+celery = make_worker(load_settings())

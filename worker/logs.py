@@ -1,0 +1,38 @@
+"""The worker's own log: one readable line per fact on standard error, Celery's lines among them."""
+
+import logging
+import sys
+
+import structlog
+
+# Each message received, sent and done, which for the sweep means several lines every few seconds.
+CHATTY_LOGGERS = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+
+
+def configure_logging(level: str) -> None:
+    """Send structlog and the standard library's logging the same way. `level` is a name such as `info`."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")

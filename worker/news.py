@@ -1,0 +1,27 @@
+"""The readable words of a training process's news, which become events of the job."""
+
+from emomodel.progress import Notice, Phase, PhaseName, Plan
+
+PHASES: dict[PhaseName, str] = {
+    "importing": "The training process loads its libraries.",
+    "loading_dataset": "The dataset is read.",
+    "loading_model": "The base model is loaded.",
+    "training": "The training begins.",
+    "saving": "The adapter and the emotion projection are saved.",
+}
+
+
+def describe_phase(phase: Phase) -> str:
+    return PHASES[phase.name]
+
+
+def describe_plan(plan: Plan) -> str:
+    cut = f", {plan.truncated_count} of them cut to the maximal length" if plan.truncated_count else ""
+    return (
+        f"{plan.total_steps} steps on {plan.example_count} examples{cut}; {plan.target_token_count} tokens per epoch "
+        f"count in the loss; {plan.trainable_parameter_count} parameters are trained on {plan.device}."
+    )
+
+
+def describe_notice(notice: Notice) -> str:
+    return notice.message.replace("\x00", "")

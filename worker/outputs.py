@@ -1,0 +1,59 @@
+"""What a run made, put into storage: bundle, metrics, loss curve, log."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from emomodel.bundle import pack
+from jobs.models import Artifact
+from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, Storage
+
+BUNDLE_FILE = "bundle.zip"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file of a run's folder that becomes an artifact."""
+
+    kind: str
+    path: str
+    media_type: str
+
+
+BUNDLE = Output("bundle", BUNDLE_FILE, "application/zip")
+# These exist, or not, however the run ended.
+TRACES = (
+    Output("metrics", METRICS_FILE, "application/x-ndjson"),
+    Output("loss_curve", f"{OUTPUT_FOLDER}/loss_curve.png", "image/png"),
+    Output("log", LOG_FILE, "text/plain; charset=utf-8"),
+)
+
+
+def store_bundle(storage: Storage, folder: Path, *, job_id: str, attempt: int) -> Artifact:
+    """Pack what the training process left. Raises BundleError."""
+    pack(folder / OUTPUT_FOLDER, folder / BUNDLE_FILE)
+    return _store(storage, folder, BUNDLE, job_id, attempt)
+
+
+def store_traces(storage: Storage, folder: Path, *, job_id: str, attempt: int) -> list[Artifact]:
+    """Store what there is; empty files are nothing to read."""
+    found = [output for output in TRACES if _has_content(folder / output.path)]
+    return [_store(storage, folder, output, job_id, attempt) for output in found]
+
+
+def _store(storage: Storage, folder: Path, output: Output, job_id: str, attempt: int) -> Artifact:
+    source = folder / output.path
+    # The attempt is in the name, so that a run that was taken for dead can't replace its successor's file.
+    filename = f"{source.stem}-{attempt}{source.suffix}"
+    size_bytes, sha256 = storage.put_artifact(job_id, filename, source)
+    return Artifact(
+        job_id=job_id,
+        kind=output.kind,
+        filename=filename,
+        media_type=output.media_type,
+        size_bytes=size_bytes,
+        sha256=sha256,
+    )
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

@@ -1,0 +1,148 @@
+"""Recorder: writes a run's signs of life and news to its rows, in a thread of its own.
+
+So the run's other parts never wait for the database, and packing a bundle for a minute costs no lease. Each write
+is one short transaction. A database that is away for a while is asked again; without a renewed lease the run counts as
+lost, for by then another worker may have its job.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from emomodel.progress import Metric
+from jobs import claims
+from jobs.database import Database
+from jobs.errors import RunFenced
+
+# How long the end of a run waits for the database: its files are safe, and only their rows are missing.
+FINISH_PATIENCE_SECONDS = 600.0
+
+# What a database says that is locked, restarting or not to be reached.
+TRANSIENT_ERRORS = (OperationalError, InterfaceError)
+
+Verb = Callable[[Session], None]
+
+log = structlog.get_logger()
+
+
+class Recorder:
+    """A context manager: the signs of life begin on entry and end on exit, or with `finish`."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        job_id: str,
+        attempt: int,
+        heartbeat_seconds: float,
+        flush_seconds: float,
+        lease_seconds: float,
+    ) -> None:
+        self._database = database
+        self._job_id = job_id
+        self._attempt = attempt
+        self._heartbeat_seconds = heartbeat_seconds
+        self._flush_seconds = flush_seconds
+        self._lease_seconds = lease_seconds
+        self._lease_ends = time.monotonic() + lease_seconds
+        self._flush_at = time.monotonic()
+        self._verbs: list[Verb] = []
+        self._metrics: list[tuple[int, Metric]] = []
+        self._lock = threading.Lock()
+        self._stop_requested = False
+        self._fenced = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="recorder", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the team wants the run to stop."""
+        return self._stop_requested
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the job goes on without this run, or may do so."""
+        return self._fenced or time.monotonic() > self._lease_ends
+
+    def add(self, verb: Verb) -> None:
+        """To be written with the next sign of life, in the order of the calls."""
+        with self._lock:
+            self._verbs.append(verb)
+
+    def add_metric(self, seq: int, metric: Metric) -> None:
+        """To be written with the next batch."""
+        with self._lock:
+            self._metrics.append((seq, metric))
+
+    def finish(self, verb: Verb) -> None:
+        """Write what is left and the run's last verb, in one transaction. Raises RunFenced, SQLAlchemyError."""
+        self._close()
+        deadline = time.monotonic() + FINISH_PATIENCE_SECONDS
+        while True:
+            try:
+                with self._database.write() as session:
+                    self._write_metrics(session, self._metrics)
+                    for added in [*self._verbs, verb]:
+                        added(session)
+            except TRANSIENT_ERRORS as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("finish_retried", job_id=self._job_id, reason=str(error))
+                time.sleep(self._heartbeat_seconds)
+            else:
+                return
+
+    def _close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._closing.wait(self._heartbeat_seconds):
+            try:
+                self._beat()
+            except RunFenced:
+                self._fenced = True
+                return
+            except SQLAlchemyError as error:
+                log.warning("heartbeat_failed", job_id=self._job_id, reason=str(error))
+
+    def _beat(self) -> None:
+        """One transaction: the lease and what has gathered, which is dropped only after the commit."""
+        now = time.monotonic()
+        with self._lock:
+            verbs = list(self._verbs)
+            metrics = list(self._metrics) if now >= self._flush_at else []
+        with self._database.write() as session:
+            heartbeat = claims.heartbeat(
+                session, job_id=self._job_id, attempt=self._attempt, lease_seconds=self._lease_seconds
+            )
+            self._write_metrics(session, metrics)
+            for verb in verbs:
+                verb(session)
+        with self._lock:
+            del self._verbs[: len(verbs)]
+            del self._metrics[: len(metrics)]
+        if metrics:
+            self._flush_at = now + self._flush_seconds
+        self._lease_ends = now + self._lease_seconds
+        self._stop_requested = heartbeat.stop_requested
+
+    def _write_metrics(self, session: Session, metrics: list[tuple[int, Metric]]) -> None:
+        if metrics:
+            claims.record_metrics(session, job_id=self._job_id, attempt=self._attempt, metrics=metrics)

@@ -1,0 +1,51 @@
+"""Relay: where the lines of a run's training process go: live stream, database, and a file in the run's folder."""
+
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from emomodel.progress import Metric, Notice, Phase, Plan
+from jobs import claims
+from jobs.metrics import Cursor, MetricStream
+from worker.news import describe_notice, describe_phase, describe_plan
+from worker.recorder import Recorder
+
+News = Phase | Plan | Notice
+
+
+class Relay:
+    """Numbers the metrics of one attempt from 1, and hands each on at once."""
+
+    def __init__(self, path: Path, *, job_id: str, attempt: int, stream: MetricStream, recorder: Recorder) -> None:
+        # Line by line, so that a reader of the file never sees half a metric.
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._job_id = job_id
+        self._attempt = attempt
+        self._stream = stream
+        self._recorder = recorder
+        self._seq = 0
+
+    def hand_on_metric(self, metric: Metric) -> None:
+        self._seq += 1
+        self._stream.publish(self._job_id, Cursor(self._attempt, self._seq), metric)
+        self._recorder.add_metric(self._seq, metric)
+        self._file.write(metric.model_dump_json(exclude_none=True) + "\n")
+
+    def hand_on_news(self, news: News) -> None:
+        match news:
+            case Phase():
+                verb = partial(claims.record_phase, phase=news.name, message=describe_phase(news))
+            case Plan():
+                verb = partial(claims.record_plan, total_steps=news.total_steps, message=describe_plan(news))
+            case Notice():
+                verb = partial(claims.record_notice, message=describe_notice(news))
+        self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,61 @@
+"""RunLog: what a training process says besides its progress lines, bounded, in the run's folder."""
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+MIB = 1024**2
+MAX_LOG_BYTES = 20 * MIB
+CUT_MARK = "\n[cut here: the log has reached its bound of {bound} bytes; the run goes on]\n"
+
+# Enough for some twenty lines of a traceback.
+TAIL_BYTES = 16 * 1024
+TAIL_LINES = 20
+
+log = structlog.get_logger()
+
+
+class RunLog:
+    """Written by several threads, at once and unbuffered, so that a reader of the file is never behind."""
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
+        self._stream = path.open("ab", buffering=0)
+        self._room = max_bytes - self._stream.tell()
+        self._max_bytes = max_bytes
+        self._tail = b""
+        self._lock = threading.Lock()
+
+    def write(self, chunk: bytes) -> None:
+        with self._lock:
+            self._tail = (self._tail + chunk)[-TAIL_BYTES:]
+            if self._room > 0:
+                self._append(chunk)
+
+    def _append(self, chunk: bytes) -> None:
+        try:
+            self._stream.write(chunk[: self._room])
+            self._room -= len(chunk)
+            if self._room <= 0:
+                self._stream.write(CUT_MARK.format(bound=self._max_bytes).encode())
+        except OSError as error:
+            # A full disk ends the log, not its reader: the training process would wait for ever on a full pipe.
+            self._room = 0
+            log.warning("run_log_ends", reason=str(error))
+
+    def get_last_lines(self, count: int = TAIL_LINES) -> list[str]:
+        """The newest lines, also those behind the cut. Of a progress bar, which rewrites its line, the last version."""
+        with self._lock:
+            text = self._tail.decode(errors="replace").replace("\x00", "")
+        lines = [line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
+        return [line for line in lines if line][-count:]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stream.close()

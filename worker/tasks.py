@@ -1,0 +1,23 @@
+"""The Celery tasks: names and bodies, no logic."""
+
+from collections.abc import Callable
+
+from celery import Celery
+
+from jobs.queue import RUN_TASK, SWEEP_TASK
+from worker import run, sweeper
+from worker.resources import Resources
+
+
+def register_tasks(celery: Celery, get_resources: Callable[[], Resources]) -> None:
+    """Tell the app what its two messages mean."""
+
+    def run_next() -> None:
+        run.run_next(get_resources())
+
+    def sweep() -> None:
+        sweeper.sweep(get_resources())
+
+    # Not shared: a second app of the same process has tasks of its own.
+    celery.task(name=RUN_TASK, shared=False)(run_next)
+    celery.task(name=SWEEP_TASK, shared=False)(sweep)

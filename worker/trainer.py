@@ -1,0 +1,110 @@
+"""Trainer: the child process of one run, started, listened to, asked to stop, ended."""
+
+import io
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+import structlog
+
+from emomodel.progress import STOP_REQUEST, Progress, ProgressError, parse_progress
+from worker import process_group
+from worker.run_log import RunLog
+
+CHUNK_BYTES = 64 * 1024
+
+# A progress line is a few hundred bytes; what is longer is none.
+MAX_LINE_BYTES = 1024**2
+
+# After the group's end nobody holds the pipes, unless a process left the session: then what it says is dropped.
+PIPE_WAIT_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+class Trainer:
+    """Leads a session of its own. Its lines are read by threads, so it never waits for its supervisor."""
+
+    def __init__(self, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], run_log: RunLog) -> None:
+        self._log = run_log
+        self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+        self._process = subprocess.Popen(  # noqa: S603  the argv is ours: no user's text is in it but as a file's content
+            argv,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+        self.pid = self._process.pid
+        # The types of Popen don't know that each stream that was asked for is there.
+        self._stdin = cast("IO[bytes]", self._process.stdin)
+        self._readers = [
+            threading.Thread(target=self._read_progress, args=[self._process.stdout], name="stdout", daemon=True),
+            threading.Thread(target=self._read_log, args=[self._process.stderr], name="stderr", daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def find_progress(self, wait_seconds: float) -> Progress | None:
+        """The next progress line, waited for so long."""
+        try:
+            return self._progress.get(timeout=wait_seconds) if wait_seconds else self._progress.get_nowait()
+        except queue.Empty:
+            return None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is dead; it is not reaped, so its number stays its own."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self._process.returncode is not None or os.waitid(os.P_PID, self.pid, flags) is not None
+
+    def ask_to_stop(self) -> None:
+        try:
+            self._stdin.write(f"{STOP_REQUEST}\n".encode())
+        except BrokenPipeError:
+            log.info("trainer_does_not_listen", pid=self.pid)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        process_group.send_signal(self.pid, number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> int:
+        """End the process, if it lives, and all that it started; returns its exit code, negative for a signal."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        process_group.send_signal(self.pid, signal.SIGKILL)
+        exit_code = self._process.wait()
+        process_group.kill_members(self.pid)
+        for reader in self._readers:
+            reader.join(PIPE_WAIT_SECONDS)
+        self._stdin.close()
+        return exit_code
+
+    def _read_progress(self, stream: io.RawIOBase) -> None:
+        with io.BufferedReader(stream) as buffered:
+            while line := buffered.readline(MAX_LINE_BYTES):
+                try:
+                    self._progress.put(parse_progress(line))
+                except ProgressError:
+                    self._log.write(line)
+
+    def _read_log(self, stream: IO[bytes]) -> None:
+        with stream:
+            while chunk := os.read(stream.fileno(), CHUNK_BYTES):
+                self._log.write(chunk)
