@@ -1,0 +1,159 @@
+"""What routes need, as Annotated aliases: services of the process, the caller's team, sessions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import anyio
+from fastapi import Depends, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from redis import Redis
+from sqlalchemy.orm import Session
+
+from api.errors import suggest
+from jobs.database import Database
+from jobs.errors import ApiKeyInvalid
+from jobs.metrics import MetricStream
+from jobs.queue import Doorbell
+from jobs.settings import Settings
+from jobs.storage import Storage
+from jobs.teams import Caller, authenticate, note_use
+
+DEFAULT_PAGE_LENGTH = 50
+MAX_PAGE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made once per process by the lifespan of api/main.py."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    redis: Redis
+    doorbell: Doorbell
+    metric_stream: MetricStream
+    # Followers of live feeds read in threads of their own, so that many of them can't keep requests waiting.
+    follower_limiter: anyio.CapacityLimiter
+
+
+# These are coroutines although they await nothing: FastAPI runs a plain function in a thread, which costs more than it.
+async def _get_services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_get_services)]
+
+
+async def _get_settings(services: ServicesDep) -> Settings:
+    return services.settings
+
+
+async def _get_database(services: ServicesDep) -> Database:
+    return services.database
+
+
+async def _get_storage(services: ServicesDep) -> Storage:
+    return services.storage
+
+
+async def _get_doorbell(services: ServicesDep) -> Doorbell:
+    return services.doorbell
+
+
+async def _get_metric_stream(services: ServicesDep) -> MetricStream:
+    return services.metric_stream
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """A misspelt parameter would else be passed over in silence, and the answer be another than the one asked for."""
+    if not request.scope["query_string"]:
+        return
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise RequestValidationError(
+            [
+                {
+                    "type": "unknown_parameter",
+                    "loc": ("query", name),
+                    "msg": f"`{name}` is not a known parameter; {suggest(name, known)}",
+                }
+                for name in unknown
+            ]
+        )
+
+
+SettingsDep = Annotated[Settings, Depends(_get_settings)]
+DatabaseDep = Annotated[Database, Depends(_get_database)]
+StorageDep = Annotated[Storage, Depends(_get_storage)]
+DoorbellDep = Annotated[Doorbell, Depends(_get_doorbell)]
+MetricStreamDep = Annotated[MetricStream, Depends(_get_metric_stream)]
+
+
+def _read(database: DatabaseDep) -> Iterator[Session]:
+    with database.read() as session:
+        yield session
+
+
+def _write(database: DatabaseDep) -> Iterator[Session]:
+    with database.write() as session:
+        yield session
+
+
+# Scope "function": the session ends before the answer goes out. A commit that fails is then a 500, a follower holds no
+# connection, and who was told 201 finds the row.
+ReadSession = Annotated[Session, Depends(_read, scope="function")]
+WriteSession = Annotated[Session, Depends(_write, scope="function")]
+
+_bearer = HTTPBearer(auto_error=False, description="An API key of your team; `emotune keys create` makes one.")
+
+
+@dataclass(frozen=True)
+class Access:
+    """A key that was sent and not looked up yet."""
+
+    database: Database
+    secret: str
+
+    @contextmanager
+    def read(self) -> Iterator[tuple[Session, Caller]]:
+        """One session for looking up the key and for what follows. Raises ApiKeyInvalid."""
+        with self.database.read() as session:
+            caller = authenticate(session, secret=self.secret)
+            yield session, caller
+        if caller.is_use_worth_noting:
+            with self.database.write() as session:
+                note_use(session, key_id=caller.key_id)
+
+
+async def _get_access(
+    database: DatabaseDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Access:
+    if credentials is None:
+        raise ApiKeyInvalid
+    return Access(database, credentials.credentials)
+
+
+AccessDep = Annotated[Access, Depends(_get_access)]
+
+
+def _get_caller(access: AccessDep) -> Caller:
+    """The team that the key speaks for. The session ends here: an upload must not hold a connection while it lasts."""
+    with access.read() as (_, caller):
+        return caller
+
+
+CallerDep = Annotated[Caller, Depends(_get_caller)]
+
+# What doesn't have the form of an id names nothing: api/errors.py turns a path that doesn't fit into a 404.
+JobIdPath = Annotated[str, Path(pattern=r"^job_[0-9a-z]{26}$", description="Id of a job of your team.")]
+DatasetIdPath = Annotated[str, Path(pattern=r"^ds_[0-9a-z]{26}$", description="Id of a dataset of your team.")]
+
+PageLength = Annotated[int, Query(ge=1, le=MAX_PAGE_LENGTH, description="Most items of the page.")]
+PageCursor = Annotated[
+    str | None, Query(pattern=r"^[a-z]+_[0-9a-z]{26}$", description="`next_cursor` of the page before.")
+]

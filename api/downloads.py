@@ -1,0 +1,144 @@
+"""Files out: Range, conditional requests and checksums (RFC 9110, RFC 9530), each read in small pieces.
+
+Starlette's FileResponse answers a range that it can't serve in plain text and tags a file by its time; ours has the one
+error body, and the sha256 that is known anyway.
+"""
+
+import base64
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import anyio
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+PIECE_BYTES = 256 * 1024
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
+# Longer numbers name no byte of any file, and Python reads only 4,300 digits.
+_MAX_DIGITS = 18
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes `start` to `end` of a file, the end excluded."""
+
+    start: int
+    end: int
+
+    @property
+    def size_bytes(self) -> int:
+        return self.end - self.start
+
+
+def make_file_response(
+    request: Request, path: Path, *, size_bytes: int, sha256: str, media_type: str, filename: str
+) -> Response:
+    """200, 206, 304 or 416 for a file that never changes. Raises FileNotFoundError."""
+    path.stat()
+    etag = f'"{sha256}"'
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(filename)}",
+    }
+    if _matches(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    # A range of another version of the file than the client has is of no use to it: it gets the whole.
+    is_same_version = request.headers.get("if-range", etag) == etag
+    span = find_span(request.headers.get("range", ""), size_bytes) if is_same_version else None
+    if span is None:
+        return _stream(request, path, Span(0, size_bytes), 200, media_type, headers)
+    headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size_bytes}"
+    return _stream(request, path, span, 206, media_type, headers)
+
+
+def find_span(header: str, size_bytes: int) -> Span | None:
+    """What a Range header asks for; None for the whole file.
+
+    A header that can't be read, or that asks for several parts, counts as none: RFC 9110 allows it. Raises
+    HTTPException 416 when it asks for what lies outside the file.
+    """
+    match = _RANGE.fullmatch(header.strip())
+    if match is None or max(map(len, match.groups())) > _MAX_DIGITS or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(size_bytes - int(last), 0), size_bytes
+    else:
+        start, end = int(first), min(int(last) + 1, size_bytes) if last else size_bytes
+        if last and int(last) < start:
+            return None
+    if start >= size_bytes:
+        raise HTTPException(
+            416,
+            f"The range starts outside the file, which has {size_bytes} bytes.",
+            headers={"Content-Range": f"bytes */{size_bytes}"},
+        )
+    return Span(start, end)
+
+
+def stream_text(path: Path, span: Span) -> Response:
+    """A part of a text file, as it is."""
+    headers = {"Content-Length": str(span.size_bytes)}
+    return StreamingResponse(_read(path, span), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def find_tail(path: Path, line_count: int | None) -> Span:
+    """The last lines of a file, all without a count, as far as it is written now. Reads backwards, in pieces."""
+    with path.open("rb") as stream:
+        size = position = stream.seek(0, 2)
+        if line_count is None:
+            return Span(0, size)
+        # The newline that ends the last line begins no other.
+        wanted = line_count + 1
+        while position > 0:
+            start = max(position - PIECE_BYTES, 0)
+            stream.seek(start)
+            piece = stream.read(position - start)
+            if position == size and not piece.endswith(b"\n"):
+                wanted -= 1
+            found = piece.count(b"\n")
+            if found >= wanted:
+                return Span(start + _find_nth_last(piece, wanted) + 1, size)
+            wanted -= found
+            position = start
+        return Span(0, size)
+
+
+def _find_nth_last(piece: bytes, count: int) -> int:
+    place = len(piece)
+    for _ in range(count):
+        place = piece.rindex(b"\n", 0, place)
+    return place
+
+
+def _matches(header: str, etag: str) -> bool:
+    """Whether an If-None-Match header names this version, weakly compared."""
+    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
+
+
+def _stream(
+    request: Request, path: Path, span: Span, status: int, media_type: str, headers: Mapping[str, str]
+) -> Response:
+    headers = {**headers, "Content-Length": str(span.size_bytes)}
+    if request.method == "HEAD":
+        return Response(status_code=status, media_type=media_type, headers=headers)
+    return StreamingResponse(_read(path, span), status_code=status, media_type=media_type, headers=headers)
+
+
+async def _read(path: Path, span: Span) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(path, "rb") as stream:
+        await stream.seek(span.start)
+        left = span.size_bytes
+        while left:
+            piece = await stream.read(min(PIECE_BYTES, left))
+            if not piece:
+                raise EOFError(f"{path.name} became shorter while it was read")
+            left -= len(piece)
+            yield piece

@@ -1,0 +1,203 @@
+"""The one table: domain error -> HTTP status, and the one body of every error."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from api.schemas import ErrorBody, ErrorInfo, FieldProblem, JobCreate
+from emomodel.config import TrainConfig
+from jobs.errors import (
+    ArtifactNotFound,
+    BaseModelMissing,
+    Conflict,
+    DatasetInvalid,
+    DatasetNotFound,
+    DatasetTooLarge,
+    DiskFull,
+    EmotuneError,
+    Invalid,
+    JobNotFound,
+    NoSlotForConfig,
+    NotFound,
+    Unauthorized,
+)
+
+# The nearest class counts. What is not here is no fault of the caller: 500.
+STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    # The payload is in order; the installation isn't there for it.
+    BaseModelMissing: HTTPStatus.CONFLICT,
+    NoSlotForConfig: HTTPStatus.CONFLICT,
+    DatasetTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+
+# What a part of a path names, and so what is missing when it doesn't even have the right form.
+_PATH_ERRORS: Mapping[str, type[NotFound]] = {
+    "job_id": JobNotFound,
+    "dataset_id": DatasetNotFound,
+    "kind": ArtifactNotFound,
+}
+
+# Python's own phrases change with its version; these words are for programs and stay.
+_HTTP_CODES: Mapping[int, str] = {
+    400: "request_unreadable",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "encoding_not_supported",
+    416: "range_not_satisfiable",
+}
+
+# Beside the errors of the domain, what HTTP itself can refuse: words for people instead of the bare phrase.
+_HTTP_ADVICE: Mapping[int, str] = {
+    400: "The body can't be read. Send JSON as UTF-8, with `Content-Type: application/json`.",
+    404: "There is nothing at this path. `GET /docs` shows what there is.",
+    405: "This path doesn't take this method. `GET /docs` shows which it takes.",
+}
+
+# FastAPI's words for a body that is not even text.
+_UNREADABLE = "There was an error parsing the body"
+
+_DESCRIPTIONS: Mapping[int, str] = {
+    400: "The request can't be read",
+    401: "The API key is missing, unknown or revoked",
+    404: "Your team has no such thing",
+    409: "It doesn't fit the present status of things",
+    413: "Too large",
+    415: "The body is encoded in a way that is not taken",
+    416: "The range lies outside the file",
+    422: "Something in the request is wrong: `error.field` says what",
+    500: "An error of the service; quote the `X-Request-ID` to the operator",
+    507: "The disk is nearly full",
+}
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+MAX_DETAILS = 20
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Documentation of a route's errors, for FastAPI's `responses`."""
+    return {status: {"model": ErrorBody, "description": _DESCRIPTIONS[status]} for status in statuses}
+
+
+def get_status(error: EmotuneError) -> HTTPStatus:
+    """Of the nearest class in the table."""
+    for cls in type(error).__mro__:
+        status = STATUSES.get(cast("type[EmotuneError]", cls))
+        if status is not None:
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def make_error_response(status: int, body: ErrorBody, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    content = body.model_dump(mode="json", exclude_none=True)
+    content["error"].setdefault("field", None)
+    return JSONResponse(content, status_code=int(status), headers=headers)
+
+
+def make_internal_error_response(request_id: str) -> JSONResponse:
+    """Says nothing of what happened: the log does, under the same id."""
+    message = f"Something went wrong in the service. Tell the operator this request id: {request_id}."
+    return make_error_response(500, ErrorBody(error=ErrorInfo(code="internal_error", message=message)))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(EmotuneError, _answer_domain_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+
+
+# Handlers are coroutines, else each error would cost a thread. Starlette types them for any Exception.
+async def _answer_domain_error(_request: Request, error: Exception) -> Response:
+    error = cast("EmotuneError", error)
+    status = get_status(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error
+    report = error.report if isinstance(error, DatasetInvalid) else None
+    body = ErrorBody(error=ErrorInfo(code=error.code, message=error.message, field=error.field), report=report)
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
+    return make_error_response(status, body, headers)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    error = cast("HTTPException", error)
+    phrase = HTTPStatus(error.status_code).phrase
+    advice = _HTTP_ADVICE.get(error.status_code) if error.detail in (phrase, _UNREADABLE) else None
+    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
+    info = ErrorInfo(code=code, message=advice or error.detail)
+    headers = {"Allow": ", ".join(_list_methods(request))} if error.status_code == 405 else error.headers
+    return make_error_response(error.status_code, ErrorBody(error=info), headers)
+
+
+def _list_methods(request: Request) -> list[str]:
+    """What the path takes. The framework asks only the first of its routes, and each of ours takes one method."""
+    routes = request.app.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
+async def _answer_validation_error(_request: Request, error: Exception) -> Response:
+    problems = cast("RequestValidationError", error).errors()
+    for problem in problems:
+        if problem["loc"][0] == "path":
+            missing = _PATH_ERRORS[problem["loc"][1]]()
+            return make_error_response(404, ErrorBody(error=ErrorInfo(code=missing.code, message=missing.message)))
+    found = [_read_problem(problem) for problem in problems[:MAX_DETAILS]]
+    info = ErrorInfo(
+        code="request_invalid",
+        message=found[0].message,
+        field=found[0].field,
+        details=found if len(found) > 1 else None,
+    )
+    return make_error_response(422, ErrorBody(error=info))
+
+
+def _read_problem(problem: Mapping[str, Any]) -> FieldProblem:
+    """Pydantic's words, with the field's name in place of "Input", and advice where it has none."""
+    kind, place = problem["type"], problem["loc"][1:]
+    field = ".".join(map(str, place))
+    if kind == "json_invalid":
+        reason, position = problem["ctx"]["error"], problem["loc"][-1]
+        return FieldProblem(field=None, message=f"The body is not JSON: {reason}, at character {position}.")
+    if not place:
+        return FieldProblem(
+            field=None,
+            message="The body should be a JSON object, sent with `Content-Type: application/json`.",
+        )
+    if kind == "unknown_parameter":
+        return FieldProblem(field=field, message=problem["msg"])
+    if kind == "missing":
+        message = f"`{field}` is missing; it is required."
+    elif kind == "extra_forbidden":
+        message = f"`{field}` is not a known field; {_suggest(place)}"
+    else:
+        message = problem["msg"].removeprefix("Value error, ").replace("Input", f"`{field}`", 1)
+        message = message if f"`{field}`" in message else f"`{field}`: {message}"
+        message = message.rstrip(".") + "."
+    return FieldProblem(field=field, message=message)
+
+
+def _suggest(place: Sequence[str | int]) -> str:
+    model = TrainConfig if len(place) > 1 and place[0] == "config" else JobCreate
+    return suggest(str(place[-1]), model.model_fields)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence on an unknown name: the nearest known one, if any is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean `{near[0]}`?" if near else "leave it out."

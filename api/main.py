@@ -1,0 +1,89 @@
+"""create_app: wiring only."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from api.deps import Services, refuse_unknown_parameters
+from api.errors import add_error_handlers, error_responses
+from api.middleware import RequestMiddleware
+from api.routes import artifacts, datasets, events, health, jobs, logs, metrics, models
+from jobs.database import Database
+from jobs.metrics import MetricStream, make_redis
+from jobs.queue import Doorbell, make_celery
+from jobs.settings import Settings, load_settings
+from jobs.storage import Storage
+
+DESCRIPTION = """
+Fine-tunes *emotional Gemma*: upload chats whose replies carry emotions, post a job, watch the loss live, download the
+bundle. Every call but those under `/health` needs `Authorization: Bearer <API key>`, and sees what the key's team owns.
+
+Errors have one shape: `{"error": {"code", "message", "field"}}`. Answers carry an
+`X-Request-ID`, which is in the log too.
+"""
+
+TAGS = [
+    {"name": "datasets", "description": "Upload, look up and delete datasets."},
+    {"name": "jobs", "description": "Post, look up and cancel fine-tunes."},
+    {"name": "progress", "description": "Follow a job: metrics, events and log."},
+    {"name": "artifacts", "description": "Download what a job made."},
+    {"name": "models", "description": "The base models that jobs may name."},
+    {"name": "health", "description": "For probes; no key needed."},
+]
+
+# Reads of live feeds that may run at a time; each takes a few milliseconds.
+FOLLOWER_THREADS = 4
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The web process as an ASGI app; without settings, those of the environment."""
+    settings = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = _open_services(settings)
+        app.state.services = services
+        yield
+        services.redis.close()
+        services.database.close()
+
+    app = FastAPI(
+        title="emotune",
+        version=version("emotune"),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        generate_unique_id_function=_get_operation_id,
+        responses=error_responses(500),
+        dependencies=[Depends(refuse_unknown_parameters)],
+    )
+    app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
+    add_error_handlers(app)
+    for module in (datasets, jobs, metrics, events, logs, artifacts, models, health):
+        app.include_router(module.router)
+    return app
+
+
+def _open_services(settings: Settings) -> Services:
+    redis = make_redis(settings)
+    return Services(
+        settings=settings,
+        database=Database(settings.sqlalchemy_url),
+        storage=Storage(settings.data_dir),
+        redis=redis,
+        doorbell=Doorbell(make_celery(settings)),
+        metric_stream=MetricStream(
+            redis, length=settings.metric_stream_length, expire_seconds=settings.metric_stream_seconds
+        ),
+        follower_limiter=anyio.CapacityLimiter(FOLLOWER_THREADS),
+    )
+
+
+def _get_operation_id(route: APIRoute) -> str:
+    """The function's name: `create_job`, not `create_job_jobs_post`."""
+    return route.name

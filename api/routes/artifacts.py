@@ -1,0 +1,77 @@
+"""What a job made: list and download."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from api.deps import CallerDep, JobIdPath, ReadSession, StorageDep
+from api.downloads import make_file_response
+from api.errors import error_responses
+from api.schemas import ArtifactRead, Items
+from jobs import service
+from jobs.storage import Storage
+from jobs.teams import Caller
+
+router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
+
+BUNDLE_KIND = "bundle"
+
+_BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_HEADERS = {
+    "ETag": {"description": "The sha256, in quotes.", "schema": {"type": "string"}},
+    "Repr-Digest": {"description": "The sha256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "The file's name.", "schema": {"type": "string"}},
+}
+_DOWNLOAD: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": _BINARY, "headers": _HEADERS},
+    206: {"description": "The part that `Range` asked for", "content": _BINARY, "headers": _HEADERS},
+    304: {"description": "`If-None-Match` names this file: you have it"},
+    **error_responses(416),
+}
+
+ArtifactKind = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="`kind` of an artifact of the job.")]
+
+
+@router.get("/jobs/{job_id}/artifacts")
+def list_artifacts(job_id: JobIdPath, caller: CallerDep, session: ReadSession) -> Items[ArtifactRead]:
+    """What the job made so far."""
+    service.get_job(session, team_id=caller.team_id, job_id=job_id)
+    return Items(items=[ArtifactRead.of(artifact) for artifact in service.list_artifacts(session, job_id=job_id)])
+
+
+@router.head("/jobs/{job_id}/artifacts/{kind}", include_in_schema=False, name="head_artifact")
+@router.get("/jobs/{job_id}/artifacts/{kind}", response_class=Response, responses=_DOWNLOAD)
+def download_artifact(
+    job_id: JobIdPath,
+    kind: ArtifactKind,
+    caller: CallerDep,
+    session: ReadSession,
+    storage: StorageDep,
+    request: Request,
+) -> Response:
+    """An artifact, whole or in parts (`Range`); `HEAD` gives its headers alone."""
+    return _download(request, session, storage, caller, job_id, kind)
+
+
+@router.head("/jobs/{job_id}/bundle", include_in_schema=False, name="head_bundle")
+@router.get("/jobs/{job_id}/bundle", response_class=Response, responses=_DOWNLOAD)
+def download_bundle(
+    job_id: JobIdPath, caller: CallerDep, session: ReadSession, storage: StorageDep, request: Request
+) -> Response:
+    """The artifact `bundle`: adapter, emotion projection, tokenizer and `bundle.json` as one zip."""
+    return _download(request, session, storage, caller, job_id, BUNDLE_KIND)
+
+
+def _download(request: Request, session: Session, storage: Storage, caller: Caller, job_id: str, kind: str) -> Response:
+    service.get_job(session, team_id=caller.team_id, job_id=job_id)
+    artifact = service.get_artifact(session, job_id=job_id, kind=kind)
+    return make_file_response(
+        request,
+        storage.get_artifact_path(job_id, artifact.filename),
+        size_bytes=artifact.size_bytes,
+        sha256=artifact.sha256,
+        media_type=artifact.media_type,
+        filename=artifact.filename,
+    )

@@ -1,0 +1,76 @@
+"""What happened to a job, as pages and as a live stream."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+
+from api.deps import CallerDep, JobIdPath, ReadSession, Services, ServicesDep
+from api.errors import error_responses
+from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
+from api.schemas import EventRead, Feed
+from jobs import service
+
+router = APIRouter(tags=["progress"], responses=error_responses(401, 404, 422))
+
+MAX_EVENTS = 1000
+# Eighteen digits fit the database's 64 bits.
+CURSOR_PATTERN = r"\d{1,18}"
+
+EventCursor = Annotated[
+    str | None, Query(pattern=rf"^{CURSOR_PATTERN}$", description="`cursor` of the last event you have.")
+]
+# Not nullable, as headers are not: empty for none.
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID",
+        pattern=rf"^({CURSOR_PATTERN})?$",
+        description="Sent by EventSource on reconnecting; goes before `after`.",
+    ),
+]
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_model=Feed[EventRead],
+    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+)
+def list_events(
+    job_id: JobIdPath,
+    caller: CallerDep,
+    session: ReadSession,
+    services: ServicesDep,
+    request: Request,
+    after: EventCursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = MAX_EVENTS,
+    last_event_id: LastEventId = "",
+) -> Feed[EventRead] | StreamingResponse:
+    """Events after a cursor, oldest first.
+
+    With `Accept: text/event-stream` they come as they arise: events `event`, whose id is the cursor, and `end` when
+    the job has ended.
+    """
+    service.get_job(session, team_id=caller.team_id, job_id=job_id)
+    if wants_event_stream(request):
+        return follow(
+            lambda place: _look(services, caller.team_id, job_id, place),
+            start=int(last_event_id or after or 0),
+            event_name="event",
+            limiter=services.follower_limiter,
+        )
+    events = service.list_events(session, job_id=job_id, after=int(after or 0), limit=limit)
+    return Feed(
+        items=[EventRead.of(event) for event in events],
+        next_cursor=str(events[-1].id) if events else after,
+    )
+
+
+def _look(services: Services, team_id: str, job_id: str, after: int) -> Look[int]:
+    # The status first: when it says "ended", the events read after it are the last ones.
+    with services.database.read() as session:
+        status = service.get_job(session, team_id=team_id, job_id=job_id).status
+        events = service.list_events(session, job_id=job_id, after=after, limit=MAX_EVENTS)
+    place = events[-1].id if events else after
+    items = [EventRead.of(event) for event in events]
+    return Look(items=items, place=place, status=status, is_full=len(items) == MAX_EVENTS)

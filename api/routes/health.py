@@ -1,0 +1,77 @@
+"""Probes: whether the process answers, and whether all that it needs is there. They need no key and tell no secrets."""
+
+import structlog
+from fastapi import APIRouter, Response
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.deps import Services, ServicesDep
+from api.schemas import CheckRead, ErrorInfo, Liveness, Readiness
+from jobs.service import list_slots_seen
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+log = structlog.get_logger()
+
+
+@router.get("/live")
+async def get_liveness() -> Liveness:
+    """The process answers."""
+    return Liveness()
+
+
+@router.get(
+    "/ready",
+    response_model_exclude_none=True,
+    responses={503: {"model": Readiness, "description": "Something is missing; `error` names it"}},
+)
+def get_readiness(services: ServicesDep, response: Response) -> Readiness:
+    """Whether database, Redis, a worker and disk space are there."""
+    checks = {
+        "database": _check_database(services),
+        "redis": _check_redis(services),
+        "worker": _check_worker(services),
+        "disk": _check_disk(services),
+    }
+    failing = [f"{name}: {check.message}" for name, check in checks.items() if not check.ok]
+    if not failing:
+        return Readiness(status="ready", checks=checks)
+    response.status_code = 503
+    return Readiness(status="not_ready", checks=checks, error=ErrorInfo(code="not_ready", message=" ".join(failing)))
+
+
+def _check_database(services: Services) -> CheckRead:
+    try:
+        services.database.ping()
+    except SQLAlchemyError as error:
+        log.warning("database_not_reached", reason=str(error))
+        return CheckRead(ok=False, message="The database can't be reached.")
+    return CheckRead(ok=True, message="The database answers.")
+
+
+def _check_redis(services: Services) -> CheckRead:
+    try:
+        services.redis.ping()
+    except RedisError as error:
+        log.warning("redis_not_reached", reason=str(error))
+        return CheckRead(ok=False, message="Redis can't be reached: jobs start later, and metrics come in batches.")
+    return CheckRead(ok=True, message="Redis answers.")
+
+
+def _check_worker(services: Services) -> CheckRead:
+    seconds = services.settings.worker_seen_seconds
+    try:
+        with services.database.read() as session:
+            slots = list_slots_seen(session, within_seconds=seconds)
+    except SQLAlchemyError:
+        return CheckRead(ok=False, message="Unknown without the database.")
+    if not slots:
+        return CheckRead(ok=False, message=f"No worker was heard of in the last {seconds:g} seconds.")
+    return CheckRead(ok=True, message=f"Slots: {', '.join(slot.name for slot in slots)}.")
+
+
+def _check_disk(services: Services) -> CheckRead:
+    free_bytes, needed_bytes = services.storage.get_free_bytes(), services.settings.min_free_disk_bytes
+    if free_bytes < needed_bytes:
+        return CheckRead(ok=False, message=f"Only {free_bytes} bytes are free on the disk; {needed_bytes} are needed.")
+    return CheckRead(ok=True, message=f"{free_bytes} bytes are free.")

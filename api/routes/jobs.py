@@ -1,0 +1,116 @@
+"""Jobs: post, list, get, cancel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
+from sqlalchemy.orm import Session
+
+from api.deps import (
+    DEFAULT_PAGE_LENGTH,
+    AccessDep,
+    CallerDep,
+    DoorbellDep,
+    JobIdPath,
+    PageCursor,
+    PageLength,
+    ReadSession,
+    SettingsDep,
+    StorageDep,
+    WriteSession,
+)
+from api.errors import error_responses
+from api.schemas import JobCreate, JobRead, Page
+from jobs import service
+from jobs.base_models import get_base_model
+from jobs.datasets import get_dataset
+from jobs.models import Job
+from jobs.status import JobStatus
+from jobs.turns import get_queue_position
+
+router = APIRouter(tags=["jobs"], responses=error_responses(401, 422))
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any word of your own. The same request with the same key makes one job, however often it is sent.",
+    ),
+]
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    responses=error_responses(400, 404, 409, 413, 507)
+    | {200: {"model": JobRead, "description": "This request with this Idempotency-Key made this job before"}},
+)
+def create_job(
+    body: JobCreate,
+    caller: CallerDep,
+    session: WriteSession,
+    settings: SettingsDep,
+    storage: StorageDep,
+    doorbell: DoorbellDep,
+    tasks: BackgroundTasks,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> JobRead:
+    """Queue a fine-tune of a base model on a dataset."""
+    storage.check_free(settings.min_free_disk_bytes)
+    model = get_base_model(settings.base_models, body.base_model)
+    dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id, for_job=True)
+    job, is_new = service.create_job(
+        session,
+        team_id=caller.team_id,
+        name=body.name or dataset.name,
+        priority=body.priority,
+        base_model=model.name,
+        dataset=dataset,
+        config=body.config,
+        idempotency_key=idempotency_key,
+    )
+    response.headers["Location"] = f"/jobs/{job.id}"
+    if is_new:
+        # After the answer, and so after the commit: a worker that wakes at once finds the row.
+        tasks.add_task(doorbell.ring, needs_cuda=job.needs_cuda)
+    else:
+        response.status_code = 200
+        response.headers["Idempotent-Replayed"] = "true"
+    return _read_job(session, job)
+
+
+@router.get("/jobs")
+def list_jobs(
+    caller: CallerDep,
+    session: ReadSession,
+    status: Annotated[JobStatus | None, Query(description="Only jobs with this status.")] = None,
+    cursor: PageCursor = None,
+    limit: PageLength = DEFAULT_PAGE_LENGTH,
+) -> Page[JobRead]:
+    """Your team's jobs, newest first."""
+    page = service.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
+    return Page(items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/jobs/{job_id}", response_model=JobRead, responses=error_responses(404))
+def get_job(job_id: JobIdPath, access: AccessDep) -> Response:
+    """How far a job is."""
+    # This is what clients poll. Caller and session as dependencies, and the answer as a model for FastAPI to validate,
+    # would take four more switches between threads, and the poll twice the time (benchmarks/poll.py).
+    with access.read() as (session, caller):
+        job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id))
+    return Response(job.model_dump_json(), media_type="application/json")
+
+
+@router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))
+def cancel_job(job_id: JobIdPath, caller: CallerDep, session: WriteSession) -> JobRead:
+    """Cancel a job: one that waits at once, one that runs after its present step. Asking again changes nothing."""
+    return _read_job(session, service.request_cancel(session, team_id=caller.team_id, job_id=job_id))
+
+
+def _read_job(session: Session, job: Job) -> JobRead:
+    position = get_queue_position(session, job=job) if job.status is JobStatus.QUEUED else None
+    return JobRead.of(job, queue_position=position)

@@ -1,0 +1,40 @@
+"""What a job's training process wrote."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse, Response
+
+from api.deps import CallerDep, JobIdPath, ReadSession, StorageDep
+from api.downloads import find_tail, stream_text
+from api.errors import error_responses
+from jobs import service
+from jobs.errors import RunNotFound
+
+router = APIRouter(tags=["progress"], responses=error_responses(401, 404, 422))
+
+LOG_FILENAME = "log.txt"
+MAX_TAIL_LINES = 1_000_000
+
+
+@router.get(
+    "/jobs/{job_id}/logs",
+    response_class=Response,
+    responses={200: {"description": "The log", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def get_log(
+    job_id: JobIdPath,
+    caller: CallerDep,
+    session: ReadSession,
+    storage: StorageDep,
+    attempt: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
+    tail: Annotated[int | None, Query(ge=1, le=MAX_TAIL_LINES, description="Only the last lines, so many.")] = None,
+) -> Response:
+    """The log of a run as plain text, as far as it is written; empty before the first run."""
+    job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
+    if attempt is not None and attempt > job.attempt:
+        raise RunNotFound(f"The job has had {job.attempt} attempts.", field="attempt")
+    path = storage.get_run_folder(job_id, attempt or job.attempt) / LOG_FILENAME
+    if not path.is_file():
+        return PlainTextResponse("")
+    return stream_text(path, find_tail(path, tail))

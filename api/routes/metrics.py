@@ -1,0 +1,79 @@
+"""The numbers of a job, as pages and as a live stream."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+
+from api.deps import CallerDep, JobIdPath, ReadSession, Services, ServicesDep
+from api.errors import error_responses
+from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
+from api.schemas import Feed, MetricRead
+from jobs import service
+from jobs.metrics import Cursor, read_metrics
+
+router = APIRouter(tags=["progress"], responses=error_responses(401, 404, 422))
+
+MAX_METRICS = 5000
+DEFAULT_METRICS = 1000
+CURSOR_PATTERN = r"\d{1,9}-\d{1,12}"
+
+MetricCursor = Annotated[
+    str | None, Query(pattern=rf"^{CURSOR_PATTERN}$", description="`cursor` of the last metric you have.")
+]
+# Not nullable, as headers are not: empty for none.
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID",
+        pattern=rf"^({CURSOR_PATTERN})?$",
+        description="Sent by EventSource on reconnecting; goes before `after`.",
+    ),
+]
+
+
+@router.get(
+    "/jobs/{job_id}/metrics",
+    response_model=Feed[MetricRead],
+    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
+)
+def list_metrics(
+    job_id: JobIdPath,
+    caller: CallerDep,
+    session: ReadSession,
+    services: ServicesDep,
+    request: Request,
+    after: MetricCursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_METRICS)] = DEFAULT_METRICS,
+    last_event_id: LastEventId = "",
+) -> Feed[MetricRead] | StreamingResponse:
+    """Metrics after a cursor, oldest first.
+
+    With `Accept: text/event-stream` they come as they arise: events `metric`, whose id is the cursor, and `end` when
+    the job has ended.
+    """
+    service.get_job(session, team_id=caller.team_id, job_id=job_id)
+    place = (last_event_id if wants_event_stream(request) else "") or after
+    start = Cursor.parse(place) if place else Cursor()
+    if wants_event_stream(request):
+        return follow(
+            lambda after: _look(services, caller.team_id, job_id, after),
+            start=start,
+            event_name="metric",
+            limiter=services.follower_limiter,
+        )
+    points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
+    return Feed(
+        items=[MetricRead.of(point) for point in points],
+        next_cursor=str(points[-1].cursor) if points else after,
+    )
+
+
+def _look(services: Services, team_id: str, job_id: str, after: Cursor) -> Look[Cursor]:
+    # The status first: when it says "ended", the metrics read after it are the last ones.
+    with services.database.read() as session:
+        status = service.get_job(session, team_id=team_id, job_id=job_id).status
+        points = read_metrics(session, services.metric_stream, job_id=job_id, after=after, limit=DEFAULT_METRICS)
+    place = points[-1].cursor if points else after
+    items = [MetricRead.of(point) for point in points]
+    return Look(items=items, place=place, status=status, is_full=len(items) == DEFAULT_METRICS)

@@ -1,0 +1,336 @@
+"""Wire models: what goes in and out of the HTTP API as JSON."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from emomodel.config import TrainConfig
+from jobs.base_models import BaseModel as ListedBaseModel
+from jobs.metrics import MetricPoint
+from jobs.models import Artifact, Dataset, Event, Job
+from jobs.status import JobStatus
+
+MAX_NAME_LENGTH = 200
+MAX_PRIORITY = 100
+
+# Names are shown to people and kept in databases that take no zero byte: no control characters.
+NAME_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN),
+]
+
+Item = TypeVar("Item")
+
+_JOB_ID = "job_01k9v3m8r5x2j4c6b8d0f1g3h5"
+_DATASET_ID = "ds_01k9v3k2q7w4e6r8t0y1u3i5o7"
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_REPORT: JsonDict = {"line_count": 240, "example_count": 240, "problem_count": 0, "problems": [], "warnings": []}
+_DATASET: JsonDict = {
+    "id": _DATASET_ID,
+    "name": "support chats",
+    "size_bytes": 48_213,
+    "sha256": _SHA256,
+    "axes": ["SADNESS_JOY", "FEAR_COURAGE"],
+    "example_count": 240,
+    "created_at": "2026-11-22T15:04:05Z",
+    "report": _REPORT,
+}
+_JOB: JsonDict = {
+    "id": _JOB_ID,
+    "name": "warm replies",
+    "status": "running",
+    "priority": 0,
+    "base_model": "gemma-3-270m",
+    "dataset": {"id": _DATASET_ID, "name": "support chats", "sha256": _SHA256},
+    "config": {"epochs": 4.0, "lora_rank": 32},
+    "attempt": 1,
+    "phase": "training",
+    "step": 12,
+    "total_steps": 80,
+    "last_loss": 3.41,
+    "tokens_per_second": 412.0,
+    "queue_position": None,
+    "eta_seconds": 95.0,
+    "error": None,
+    "stop_requested": False,
+    "created_at": "2026-11-22T15:05:00Z",
+    "started_at": "2026-11-22T15:05:01Z",
+    "finished_at": None,
+}
+
+
+class _Read(BaseModel):
+    """What goes out; frozen, as an answer is a fact of its moment."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Page(_Read, Generic[Item]):
+    """Some items, newest first. `next_cursor` is handed back as `cursor`; null at the end."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+class Items(_Read, Generic[Item]):
+    """All items."""
+
+    items: list[Item]
+
+
+class Feed(_Read, Generic[Item]):
+    """Items in the order in which they came. `next_cursor` is handed back as `after`, now or when there may be more."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+class FieldProblem(_Read):
+    """One thing wrong with a request."""
+
+    field: str | None = Field(None, description="Dotted path of the field, such as `config.lora_rank`.")
+    message: str
+
+
+class ErrorInfo(_Read):
+    """What went wrong, and what to do."""
+
+    code: str = Field(description="Stable word for programs.")
+    message: str = Field(description="A sentence for people, with advice.")
+    field: str | None = Field(None, description="What part of the request it is about: a dotted path.")
+    details: list[FieldProblem] | None = Field(
+        None, description="All that is wrong with the request, when there is more than the one above."
+    )
+
+
+class ErrorBody(_Read):
+    """The one shape of every error."""
+
+    error: ErrorInfo
+    report: dict[str, Any] | None = Field(
+        None, description="Of a dataset with bad lines: the report, each problem with its line and a fix."
+    )
+
+
+class DatasetRead(_Read):
+    """An uploaded, validated, immutable file."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DATASET]})
+
+    id: str
+    name: str
+    size_bytes: int
+    sha256: str
+    axes: list[str]
+    example_count: int
+    created_at: datetime
+    report: dict[str, Any] | None = Field(
+        description="What the dataset holds and what could be better in it; null in lists."
+    )
+
+    @classmethod
+    def of(cls, dataset: Dataset, *, with_report: bool = True) -> "DatasetRead":
+        return cls(
+            id=dataset.id,
+            name=dataset.name,
+            size_bytes=dataset.size_bytes,
+            sha256=dataset.sha256,
+            axes=dataset.axes,
+            example_count=dataset.example_count,
+            created_at=dataset.created_at,
+            report=dataset.report if with_report else None,
+        )
+
+
+class JobCreate(BaseModel):
+    """What to train, on what, and how."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "dataset_id": _DATASET_ID,
+                    "base_model": "gemma-3-270m",
+                    "name": "warm replies",
+                    "config": {"epochs": 4, "lora_rank": 32},
+                }
+            ]
+        },
+    )
+
+    dataset_id: str = Field(pattern=r"^ds_[0-9a-z]{26}$", description="From `POST /datasets`.")
+    base_model: str = Field(min_length=1, max_length=200, description="A name from `GET /models`.")
+    config: TrainConfig = Field(
+        default_factory=TrainConfig, description="Only what shall differ from the defaults, which are a good recipe."
+    )
+    name: Name | None = Field(None, description="For people; default: the dataset's name.")
+    priority: int = Field(
+        0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first, among the jobs of your own team."
+    )
+
+
+class JobDataset(_Read):
+    """The dataset that a job was made with. It may have been deleted since."""
+
+    id: str
+    name: str
+    sha256: str
+
+
+class JobError(_Read):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class JobRead(_Read):
+    """A requested fine-tune and how far it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+
+    id: str
+    name: str
+    status: JobStatus
+    priority: int
+    base_model: str
+    dataset: JobDataset
+    config: dict[str, Any] = Field(description="The whole TrainConfig, defaults filled in, frozen at creation.")
+    attempt: int = Field(description="How many times a worker took the job; 0 before the first.")
+    phase: str | None = Field(description="What the run is busy with.")
+    step: int = Field(description="Optimizer updates done in this attempt.")
+    total_steps: int | None
+    last_loss: float | None
+    tokens_per_second: float | None
+    queue_position: int | None = Field(
+        description="1 for the job that is next; only while it is queued, and only when the job is read by itself."
+    )
+    eta_seconds: float | None
+    error: JobError | None
+    stop_requested: bool = Field(description="Whether the run was asked to stop and has not confirmed yet.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job, *, queue_position: int | None = None) -> "JobRead":
+        return cls(
+            id=job.id,
+            name=job.name,
+            status=job.status,
+            priority=job.priority,
+            base_model=job.base_model,
+            dataset=JobDataset(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256),
+            config=job.config,
+            attempt=job.attempt,
+            phase=job.phase,
+            step=job.step,
+            total_steps=job.total_steps,
+            last_loss=job.last_loss,
+            tokens_per_second=job.tokens_per_second,
+            queue_position=queue_position,
+            eta_seconds=job.eta_seconds,
+            error=JobError(code=job.error_code, message=job.error_message or "") if job.error_code else None,
+            stop_requested=job.stop_requested_at is not None,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+        )
+
+
+class MetricRead(_Read):
+    """Numbers at a step, those of emomodel.progress.Metric. One that was not finite is null."""
+
+    cursor: str
+    attempt: int
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float | None
+    lora_learning_rate: float | None
+    emotion_learning_rate: float | None
+    grad_norm: float | None
+    tokens_per_second: float | None
+    token_count: int
+    elapsed_seconds: float
+    eta_seconds: float | None
+    memory_bytes: int
+
+    @classmethod
+    def of(cls, point: MetricPoint) -> "MetricRead":
+        return cls(cursor=str(point.cursor), attempt=point.cursor.attempt, **point.values)
+
+
+class EventRead(_Read):
+    """A dated, readable fact about a job."""
+
+    cursor: str
+    attempt: int
+    at: datetime
+    kind: str
+    message: str
+
+    @classmethod
+    def of(cls, event: Event) -> "EventRead":
+        return cls(cursor=str(event.id), attempt=event.attempt, at=event.at, kind=event.kind, message=event.message)
+
+
+class ArtifactRead(_Read):
+    """A stored output of a job, to be had at `GET /jobs/{job_id}/artifacts/{kind}`."""
+
+    kind: str
+    filename: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> "ArtifactRead":
+        return cls(
+            kind=artifact.kind,
+            filename=artifact.filename,
+            media_type=artifact.media_type,
+            size_bytes=artifact.size_bytes,
+            sha256=artifact.sha256,
+            created_at=artifact.created_at,
+        )
+
+
+class BaseModelRead(_Read):
+    """A base model that jobs may name."""
+
+    name: str
+    is_available: bool = Field(description="False when the operator listed it and its files are not there.")
+    size_bytes: int | None = Field(description="Of its weights, where they are local.")
+
+    @classmethod
+    def of(cls, model: ListedBaseModel) -> "BaseModelRead":
+        return cls(name=model.name, is_available=model.is_available, size_bytes=model.size_bytes)
+
+
+class CheckRead(_Read):
+    """One thing that the service needs."""
+
+    ok: bool
+    message: str
+
+
+class Liveness(_Read):
+    """The process answers."""
+
+    status: str = "alive"
+
+
+class Readiness(_Read):
+    """Whether a job that is posted now will be stored and run; `error` names what fails."""
+
+    PARTS: ClassVar[tuple[str, ...]] = ("database", "redis", "worker", "disk")
+
+    status: str
+    checks: dict[str, CheckRead]
+    error: ErrorInfo | None = None

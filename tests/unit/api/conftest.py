@@ -1,0 +1,118 @@
+"""The app over a real database, in this process."""
+
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+import pytest
+import structlog
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from api.main import create_app
+from emomodel.config import TrainConfig
+from emomodel.progress import Metric
+from jobs import claims, service
+from jobs.database import Database
+from jobs.models import Artifact, Dataset, Job
+from jobs.settings import Settings
+from jobs.storage import Storage
+from tests.unit.conftest import TestTeam
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    return create_app(settings)
+
+
+@pytest.fixture
+def anonymous(app: FastAPI) -> Iterator[TestClient]:
+    """Sends no key. Errors of the service come as answers, as they do to a client."""
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(app: FastAPI, anonymous: TestClient, team: TestTeam) -> TestClient:
+    """Speaks for `team`."""
+    return TestClient(app, headers=team.headers, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def other_client(app: FastAPI, anonymous: TestClient, other_team: TestTeam) -> TestClient:
+    """Speaks for the team next door."""
+    return TestClient(app, headers=other_team.headers, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def make_job(database: Database, team: TestTeam, dataset: Dataset) -> Callable[..., Job]:
+    """Queues a job of `team` without the HTTP API."""
+
+    def make(name: str = "warm", priority: int = 0) -> Job:
+        with database.write() as session:
+            job, _ = service.create_job(
+                session,
+                team_id=team.id,
+                name=name,
+                priority=priority,
+                base_model="tiny-gemma",
+                dataset=dataset,
+                config=TrainConfig(),
+            )
+        return job
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the app logged, in place of printing it."""
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as entries:
+        yield entries
+
+
+@pytest.fixture
+def make_metric() -> Callable[[int], Metric]:
+    """The metric of a step, out of ten."""
+
+    def make(step: int) -> Metric:
+        return Metric(
+            step=step,
+            total_steps=10,
+            epoch=step / 10,
+            loss=float(step),
+            lora_learning_rate=1e-4,
+            emotion_learning_rate=1e-3,
+            tokens_per_second=100.0,
+            token_count=100 * step,
+            elapsed_seconds=float(step),
+            eta_seconds=10.0 - step,
+            memory_bytes=1,
+        )
+
+    return make
+
+
+@pytest.fixture
+def job_id(client: TestClient, database: Database, settings: Settings, make_job: Callable[..., Job]) -> str:
+    """A job that has succeeded, with a bundle of a few bytes."""
+    job_id = make_job().id
+    source = settings.data_dir / "source.zip"
+    source.write_bytes(b"PK bundle")
+    size_bytes, sha256 = Storage(settings.data_dir).put_artifact(job_id, "bundle.zip", source)
+    artifact = Artifact(
+        job_id=job_id,
+        kind="bundle",
+        filename="bundle.zip",
+        media_type="application/zip",
+        size_bytes=size_bytes,
+        sha256=sha256,
+    )
+    with database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+        claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.")
+    return job_id
+
+
+@pytest.fixture
+def dataset_id(dataset: Dataset) -> str:
+    return dataset.id

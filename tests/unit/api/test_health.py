@@ -1,0 +1,72 @@
+"""The probes."""
+
+import dataclasses
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from redis import Redis
+
+from api.main import create_app
+from jobs import claims
+from jobs.database import Database
+from jobs.settings import Settings
+
+
+class AnsweringRedis(Redis):
+    """One that is there, as far as a ping can tell."""
+
+    def ping(self, **_options: object) -> bool:  # type: ignore[override]  # the client's stubs know more forms
+        return True
+
+
+def test_the_process_is_alive(anonymous: TestClient) -> None:
+    response = anonymous.get("/health/live")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+def test_what_is_missing_is_named(anonymous: TestClient) -> None:
+    response = anonymous.get("/health/ready")
+    body = response.json()
+    assert (response.status_code, body["status"], body["error"]["code"]) == (503, "not_ready", "not_ready")
+    assert {name: check["ok"] for name, check in body["checks"].items()} == {
+        "database": True,
+        "redis": False,
+        "worker": False,
+        "disk": True,
+    }
+    assert "redis: " in body["error"]["message"]
+    assert "worker: " in body["error"]["message"]
+    assert "database: " not in body["error"]["message"]
+
+
+def test_with_everything_there_the_service_is_ready(app: FastAPI, anonymous: TestClient, database: Database) -> None:
+    with database.write() as session:
+        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+    app.state.services = dataclasses.replace(app.state.services, redis=AnsweringRedis())
+    response = anonymous.get("/health/ready")
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+    assert "error" not in response.json()
+    assert "slot-0" in response.json()["checks"]["worker"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        ({"database_url": "sqlite:////dev"}, ["database", "worker"]),
+        ({"min_free_disk_bytes": 2**62}, ["worker", "disk"]),
+        ({"worker_seen_seconds": 1e-6}, ["worker"]),
+    ],
+)
+def test_each_check_can_fail(
+    settings: Settings, database: Database, change: dict[str, object], failing: list[str]
+) -> None:
+    if "worker_seen_seconds" in change:
+        with database.write() as session:
+            claims.note_slot(session, name="slot-0", device="cpu", host="here")
+    app = create_app(Settings.model_validate(settings.model_dump() | change))
+    with TestClient(app) as client:
+        app.state.services = dataclasses.replace(app.state.services, redis=AnsweringRedis())
+        body = client.get("/health/ready").json()
+    assert [name for name, check in body["checks"].items() if not check["ok"]] == failing
+    assert "/dev" not in str(body)

@@ -1,0 +1,342 @@
+"""Jobs over HTTP: post, list, get, cancel."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from emomodel.progress import Metric
+from jobs import claims
+from jobs.database import Database
+from jobs.models import Dataset, Job
+from jobs.queue import Doorbell
+from jobs.settings import Settings
+
+
+class ListeningDoorbell(Doorbell):
+    """Notes each ring, and which jobs another connection saw at that moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.heard: list[tuple[bool, list[str]]] = []
+
+    def ring(self, *, needs_cuda: bool = False) -> None:
+        with self._database.read() as session:
+            self.heard.append((needs_cuda, [job.id for job in session.query(Job)]))
+
+
+class UncommittableDatabase(Database):
+    """Its transactions fail at the commit."""
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with super().write() as session:
+            yield session
+            raise OperationalError("COMMIT", {}, Exception("the disk went away"))
+
+
+@pytest.fixture
+def doorbell(app: FastAPI, client: TestClient, database: Database) -> ListeningDoorbell:
+    doorbell = ListeningDoorbell(database)
+    app.state.services = dataclasses.replace(app.state.services, doorbell=doorbell)
+    return doorbell
+
+
+@pytest.fixture
+def request_body(dataset: Dataset) -> dict[str, Any]:
+    return {"dataset_id": dataset.id, "base_model": "tiny-gemma"}
+
+
+def test_a_job_is_made_with_all_defaults_filled_in(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    response = client.post("/jobs", json=request_body | {"config": {"epochs": 1}})
+    assert response.status_code == 201
+    job = response.json()
+    assert response.headers["Location"] == f"/jobs/{job['id']}"
+    assert job["status"] == "queued"
+    assert job["queue_position"] == 1
+    assert job["name"] == "chats"
+    assert job["config"] == TrainConfig(epochs=1).model_dump(mode="json")
+    assert job["dataset"] == {"id": request_body["dataset_id"], "name": "chats", "sha256": "0" * 64}
+    assert client.get(f"/jobs/{job['id']}").json() == job
+
+
+def test_the_bell_rings_after_the_commit(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    job_id = client.post("/jobs", json=request_body).json()["id"]
+    assert doorbell.heard == [(False, [job_id])]
+
+
+def test_a_job_that_needs_cuda_rings_for_cuda(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    client.post("/jobs", json=request_body | {"config": {"load_in_4bit": True}})
+    assert [needs_cuda for needs_cuda, _ in doorbell.heard] == [True]
+
+
+def test_a_commit_that_fails_is_a_500_and_rings_no_bell(
+    app: FastAPI, client: TestClient, settings: Settings, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    client.get("/jobs")  # notes the key's use, so that only the job's own transaction is left to fail
+    broken = UncommittableDatabase(settings.sqlalchemy_url)
+    app.state.services = dataclasses.replace(app.state.services, database=broken)
+    response = client.post("/jobs", json=request_body)
+    broken.close()
+    assert response.status_code == 500
+    assert "disk went away" not in response.text
+    assert doorbell.heard == []
+
+
+def test_without_a_broker_a_job_is_made_all_the_same(
+    client: TestClient, request_body: dict[str, Any], logs: list[dict[str, Any]]
+) -> None:
+    assert client.post("/jobs", json=request_body).status_code == 201
+    assert "doorbell_not_rung" in [entry["event"] for entry in logs]
+
+
+def test_the_same_key_and_request_make_one_job(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    headers = {"Idempotency-Key": "monday-1"}
+    first = client.post("/jobs", json=request_body, headers=headers)
+    second = client.post("/jobs", json=request_body, headers=headers)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.json() == first.json()
+    assert second.headers["Location"] == first.headers["Location"]
+    assert len(doorbell.heard) == 1
+    assert len(client.get("/jobs").json()["items"]) == 1
+
+
+def test_the_same_key_with_another_request_is_refused(client: TestClient, request_body: dict[str, Any]) -> None:
+    headers = {"Idempotency-Key": "monday-1"}
+    client.post("/jobs", json=request_body, headers=headers)
+    response = client.post("/jobs", json=request_body | {"priority": 1}, headers=headers)
+    assert response.status_code == 409
+    assert response.json()["error"] == {
+        "code": "idempotency_key_reused",
+        "message": response.json()["error"]["message"],
+        "field": "Idempotency-Key",
+    }
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words"])
+def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_body: dict[str, Any], key: str) -> None:
+    response = client.post("/jobs", json=request_body, headers={"Idempotency-Key": key})
+    assert response.status_code == 422
+    assert response.json()["error"]["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "field", "advice"),
+    [
+        ({"base_model": "gpt"}, 422, "base_model_unknown", "base_model", "tiny-gemma"),
+        ({"base_model": 5}, 422, "request_invalid", "base_model", "string"),
+        ({"dataset_id": "ds_" + "0" * 26}, 404, "dataset_not_found", "dataset_id", "GET /datasets"),
+        ({"dataset_id": "../etc"}, 422, "request_invalid", "dataset_id", "match"),
+        ({"config": {"lora_rank": 0}}, 422, "request_invalid", "config.lora_rank", "greater than or equal to 1"),
+        ({"config": {"lora_rnk": 8}}, 422, "request_invalid", "config.lora_rnk", "did you mean `lora_rank`?"),
+        ({"config": {"lora_modules": ["q_proj", "q_proj"]}}, 422, "request_invalid", "config", "names a module twice"),
+        ({"config": {"lora_modules": ["nose"]}}, 422, "request_invalid", "config.lora_modules.0", "'q_proj'"),
+        ({"config": {"batch_size": "many"}}, 422, "request_invalid", "config.batch_size", "integer"),
+        ({"config": None}, 422, "request_invalid", "config", "object"),
+        ({"priority": 101}, 422, "request_invalid", "priority", "less than or equal to 100"),
+        ({"name": " "}, 422, "request_invalid", "name", "at least 1"),
+        ({"name": "a\nb"}, 422, "request_invalid", "name", "match"),
+        ({"nmae": "x"}, 422, "request_invalid", "nmae", "did you mean `name`?"),
+        ({"zzz": "x"}, 422, "request_invalid", "zzz", "leave it out"),
+    ],
+)
+def test_a_wrong_request_is_told_where_and_what_to_do(
+    client: TestClient,
+    request_body: dict[str, Any],
+    change: dict[str, Any],
+    status: int,
+    code: str,
+    field: str,
+    advice: str,
+) -> None:
+    response = client.post("/jobs", json=request_body | change)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["field"]) == (status, code, field)
+    assert advice in error["message"]
+
+
+def test_several_faults_are_all_listed(client: TestClient, request_body: dict[str, Any]) -> None:
+    response = client.post("/jobs", json=request_body | {"priority": 999, "config": {"epochs": 0}})
+    error = response.json()["error"]
+    assert [problem["field"] for problem in error["details"]] == ["config.epochs", "priority"]
+    assert (error["field"], error["message"]) == tuple(error["details"][0].values())
+
+
+def test_a_missing_field_is_named(client: TestClient) -> None:
+    response = client.post("/jobs", json={"dataset_id": "ds_" + "0" * 26})
+    assert response.json()["error"]["message"] == "`base_model` is missing; it is required."
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "advice"),
+    [
+        (b"{", {"Content-Type": "application/json"}, "at character 1"),
+        (b"{}", {"Content-Type": "text/plain"}, "Content-Type: application/json"),
+        (b"[1]", {"Content-Type": "application/json"}, "JSON object"),
+        (b"", {}, "JSON object"),
+    ],
+    ids=["broken", "no JSON type", "list", "empty"],
+)
+def test_a_body_that_is_no_json_object_is_refused(
+    client: TestClient, content: bytes, headers: dict[str, str], advice: str
+) -> None:
+    response = client.post("/jobs", content=content, headers=headers)
+    assert response.status_code == 422
+    assert advice in response.json()["error"]["message"]
+
+
+def test_a_body_that_is_too_large_is_refused(client: TestClient, settings: Settings) -> None:
+    response = client.post("/jobs", json={"name": "x" * settings.max_body_bytes})
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "body_too_large"
+
+
+def test_a_body_that_grows_too_large_is_refused(client: TestClient, settings: Settings) -> None:
+    def grow() -> Iterator[bytes]:
+        for _ in range(settings.max_body_bytes // 1000 + 1):
+            yield b" " * 1000
+
+    response = client.post("/jobs", content=grow(), headers={"Content-Type": "application/json"})
+    assert response.status_code == 413
+
+
+def test_a_model_whose_files_are_gone_is_a_conflict(
+    client: TestClient, settings: Settings, request_body: dict[str, Any], tmp_path: Any
+) -> None:
+    (tmp_path / "tiny-gemma" / "config.json").unlink()
+    response = client.post("/jobs", json=request_body)
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "base_model_missing")
+    assert client.get("/models").json()["items"] == [{"name": "tiny-gemma", "is_available": False, "size_bytes": 0}]
+
+
+def test_what_no_slot_can_run_is_a_conflict(
+    client: TestClient, database: Database, request_body: dict[str, Any]
+) -> None:
+    with database.write() as session:
+        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+    response = client.post("/jobs", json=request_body | {"config": {"backend": "unsloth"}})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["field"]) == (409, "no_slot_for_config", "config.backend")
+
+
+def test_jobs_come_in_pages_newest_first(client: TestClient, make_job: Callable[..., Job]) -> None:
+    made = [make_job(str(number)).id for number in range(5)]
+    seen: list[str] = []
+    cursor: str | None = None
+    for _ in range(3):
+        page = client.get("/jobs", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [job["id"] for job in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen == sorted(made, reverse=True)
+    assert cursor is None
+
+
+def test_jobs_are_filtered_by_status(client: TestClient, make_job: Callable[..., Job]) -> None:
+    kept, cancelled = make_job().id, make_job().id
+    client.post(f"/jobs/{cancelled}/cancel")
+    assert [job["id"] for job in client.get("/jobs?status=queued").json()["items"]] == [kept]
+    assert [job["id"] for job in client.get("/jobs?status=cancelled").json()["items"]] == [cancelled]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("status=lost", "status"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("cursor=x", "cursor"),
+        ("limt=5", "limt"),
+    ],
+)
+def test_a_wrong_query_is_refused(client: TestClient, query: str, field: str) -> None:
+    response = client.get(f"/jobs?{query}")
+    assert (response.status_code, response.json()["error"]["field"]) == (422, field)
+
+
+def test_a_running_job_shows_how_far_it_is(
+    client: TestClient, database: Database, make_job: Callable[..., Job], make_metric: Callable[[int], Metric]
+) -> None:
+    job_id = make_job().id
+    with database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+        claims.record_phase(session, job_id=job_id, attempt=1, phase="training", message="Training.")
+        claims.record_metrics(session, job_id=job_id, attempt=1, metrics=[(1, make_metric(3))])
+    job = client.get(f"/jobs/{job_id}").json()
+    shown = {key: job[key] for key in ("status", "attempt", "phase", "step", "total_steps", "last_loss", "eta_seconds")}
+    assert shown == {
+        "status": "running",
+        "attempt": 1,
+        "phase": "training",
+        "step": 3,
+        "total_steps": 10,
+        "last_loss": 3.0,
+        "eta_seconds": 7.0,
+    }
+    assert job["queue_position"] is None
+    assert job["started_at"].endswith("Z")
+
+
+def test_a_failed_job_says_why(client: TestClient, database: Database, make_job: Callable[..., Job]) -> None:
+    job_id = make_job().id
+    with database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+        claims.fail(session, job_id=job_id, attempt=1, code="out_of_memory", message="Too big.", exit_code=-9)
+    job = client.get(f"/jobs/{job_id}").json()
+    assert (job["status"], job["error"]) == ("failed", {"code": "out_of_memory", "message": "Too big."})
+
+
+def test_cancelling_a_waiting_job_ends_it(client: TestClient, make_job: Callable[..., Job]) -> None:
+    job_id = make_job().id
+    first = client.post(f"/jobs/{job_id}/cancel")
+    assert (first.status_code, first.json()["status"]) == (200, "cancelled")
+    assert client.post(f"/jobs/{job_id}/cancel").json() == first.json()
+
+
+def test_cancelling_a_running_job_asks_it_to_stop(
+    client: TestClient, database: Database, make_job: Callable[..., Job]
+) -> None:
+    job_id = make_job().id
+    with database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+    job = client.post(f"/jobs/{job_id}/cancel").json()
+    assert (job["status"], job["stop_requested"]) == ("running", True)
+
+
+def test_cancelling_a_job_that_failed_is_a_conflict(
+    client: TestClient, database: Database, make_job: Callable[..., Job]
+) -> None:
+    job_id = make_job().id
+    with database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+        claims.fail(session, job_id=job_id, attempt=1, code="x", message="x", exit_code=1)
+    response = client.post(f"/jobs/{job_id}/cancel")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "job_finished")
+
+
+@pytest.mark.parametrize("job_id", ["nonsense", "job_", "job_" + "A" * 26, "ds_" + "0" * 26, "job_%00"])
+def test_what_is_no_id_names_no_job(client: TestClient, job_id: str) -> None:
+    response = client.get(f"/jobs/{job_id}")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "job_not_found")
+
+
+def test_a_body_that_is_no_text_is_refused(client: TestClient) -> None:
+    response = client.post("/jobs", content=b"\xff{", headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "request_unreadable")
+    assert "UTF-8" in response.json()["error"]["message"]
