@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         generate_unique_id_function=_get_operation_id,
-        responses=error_responses(500),
+        responses=error_responses(422, 500),
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)

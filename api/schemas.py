@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.config import JsonDict
 
+from api import examples
 from emomodel.config import TrainConfig
 from jobs.base_models import BaseModel as ListedBaseModel
 from jobs.metrics import MetricPoint
@@ -23,43 +23,6 @@ Name = Annotated[
 ]
 
 Item = TypeVar("Item")
-
-_JOB_ID = "job_01k9v3m8r5x2j4c6b8d0f1g3h5"
-_DATASET_ID = "ds_01k9v3k2q7w4e6r8t0y1u3i5o7"
-_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-_REPORT: JsonDict = {"line_count": 240, "example_count": 240, "problem_count": 0, "problems": [], "warnings": []}
-_DATASET: JsonDict = {
-    "id": _DATASET_ID,
-    "name": "support chats",
-    "size_bytes": 48_213,
-    "sha256": _SHA256,
-    "axes": ["SADNESS_JOY", "FEAR_COURAGE"],
-    "example_count": 240,
-    "created_at": "2026-11-22T15:04:05Z",
-    "report": _REPORT,
-}
-_JOB: JsonDict = {
-    "id": _JOB_ID,
-    "name": "warm replies",
-    "status": "running",
-    "priority": 0,
-    "base_model": "gemma-3-270m",
-    "dataset": {"id": _DATASET_ID, "name": "support chats", "sha256": _SHA256},
-    "config": {"epochs": 4.0, "lora_rank": 32},
-    "attempt": 1,
-    "phase": "training",
-    "step": 12,
-    "total_steps": 80,
-    "last_loss": 3.41,
-    "tokens_per_second": 412.0,
-    "queue_position": None,
-    "eta_seconds": 95.0,
-    "error": None,
-    "stop_requested": False,
-    "created_at": "2026-11-22T15:05:00Z",
-    "started_at": "2026-11-22T15:05:01Z",
-    "finished_at": None,
-}
 
 
 class _Read(BaseModel):
@@ -118,7 +81,7 @@ class ErrorBody(_Read):
 class DatasetRead(_Read):
     """An uploaded, validated, immutable file."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_DATASET]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.DATASET]})
 
     id: str
     name: str
@@ -148,19 +111,7 @@ class DatasetRead(_Read):
 class JobCreate(BaseModel):
     """What to train, on what, and how."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "dataset_id": _DATASET_ID,
-                    "base_model": "gemma-3-270m",
-                    "name": "warm replies",
-                    "config": {"epochs": 4, "lora_rank": 32},
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [examples.JOB_REQUEST]})
 
     dataset_id: str = Field(pattern=r"^ds_[0-9a-z]{26}$", description="From `POST /datasets`.")
     base_model: str = Field(min_length=1, max_length=200, description="A name from `GET /models`.")
@@ -191,7 +142,7 @@ class JobError(_Read):
 class JobRead(_Read):
     """A requested fine-tune and how far it is."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
 
     id: str
     name: str

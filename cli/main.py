@@ -50,12 +50,9 @@ def demo() -> None:
 @app.command()
 def api() -> None:
     """Serve the HTTP API."""
-    import uvicorn
+    from cli.api import run_api
 
-    settings = load_settings()
-    uvicorn.run(
-        "api.main:create_app", factory=True, host=settings.host, port=settings.port, access_log=False, log_config=None
-    )
+    run_api(load_settings())
 
 
 @app.command()

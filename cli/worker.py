@@ -9,7 +9,6 @@ def run_worker(settings: Settings, *, housekeeping: bool) -> None:
     from worker.app import celery
 
     if housekeeping:
-        (settings.data_dir / "housekeeping").mkdir(parents=True, exist_ok=True)
         own = ["-Q", HOUSEKEEPING_QUEUE, "-n", "housekeeping@%h", "-B"]
     else:
         own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@%h"]

@@ -1,7 +1,7 @@
 """The emotion axes, and vectors along them. [light]
 
 An axis is named ``NEGATIVE_POSITIVE``, such as ``SADNESS_JOY``. Its two poles are names of their own: ``joy`` points
-along the axis, ``sadness`` against it. An emotion vector holds one number in [-1, 1] per axis, in the order of the axes.
+along the axis, ``sadness`` against it. An emotion vector holds one number in [-1, 1] per axis, in the axes' order.
 
     EmotionError
     ├── UnknownEmotion      a name that is neither an axis nor a pole
@@ -93,7 +93,7 @@ class Axes:
         return (0.0,) * len(self.names)
 
     def vector(self, values: Mapping[str, float] | Iterable[tuple[str, float]]) -> EmotionVector:
-        """The vector of named values, such as {"joy": 0.9, "fear": 0.2}; what is not named is 0. Raises EmotionError."""
+        """The vector of named values, as in {"joy": 0.9, "fear": 0.2}; what is not named is 0. Raises EmotionError."""
         pairs = values.items() if isinstance(values, Mapping) else values
         vector = list(self.neutral)
         given: dict[int, str] = {}

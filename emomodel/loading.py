@@ -3,6 +3,7 @@
 Nothing here asks for Gemma by name: any causal model with a chat template will do.
 """
 
+import errno
 import logging
 import re
 import shutil
@@ -93,9 +94,15 @@ def copy_notice_files(name_or_path: str, target: Path) -> list[str]:
 
 
 def _fetch_notice_files(hub_id: str) -> Path:
+    """Raises ConnectionError, whatever it is that the hub's client couldn't do."""
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(hub_id, allow_patterns=_NOTICE_PATTERNS))
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=_NOTICE_PATTERNS))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise ConnectionError(_first_line(error)) from error
 
 
 def _check_reachable(name_or_path: str) -> None:

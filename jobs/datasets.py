@@ -67,3 +67,8 @@ def delete_dataset(session: Session, *, team_id: str, dataset_id: str) -> None:
     if job_id is not None:
         raise DatasetInUse(f"job {job_id} has not ended and uses this dataset. Cancel the job, or wait for its end.")
     session.delete(dataset)
+
+
+def find_known_ids(session: Session) -> set[str]:
+    """The ids of all teams' datasets: for housekeeping, which deletes files that belong to none of them."""
+    return set(session.scalars(select(Dataset.id)))

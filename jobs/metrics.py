@@ -25,7 +25,7 @@ from jobs.errors import CursorInvalid
 from jobs.models import Metric
 from jobs.settings import Settings
 
-CURSOR_FORM = re.compile(r"(\d{1,9})-(\d{1,12})")
+CURSOR_FORM = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 # A reader waits for a live point no longer than this; the database then answers alone.
 REDIS_TIMEOUT_SECONDS = 2
@@ -83,6 +83,7 @@ class MetricStream:
         self._length = length
         self._expire_ms = int(expire_seconds * 1000)
         self._paused_until = 0.0
+        self._is_reading = True
 
     def publish(self, job_id: str, cursor: Cursor, metric: MetricLine) -> None:
         """Add a point; one that is missed here reaches readers through the database."""
@@ -107,8 +108,12 @@ class MetricStream:
         try:
             entries = self._redis.xrange(_get_key(job_id), min=f"({after}", max="+", count=limit)
         except RedisError as error:
-            log.warning("metrics_not_read", job_id=job_id, reason=str(error))
+            if self._is_reading:
+                # Once per outage: every follower comes by here every second.
+                log.warning("metrics_not_read", reason=str(error))
+            self._is_reading = False
             return []
+        self._is_reading = True
         # The client's types cover every Redis and decoding mode; this one answers bytes.
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
         points = [MetricPoint(Cursor.parse(place.decode()), json.loads(fields[b"values"])) for place, fields in found]

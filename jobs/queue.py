@@ -9,10 +9,14 @@ from jobs.settings import DEVICES, Device, Settings
 
 RUN_TASK = "emotune.run_next"
 SWEEP_TASK = "emotune.sweep"
+COLLECT_TASK = "emotune.collect_garbage"
 HOUSEKEEPING_QUEUE = "housekeeping"
 
 # A ring that nobody heard for so long says nothing that the next sweep doesn't say too.
 RING_EXPIRES_SECONDS = 300
+
+# What is collected is a day old at least, so that nobody still writes it.
+COLLECT_SECONDS = 3600
 
 log = structlog.get_logger()
 
@@ -37,15 +41,21 @@ def make_celery(settings: Settings) -> Celery:
         task_routes={
             RUN_TASK: {"queue": get_slot_queue(settings.slot_device)},
             SWEEP_TASK: {"queue": HOUSEKEEPING_QUEUE},
+            COLLECT_TASK: {"queue": HOUSEKEEPING_QUEUE},
         },
         beat_schedule={
             "sweep": {
                 "task": SWEEP_TASK,
                 "schedule": settings.sweep_seconds,
                 "options": {"expires": settings.sweep_seconds},
-            }
+            },
+            "collect_garbage": {
+                "task": COLLECT_TASK,
+                "schedule": COLLECT_SECONDS,
+                "options": {"expires": COLLECT_SECONDS},
+            },
         },
-        # Without a file of last times, which would be a pickle: the only entry is due every few seconds anyway.
+        # Without a file of last times, which would be a pickle: a restart may shift these times, and no more.
         beat_scheduler="celery.beat:Scheduler",
     )
     return celery

@@ -110,10 +110,11 @@ class Storage:
 
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
         """Files that some dead process left half-written; `now` in seconds since the epoch."""
-        folder = self.root / "incoming"
-        if not folder.is_dir():
-            return []
-        return [path for path in folder.iterdir() if now - path.stat().st_mtime > older_than_seconds]
+        return _list_older(self.root / "incoming", older_than_seconds, now)
+
+    def list_dataset_ids(self, older_than_seconds: float, now: float) -> set[str]:
+        """The ids of the datasets whose file is here for longer than this."""
+        return {path.stem for path in _list_older(self.root / "datasets", older_than_seconds, now)}
 
     def get_free_bytes(self) -> int:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -132,6 +133,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _list_older(folder: Path, seconds: float, now: float) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if now - path.stat().st_mtime > seconds]
 
 
 def _checked_id(row_id: str) -> str:

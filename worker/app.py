@@ -8,11 +8,11 @@ from typing import Any
 
 from celery import Celery, signals
 
+from jobs.logs import configure_logging
 from jobs.queue import get_slot_queue, make_celery
 from jobs.settings import Settings, load_settings
 from worker.beacon import Beacon
 from worker.drain import Drain, leave_with_parent
-from worker.logs import configure_logging
 from worker.resources import Resources
 from worker.tasks import register_tasks
 

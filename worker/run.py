@@ -181,7 +181,9 @@ class _Run:
 
     def _supervise(self, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
         settings = self.resources.settings
-        environment = make_trainer_environment(os.environ, threads=settings.trainer_threads)
+        environment = make_trainer_environment(
+            os.environ, threads=settings.trainer_threads, device=settings.slot_device
+        )
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)
         with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
             lock.note_trainer(trainer.pid)

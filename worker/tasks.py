@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from jobs.queue import RUN_TASK, SWEEP_TASK
-from worker import run, sweeper
+from jobs.queue import COLLECT_TASK, RUN_TASK, SWEEP_TASK
+from worker import garbage, run, sweeper
 from worker.resources import Resources
 
 
 def register_tasks(celery: Celery, get_resources: Callable[[], Resources]) -> None:
-    """Tell the app what its two messages mean."""
+    """Tell the app what its messages mean."""
 
     def run_next() -> None:
         run.run_next(get_resources())
@@ -18,6 +18,10 @@ def register_tasks(celery: Celery, get_resources: Callable[[], Resources]) -> No
     def sweep() -> None:
         sweeper.sweep(get_resources())
 
+    def collect_garbage() -> None:
+        garbage.collect_garbage(get_resources())
+
     # Not shared: a second app of the same process has tasks of its own.
     celery.task(name=RUN_TASK, shared=False)(run_next)
     celery.task(name=SWEEP_TASK, shared=False)(sweep)
+    celery.task(name=COLLECT_TASK, shared=False)(collect_garbage)

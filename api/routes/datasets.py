@@ -31,7 +31,7 @@ from jobs.errors import Invalid
 from jobs.ids import new_id
 from jobs.storage import IncomingFile, Storage
 
-router = APIRouter(tags=["datasets"], responses=error_responses(401, 422))
+router = APIRouter(tags=["datasets"], responses=error_responses(401))
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _LINE = (

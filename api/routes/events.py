@@ -11,7 +11,7 @@ from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.schemas import EventRead, Feed
 from jobs import service
 
-router = APIRouter(tags=["progress"], responses=error_responses(401, 404, 422))
+router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
 MAX_EVENTS = 1000
 # Eighteen digits fit the database's 64 bits.

@@ -27,7 +27,7 @@ from jobs.models import Job
 from jobs.status import JobStatus
 from jobs.turns import get_queue_position
 
-router = APIRouter(tags=["jobs"], responses=error_responses(401, 422))
+router = APIRouter(tags=["jobs"], responses=error_responses(401))
 
 IdempotencyKey = Annotated[
     str | None,

@@ -11,7 +11,7 @@ from api.errors import error_responses
 from jobs import service
 from jobs.errors import RunNotFound
 
-router = APIRouter(tags=["progress"], responses=error_responses(401, 404, 422))
+router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
 LOG_FILENAME = "log.txt"
 MAX_TAIL_LINES = 1_000_000

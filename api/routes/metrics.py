@@ -12,11 +12,12 @@ from api.schemas import Feed, MetricRead
 from jobs import service
 from jobs.metrics import Cursor, read_metrics
 
-router = APIRouter(tags=["progress"], responses=error_responses(401, 404, 422))
+router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
 MAX_METRICS = 5000
 DEFAULT_METRICS = 1000
-CURSOR_PATTERN = r"\d{1,9}-\d{1,12}"
+# Nine digits fit the 32 bits of the columns.
+CURSOR_PATTERN = r"\d{1,9}-\d{1,9}"
 
 MetricCursor = Annotated[
     str | None, Query(pattern=rf"^{CURSOR_PATTERN}$", description="`cursor` of the last metric you have.")

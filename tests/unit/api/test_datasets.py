@@ -147,12 +147,12 @@ def test_a_file_over_the_limit_is_refused(
 ) -> None:
     client, settings = small
     text = LINE * count
-    options: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "declared": {"content": text.encode()},
         "chunked": {"content": in_pieces(text)},
         "form": {"files": {"file": ("chats.jsonl", text.encode())}},
-    }[way]
-    response = client.post("/datasets?name=a", headers=team.headers, **options)
+    }
+    response = client.post("/datasets?name=a", headers=team.headers, **ways[way])
     if count == 3:
         assert response.status_code == 201
         return

@@ -6,7 +6,7 @@ import time
 import pytest
 from celery import Celery
 
-from jobs.queue import HOUSEKEEPING_QUEUE, RUN_TASK, SWEEP_TASK, Doorbell, get_slot_queue, make_celery
+from jobs.queue import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, SWEEP_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.settings import Settings
 from tests.support.brokers import count_rings, make_memory_broker
 
@@ -52,11 +52,15 @@ def test_a_message_is_a_doorbell_that_may_be_lost() -> None:
     assert not conf.task_acks_late
     assert conf.task_ignore_result
     assert conf.worker_prefetch_multiplier == 1
-    assert conf.task_routes == {RUN_TASK: {"queue": "slots.cuda"}, SWEEP_TASK: {"queue": HOUSEKEEPING_QUEUE}}
+    assert conf.task_routes == {
+        RUN_TASK: {"queue": "slots.cuda"},
+        SWEEP_TASK: {"queue": HOUSEKEEPING_QUEUE},
+        COLLECT_TASK: {"queue": HOUSEKEEPING_QUEUE},
+    }
     assert get_slot_queue("cpu") == "slots.cpu"
 
 
 def test_sweeps_that_nobody_took_do_not_gather() -> None:
     settings = Settings(sweep_seconds=7)
-    (entry,) = make_celery(settings).conf.beat_schedule.values()
+    entry = make_celery(settings).conf.beat_schedule["sweep"]
     assert (entry["task"], entry["schedule"], entry["options"]) == (SWEEP_TASK, 7, {"expires": 7})

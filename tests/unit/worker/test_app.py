@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobs.queue import RUN_TASK, SWEEP_TASK
+from jobs.queue import COLLECT_TASK, RUN_TASK, SWEEP_TASK
 from jobs.settings import Settings
 from worker.app import make_worker
 
@@ -30,4 +30,4 @@ def test_importing_the_worker_loads_no_torch_and_connects_to_nothing(tmp_path: P
 
 
 def test_both_tasks_are_known_by_their_names(settings: Settings) -> None:
-    assert {RUN_TASK, SWEEP_TASK} <= set(make_worker(settings).tasks)
+    assert {RUN_TASK, SWEEP_TASK, COLLECT_TASK} <= set(make_worker(settings).tasks)

@@ -7,7 +7,7 @@ import pytest
 
 SPEAK = """
 import logging, sys, structlog
-from worker.logs import configure_logging
+from jobs.logs import configure_logging
 configure_logging(sys.argv[1])
 structlog.get_logger().info("run_starts", slot="slot-0")
 logging.getLogger("celery.worker.consumer").warning("connection lost")

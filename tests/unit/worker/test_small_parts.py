@@ -10,20 +10,24 @@ import pytest
 from jobs import service
 from tests.support.waiting import wait_for
 from worker.beacon import Beacon
-from worker.environment import THREAD_VARIABLES, make_trainer_environment
+from worker.environment import KEEP_MEMORY, THREAD_VARIABLES, make_trainer_environment
 from worker.oom import count_oom_kills
 from worker.resources import Resources
 
 
 def test_a_training_process_gets_no_setting_of_ours() -> None:
     own = {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "EMOTUNE_DATABASE_URL": "postgresql://user:secret@host/db"}
-    environment = make_trainer_environment(own, threads=None)
+    environment = make_trainer_environment(own, threads=None, device="cuda")
     assert environment == {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def test_the_thread_bound_goes_to_every_library() -> None:
-    environment = make_trainer_environment({"OMP_NUM_THREADS": "64"}, threads=2)
+    environment = make_trainer_environment({"OMP_NUM_THREADS": "64"}, threads=2, device="cuda")
     assert {environment[name] for name in THREAD_VARIABLES} == {"2"}
+
+
+def test_on_a_cpu_a_trainer_keeps_the_memory_that_it_took() -> None:
+    assert KEEP_MEMORY.items() <= make_trainer_environment({}, threads=None, device="cpu").items()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The worker's own log: one readable line per fact on standard error, Celery's lines among them."""
+"""A process's own log: one readable line per fact on standard error, its libraries' lines among them."""
 
 import logging
 import sys
@@ -27,7 +27,10 @@ def configure_logging(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                # Plain: the default shows the local variables of a traceback, and API keys are among them.
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                ),
             ],
         )
     )

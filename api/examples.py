@@ -1,0 +1,47 @@
+"""Examples that the documentation of the API shows."""
+
+from pydantic.config import JsonDict
+
+JOB_ID = "job_01k9v3m8r5x2j4c6b8d0f1g3h5"
+DATASET_ID = "ds_01k9v3k2q7w4e6r8t0y1u3i5o7"
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+REPORT: JsonDict = {"line_count": 240, "example_count": 240, "problem_count": 0, "problems": [], "warnings": []}
+DATASET: JsonDict = {
+    "id": DATASET_ID,
+    "name": "support chats",
+    "size_bytes": 48_213,
+    "sha256": SHA256,
+    "axes": ["SADNESS_JOY", "FEAR_COURAGE"],
+    "example_count": 240,
+    "created_at": "2026-11-22T15:04:05Z",
+    "report": REPORT,
+}
+JOB: JsonDict = {
+    "id": JOB_ID,
+    "name": "warm replies",
+    "status": "running",
+    "priority": 0,
+    "base_model": "gemma-3-270m",
+    "dataset": {"id": DATASET_ID, "name": "support chats", "sha256": SHA256},
+    "config": {"epochs": 4.0, "lora_rank": 32},
+    "attempt": 1,
+    "phase": "training",
+    "step": 12,
+    "total_steps": 80,
+    "last_loss": 3.41,
+    "tokens_per_second": 412.0,
+    "queue_position": None,
+    "eta_seconds": 95.0,
+    "error": None,
+    "stop_requested": False,
+    "created_at": "2026-11-22T15:05:00Z",
+    "started_at": "2026-11-22T15:05:01Z",
+    "finished_at": None,
+}
+
+JOB_REQUEST: JsonDict = {
+    "dataset_id": DATASET_ID,
+    "base_model": "gemma-3-270m",
+    "name": "warm replies",
+    "config": {"epochs": 4, "lora_rank": 32},
+}

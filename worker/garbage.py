@@ -1,0 +1,37 @@
+"""Collecting garbage: files that no row points at, and what ended runs left. Housekeeping does it every hour."""
+
+import time
+from datetime import timedelta
+
+import structlog
+
+from jobs import claims
+from jobs.datasets import find_known_ids
+from jobs.settings import DAY_SECONDS
+from worker.resources import Resources
+
+# An upload takes minutes at most; a file that is older and has no row was left by a process that died.
+ABANDONED_SECONDS = DAY_SECONDS
+
+# A run's worker clears its folder itself. This is for workers that died, and looks back so far.
+CLEARED_WITHIN = timedelta(seconds=2 * DAY_SECONDS)
+
+log = structlog.get_logger()
+
+
+def collect_garbage(resources: Resources) -> None:
+    """Delete what nobody can reach any more. Each part may be done twice, or by two processes at once."""
+    now = time.time()
+    storage = resources.storage
+    for path in storage.list_abandoned(ABANDONED_SECONDS, now):
+        log.info("abandoned_file_deleted", path=str(path))
+        path.unlink(missing_ok=True)
+    old_ids = storage.list_dataset_ids(ABANDONED_SECONDS, now)
+    with resources.database.read() as session:
+        lost_ids = old_ids - find_known_ids(session)
+        ended = claims.list_ended_runs(session, within=CLEARED_WITHIN)
+    for dataset_id in lost_ids:
+        log.info("dataset_without_row_deleted", dataset_id=dataset_id)
+        storage.delete_dataset(dataset_id)
+    for job_id, attempt in ended:
+        storage.clear_run_folder(job_id, attempt)
