@@ -62,8 +62,8 @@ _HTTP_CODES: Mapping[int, str] = {
 # Beside the errors of the domain, what HTTP itself can refuse: words for people instead of the bare phrase.
 _HTTP_ADVICE: Mapping[int, str] = {
     400: "The body can't be read. Send JSON as UTF-8, with `Content-Type: application/json`.",
-    404: "There is nothing at this path. `GET /docs` shows what there is.",
-    405: "This path doesn't take this method. `GET /docs` shows which it takes.",
+    404: "There is nothing at this path. `GET /openapi.json` lists what there is.",
+    405: "This path doesn't take this method. `GET /openapi.json` lists which it takes.",
 }
 
 # FastAPI's words for a body that is not even text.

@@ -58,6 +58,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        # FastAPI's pages for browsing the schema run scripts from elsewhere: not beside API keys, and not offline.
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=_get_operation_id,
         responses=error_responses(422, 500),
         dependencies=[Depends(refuse_unknown_parameters)],

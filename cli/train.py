@@ -9,11 +9,12 @@ from pathlib import Path
 
 from cli.emomodel_process import ChildFailed
 from cli.overrides import parse_overrides
-from cli.progress import ProgressLine, format_metric
+from cli.progress import ProgressLine, format_duration, format_metric
 from emomodel.bundle import pack
 from emomodel.config import TrainConfig
-from emomodel.progress import Failure, Metric, Notice, Phase, parse_progress
+from emomodel.progress import Failure, Metric, Notice, Phase, Result, parse_progress
 from emomodel.request import TrainRequest
+from jobs.settings import GIB
 
 
 def train_here(dataset: Path, *, base: str, output: Path, overrides: Sequence[str]) -> None:
@@ -57,7 +58,15 @@ def _run(folder: Path) -> None:
                 line.finish(progress.message)
             elif isinstance(progress, Failure):
                 failure = progress.message
+            elif isinstance(progress, Result):
+                line.finish(_describe(progress))
     if child.returncode != 0:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-15:])
         raise ChildFailed(failure or f"training ended with exit code {child.returncode}; its last lines:\n{tail}")
-    line.finish("trained")
+
+
+def _describe(result: Result) -> str:
+    return (
+        f"{result.step_count} steps in {format_duration(result.train_seconds)}, last loss {result.final_loss:.3f}, "
+        f"peak memory {result.peak_memory_bytes / GIB:.1f} GiB"
+    )

@@ -19,7 +19,7 @@ def run_up(settings: Settings, *, sample_model: bool) -> None:
     with Stack(settings) as stack:
         print(f"ready after {time.monotonic() - started:.1f} s; logs in {settings.data_dir / 'logs'}")
         print(f"\n  export EMOTUNE_URL={stack.url}\n  export EMOTUNE_API_KEY={stack.api_key}\n")
-        print(f"API reference: {stack.url}/docs. Press Ctrl-C to stop.", flush=True)
+        print(f"The API is described in docs/api.md and at {stack.url}/openapi.json. Press Ctrl-C to stop.", flush=True)
         try:
             if sample_model:
                 prepare_sample_model(folder, log_path=settings.data_dir / "logs" / "sample-model.log")

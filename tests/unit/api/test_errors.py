@@ -79,7 +79,7 @@ def test_what_no_route_takes_has_the_same_body(
     response = client.request(method, path)
     assert response.status_code == status
     assert response.json()["error"]["code"] == code
-    assert "GET /docs" in response.json()["error"]["message"]
+    assert "GET /openapi.json" in response.json()["error"]["message"]
     assert set(response.json()["error"]) == {"code", "message", "field"}
 
 

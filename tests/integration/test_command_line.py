@@ -1,0 +1,100 @@
+"""The `emotune` command as a user types it: against a running stack, and without one."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.stacks import SHORT_CONFIG, Installation
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "chats.jsonl"
+SETTINGS = [f"--set={name}={value}" for name, value in SHORT_CONFIG.items()]
+
+
+def emotune(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "cli", *arguments]
+    environment = os.environ | {"EMOTUNE_DATA_DIR": str(data_dir)}
+    return subprocess.run(argv, env=environment, check=False, capture_output=True, text=True, timeout=90)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_submit_watch_and_download_find_the_local_stack(installation: Installation, tmp_path: Path) -> None:
+    data_dir = installation.stack.settings.data_dir
+    submitted = emotune("submit", str(SAMPLES), "--model", "tiny-gemma", *SETTINGS, data_dir=data_dir)
+    assert submitted.returncode == 0, submitted.stderr
+    job_id = submitted.stdout.strip()
+    assert re.fullmatch(r"job_[0-9a-z]{26}", job_id)
+    assert "330 examples" in submitted.stderr
+
+    watched = emotune("watch", job_id, data_dir=data_dir)
+    assert watched.returncode == 0, watched.stderr
+    assert "succeeded after 6 steps" in watched.stdout
+
+    bundle = tmp_path / "bundle.zip"
+    downloaded = emotune("download", job_id, "-o", str(bundle), data_dir=data_dir)
+    assert (downloaded.returncode, bundle.is_file()) == (0, True), downloaded.stderr
+
+    late = emotune("cancel", job_id, data_dir=data_dir)
+    assert late.returncode == 1
+    assert "already succeeded" in late.stderr
+
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"messages": []}\n')
+    refused = emotune("submit", str(bad), "--model", "tiny-gemma", data_dir=data_dir)
+    assert refused.returncode == 1
+    assert f"{bad}:1: " in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_train_verify_and_generate_need_no_stack(tmp_path: Path, tiny_gemma: Path) -> None:
+    bundle = tmp_path / "bundle.zip"
+    trained = emotune(
+        "train", str(SAMPLES), "--base", str(tiny_gemma), "-o", str(bundle), *SETTINGS, data_dir=tmp_path / "data"
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.strip() == str(bundle)
+    assert "6 steps in 0:0" in trained.stderr
+
+    assert emotune("verify", str(bundle), data_dir=tmp_path).returncode == 0
+    arguments = ["--base", str(tiny_gemma), "--prompt", "How was your day?", "--max-new-tokens", "4"]
+    written = emotune(
+        "generate", str(bundle), *arguments, "--emotion", "joy=1", "--emotion", "neutral", data_dir=tmp_path
+    )
+    assert written.returncode == 0, written.stderr
+    assert "joy=1" in written.stdout
+
+    damaged = bytearray(bundle.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    bundle.write_bytes(damaged)
+    found = emotune("verify", str(bundle), data_dir=tmp_path)
+    assert found.returncode == 1
+    assert found.stderr.strip()
+
+
+def test_a_wrong_hyperparameter_is_named_before_anything_starts(tmp_path: Path, tiny_gemma: Path) -> None:
+    wrong = emotune("train", str(SAMPLES), "--base", str(tiny_gemma), "--set", "lora_rank=0", data_dir=tmp_path)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("emotune: lora_rank: ")
+
+
+def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    assert emotune("migrate", data_dir=tmp_path).returncode == 0
+    made = emotune("keys", "create", "--team", "poets", "--name", "laptop", data_dir=tmp_path)
+    key_id, secret = made.stdout.split()[0], made.stdout.splitlines()[1]
+    listed = emotune("keys", "list", data_dir=tmp_path).stdout
+    assert "team poets" in listed
+    assert "active" in listed
+    assert secret not in listed
+    assert emotune("keys", "revoke", key_id, data_dir=tmp_path).returncode == 0
+    assert "revoked" in emotune("keys", "list", data_dir=tmp_path).stdout
+    unknown = emotune("keys", "revoke", "key_nobody", data_dir=tmp_path)
+    assert (unknown.returncode, unknown.stderr.startswith("emotune: There is no API key")) == (1, True)
+
+
+def test_without_a_stack_the_client_commands_say_how_to_start_one(tmp_path: Path) -> None:
+    lost = emotune("watch", "job_x", data_dir=tmp_path)
+    assert lost.returncode == 1
+    assert "emotune up" in lost.stderr
