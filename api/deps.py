@@ -1,4 +1,9 @@
-"""What routes need, as Annotated aliases: services of the process, the caller's team, sessions."""
+"""What routes need, as Annotated aliases: services of the process and the caller's team.
+
+A session is no dependency: a route opens it in a `with` block and turns rows into schemas inside. FastAPI runs each
+dependency, the route and the check of its answer in turns of one pool of threads. A lock or connection held from one
+turn to the next hangs the process as soon as all threads wait for what the holder, who needs a thread, has.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,21 +98,6 @@ StorageDep = Annotated[Storage, Depends(_get_storage)]
 DoorbellDep = Annotated[Doorbell, Depends(_get_doorbell)]
 MetricStreamDep = Annotated[MetricStream, Depends(_get_metric_stream)]
 
-
-def _read(database: DatabaseDep) -> Iterator[Session]:
-    with database.read() as session:
-        yield session
-
-
-def _write(database: DatabaseDep) -> Iterator[Session]:
-    with database.write() as session:
-        yield session
-
-
-# Scope "function": the session ends before the answer goes out. A commit that fails is then a 500, a follower holds no
-# connection, and who was told 201 finds the row.
-ReadSession = Annotated[Session, Depends(_read, scope="function")]
-WriteSession = Annotated[Session, Depends(_write, scope="function")]
 
 _bearer = HTTPBearer(auto_error=False, description="An API key of your team; `emotune keys create` makes one.")
 

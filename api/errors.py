@@ -1,6 +1,7 @@
 """The one table: domain error -> HTTP status, and the one body of every error."""
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -80,6 +81,17 @@ _DESCRIPTIONS: Mapping[int, str] = {
     422: "Something in the request is wrong: `error.field` says what",
     500: "An error of the service; quote the `X-Request-ID` to the operator",
     507: "The disk is nearly full",
+}
+
+# What to do where Pydantic could only show a regular expression.
+_AFTER_ADVICE = "is no place in this feed; give the `cursor` of the last item you have"
+_FORM_ADVICE: Mapping[str, str] = {
+    "cursor": "is no cursor; hand back `next_cursor` of the page before",
+    "after": _AFTER_ADVICE,
+    "Last-Event-ID": _AFTER_ADVICE,
+    "dataset_id": "should be an id as `POST /datasets` answered it: ds_...",
+    "name": "has control characters, such as a line break; leave out control characters",
+    "Idempotency-Key": "should be a word of visible ASCII characters, without spaces",
 }
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -169,7 +181,7 @@ async def _answer_validation_error(_request: Request, error: Exception) -> Respo
 
 def _read_problem(problem: Mapping[str, Any]) -> FieldProblem:
     """Pydantic's words, with the field's name in place of "Input", and advice where it has none."""
-    kind, place = problem["type"], problem["loc"][1:]
+    kind, place, given = problem["type"], problem["loc"][1:], problem.get("input")
     field = ".".join(map(str, place))
     if kind == "json_invalid":
         reason, position = problem["ctx"]["error"], problem["loc"][-1]
@@ -185,6 +197,10 @@ def _read_problem(problem: Mapping[str, Any]) -> FieldProblem:
         message = f"`{field}` is missing; it is required."
     elif kind == "extra_forbidden":
         message = f"`{field}` is not a known field; {_suggest(place)}"
+    elif kind == "finite_number" or (isinstance(given, float) and not math.isfinite(given)):
+        message = f"`{field}` is not a finite number."
+    elif kind == "string_pattern_mismatch" and field in _FORM_ADVICE:
+        message = f"`{field}` {_FORM_ADVICE[field]}."
     else:
         message = problem["msg"].removeprefix("Value error, ").replace("Input", f"`{field}`", 1)
         message = message if f"`{field}`" in message else f"`{field}`: {message}"

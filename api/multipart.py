@@ -11,6 +11,8 @@ FILE_FIELD = "file"
 MAX_FIELD_COUNT = 16
 MAX_FIELD_BYTES = 4096
 
+_FILE_ADVICE = f"file into the field `{FILE_FIELD}`: curl -F {FILE_FIELD}=@chats.jsonl"
+
 
 class MultipartReader:
     """Feed it the body; it gives back what belongs to the file. Raises HTTPException 400 for what is no such form."""
@@ -23,6 +25,7 @@ class MultipartReader:
         self.filename: str | None = None
         self.fields: dict[str, str] = {}
         self.is_file_complete = False
+        self._field_count = 0
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._disposition = b""
@@ -63,9 +66,7 @@ class MultipartReader:
         if not self._is_ended:
             raise HTTPException(400, "The form breaks off before its end. Send it again.")
         if not self.is_file_complete:
-            raise HTTPException(
-                400, f"The form has no file in a field `{FILE_FIELD}`. Use curl -F {FILE_FIELD}=@chats.jsonl."
-            )
+            raise HTTPException(400, f"The form has no file. Put the {_FILE_ADVICE}")
 
     def _begin_part(self) -> None:
         self._disposition = b""
@@ -93,7 +94,12 @@ class MultipartReader:
             if self.is_file_complete:
                 raise HTTPException(400, "The form has two files; upload one at a time.")
             self.filename = options.get(b"filename", b"").decode(errors="replace") or None
-        elif len(self.fields) >= MAX_FIELD_COUNT:
+            return
+        if options.get(b"filename"):
+            raise HTTPException(400, f"The form's field `{self._field_name[:40]}` holds a file; put the {_FILE_ADVICE}")
+        # Each occurrence: a field that comes again replaces the one before, and takes as long to read.
+        self._field_count += 1
+        if self._field_count > MAX_FIELD_COUNT:
             raise HTTPException(400, f"The form has more than {MAX_FIELD_COUNT} fields.")
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:

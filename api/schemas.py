@@ -120,7 +120,11 @@ class JobCreate(BaseModel):
     )
     name: Name | None = Field(None, description="For people; default: the dataset's name.")
     priority: int = Field(
-        0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="Higher goes first, among the jobs of your own team."
+        0,
+        strict=True,
+        ge=-MAX_PRIORITY,
+        le=MAX_PRIORITY,
+        description="Higher goes first, among the jobs of your own team.",
     )
 
 

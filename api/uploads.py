@@ -18,6 +18,8 @@ from jobs.storage import IncomingFile
 
 # What a worker thread takes at a time. Less costs more switches between threads, more costs memory per upload.
 PIECE_BYTES = MIB
+# Of a form: its fields, headers and boundaries, and what may stand before and after them.
+MAX_FORM_EXTRA_BYTES = MIB
 
 
 class FileStream(Protocol):
@@ -43,10 +45,11 @@ class RawStream:
 
 
 class FormStream:
-    """The file is a part of a form."""
+    """The file is a part of a form. `max_bytes` bounds the whole: what is not the file counts nowhere else."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, max_bytes: int) -> None:
         self._request = request
+        self._max_bytes = max_bytes
         self._form = MultipartReader(request.headers["content-type"])
 
     @property
@@ -54,7 +57,11 @@ class FormStream:
         return self._form.fields.get("name") or self._form.filename
 
     async def read(self) -> AsyncIterator[bytes]:
+        received_bytes = 0
         async for chunk in self._request.stream():
+            received_bytes += len(chunk)
+            if received_bytes > self._max_bytes:
+                raise DatasetTooLarge(f"The form is larger than the {self._max_bytes} bytes that a form may have.")
             if chunk:
                 yield self._form.feed(chunk)
         self._form.finish()
@@ -71,12 +78,11 @@ def open_stream(request: Request, settings: Settings) -> FileStream:
     if encoding != "identity":
         raise HTTPException(415, f"The body is compressed ({encoding[:20]}). Send the file as it is.")
     lift_body_limit(request)
-    if is_form(request):
-        return FormStream(request)
+    max_bytes = settings.max_dataset_bytes + (MAX_FORM_EXTRA_BYTES if is_form(request) else 0)
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > settings.max_dataset_bytes:
+    if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(settings)
-    return RawStream(request)
+    return FormStream(request, max_bytes) if is_form(request) else RawStream(request)
 
 
 async def take_in(stream: FileStream, incoming: IncomingFile, axes: Axes, settings: Settings) -> DatasetReport:

@@ -1,6 +1,7 @@
 """The public HTTP API as the command line uses it. Everything goes through it: the CLI has no other way in."""
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -102,7 +103,9 @@ class Client:
         artifact = next((item for item in self.list_artifacts(job_id) if item["kind"] == kind), None)
         if artifact is None:
             raise ApiError(f"job {job_id} has no artifact {kind!r} (yet)", code="artifact_not_found")
-        partial = target.with_name(target.name + ".part")
+        if target.is_dir():
+            raise ApiError(f"{target} is a folder; give the name of a file", code="target_invalid")
+        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         digest = hashlib.sha256()
         try:
             with self._http.stream("GET", f"/jobs/{job_id}/artifacts/{kind}") as response, partial.open("wb") as stream:
@@ -138,5 +141,7 @@ def _read_error(response: httpx2.Response) -> ApiError:
         error = body["error"]
     except (ValueError, KeyError, TypeError):
         return ApiError(f"the API answered {response.status_code}", code="unreadable")
-    field = f" ({error['field']})" if error.get("field") else ""
-    return ApiError(f"{error['message']}{field}", code=error["code"], body=body)
+    field = error.get("field") or ""
+    # Most messages name the field themselves.
+    where = f" ({field})" if field and field not in error["message"] else ""
+    return ApiError(f"{error['message']}{where}", code=error["code"], body=body)

@@ -34,11 +34,13 @@ def find_local_credentials(data_dir: Path) -> Credentials | None:
 def get_credentials(data_dir: Path) -> Credentials:
     """Raises CredentialsMissing."""
     local = find_local_credentials(data_dir)
-    url = os.environ.get(URL_VARIABLE) or (local and local.url)
-    api_key = os.environ.get(KEY_VARIABLE) or (local and local.api_key)
+    url = (os.environ.get(URL_VARIABLE) or (local.url if local else "")).rstrip("/")
+    # The local stack's key is no other API's business.
+    is_local = local is not None and url == local.url
+    api_key = os.environ.get(KEY_VARIABLE) or (local.api_key if local and is_local else "")
     if not url or not api_key:
         raise CredentialsMissing(CredentialsMissing.__doc__)
-    return Credentials(url=url.rstrip("/"), api_key=api_key)
+    return Credentials(url=url, api_key=api_key)
 
 
 def write_local_credentials(data_dir: Path, credentials: Credentials) -> None:

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from cli.processes import keep_private
 from jobs.settings import load_settings
 
-keys = typer.Typer(no_args_is_help=True, help="API keys: each speaks for one team.")
+keys = typer.Typer(no_args_is_help=True, callback=keep_private, help="API keys: each speaks for one team.")
 
 
 @keys.command("create")
@@ -15,7 +16,7 @@ def create(
     name: Annotated[str, typer.Option(help="What the key is for.")] = "unnamed",
 ) -> None:
     """Make a key. Its secret is shown this once."""
-    from cli.stack import open_database
+    from cli.database import open_database
     from jobs.teams import create_key, get_or_create_team
 
     with open_database(load_settings()) as database, database.write() as session:
@@ -27,7 +28,7 @@ def create(
 @keys.command("list")
 def list_all() -> None:
     """Show all keys, without their secrets."""
-    from cli.stack import open_database
+    from cli.database import open_database
     from jobs.teams import list_keys
 
     with open_database(load_settings()) as database, database.read() as session:
@@ -40,7 +41,7 @@ def list_all() -> None:
 @keys.command("revoke")
 def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `emotune keys list` shows it.")]) -> None:
     """Make a key invalid, for good and at once."""
-    from cli.stack import open_database
+    from cli.database import open_database
     from jobs.teams import revoke_key
 
     with open_database(load_settings()) as database, database.write() as session:

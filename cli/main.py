@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.keys import keys
+from cli.processes import keep_private
 from jobs.settings import PREFIX, Settings, load_settings
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def up(
     """Start the whole stack on this machine, and keep it until Ctrl-C."""
     from cli.up import run_up
 
+    keep_private()
     run_up(load_settings(), sample_model=sample_model)
 
 
@@ -44,6 +46,7 @@ def demo() -> None:
     """Train, download and hear an emotional Gemma 3 270M, from nothing, on this machine."""
     from cli.demo import run_demo
 
+    keep_private()
     run_demo(load_settings())
 
 
@@ -52,6 +55,7 @@ def api() -> None:
     """Serve the HTTP API."""
     from cli.api import run_api
 
+    keep_private()
     run_api(load_settings())
 
 
@@ -62,6 +66,7 @@ def worker(
     """Run the jobs of one slot (EMOTUNE_SLOT, EMOTUNE_SLOT_DEVICE), or the housekeeping."""
     from cli.worker import run_worker
 
+    keep_private()
     run_worker(load_settings(), housekeeping=housekeeping)
 
 
@@ -70,6 +75,7 @@ def migrate(revision: Annotated[str, typer.Argument(help="The revision to upgrad
     """Bring the database's schema up to date."""
     from cli.migrate import migrate as run_migrations
 
+    keep_private()
     run_migrations(load_settings(), revision)
 
 
@@ -180,15 +186,17 @@ def main() -> NoReturn:
         app()
     except ValidationError as error:
         sys.exit(f"emotune: {_explain(error)}")
-    except (CliError, EmotuneError) as error:
+    except (CliError, EmotuneError, OSError) as error:
         sys.exit(f"emotune: {error}")
     sys.exit(0)
 
 
 def _explain(error: ValidationError) -> str:
     """One line per wrong value: of a setting, named by its variable, or of a field of TrainConfig."""
+    prefix = PREFIX if error.title == Settings.__name__ else ""
     lines = []
     for each in error.errors(include_url=False):
         name = ".".join(map(str, each["loc"]))
-        lines.append(f"{PREFIX + name.upper() if error.title == Settings.__name__ else name}: {each['msg']}")
-    return "\n".join(lines)
+        message = "is not a known field" if each["type"] == "extra_forbidden" else each["msg"]
+        lines.append(f"{prefix + name.upper() if prefix else name}: {message}" if name else message)
+    return "\n".join(lines).replace("Value error, ", "")

@@ -4,9 +4,15 @@ from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
-from jobs.database import Database
+from cli.database import open_database
+from cli.errors import CliError
 from jobs.settings import Settings
+
+
+class MigrationRefused(CliError):
+    """Alembic can't do that."""
 
 
 def make_alembic_config() -> Config:
@@ -17,12 +23,11 @@ def make_alembic_config() -> Config:
 
 
 def migrate(settings: Settings, revision: str = "head") -> None:
-    """Upgrade to the revision, all of it in one transaction."""
+    """Upgrade to the revision, all of it in one transaction. Raises DatabaseUnusable and MigrationRefused."""
     config = make_alembic_config()
-    database = Database(settings.sqlalchemy_url)
-    try:
-        with database.engine.begin() as connection:
-            config.attributes["connection"] = connection
+    with open_database(settings) as database, database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        try:
             command.upgrade(config, revision)
-    finally:
-        database.close()
+        except CommandError as error:
+            raise MigrationRefused(str(error)) from error

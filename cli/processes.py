@@ -27,6 +27,11 @@ class Process:
     def is_running(self) -> bool:
         return self.popen.poll() is None
 
+    def describe_end(self) -> str:
+        """How an ended process ended: its exit code, or the signal that killed it."""
+        code = self.popen.returncode
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
     def read_log_tail(self, line_count: int = 15) -> str:
         lines = self.log_path.read_text(errors="replace").splitlines()
         return "\n".join(lines[-line_count:])
@@ -40,6 +45,14 @@ class Process:
             except subprocess.TimeoutExpired:
                 os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
+
+
+def keep_private() -> None:
+    """What this process and its children write from now on is for the account that runs them, and for nobody else.
+
+    Datasets, database and logs hold what teams have written.
+    """
+    os.umask(0o077)
 
 
 def start_process(

@@ -8,9 +8,9 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -18,6 +18,7 @@ import httpx2
 
 from cli import valkey
 from cli.credentials import Credentials, find_local_credentials, write_local_credentials
+from cli.database import open_database
 from cli.errors import CliError
 from cli.migrate import migrate
 from cli.processes import Process, end_leftovers, start_process, wait_until, write_roster
@@ -28,6 +29,9 @@ from jobs.teams import authenticate, create_key, get_or_create_team
 
 START_SECONDS = 30
 STOP_SECONDS = 10
+
+# What has to work before anybody can work. A disk that is nearly full is no reason: its owner has to make room.
+NEEDED_CHECKS = ("database", "redis", "worker")
 FIRST_TEAM = "default"
 FIRST_KEY = "local"
 
@@ -40,16 +44,15 @@ class Stack:
     """Use it as a context manager: it starts on entry, and stops what it started on exit."""
 
     def __init__(self, settings: Settings) -> None:
-        port = _find_free_port(settings.host, settings.port)
-        self.settings = settings.model_copy(update={"port": port})
-        self.url = f"http://{settings.host}:{port}"
+        self.settings = settings
         self.processes: list[Process] = []
         self.api_key = ""
         self._lock: TextIO | None = None
         self._roster_path = settings.data_dir / "stack.json"
 
     def __enter__(self) -> Self:
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # Teams' chats are in there: a folder that we make is for its owner only.
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._take_lock()
         try:
             self.start()
@@ -63,9 +66,17 @@ class Stack:
     ) -> None:
         self.stop()
 
+    @property
+    def url(self) -> str:
+        """Where the API is, once the stack has started."""
+        return f"http://{self.settings.host}:{self.settings.port}"
+
     def start(self) -> None:
         """Returns when the API says that it is ready. Raises StackError."""
         end_leftovers(self._roster_path, STOP_SECONDS)
+        # Only now: what was left over may have held the port.
+        port = _find_free_port(self.settings.host, self.settings.port)
+        self.settings = self.settings.model_copy(update={"port": port})
         if self.settings.redis_url is None:
             self._start_valkey()
         migrate(self.settings)
@@ -112,6 +123,7 @@ class Stack:
         folder = self.settings.data_dir / "redis"
         for each in (folder, path.parent):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _check_private(each)
         argv = valkey.make_valkey_argv(path, folder)
         self._add("valkey", argv, stop_seconds=STOP_SECONDS)
         if not wait_until(lambda: valkey.answers(self.settings.redis_client_url), seconds=START_SECONDS):
@@ -129,20 +141,25 @@ class Stack:
         write_roster(self._roster_path, self.processes)
 
     def _wait_ready(self) -> None:
+        missing: list[str] = ["api"]
         with httpx2.Client(base_url=self.url, timeout=START_SECONDS) as client:
 
             def is_ready_or_lost() -> bool:
+                nonlocal missing
                 try:
-                    return client.get("/health/ready").is_success
+                    checks = client.get("/health/ready").json()["checks"]
                 except httpx2.TransportError:
                     return self.find_dead() is not None
+                missing = [name for name in NEEDED_CHECKS if not checks[name]["ok"]]
+                return not missing or self.find_dead() is not None
 
             ready = wait_until(is_ready_or_lost, seconds=START_SECONDS)
         dead = self.find_dead()
         if dead is not None:
-            raise StackError(f"{dead.name} ended at once. {self._explain(dead)}")
+            raise StackError(f"{dead.name} ended at once ({dead.describe_end()}). {self._explain(dead)}")
         if not ready:
-            raise StackError(f"the API is not ready after {START_SECONDS} s. {self._explain(self.get_process('api'))}")
+            what = ", ".join(missing)
+            raise StackError(f"not ready after {START_SECONDS} s: {what}. {self._explain(self.get_process('api'))}")
 
     @staticmethod
     def _explain(process: Process) -> str:
@@ -172,15 +189,6 @@ def ensure_local_key(settings: Settings, url: str) -> str:
     return secret
 
 
-@contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.sqlalchemy_url)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
 def _is_valid(database: Database, secret: str) -> bool:
     try:
         with database.read() as session:
@@ -188,6 +196,13 @@ def _is_valid(database: Database, secret: str) -> bool:
     except ApiKeyInvalid:
         return False
     return True
+
+
+def _check_private(folder: Path) -> None:
+    """Who can write to the socket's folder could put a server of his own there. Raises StackError."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise StackError(f"{folder} belongs to somebody else, or others may write to it; remove it")
 
 
 def _find_free_port(host: str, wanted: int) -> int:

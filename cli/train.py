@@ -1,6 +1,7 @@
 """`emotune train`: one training run on this machine, without a service."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.emomodel_process import ChildFailed
+from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.progress import ProgressLine, format_duration, format_metric
 from emomodel.bundle import pack
@@ -17,9 +19,14 @@ from emomodel.request import TrainRequest
 from jobs.settings import GIB
 
 
+class OutputRefused(CliError):
+    """The bundle can't be written where it was asked for."""
+
+
 def train_here(dataset: Path, *, base: str, output: Path, overrides: Sequence[str]) -> None:
-    """Raises OverrideError, pydantic.ValidationError for a wrong config, and ChildFailed."""
+    """Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, ChildFailed."""
     config = TrainConfig.model_validate(parse_overrides(overrides))
+    _check_writable(output)
     with dataset.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     with tempfile.TemporaryDirectory(prefix="emotune-train-") as scratch:
@@ -37,6 +44,16 @@ def train_here(dataset: Path, *, base: str, output: Path, overrides: Sequence[st
         _run(folder)
         pack(request.output_dir, output)
     print(output)
+
+
+def _check_writable(output: Path) -> None:
+    """Before hours of training, not after. Raises OutputRefused."""
+    if output.is_dir():
+        raise OutputRefused(
+            f"{output} is a folder; give the name of the bundle to write, as in {output / 'bundle.zip'}"
+        )
+    if not os.access(output.parent, os.W_OK):
+        raise OutputRefused(f"the folder {output.parent} doesn't exist or can't be written to; make it first")
 
 
 def _run(folder: Path) -> None:

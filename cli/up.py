@@ -17,6 +17,8 @@ def run_up(settings: Settings, *, sample_model: bool) -> None:
         settings = with_sample
     started = time.monotonic()
     with Stack(settings) as stack:
+        if settings.port not in (0, stack.settings.port):
+            print(f"port {settings.port} is taken, so the API is on {stack.settings.port}")
         print(f"ready after {time.monotonic() - started:.1f} s; logs in {settings.data_dir / 'logs'}")
         print(f"\n  export EMOTUNE_URL={stack.url}\n  export EMOTUNE_API_KEY={stack.api_key}\n")
         print(f"The API is described in docs/api.md and at {stack.url}/openapi.json. Press Ctrl-C to stop.", flush=True)
@@ -29,4 +31,7 @@ def run_up(settings: Settings, *, sample_model: bool) -> None:
         except KeyboardInterrupt:
             print("stopping ...", flush=True)
             return
-        raise StackError(f"{dead.name} ended by itself; the last lines of {dead.log_path}:\n{dead.read_log_tail()}")
+        raise StackError(
+            f"{dead.name} ended ({dead.describe_end()}), so the stack was stopped; the last lines of {dead.log_path}:\n"
+            f"{dead.read_log_tail()}"
+        )

@@ -16,16 +16,20 @@ Backend = Literal["auto", "transformers", "unsloth"]
 Batching = Literal["fixed", "dynamic"]
 EmotionInit = Literal["zero_last", "default"]
 EmotionSpan = Literal["lead", "token"]
+Schedule = Literal["linear", "cosine", "constant"]
+
+# Optimizer updates of a training at most.
+MAX_STEPS = 10_000_000
 
 
 class TrainConfig(BaseModel):
     """The hyperparameters of a job. Unknown fields are refused; all defaults are the best measured recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     # How long and in what portions
     epochs: Annotated[float, Field(gt=0, le=1000)] = Field(4.0, description="Passes over the dataset.")
-    max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+    max_steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = Field(
         None, description="Stop after this many optimizer updates, whatever `epochs` says."
     )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(12, description="Examples per forward pass.")
@@ -48,14 +52,15 @@ class TrainConfig(BaseModel):
     )
     weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.01, description="On the adapter only.")
     warmup_ratio: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="Share of the steps that warm up.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="The rates after the warm-up.")
-    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Gradients are clipped to this norm.")
+    schedule: Schedule = Field("linear", description="The rates after the warm-up.")
+    max_grad_norm: Annotated[float, Field(gt=0, le=1e6)] = Field(1.0, description="Gradients are clipped to this norm.")
 
     # The adapter
     lora_rank: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Rank of each LoRA pair.")
     lora_alpha: Annotated[float, Field(gt=0, le=4096)] = Field(32.0, description="LoRA's scale is alpha / rank.")
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Dropout in front of each LoRA pair.")
-    lora_modules: Annotated[tuple[LinearModule, ...], Field(min_length=1)] = Field(
+    # JSON has lists only; the list may come as one.
+    lora_modules: Annotated[tuple[LinearModule, ...], Field(min_length=1, strict=False)] = Field(
         LINEAR_MODULES, description="The linear layers that get an adapter."
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from emomodel.config import MAX_STEPS, Schedule
+
 LORA_GROUP = 0
 EMOTION_GROUP = 1
 
@@ -35,9 +37,29 @@ def count_steps(
     """Optimizer updates of a training: the last update of an epoch may be made of fewer batches."""
     steps_per_epoch = math.ceil(math.ceil(example_count / batch_size) / gradient_accumulation)
     steps = max(math.ceil(epochs * steps_per_epoch), 1)
-    return steps if max_steps is None else min(steps, max_steps)
+    return min(steps, MAX_STEPS if max_steps is None else max_steps)
 
 
-def count_warmup_steps(step_count: int, warmup_ratio: float) -> int:
-    """Updates during which the rates rise from zero."""
-    return math.ceil(step_count * warmup_ratio)
+def make_schedule(
+    optimizer: torch.optim.Optimizer, schedule: Schedule, *, step_count: int, warmup_ratio: float
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The rates of all groups over the updates: a rise over `warmup_ratio` of them, then the schedule.
+
+    No update has the rate zero. transformers' own schedules begin at zero, so that their first update changes nothing,
+    and a training of one update trains nothing.
+    """
+    warmup_count = math.ceil(step_count * warmup_ratio)
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: get_rate_factor(schedule, step, step_count=step_count, warmup_count=warmup_count)
+    )
+
+
+def get_rate_factor(schedule: Schedule, step: int, *, step_count: int, warmup_count: int) -> float:
+    """The share of the peak rate at an update, counted from 0."""
+    if step < warmup_count:
+        return (step + 1) / (warmup_count + 1)
+    if schedule == "constant":
+        return 1.0
+    # The Trainer also asks for the update after the last one, where both end at zero.
+    share = min((step - warmup_count) / max(step_count - warmup_count, 1), 1.0)
+    return 1.0 - share if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * share))

@@ -30,7 +30,9 @@ def plot_loss(steps: Sequence[int], losses: Sequence[float], path: Path, *, titl
     axes = figure.add_subplot()
     axes.plot(steps, losses, color="#9db7d5", linewidth=1.0, marker="." if len(steps) == 1 else "", label="loss")
     axes.plot(steps, smooth(losses), color="#1f4e8c", linewidth=2.0, label="smoothed")
-    axes.set(xlabel="step", ylabel="loss (nats per target token)", title=title)
+    axes.set(xlabel="step", ylabel="loss (nats per target token)")
+    # The title holds a name that somebody gave: a dollar sign in it is no formula.
+    axes.set_title(title, parse_math=False)
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     figure.savefig(path, format="png", metadata={"Software": None})

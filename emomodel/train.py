@@ -1,9 +1,10 @@
 """One training, from a request to a finished output folder: PEFT on the wrapper, transformers' Trainer, progress."""
 
 import hashlib
-import tempfile
+import shutil
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -18,7 +19,7 @@ from emomodel.emotions import Axes
 from emomodel.errors import DatasetRefused, ModelLoadFailed, NoTargets, Stopped
 from emomodel.examples import read_examples
 from emomodel.loading import BaseModel, load_base_model
-from emomodel.optimizer import count_steps, count_warmup_steps, make_optimizer
+from emomodel.optimizer import count_steps, make_optimizer, make_schedule
 from emomodel.output import Training, building_output, write_output
 from emomodel.problems import DatasetInvalid
 from emomodel.progress import Metric, Notice, Phase, Plan, Reporter, Result
@@ -28,8 +29,8 @@ from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 # A model for text and images has linear layers of the same names in its vision part, which text never reaches.
 _UNTRAINED_PARTS = r".*(vision_tower|vision_model|multi_modal_projector).*"
 _VISION_PARTS = ("vision_tower", "vision_model")
-_SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 _LISTED_LINES = 10
+SCRATCH_FOLDER = "trainer"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ def run_training(request: TrainRequest, reporter: Reporter, stop: threading.Even
         model = make_emotional_model(base, config, len(axes))
         reporter.report(_make_plan(samples, model, config))
         reporter.report(Phase(name="training"))
-        metrics = train(model, samples, base, config, len(axes), reporter, stop)
+        # Within the output until that is whole: a killed process then leaves nothing elsewhere.
+        scratch = folder / SCRATCH_FOLDER
+        metrics = train(model, samples, base, config, len(axes), reporter, stop, scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
         _raise_if_stopped(stop)
         reporter.report(Phase(name="saving"))
         training = Training(request, base, model.peft_model, model.wrapper, metrics, len(samples.samples))
@@ -135,8 +139,12 @@ def train(
     axis_count: int,
     reporter: Reporter,
     stop: threading.Event,
+    scratch: Path,
 ) -> list[Metric]:
-    """Run the Trainer; returns the metrics reported. Raises LossDiverged. When `stop` is set it ends early."""
+    """Run the Trainer, which may write to the folder `scratch`; returns the metrics reported.
+
+    When `stop` is set it ends early. Raises LossDiverged.
+    """
     progress = MetricCallback(reporter)
     optimizer = make_optimizer(
         [parameter for name, parameter in model.peft_model.named_parameters() if "lora_" in name],
@@ -145,17 +153,18 @@ def train(
         emotion_learning_rate=config.emotion_learning_rate,
         weight_decay=config.weight_decay,
     )
-    with tempfile.TemporaryDirectory(prefix="emomodel-trainer-") as scratch:
-        trainer = Trainer(
-            model=model.peft_model,
-            args=_make_arguments(config, _count_steps(samples, config), scratch),
-            data_collator=DataCollatorForEmotionalGemma(base.tokenizer.pad_token_id, axis_count),
-            train_dataset=samples.samples,
-            callbacks=[StopCallback(stop), progress],
-            optimizers=(optimizer, None),
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+    step_count = _count_steps(samples, config)
+    schedule = make_schedule(optimizer, config.schedule, step_count=step_count, warmup_ratio=config.warmup_ratio)
+    trainer = Trainer(
+        model=model.peft_model,
+        args=_make_arguments(config, step_count, str(scratch)),
+        data_collator=DataCollatorForEmotionalGemma(base.tokenizer.pad_token_id, axis_count),
+        train_dataset=samples.samples,
+        callbacks=[StopCallback(stop), progress],
+        optimizers=(optimizer, schedule),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
     return progress.metrics
 
 
@@ -167,8 +176,6 @@ def _make_arguments(config: TrainConfig, step_count: int, scratch: str) -> Train
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
         max_steps=step_count,
-        lr_scheduler_type=_SCHEDULERS[config.schedule],
-        warmup_steps=count_warmup_steps(step_count, config.warmup_ratio),
         max_grad_norm=config.max_grad_norm,
         train_sampling_strategy="group_by_length" if groups_by_length else "random",
         gradient_checkpointing=config.gradient_checkpointing,

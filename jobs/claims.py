@@ -105,7 +105,7 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
 
 def succeed(session: Session, *, job_id: str, attempt: int, artifacts: Sequence[Artifact], message: str) -> None:
     """Running -> succeeded, with what the run made. Raises RunFenced."""
-    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, exit_code=0, eta_seconds=0.0, phase=None)
+    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, exit_code=0)
     session.add_all(artifacts)
 
 
@@ -243,7 +243,9 @@ def _end(
     """Leave `running`: the job's row, the run's row and the event, all conditional on the attempt."""
     assert can_move(JobStatus.RUNNING, status)
     now = utc_now()
-    values |= {"slot": None, "lease_expires_at": None, "stop_requested_at": None, "phase": None}
+    # What has ended, or waits, has no speed, and no time left that anybody could know.
+    left = dict.fromkeys(("slot", "lease_expires_at", "stop_requested_at", "phase", "eta_seconds", "tokens_per_second"))
+    values = left | values
     if status.is_final:
         values["finished_at"] = now
     _update_owned(session, job_id, attempt, status=status, **values)

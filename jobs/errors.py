@@ -13,7 +13,6 @@ EmotuneError
 ├── Conflict
 │   ├── JobFinished
 │   ├── DatasetInUse
-│   ├── NameTaken
 │   └── IdempotencyKeyReused
 ├── Invalid
 │   ├── BaseModelUnknown
@@ -21,6 +20,7 @@ EmotuneError
 │   ├── CursorInvalid
 │   ├── DatasetInvalid
 │   ├── DatasetTooLarge
+│   ├── NameEmpty
 │   └── NoSlotForConfig
 ├── DiskFull
 └── RunFenced
@@ -112,12 +112,6 @@ class DatasetInUse(Conflict):
     code = "dataset_in_use"
 
 
-class NameTaken(Conflict):
-    """This name is taken."""
-
-    code = "name_taken"
-
-
 class IdempotencyKeyReused(Conflict):
     """This Idempotency-Key came before with a different request. Use a new key for a new request."""
 
@@ -162,6 +156,12 @@ class DatasetTooLarge(Invalid):
     """The dataset is larger than this installation takes. Split it, or ask the operator to raise the limit."""
 
     code = "dataset_too_large"
+
+
+class NameEmpty(Invalid):
+    """The name is empty. Give one."""
+
+    code = "name_empty"
 
 
 class NoSlotForConfig(Invalid):

@@ -21,7 +21,7 @@ def create_job(
     session: Session,
     *,
     team_id: str,
-    name: str,
+    name: str | None,
     priority: int,
     base_model: str,
     dataset: Dataset,
@@ -30,17 +30,18 @@ def create_job(
 ) -> tuple[Job, bool]:
     """The new job, and True; or the one that the same request with the same key made before, and False.
 
-    Raises NoSlotForConfig and IdempotencyKeyReused.
+    Without a name it is called like the dataset. Raises NoSlotForConfig and IdempotencyKeyReused.
     """
-    request = [name, priority, base_model, dataset.id, config.model_dump(mode="json")]
-    request_sha256 = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-    earlier = _find_earlier(session, team_id, idempotency_key, request_sha256)
+    request_sha256 = digest_request(
+        name=name, priority=priority, base_model=base_model, dataset_id=dataset.id, config=config
+    )
+    earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
     if earlier is not None:
         return earlier, False
     _check_slots(session, config)
     job = Job(
         team_id=team_id,
-        name=name,
+        name=name or dataset.name,
         priority=priority,
         base_model=base_model,
         config=config.model_dump(mode="json"),
@@ -57,12 +58,28 @@ def create_job(
             session.add(job)
     except IntegrityError:
         # A twin of this request was faster by less than the look above could see.
-        earlier = _find_earlier(session, team_id, idempotency_key, request_sha256)
+        earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
         if earlier is None:
             raise
         return earlier, False
     add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
     return job, True
+
+
+def digest_request(*, name: str | None, priority: int, base_model: str, dataset_id: str, config: TrainConfig) -> str:
+    """The sha256 by which a request is known again: of what the caller sent, not of what lies behind the names."""
+    request = [name, priority, base_model, dataset_id, config.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+def find_repeat(session: Session, *, team_id: str, idempotency_key: str | None, request_sha256: str) -> Job | None:
+    """The job that this request made before. Raises IdempotencyKeyReused when another request came with the key."""
+    if idempotency_key is None:
+        return None
+    earlier = session.scalar(select(Job).where(Job.team_id == team_id, Job.idempotency_key == idempotency_key))
+    if earlier is not None and earlier.request_sha256 != request_sha256:
+        raise IdempotencyKeyReused(field="Idempotency-Key")
+    return earlier
 
 
 def get_job(session: Session, *, team_id: str, job_id: str) -> Job:
@@ -133,16 +150,6 @@ def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot
     """The slots whose worker was heard of lately."""
     since = utc_now() - timedelta(seconds=within_seconds)
     return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
-
-
-def _find_earlier(session: Session, team_id: str, idempotency_key: str | None, request_sha256: str) -> Job | None:
-    """The job that this request made before. Raises IdempotencyKeyReused when another request came with the key."""
-    if idempotency_key is None:
-        return None
-    earlier = session.scalar(select(Job).where(Job.team_id == team_id, Job.idempotency_key == idempotency_key))
-    if earlier is not None and earlier.request_sha256 != request_sha256:
-        raise IdempotencyKeyReused(field="Idempotency-Key")
-    return earlier
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

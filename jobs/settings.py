@@ -6,10 +6,10 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from jobs.errors import EmotuneError
 
@@ -19,6 +19,9 @@ DAY_SECONDS = 24 * 3600
 
 # A unix socket's path has to fit sockaddr_un: 108 bytes with the closing zero.
 MAX_SOCKET_PATH_BYTES = 107
+
+# One heartbeat may be late, and one may fail, without a run being taken for dead.
+MIN_HEARTBEATS_PER_LEASE = 3
 
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=0)]
@@ -36,6 +39,12 @@ class SettingUnknown(EmotuneError):
     """An EMOTUNE_* variable names no setting."""
 
     code = "setting_unknown"
+
+
+class SettingUnreadable(EmotuneError):
+    """The value of an EMOTUNE_* variable is not the JSON that it has to be."""
+
+    code = "setting_unreadable"
 
 
 class Settings(BaseSettings):
@@ -59,7 +68,7 @@ class Settings(BaseSettings):
     # The API
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        8000, description="Its port; `emotune up` takes a free one near."
+        8000, description="Its port; `emotune up` takes any free one where it is taken."
     )
     max_body_bytes: Bytes = Field(MIB, description="Largest request body other than a dataset.")
     max_dataset_bytes: Bytes = Field(2 * GIB, description="Largest dataset file.")
@@ -94,6 +103,15 @@ class Settings(BaseSettings):
     metric_stream_seconds: Seconds = Field(7 * DAY_SECONDS, description="How long Redis keeps them after the last one.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of every process's own log.")
+
+    @model_validator(mode="after")
+    def _lease_outlasts_heartbeats(self) -> Self:
+        if self.lease_seconds < MIN_HEARTBEATS_PER_LEASE * self.heartbeat_seconds:
+            raise ValueError(
+                f"lease_seconds is {self.lease_seconds:g}; give at least {MIN_HEARTBEATS_PER_LEASE} times "
+                f"heartbeat_seconds ({self.heartbeat_seconds:g}), or healthy runs are taken for dead"
+            )
+        return self
 
     @field_validator("data_dir")
     @classmethod
@@ -134,11 +152,15 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """From the environment. Raises SettingUnknown for a misspelt variable, ValidationError for a wrong value."""
+    """From the environment. Raises SettingUnknown, SettingUnreadable, pydantic.ValidationError."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | CLIENT_VARIABLES
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "docs/configuration.md lists them all."
             raise SettingUnknown(f"{name} is no setting; {advice}")
-    return Settings()
+    try:
+        return Settings()
+    except SettingsError as error:
+        # What should be JSON is none; the cause says where.
+        raise SettingUnreadable(f"{error}: {error.__cause__}") from error

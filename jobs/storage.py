@@ -114,7 +114,9 @@ class Storage:
 
     def list_dataset_ids(self, older_than_seconds: float, now: float) -> set[str]:
         """The ids of the datasets whose file is here for longer than this."""
-        return {path.stem for path in _list_older(self.root / "datasets", older_than_seconds, now)}
+        stems = {path.stem for path in _list_older(self.root / "datasets", older_than_seconds, now)}
+        # File systems put files of their own into folders, such as .nfs...
+        return {stem for stem in stems if ID_FORM.fullmatch(stem)}
 
     def get_free_bytes(self) -> int:
         self.root.mkdir(parents=True, exist_ok=True)

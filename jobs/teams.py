@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from jobs.clock import utc_now
-from jobs.errors import ApiKeyInvalid, ApiKeyNotFound
+from jobs.errors import ApiKeyInvalid, ApiKeyNotFound, NameEmpty
 from jobs.models import ApiKey, Team
 
 KEY_PREFIX = "emo_"
@@ -22,6 +22,9 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 
 
 def get_or_create_team(session: Session, *, name: str) -> Team:
+    """Raises NameEmpty."""
+    if not name.strip():
+        raise NameEmpty
     team = session.scalar(select(Team).where(Team.name == name))
     if team is None:
         team = Team(name=name)

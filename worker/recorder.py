@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from emomodel.progress import Metric
@@ -104,6 +104,13 @@ class Recorder:
                     raise
                 log.warning("finish_retried", job_id=self._job_id, reason=str(error))
                 time.sleep(self._heartbeat_seconds)
+            except RunFenced:
+                raise
+            except Exception:
+                if not self._verbs and not self._metrics:
+                    raise
+                log.exception("news_dropped", job_id=self._job_id)
+                self._drop_news()
             else:
                 return
 
@@ -119,8 +126,12 @@ class Recorder:
             except RunFenced:
                 self._fenced = True
                 return
-            except SQLAlchemyError as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("heartbeat_failed", job_id=self._job_id, reason=str(error))
+            except Exception:
+                # Something that the database will never take. The run is worth more than its news: it lives on.
+                log.exception("news_dropped", job_id=self._job_id)
+                self._drop_news()
 
     def _beat(self) -> None:
         """One transaction: the lease and what has gathered, which is dropped only after the commit."""
@@ -142,6 +153,11 @@ class Recorder:
             self._flush_at = now + self._flush_seconds
         self._lease_ends = now + self._lease_seconds
         self._stop_requested = heartbeat.stop_requested
+
+    def _drop_news(self) -> None:
+        with self._lock:
+            self._verbs.clear()
+            self._metrics.clear()
 
     def _write_metrics(self, session: Session, metrics: list[tuple[int, Metric]]) -> None:
         if metrics:

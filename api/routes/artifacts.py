@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from sqlalchemy.orm import Session
 
-from api.deps import CallerDep, JobIdPath, ReadSession, StorageDep
+from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.downloads import make_file_response
 from api.errors import error_responses
 from api.schemas import ArtifactRead, Items
 from jobs import service
+from jobs.database import Database
 from jobs.storage import Storage
 from jobs.teams import Caller
 
@@ -35,10 +35,11 @@ ArtifactKind = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$", descriptio
 
 
 @router.get("/jobs/{job_id}/artifacts")
-def list_artifacts(job_id: JobIdPath, caller: CallerDep, session: ReadSession) -> Items[ArtifactRead]:
+def list_artifacts(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Items[ArtifactRead]:
     """What the job made so far."""
-    service.get_job(session, team_id=caller.team_id, job_id=job_id)
-    return Items(items=[ArtifactRead.of(artifact) for artifact in service.list_artifacts(session, job_id=job_id)])
+    with database.read() as session:
+        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        return Items(items=[ArtifactRead.of(artifact) for artifact in service.list_artifacts(session, job_id=job_id)])
 
 
 @router.head("/jobs/{job_id}/artifacts/{kind}", include_in_schema=False, name="head_artifact")
@@ -47,26 +48,29 @@ def download_artifact(
     job_id: JobIdPath,
     kind: ArtifactKind,
     caller: CallerDep,
-    session: ReadSession,
+    database: DatabaseDep,
     storage: StorageDep,
     request: Request,
 ) -> Response:
     """An artifact, whole or in parts (`Range`); `HEAD` gives its headers alone."""
-    return _download(request, session, storage, caller, job_id, kind)
+    return _download(request, database, storage, caller, job_id, kind)
 
 
 @router.head("/jobs/{job_id}/bundle", include_in_schema=False, name="head_bundle")
 @router.get("/jobs/{job_id}/bundle", response_class=Response, responses=_DOWNLOAD)
 def download_bundle(
-    job_id: JobIdPath, caller: CallerDep, session: ReadSession, storage: StorageDep, request: Request
+    job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, request: Request
 ) -> Response:
     """The artifact `bundle`: adapter, emotion projection, tokenizer and `bundle.json` as one zip."""
-    return _download(request, session, storage, caller, job_id, BUNDLE_KIND)
+    return _download(request, database, storage, caller, job_id, BUNDLE_KIND)
 
 
-def _download(request: Request, session: Session, storage: Storage, caller: Caller, job_id: str, kind: str) -> Response:
-    service.get_job(session, team_id=caller.team_id, job_id=job_id)
-    artifact = service.get_artifact(session, job_id=job_id, kind=kind)
+def _download(
+    request: Request, database: Database, storage: Storage, caller: Caller, job_id: str, kind: str
+) -> Response:
+    with database.read() as session:
+        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        artifact = ArtifactRead.of(service.get_artifact(session, job_id=job_id, kind=kind))
     return make_file_response(
         request,
         storage.get_artifact_path(job_id, artifact.filename),

@@ -15,10 +15,8 @@ from api.deps import (
     DatasetIdPath,
     PageCursor,
     PageLength,
-    ReadSession,
     SettingsDep,
     StorageDep,
-    WriteSession,
 )
 from api.errors import error_responses
 from api.schemas import DatasetRead, Name, Page
@@ -105,28 +103,30 @@ async def create_dataset(
 
 @router.get("/datasets")
 def list_datasets(
-    caller: CallerDep, session: ReadSession, cursor: PageCursor = None, limit: PageLength = DEFAULT_PAGE_LENGTH
+    caller: CallerDep, database: DatabaseDep, cursor: PageCursor = None, limit: PageLength = DEFAULT_PAGE_LENGTH
 ) -> Page[DatasetRead]:
     """Your team's datasets, newest first, without their reports."""
-    page = datasets.list_datasets(session, team_id=caller.team_id, cursor=cursor, limit=limit)
-    return Page(
-        items=[DatasetRead.of(dataset, with_report=False) for dataset in page.items], next_cursor=page.next_cursor
-    )
+    with database.read() as session:
+        page = datasets.list_datasets(session, team_id=caller.team_id, cursor=cursor, limit=limit)
+        items = [DatasetRead.of(dataset, with_report=False) for dataset in page.items]
+    return Page(items=items, next_cursor=page.next_cursor)
 
 
 @router.get("/datasets/{dataset_id}", responses=error_responses(404))
-def get_dataset(dataset_id: DatasetIdPath, caller: CallerDep, session: ReadSession) -> DatasetRead:
+def get_dataset(dataset_id: DatasetIdPath, caller: CallerDep, database: DatabaseDep) -> DatasetRead:
     """A dataset with its report."""
-    return DatasetRead.of(datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id))
+    with database.read() as session:
+        return DatasetRead.of(datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id))
 
 
 @router.delete("/datasets/{dataset_id}", status_code=204, responses=error_responses(404, 409))
 def delete_dataset(
-    dataset_id: DatasetIdPath, caller: CallerDep, session: WriteSession, storage: StorageDep, tasks: BackgroundTasks
+    dataset_id: DatasetIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, tasks: BackgroundTasks
 ) -> None:
     """Delete a dataset that no waiting or running job uses. Jobs that have ended keep its name and sha256."""
-    datasets.delete_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
-    # After the answer, and so after the commit: a row must never point at a file that is gone.
+    with database.write() as session:
+        datasets.delete_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
+    # After the commit: a row must never point at a file that is gone.
     tasks.add_task(storage.delete_dataset, dataset_id)
 
 

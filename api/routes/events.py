@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.deps import CallerDep, JobIdPath, ReadSession, Services, ServicesDep
+from api.deps import CallerDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.schemas import EventRead, Feed
@@ -39,7 +39,6 @@ LastEventId = Annotated[
 def list_events(
     job_id: JobIdPath,
     caller: CallerDep,
-    session: ReadSession,
     services: ServicesDep,
     request: Request,
     after: EventCursor = None,
@@ -51,18 +50,17 @@ def list_events(
     With `Accept: text/event-stream` they come as they arise: events `event`, whose id is the cursor, and `end` when
     the job has ended.
     """
-    service.get_job(session, team_id=caller.team_id, job_id=job_id)
-    if wants_event_stream(request):
-        return follow(
-            lambda place: _look(services, caller.team_id, job_id, place),
-            start=int(last_event_id or after or 0),
-            event_name="event",
-            limiter=services.follower_limiter,
-        )
-    events = service.list_events(session, job_id=job_id, after=int(after or 0), limit=limit)
-    return Feed(
-        items=[EventRead.of(event) for event in events],
-        next_cursor=str(events[-1].id) if events else after,
+    with services.database.read() as session:
+        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        if not wants_event_stream(request):
+            events = service.list_events(session, job_id=job_id, after=int(after or 0), limit=limit)
+            next_cursor = str(events[-1].id) if events else after
+            return Feed(items=[EventRead.of(event) for event in events], next_cursor=next_cursor)
+    return follow(
+        lambda place: _look(services, caller.team_id, job_id, place),
+        start=int(last_event_id or after or 0),
+        event_name="event",
+        limiter=services.follower_limiter,
     )
 
 

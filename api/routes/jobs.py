@@ -9,14 +9,13 @@ from api.deps import (
     DEFAULT_PAGE_LENGTH,
     AccessDep,
     CallerDep,
+    DatabaseDep,
     DoorbellDep,
     JobIdPath,
     PageCursor,
     PageLength,
-    ReadSession,
     SettingsDep,
     StorageDep,
-    WriteSession,
 )
 from api.errors import error_responses
 from api.schemas import JobCreate, JobRead, Page
@@ -25,6 +24,7 @@ from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
 from jobs.models import Job
 from jobs.status import JobStatus
+from jobs.teams import Caller
 from jobs.turns import get_queue_position
 
 router = APIRouter(tags=["jobs"], responses=error_responses(401))
@@ -50,7 +50,7 @@ IdempotencyKey = Annotated[
 def create_job(
     body: JobCreate,
     caller: CallerDep,
-    session: WriteSession,
+    database: DatabaseDep,
     settings: SettingsDep,
     storage: StorageDep,
     doorbell: DoorbellDep,
@@ -59,56 +59,75 @@ def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobRead:
     """Queue a fine-tune of a base model on a dataset."""
-    storage.check_free(settings.min_free_disk_bytes)
-    model = get_base_model(settings.base_models, body.base_model)
-    dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id, for_job=True)
-    job, is_new = service.create_job(
-        session,
-        team_id=caller.team_id,
-        name=body.name or dataset.name,
-        priority=body.priority,
-        base_model=model.name,
-        dataset=dataset,
-        config=body.config,
-        idempotency_key=idempotency_key,
-    )
-    response.headers["Location"] = f"/jobs/{job.id}"
+    with database.write() as session:
+        # A repeat gets its job whatever has become of disk, model and dataset since.
+        job = _find_repeat(session, caller, body, idempotency_key)
+        is_new = False
+        if job is None:
+            storage.check_free(settings.min_free_disk_bytes)
+            model = get_base_model(settings.base_models, body.base_model)
+            dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id, for_job=True)
+            job, is_new = service.create_job(
+                session,
+                team_id=caller.team_id,
+                name=body.name,
+                priority=body.priority,
+                base_model=model.name,
+                dataset=dataset,
+                config=body.config,
+                idempotency_key=idempotency_key,
+            )
+        answer = _read_job(session, job)
+    response.headers["Location"] = f"/jobs/{answer.id}"
     if is_new:
-        # After the answer, and so after the commit: a worker that wakes at once finds the row.
-        tasks.add_task(doorbell.ring, needs_cuda=job.needs_cuda)
+        # After the commit: a worker that wakes at once finds the row. After the answer: a broker may be slow.
+        tasks.add_task(doorbell.ring, needs_cuda=body.config.needs_cuda)
     else:
         response.status_code = 200
         response.headers["Idempotent-Replayed"] = "true"
-    return _read_job(session, job)
+    return answer
 
 
 @router.get("/jobs")
 def list_jobs(
     caller: CallerDep,
-    session: ReadSession,
+    database: DatabaseDep,
     status: Annotated[JobStatus | None, Query(description="Only jobs with this status.")] = None,
     cursor: PageCursor = None,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
 ) -> Page[JobRead]:
     """Your team's jobs, newest first."""
-    page = service.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
-    return Page(items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
+    with database.read() as session:
+        page = service.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
+        return Page(items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/jobs/{job_id}", response_model=JobRead, responses=error_responses(404))
 def get_job(job_id: JobIdPath, access: AccessDep) -> Response:
     """How far a job is."""
-    # This is what clients poll. Caller and session as dependencies, and the answer as a model for FastAPI to validate,
-    # would take four more switches between threads, and the poll twice the time (benchmarks/poll.py).
+    # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
+    # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
         job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id))
     return Response(job.model_dump_json(), media_type="application/json")
 
 
 @router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))
-def cancel_job(job_id: JobIdPath, caller: CallerDep, session: WriteSession) -> JobRead:
+def cancel_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
     """Cancel a job: one that waits at once, one that runs after its present step. Asking again changes nothing."""
-    return _read_job(session, service.request_cancel(session, team_id=caller.team_id, job_id=job_id))
+    with database.write() as session:
+        return _read_job(session, service.request_cancel(session, team_id=caller.team_id, job_id=job_id))
+
+
+def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_key: str | None) -> Job | None:
+    digest = service.digest_request(
+        name=body.name,
+        priority=body.priority,
+        base_model=body.base_model,
+        dataset_id=body.dataset_id,
+        config=body.config,
+    )
+    return service.find_repeat(session, team_id=caller.team_id, idempotency_key=idempotency_key, request_sha256=digest)
 
 
 def _read_job(session: Session, job: Job) -> JobRead:

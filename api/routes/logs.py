@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, Response
 
-from api.deps import CallerDep, JobIdPath, ReadSession, StorageDep
+from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.downloads import find_tail, stream_text
 from api.errors import error_responses
 from jobs import service
@@ -25,16 +25,17 @@ MAX_TAIL_LINES = 1_000_000
 def get_log(
     job_id: JobIdPath,
     caller: CallerDep,
-    session: ReadSession,
+    database: DatabaseDep,
     storage: StorageDep,
     attempt: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
     tail: Annotated[int | None, Query(ge=1, le=MAX_TAIL_LINES, description="Only the last lines, so many.")] = None,
 ) -> Response:
     """The log of a run as plain text, as far as it is written; empty before the first run."""
-    job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
-    if attempt is not None and attempt > job.attempt:
-        raise RunNotFound(f"The job has had {job.attempt} attempts.", field="attempt")
-    path = storage.get_run_folder(job_id, attempt or job.attempt) / LOG_FILENAME
+    with database.read() as session:
+        latest = service.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
+    if attempt is not None and attempt > latest:
+        raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
+    path = storage.get_run_folder(job_id, attempt or latest) / LOG_FILENAME
     if not path.is_file():
         return PlainTextResponse("")
     return stream_text(path, find_tail(path, tail))

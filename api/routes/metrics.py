@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.deps import CallerDep, JobIdPath, ReadSession, Services, ServicesDep
+from api.deps import CallerDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.schemas import Feed, MetricRead
@@ -41,7 +41,6 @@ LastEventId = Annotated[
 def list_metrics(
     job_id: JobIdPath,
     caller: CallerDep,
-    session: ReadSession,
     services: ServicesDep,
     request: Request,
     after: MetricCursor = None,
@@ -53,20 +52,19 @@ def list_metrics(
     With `Accept: text/event-stream` they come as they arise: events `metric`, whose id is the cursor, and `end` when
     the job has ended.
     """
-    service.get_job(session, team_id=caller.team_id, job_id=job_id)
     place = (last_event_id if wants_event_stream(request) else "") or after
     start = Cursor.parse(place) if place else Cursor()
-    if wants_event_stream(request):
-        return follow(
-            lambda after: _look(services, caller.team_id, job_id, after),
-            start=start,
-            event_name="metric",
-            limiter=services.follower_limiter,
-        )
-    points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
-    return Feed(
-        items=[MetricRead.of(point) for point in points],
-        next_cursor=str(points[-1].cursor) if points else after,
+    with services.database.read() as session:
+        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        if not wants_event_stream(request):
+            points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
+            next_cursor = str(points[-1].cursor) if points else after
+            return Feed(items=[MetricRead.of(point) for point in points], next_cursor=next_cursor)
+    return follow(
+        lambda after: _look(services, caller.team_id, job_id, after),
+        start=start,
+        event_name="metric",
+        limiter=services.follower_limiter,
     )
 
 

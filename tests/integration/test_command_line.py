@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,10 @@ def emotune(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_submit_watch_and_download_find_the_local_stack(installation: Installation, tmp_path: Path) -> None:
     data_dir = installation.stack.settings.data_dir
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700, "other accounts of the machine may not read the chats"
+    second = emotune("up", data_dir=data_dir)
+    assert (second.returncode, "already runs" in second.stderr) == (1, True)
+
     submitted = emotune("submit", str(SAMPLES), "--model", "tiny-gemma", *SETTINGS, data_dir=data_dir)
     assert submitted.returncode == 0, submitted.stderr
     job_id = submitted.stdout.strip()
@@ -40,6 +45,11 @@ def test_submit_watch_and_download_find_the_local_stack(installation: Installati
     late = emotune("cancel", job_id, data_dir=data_dir)
     assert late.returncode == 1
     assert "already succeeded" in late.stderr
+
+    mistyped = emotune("submit", "chatz.jsonl", "--model", "tiny-gemma", data_dir=data_dir)
+    assert (mistyped.returncode, "there is no file chatz.jsonl" in mistyped.stderr) == (1, True)
+    unknown = emotune("submit", str(SAMPLES), "--model", "gemma-9", data_dir=data_dir)
+    assert (unknown.returncode, "tiny-gemma" in unknown.stderr, "uploaded" in unknown.stderr) == (1, True, False)
 
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"messages": []}\n')
@@ -78,6 +88,36 @@ def test_a_wrong_hyperparameter_is_named_before_anything_starts(tmp_path: Path, 
     wrong = emotune("train", str(SAMPLES), "--base", str(tiny_gemma), "--set", "lora_rank=0", data_dir=tmp_path)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("emotune: lora_rank: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("EMOTUNE_BASE_MODELS", "{bad", "base_models"),
+        ("EMOTUNE_DATABASE_URL", "nonsense", "EMOTUNE_DATABASE_URL"),
+        ("EMOTUNE_DATABASE_URL", "postgresql://127.0.0.1:9/x", "connection failed"),
+        ("EMOTUNE_LEASE_SECONDS", "1", "heartbeat_seconds"),
+        ("EMOTUNE_PROT", "1", "EMOTUNE_PORT"),
+        ("EMOTUNE_DATA_DIR", "/dev/null/x", "Not a directory"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    data_dir = Path(value) if variable == "EMOTUNE_DATA_DIR" else tmp_path
+    wrong = emotune("keys", "list", data_dir=data_dir)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("emotune: ")
+    assert said in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_bundle_that_could_not_be_written_is_refused_before_training(tmp_path: Path, tiny_gemma: Path) -> None:
+    for output, said in ((tmp_path / "nowhere" / "bundle.zip", "make it first"), (tmp_path, "is a folder")):
+        refused = emotune("train", str(SAMPLES), "--base", str(tiny_gemma), "-o", str(output), data_dir=tmp_path)
+        assert refused.returncode == 1
+        assert said in refused.stderr
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:

@@ -84,3 +84,9 @@ def test_adapter_and_projection_are_trained_and_nothing_else(tiny_gemma: Path) -
     assert {name.rpartition("emotion_proj_embed.")[2] for name in trained - lora} == {
         f"{layer}.{kind}" for layer in (0, 1, 3) for kind in ("weight", "bias")
     }
+
+
+def test_a_training_of_one_step_trains_both_parts(tmp_path: Path, tiny_gemma: Path) -> None:
+    _, adapter, projection = run(tmp_path, tiny_gemma, max_steps=1)
+    assert any(weight.abs().max() > 0 for name, weight in adapter.items() if "lora_B" in name)
+    assert projection["3.weight"].abs().max() > 0

@@ -64,7 +64,7 @@ def test_a_download_is_whole_and_describes_itself(client: TestClient, path: str)
     assert response.headers["Content-Length"] == str(len(CONTENT))
     assert response.headers["ETag"] == f'"{digest.hexdigest()}"'
     assert response.headers["Repr-Digest"] == f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
-    assert response.headers["Content-Disposition"] == "attachment; filename*=UTF-8''bundle.zip"
+    assert response.headers["Content-Disposition"] == "attachment; filename=\"bundle.zip\"; filename*=UTF-8''bundle.zip"
     assert response.headers["Accept-Ranges"] == "bytes"
     assert response.headers["Cache-Control"] == "private, no-cache"
 

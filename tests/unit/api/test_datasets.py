@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.main import create_app
+from api.uploads import MAX_FORM_EXTRA_BYTES
 from emomodel.emotions import DEFAULT_AXES
 from jobs.models import Dataset, Job
 from jobs.settings import Settings
@@ -73,7 +74,7 @@ def test_the_name_comes_from_query_or_header(
         ("?name=", "?name="),
         ("?name=%20", "at least 1"),
         (f"?name={'x' * 201}", "at most 200"),
-        ("?name=a%00b", "match"),
+        ("?name=a%00b", "leave out control characters"),
     ],
 )
 def test_without_a_good_name_the_body_is_not_read(
@@ -160,6 +161,23 @@ def test_a_file_over_the_limit_is_refused(
     assert list_files(settings) == []
 
 
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_what_a_form_has_beside_its_file_is_bounded(
+    small: tuple[TestClient, Settings], team: TestTeam, is_declared: bool
+) -> None:
+    client, settings = small
+    form = f'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n{LINE}\r\n--x--\r\n'.encode()
+    headers = team.headers | {"Content-Type": "multipart/form-data; boundary=x"}
+    max_bytes = settings.max_dataset_bytes + MAX_FORM_EXTRA_BYTES
+    for extra, status in ((0, 201), (1, 413)):
+        body = form + b" " * (max_bytes + extra - len(form))
+        pieces = (body[start : start + 2**16] for start in range(0, len(body), 2**16))
+        response = client.post("/datasets?name=a", headers=headers, content=body if is_declared else pieces)
+        assert response.status_code == status
+    assert response.json()["error"]["code"] == "dataset_too_large"
+    assert len(list_files(settings)) == 1
+
+
 def test_a_full_disk_refuses_datasets_and_jobs(settings: Settings, team: TestTeam, dataset: Dataset) -> None:
     settings = settings.model_copy(update={"min_free_disk_bytes": 2**62})
     with TestClient(create_app(settings), headers=team.headers) as client:
@@ -193,13 +211,14 @@ def test_a_form_may_name_the_dataset(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        ({"files": {"upload": ("a", b"x")}}, "file=@"),
+        ({"files": {"upload": ("a", b"x")}}, "put the file into the field `file`: curl -F file=@chats.jsonl"),
+        ({"files": {"name": (None, b"x")}}, "Put the file into the field `file`: curl -F file=@chats.jsonl"),
         ({"content": b"--x\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, "breaks off"),
         ({"content": b"nonsense", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, "can't be read"),
         ({"content": b"", "headers": {"Content-Type": "multipart/form-data"}}, "boundary"),
         ({"files": [("file", ("a", b"x")), ("file", ("b", b"x"))]}, "two files"),
     ],
-    ids=["other field", "cut", "nonsense", "no boundary", "two files"],
+    ids=["other field", "no file", "cut", "nonsense", "no boundary", "two files"],
 )
 def test_a_form_that_is_none_is_refused(
     client: TestClient, settings: Settings, options: dict[str, Any], advice: str

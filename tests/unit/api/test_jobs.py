@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,33 @@ def test_the_same_key_with_another_request_is_refused(client: TestClient, reques
     }
 
 
+@pytest.mark.parametrize("change", ["dataset", "disk", "model"])
+def test_a_repeat_gets_its_job_whatever_has_changed_since(
+    app: FastAPI,
+    client: TestClient,
+    settings: Settings,
+    request_body: dict[str, Any],
+    tmp_path: Path,
+    doorbell: ListeningDoorbell,
+    change: str,
+) -> None:
+    headers = {"Idempotency-Key": "monday-1"}
+    job_id = client.post("/jobs", json=request_body, headers=headers).json()["id"]
+    client.post(f"/jobs/{job_id}/cancel")
+    if change == "dataset":
+        assert client.delete(f"/datasets/{request_body['dataset_id']}").status_code == 204
+    elif change == "model":
+        (tmp_path / "tiny-gemma" / "config.json").unlink()
+    else:
+        full = settings.model_copy(update={"min_free_disk_bytes": 2**62})
+        app.state.services = dataclasses.replace(app.state.services, settings=full)
+    assert client.post("/jobs", json=request_body).status_code in (404, 409, 507)
+    response = client.post("/jobs", json=request_body, headers=headers)
+    assert (response.status_code, response.json()["id"]) == (200, job_id)
+    assert response.headers["Idempotent-Replayed"] == "true"
+    assert len(doorbell.heard) == 1
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "two words"])
 def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_body: dict[str, Any], key: str) -> None:
     response = client.post("/jobs", json=request_body, headers={"Idempotency-Key": key})
@@ -143,7 +171,7 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_
         ({"base_model": "gpt"}, 422, "base_model_unknown", "base_model", "tiny-gemma"),
         ({"base_model": 5}, 422, "request_invalid", "base_model", "string"),
         ({"dataset_id": "ds_" + "0" * 26}, 404, "dataset_not_found", "dataset_id", "GET /datasets"),
-        ({"dataset_id": "../etc"}, 422, "request_invalid", "dataset_id", "match"),
+        ({"dataset_id": "../etc"}, 422, "request_invalid", "dataset_id", "as `POST /datasets` answered it: ds_"),
         ({"config": {"lora_rank": 0}}, 422, "request_invalid", "config.lora_rank", "greater than or equal to 1"),
         ({"config": {"lora_rnk": 8}}, 422, "request_invalid", "config.lora_rnk", "did you mean `lora_rank`?"),
         ({"config": {"lora_modules": ["q_proj", "q_proj"]}}, 422, "request_invalid", "config", "names a module twice"),
@@ -152,7 +180,9 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_
         ({"config": None}, 422, "request_invalid", "config", "object"),
         ({"priority": 101}, 422, "request_invalid", "priority", "less than or equal to 100"),
         ({"name": " "}, 422, "request_invalid", "name", "at least 1"),
-        ({"name": "a\nb"}, 422, "request_invalid", "name", "match"),
+        ({"name": "a\nb"}, 422, "request_invalid", "name", "leave out control characters"),
+        ({"priority": "5"}, 422, "request_invalid", "priority", "integer"),
+        ({"priority": True}, 422, "request_invalid", "priority", "integer"),
         ({"nmae": "x"}, 422, "request_invalid", "nmae", "did you mean `name`?"),
         ({"zzz": "x"}, 422, "request_invalid", "zzz", "leave it out"),
     ],
@@ -170,6 +200,33 @@ def test_a_wrong_request_is_told_where_and_what_to_do(
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["field"]) == (status, code, field)
     assert advice in error["message"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("field", ["epochs", "batch_size", "lora_rank"])
+def test_what_is_no_number_is_called_so(client: TestClient, dataset: Dataset, field: str, number: str) -> None:
+    content = f'{{"dataset_id": "{dataset.id}", "base_model": "tiny-gemma", "config": {{"{field}": {number}}}}}'
+    response = client.post("/jobs", content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert response.json()["error"]["message"] == f"`config.{field}` is not a finite number."
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "advice"),
+    [
+        ("/jobs?cursor=x", {}, "hand back `next_cursor` of the page before"),
+        ("/jobs/{job_id}/events?after=x", {}, "give the `cursor` of the last item you have"),
+        ("/jobs/{job_id}/metrics?after=x", {}, "give the `cursor` of the last item you have"),
+        ("/jobs/{job_id}/metrics", {"Last-Event-ID": "x"}, "give the `cursor` of the last item you have"),
+    ],
+)
+def test_a_wrong_cursor_is_told_the_right_one(
+    client: TestClient, make_job: Callable[..., Job], path: str, headers: dict[str, str], advice: str
+) -> None:
+    response = client.get(path.format(job_id=make_job().id), headers=headers)
+    assert response.status_code == 422
+    assert advice in response.json()["error"]["message"]
+    assert "pattern" not in response.json()["error"]["message"]
 
 
 def test_several_faults_are_all_listed(client: TestClient, request_body: dict[str, Any]) -> None:

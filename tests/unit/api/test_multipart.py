@@ -53,3 +53,11 @@ def test_fields_are_bounded() -> None:
     reader = MultipartReader(CONTENT_TYPE)
     with pytest.raises(HTTPException, match="more than"):
         reader.feed(b"".join(make_part(f"field{number}", b"") for number in range(MAX_FIELD_COUNT + 1)))
+    reader = MultipartReader(CONTENT_TYPE)
+    with pytest.raises(HTTPException, match="more than"):
+        reader.feed(make_part("again", b"") * (MAX_FIELD_COUNT + 1))
+
+
+def test_a_file_in_another_field_is_told_the_right_one() -> None:
+    with pytest.raises(HTTPException, match="`wrong` holds a file; put the file into the field `file`: curl -F file=@"):
+        MultipartReader(CONTENT_TYPE).feed(make_part("wrong", FILE, "chats.jsonl"))

@@ -1,9 +1,12 @@
 """What only shows on a real connection: a stream of a job that goes on, and clients that go away."""
 
+import http.client
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import httpx2
@@ -21,6 +24,7 @@ from tests.unit.api.test_progress import STREAM, read_frames
 from tests.unit.conftest import TestTeam
 
 WAIT_SECONDS = 10
+CROWD_SECONDS = 20
 
 
 @pytest.fixture
@@ -109,3 +113,32 @@ def test_an_upload_holds_no_connection_to_the_database(
     with send_head(address, team, "Content-Length: 1000"):
         wait_until(lambda: list_files(settings) != [])
         assert app.state.services.database.engine.pool.checkedout() == 0
+
+
+@pytest.mark.parametrize(("method", "count"), [("POST", 120), ("GET", 150)])
+def test_a_crowd_larger_than_the_pools_is_answered(
+    app: FastAPI,
+    address: tuple[str, int],
+    team: TestTeam,
+    make_job: Callable[..., Job],
+    method: str,
+    count: int,
+) -> None:
+    path = f"/jobs/{make_job().id}/cancel" if method == "POST" else "/jobs"
+    everyone = threading.Barrier(count)
+    deadline = time.monotonic() + CROWD_SECONDS
+
+    def ask() -> int:
+        with closing(http.client.HTTPConnection(*address[:2], timeout=CROWD_SECONDS)) as connection:
+            connection.connect()
+            everyone.wait(CROWD_SECONDS)
+            connection.request(method, path, headers=team.headers)
+            response = connection.getresponse()
+            response.read()
+            return response.status
+
+    with ThreadPoolExecutor(count) as crowd:
+        statuses = [asked.result() for asked in [crowd.submit(ask) for _ in range(count)]]
+    assert statuses == [200] * count
+    assert time.monotonic() < deadline
+    wait_until(lambda: app.state.services.database.engine.pool.checkedout() == 0)

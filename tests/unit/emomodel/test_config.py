@@ -45,3 +45,25 @@ def test_every_field_says_what_it_does() -> None:
 )
 def test_needs_cuda(fields: dict[str, Any], needs_cuda: bool) -> None:
     assert TrainConfig.model_validate(fields).needs_cuda is needs_cuda
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lora_rank", "8"),
+        ("lora_rank", True),
+        ("max_steps", 1.0),
+        ("epochs", "2"),
+        ("group_by_length", "yes"),
+        ("max_grad_norm", float("inf")),
+        ("epochs", float("nan")),
+    ],
+)
+def test_a_value_of_another_type_or_without_an_end_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        TrainConfig.model_validate({field: value})
+
+
+def test_a_whole_number_may_stand_for_a_decimal_one_and_a_list_for_the_modules() -> None:
+    config = TrainConfig.model_validate({"epochs": 2, "lora_modules": ["q_proj"]})
+    assert (config.epochs, config.lora_modules) == (2.0, ("q_proj",))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,6 +103,21 @@ def test_a_claim_takes_the_job_and_begins_its_run(database: Database, dataset: D
     assert timedelta(0) < job.lease_expires_at - utc_now() <= timedelta(seconds=LEASE_SECONDS)
     with database.read() as session:
         assert session.get_one(Run, (job_id, 1)).ended_at is None
+
+
+@pytest.mark.parametrize("verb", ["fail", "requeue", "confirm_cancel"])
+def test_what_no_longer_runs_shows_no_speed_and_no_time_left(database: Database, dataset: Dataset, verb: str) -> None:
+    add_job(database, dataset)
+    job = claimed(database)
+    with database.write() as session:
+        claims.record_metrics(session, job_id=job.id, attempt=1, metrics=[(1, make_line(1))])
+    values: dict[str, Any] = {"exit_code": 1}
+    values |= {"fail": {"code": "x", "message": "x"}, "requeue": {"message": "x"}}.get(verb, {})
+    with database.write() as session:
+        getattr(claims, verb)(session, job_id=job.id, attempt=1, **values)
+    with database.read() as session:
+        left = session.get_one(Job, job.id)
+        assert (left.eta_seconds, left.tokens_per_second, left.slot) == (None, None, None)
 
 
 def test_a_slot_that_runs_a_job_gets_no_second_one(database: Database, dataset: Dataset) -> None:

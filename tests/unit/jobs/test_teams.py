@@ -7,7 +7,7 @@ import pytest
 from jobs import teams
 from jobs.clock import utc_now
 from jobs.database import Database
-from jobs.errors import ApiKeyInvalid, ApiKeyNotFound
+from jobs.errors import ApiKeyInvalid, ApiKeyNotFound, NameEmpty
 from jobs.models import ApiKey
 from jobs.teams import Caller
 from tests.unit.conftest import TestTeam
@@ -60,6 +60,12 @@ def test_noting_the_use_of_a_key_that_has_gone_does_nothing(database: Database, 
         teams.note_use(session, key_id=team.key_id)
     with database.read() as session:
         assert teams.authenticate(session, secret=team.secret).last_used_at is not None
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_team_has_a_name(database: Database, name: str) -> None:
+    with database.write() as session, pytest.raises(NameEmpty):
+        teams.get_or_create_team(session, name=name)
 
 
 def test_a_team_is_made_once(database: Database, team: TestTeam) -> None:

@@ -63,6 +63,9 @@ def test_a_dataset_file_without_a_row_goes_when_it_is_old(resources: Resources) 
         path.touch()
     for dataset_id in (with_row, without_row):
         os.utime(storage.get_dataset_path(dataset_id), (0, time.time() - ABANDONED_SECONDS - 60))
+    stray = storage.root / "datasets" / ".nfs0001"
+    stray.touch()
+    os.utime(stray, (0, time.time() - ABANDONED_SECONDS - 60))
     collect_garbage(resources)
     left = {path.stem for path in (storage.root / "datasets").iterdir()}
-    assert left == {with_row, new}
+    assert left == {with_row, new, stray.stem}

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from jobs import claims
 from jobs.database import Database
@@ -137,3 +138,27 @@ def test_the_end_waits_for_a_database_that_is_away(
     with database.read() as session:
         assert session.get_one(Job, job.id).status is JobStatus.SUCCEEDED
     assert list_seqs(database) == [1]
+
+
+def refuse(_session: Session) -> None:
+    raise ValueError("the database will never take this")
+
+
+def test_news_that_can_never_be_written_are_dropped_and_cost_no_lease(database: Database, job: Job) -> None:
+    with make_recorder(database, job) as recorder:
+        recorder.add(refuse)
+        recorder.add_metric(1, make_line(1))
+        wait_for(lambda: not recorder._verbs)
+        before = _get_lease_seconds(database, job)
+        recorder.add_metric(2, make_line(2))
+        wait_for(lambda: list_seqs(database) == [2])
+        assert not recorder.is_lost
+        assert before > 0
+
+
+def test_the_end_is_written_without_the_news_that_can_not_be(database: Database, job: Job) -> None:
+    with make_recorder(database, job, heartbeat=60) as recorder:
+        recorder.add(refuse)
+        recorder.finish(partial(claims.succeed, job_id=job.id, attempt=job.attempt, artifacts=[], message="done"))
+    with database.read() as session:
+        assert session.get_one(Job, job.id).status is JobStatus.SUCCEEDED

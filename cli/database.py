@@ -1,0 +1,31 @@
+"""The database, for the commands that go straight to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli.errors import CliError
+from jobs.database import Database
+from jobs.settings import Settings
+
+
+class DatabaseUnusable(CliError):
+    """The database can't be reached, or has no tables yet."""
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """Raises DatabaseUnusable, also for what fails within."""
+    try:
+        database = Database(settings.sqlalchemy_url)
+        try:
+            yield database
+        finally:
+            database.close()
+    except (SQLAlchemyError, ImportError) as error:
+        cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise DatabaseUnusable(
+            f"the database can't be used ({cause}). Check EMOTUNE_DATABASE_URL and EMOTUNE_DATA_DIR; "
+            "`emotune migrate` makes the tables"
+        ) from error

@@ -1,0 +1,42 @@
+"""The parts of the stack that need no servers."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from cli.stack import StackError, _check_private, _find_free_port, make_environment
+from jobs.settings import Settings
+
+
+def test_a_folder_that_others_may_write_to_is_no_place_for_a_socket(tmp_path: Path) -> None:
+    _check_private(tmp_path)
+    tmp_path.chmod(0o777)
+    with pytest.raises(StackError, match="others may write"):
+        _check_private(tmp_path)
+
+
+def test_a_link_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    with pytest.raises(StackError):
+        _check_private(link)
+
+
+def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert _find_free_port("127.0.0.1", port) not in (0, port)
+
+
+def test_the_childrens_settings_equal_the_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(data_dir=tmp_path, base_models={"a": "/models/a"}, lease_seconds=7.5, trainer_threads=2)
+    for name in list(os.environ):
+        if name.startswith("EMOTUNE_"):
+            monkeypatch.delenv(name)
+    for name, value in make_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
