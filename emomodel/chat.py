@@ -11,6 +11,7 @@ trims them or not, and by character offsets each token gets what holds for its l
     └── ControlTokenInText  a turn's text holds a control token of the tokenizer
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,9 +67,10 @@ class _Place:
 
     def own_emotion(self, position: int) -> EmotionVector | None:
         """The emotion of the character at `position` of the rendered text."""
-        for span in self.turn.spans:
-            if span.start <= position - self.shift < span.end:
-                return span.emotion
+        character = position - self.shift
+        last_begun = bisect_right(self.turn.spans, character, key=lambda span: span.start) - 1
+        if last_begun >= 0 and character < self.turn.spans[last_begun].end:
+            return self.turn.spans[last_begun].emotion
         is_given = self.turn.role == "assistant" or any(self.turn.emotion)
         return self.turn.emotion if is_given else None
 

@@ -43,4 +43,5 @@ def main() -> None:
         check(url)
 
 
-main()
+if __name__ == "__main__":
+    main()
