@@ -10,10 +10,10 @@ from api.downloads import find_tail, stream_text
 from api.errors import error_responses
 from jobs import service
 from jobs.errors import RunNotFound
+from jobs.storage import LOG_FILE
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
-LOG_FILENAME = "log.txt"
 MAX_TAIL_LINES = 1_000_000
 
 
@@ -35,7 +35,7 @@ def get_log(
         latest = service.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
     if attempt is not None and attempt > latest:
         raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
-    path = storage.get_run_folder(job_id, attempt or latest) / LOG_FILENAME
+    path = storage.get_run_folder(job_id, attempt or latest) / LOG_FILE
     if not path.is_file():
         return PlainTextResponse("")
     return stream_text(path, find_tail(path, tail))

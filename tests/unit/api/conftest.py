@@ -93,24 +93,35 @@ def make_metric() -> Callable[[int], Metric]:
 
 
 @pytest.fixture
-def job_id(client: TestClient, database: Database, settings: Settings, make_job: Callable[..., Job]) -> str:
+def make_succeeded_job(database: Database, settings: Settings, make_job: Callable[..., Job]) -> Callable[[bytes], str]:
+    """Makes a job that has succeeded, with a bundle of this content; returns its id."""
+
+    def make(content: bytes) -> str:
+        job_id = make_job().id
+        source = settings.data_dir / "source.zip"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(content)
+        size_bytes, sha256 = Storage(settings.data_dir).put_artifact(job_id, "bundle.zip", source)
+        artifact = Artifact(
+            job_id=job_id,
+            kind="bundle",
+            filename="bundle.zip",
+            media_type="application/zip",
+            size_bytes=size_bytes,
+            sha256=sha256,
+        )
+        with database.write() as session:
+            claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+            claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.")
+        return job_id
+
+    return make
+
+
+@pytest.fixture
+def job_id(make_succeeded_job: Callable[[bytes], str]) -> str:
     """A job that has succeeded, with a bundle of a few bytes."""
-    job_id = make_job().id
-    source = settings.data_dir / "source.zip"
-    source.write_bytes(b"PK bundle")
-    size_bytes, sha256 = Storage(settings.data_dir).put_artifact(job_id, "bundle.zip", source)
-    artifact = Artifact(
-        job_id=job_id,
-        kind="bundle",
-        filename="bundle.zip",
-        media_type="application/zip",
-        size_bytes=size_bytes,
-        sha256=sha256,
-    )
-    with database.write() as session:
-        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-        claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.")
-    return job_id
+    return make_succeeded_job(b"PK bundle")
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
 from api.downloads import PIECE_BYTES, Span, find_span, find_tail
-from jobs import claims
-from jobs.database import Database
-from jobs.models import Artifact, Job
+from jobs.models import Job
 from jobs.settings import Settings
 from jobs.storage import Storage
 
@@ -23,25 +21,10 @@ CONTENT = b"PK" + bytes(range(256)) * 2000
 
 
 @pytest.fixture
-def job_id(database: Database, settings: Settings, make_job: Callable[..., Job], tmp_path: Path) -> str:
+def job_id(make_succeeded_job: Callable[[bytes], str]) -> str:
     """A job that succeeded, with a bundle longer than one piece."""
     assert len(CONTENT) > PIECE_BYTES
-    job_id = make_job().id
-    source = tmp_path / "source.zip"
-    source.write_bytes(CONTENT)
-    size_bytes, sha256 = Storage(settings.data_dir).put_artifact(job_id, "bundle.zip", source)
-    artifact = Artifact(
-        job_id=job_id,
-        kind="bundle",
-        filename="bundle.zip",
-        media_type="application/zip",
-        size_bytes=size_bytes,
-        sha256=sha256,
-    )
-    with database.write() as session:
-        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-        claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.")
-    return job_id
+    return make_succeeded_job(CONTENT)
 
 
 @pytest.fixture(params=["/bundle", "/artifacts/bundle"])
