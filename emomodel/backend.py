@@ -6,10 +6,15 @@ import torch
 
 from emomodel.config import Backend
 
+# From this generation of GPUs on (Ampere), flash attention and bfloat16 are there.
+FLASH_CAPABILITY = (8, 0)
+
 
 def uses_unsloth(backend: Backend) -> bool:
-    """Whether `backend` means Unsloth on this machine."""
-    return backend == "unsloth" or (backend == "auto" and torch.cuda.is_available())
+    """Whether `backend` means Unsloth on this machine: by itself only on GPUs that our own acceleration can't use."""
+    if backend != "auto":
+        return backend == "unsloth"
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() < FLASH_CAPABILITY
 
 
 def import_backend(backend: Backend) -> None:

@@ -6,11 +6,15 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from emomodel.batching import BatchOrder
+from emomodel.checkpoint_folder import CheckpointFolder
 from emomodel.errors import LossDiverged
 from emomodel.optimizer import EMOTION_GROUP, LORA_GROUP
 from emomodel.progress import Metric, Reporter
@@ -30,16 +34,18 @@ class StopCallback(TrainerCallback):
 class MetricCallback(TrainerCallback):
     """Reports a Metric at each log, and at the last step. Raises LossDiverged when the loss is not finite."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, order: BatchOrder, earlier: Sequence[Metric] = ()) -> None:
+        """`earlier` are the metrics of a training that goes on from a checkpoint."""
         self._reporter = reporter
-        self._started_at = time.monotonic()
+        self._order = order
         self._learning_rates = (0.0, 0.0)
-        self.metrics: list[Metric] = []
+        self.metrics = list(earlier)
+        self._clock = _Clock(earlier[-1] if earlier else None)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._started_at = time.monotonic()
+        self._clock.start()
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -62,7 +68,7 @@ class MetricCallback(TrainerCallback):
     ) -> None:
         if logs is None or "loss" not in logs:
             return
-        metric = self._make_metric(state, logs)
+        metric = self._make_metric(args, state, logs)
         if not math.isfinite(metric.loss):
             raise LossDiverged(
                 f"the loss became {metric.loss} at step {metric.step}; "
@@ -71,23 +77,71 @@ class MetricCallback(TrainerCallback):
         self.metrics.append(metric)
         self._reporter.report(metric)
 
-    def _make_metric(self, state: TrainerState, logs: dict[str, float]) -> Metric:
-        elapsed = max(time.monotonic() - self._started_at, 1e-9)
+    def _make_metric(self, args: TrainingArguments, state: TrainerState, logs: dict[str, float]) -> Metric:
         step = state.global_step
+        batch_count = min(step * args.gradient_accumulation_steps, len(self._order))
+        token_count = self._order.count_tokens(batch_count)
+        reading = self._clock.read(step, token_count)
         grad_norm = logs.get("grad_norm")
         return Metric(
             step=step,
             total_steps=state.max_steps,
-            epoch=state.epoch or 0.0,
+            epoch=batch_count / self._order.batches_per_epoch,
             loss=logs["loss"],
             lora_learning_rate=self._learning_rates[0],
             emotion_learning_rate=self._learning_rates[1],
             grad_norm=grad_norm if grad_norm is not None and math.isfinite(grad_norm) else None,
-            tokens_per_second=state.num_input_tokens_seen / elapsed,
-            token_count=int(state.num_input_tokens_seen),
-            elapsed_seconds=elapsed,
-            eta_seconds=elapsed / step * (state.max_steps - step),
+            tokens_per_second=reading.tokens_per_second,
+            token_count=token_count,
+            elapsed_seconds=reading.elapsed_seconds,
+            eta_seconds=reading.seconds_per_step * (state.max_steps - step),
             memory_bytes=get_peak_memory_bytes(),
+        )
+
+
+class CheckpointCallback(TrainerCallback):
+    """Takes over each checkpoint that the Trainer has written, with the metrics so far."""
+
+    def __init__(self, folder: CheckpointFolder, progress: MetricCallback) -> None:
+        self._folder = folder
+        self._progress = progress
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._folder.adopt(state.global_step, self._progress.metrics)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Time since the training began, over interruptions, and the speed of late."""
+
+    elapsed_seconds: float
+    tokens_per_second: float
+    seconds_per_step: float
+
+
+class _Clock:
+    """Measures from the first metric of this process on: before it lies what is compiled and tuned once."""
+
+    def __init__(self, last: Metric | None) -> None:
+        """`last` is the last metric before an interruption."""
+        self._earlier_seconds = last.elapsed_seconds if last else 0.0
+        self._earlier_step = last.step if last else 0
+        self._earlier_tokens = last.token_count if last else 0
+        self._started_at = time.monotonic()
+        self._first: tuple[float, int, int] | None = None
+
+    def start(self) -> None:
+        self._started_at = time.monotonic()
+
+    def read(self, step: int, token_count: int) -> _Reading:
+        now = time.monotonic()
+        began = self._first or (self._started_at, self._earlier_step, self._earlier_tokens)
+        self._first = self._first or (now, step, token_count)
+        seconds = max(now - began[0], 1e-9)
+        return _Reading(
+            elapsed_seconds=self._earlier_seconds + now - self._started_at,
+            tokens_per_second=(token_count - began[2]) / seconds,
+            seconds_per_step=seconds / max(step - began[1], 1),
         )
 
 

@@ -1,11 +1,13 @@
-"""Samples -> a batch of tensors."""
+"""Samples -> a batch of tensors, padded. For samples one after the other see emomodel.packing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from emomodel.dataset import IGNORED_LABEL, Sample
+from emomodel.dataset import IGNORED_LABEL
 
 
 class DataCollatorForEmotionalGemma:
@@ -16,25 +18,40 @@ class DataCollatorForEmotionalGemma:
     with one length, max_length, and keep it.
     """
 
-    def __init__(self, pad_token_id: int, axis_count: int) -> None:
+    def __init__(self, pad_token_id: int, axis_count: int, *, marks_targets: bool = False) -> None:
+        """`marks_targets` adds `target_positions` (N,): where the wrapper's loss needs the model's head."""
         self._pad_token_id = pad_token_id
         self._axis_count = axis_count
+        self._marks_targets = marks_targets
 
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        length = max(len(sample["input_ids"]) for sample in samples)
-        emotion = torch.zeros(len(samples), length, self._axis_count)
-        for row, sample in enumerate(samples):
-            emotion[row, : len(sample["input_ids"])] = torch.tensor(sample["emotion_vectors"], dtype=torch.float32)
-        return {
-            "input_ids": _pad([sample["input_ids"] for sample in samples], length, self._pad_token_id),
-            "attention_mask": _pad([sample["attention_mask"] for sample in samples], length, 0),
-            "labels": _pad([sample["labels"] for sample in samples], length, IGNORED_LABEL),
-            "emotion_vector": emotion,
+    def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        batch = {
+            "input_ids": _pad(samples, "input_ids", self._pad_token_id),
+            "attention_mask": _pad(samples, "attention_mask", 0),
+            "labels": _pad(samples, "labels", IGNORED_LABEL),
+            "emotion_vector": pad_sequence(
+                [as_emotions(sample, self._axis_count) for sample in samples], batch_first=True
+            ),
         }
+        if self._marks_targets:
+            batch["target_positions"] = find_target_positions(batch["labels"])
+        return batch
 
 
-def _pad(rows: Sequence[list[int]], length: int, value: int) -> Tensor:
-    return torch.tensor([row + [value] * (length - len(row)) for row in rows], dtype=torch.int64)
+def find_target_positions(labels: Tensor) -> Tensor:
+    """The positions whose next token is a label, counted through all of `labels` (B, T): (N,) int64."""
+    predicted = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_LABEL)
+    return (predicted.flatten() != IGNORED_LABEL).nonzero().squeeze(1)
+
+
+def as_emotions(sample: Mapping[str, Any], axis_count: int) -> Tensor:
+    """The sample's emotion vectors: (tokens, axes) float32."""
+    return torch.as_tensor(sample["emotion_vectors"], dtype=torch.float32).view(-1, axis_count)
+
+
+def _pad(samples: Sequence[Mapping[str, Any]], name: str, value: int) -> Tensor:
+    rows = [torch.as_tensor(sample[name], dtype=torch.int64) for sample in samples]
+    return pad_sequence(rows, batch_first=True, padding_value=value)
 
 
 # The collator's name in the seed.

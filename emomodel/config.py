@@ -4,7 +4,8 @@ A job's config is a TrainConfig, frozen when the job is created; the training pr
 field says what it does, its unit and its range: the API's schema and docs/configuration.md are made from it.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,8 +14,9 @@ LinearModule = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_
 LINEAR_MODULES: tuple[LinearModule, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 Backend = Literal["auto", "transformers", "unsloth"]
-Batching = Literal["fixed", "dynamic"]
-EmotionInit = Literal["zero_last", "default"]
+Batching = Literal["auto", "fixed", "dynamic", "packed"]
+Acceleration = Literal["auto", "off"]
+EmotionInit = Literal["zero_last", "xavier", "default"]
 EmotionSpan = Literal["lead", "token"]
 Schedule = Literal["linear", "cosine", "constant"]
 
@@ -23,7 +25,7 @@ MAX_STEPS = 10_000_000
 
 
 class TrainConfig(BaseModel):
-    """The hyperparameters of a job. Unknown fields are refused; all defaults are the best measured recipe."""
+    """The hyperparameters of a job. Unknown fields are refused; the defaults are the preset `default`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -40,8 +42,10 @@ class TrainConfig(BaseModel):
         256, description="Tokens per example; a longer example is cut, and the cut is counted in the log."
     )
     batching: Batching = Field(
-        "dynamic",
-        description="`fixed` pads each example to max_length, `dynamic` to the longest of its batch. Same loss.",
+        "auto",
+        description="`fixed` pads each example to max_length, `dynamic` to the longest of its batch, `packed` puts "
+        "the batch's examples one after the other and keeps them apart. Same loss. `auto`: packed on CUDA, dynamic "
+        "on a CPU.",
     )
     group_by_length: bool = Field(True, description="Put examples of similar length into a batch (dynamic batching).")
 
@@ -67,7 +71,8 @@ class TrainConfig(BaseModel):
     # The emotion projection
     emotion_init: EmotionInit = Field(
         "zero_last",
-        description="`zero_last` starts with no effect (last linear layer zero); `default` is PyTorch's own init.",
+        description="`zero_last` starts with no effect (last linear layer zero); `xavier` is the original project's "
+        "(Xavier-uniform weights, zero biases), `default` PyTorch's own.",
     )
     emotion_centered: bool = Field(
         True, description="Offset is scale * (proj(e) - proj(0)), so that neutral is exactly the adapter alone."
@@ -80,10 +85,18 @@ class TrainConfig(BaseModel):
 
     # How it runs
     backend: Backend = Field("auto", description="`auto`: Unsloth on CUDA, plain transformers on a CPU.")
+    acceleration: Acceleration = Field(
+        "auto",
+        description="`auto`: the model's head only where labels are; on CUDA with packed batches compiled layers, "
+        "attention without masks and CUDA graphs as well. `off`: the libraries as they come.",
+    )
     load_in_4bit: bool | None = Field(None, description="Hold the base model in nf4; default: on CUDA yes, on CPU no.")
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Of base model and activations.")
     gradient_checkpointing: bool = Field(False, description="Less memory for about half the speed.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(42, description="Seeds data order, initialisation and dropout.")
+    checkpoint_every: Annotated[int, Field(ge=1, le=MAX_STEPS)] = Field(
+        200, description="Steps between two checkpoints, where the operator has given them a place."
+    )
     log_every: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="Steps between two metrics.")
 
     @model_validator(mode="after")
@@ -96,3 +109,43 @@ class TrainConfig(BaseModel):
     def needs_cuda(self) -> bool:
         """Whether only a slot with CUDA can run this."""
         return self.backend == "unsloth" or self.load_in_4bit is True
+
+
+Preset = Literal["default", "original"]
+
+# What each preset sets otherwise than the fields' own defaults.
+PRESETS: dict[Preset, dict[str, Any]] = {
+    # The best recipe measured so far.
+    "default": {},
+    # The project that emotune grew from, to the letter. It starts from a spoilt model (an offset larger than a token's
+    # embedding) and is kept for comparison.
+    "original": {
+        "epochs": 2.0,
+        "batch_size": 12,
+        "max_length": 128,
+        "batching": "fixed",
+        "group_by_length": False,
+        "lora_learning_rate": 1e-4,
+        "emotion_learning_rate": 2e-3,
+        "weight_decay": 0.01,
+        "warmup_ratio": 0.1,
+        "schedule": "cosine",
+        "gradient_accumulation": 1,
+        "max_grad_norm": 1.0,
+        "lora_rank": 32,
+        "lora_alpha": 32.0,
+        "lora_dropout": 0.0,
+        "lora_modules": LINEAR_MODULES,
+        "emotion_init": "xavier",
+        "emotion_centered": False,
+        "emotion_scale": 3.0,
+        "emotion_span": "token",
+        "gradient_checkpointing": False,
+        "seed": 42,
+    },
+}
+
+
+def make_config(preset: Preset = "default", changes: Mapping[str, Any] | None = None) -> TrainConfig:
+    """The config of a preset, with `changes` on top. Raises pydantic.ValidationError for a change that is no field."""
+    return TrainConfig.model_validate(PRESETS[preset] | dict(changes or {}))

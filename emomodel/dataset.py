@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+import torch
+from torch import Tensor
+
 from emomodel.chat import ChatError, ChatFormat
 from emomodel.config import EmotionSpan
 from emomodel.emotions import EmotionVector
@@ -125,3 +128,13 @@ def make_samples(
         else:
             made.samples.append(sample)
     return made
+
+
+def as_tensors(sample: Sample) -> dict[str, Tensor]:
+    """The same sample as tensors, which batches are put together from many times faster than from lists."""
+    return {
+        "input_ids": torch.tensor(sample["input_ids"]),
+        "attention_mask": torch.tensor(sample["attention_mask"]),
+        "emotion_vectors": torch.tensor(sample["emotion_vectors"], dtype=torch.float32),
+        "labels": torch.tensor(sample["labels"]),
+    }

@@ -6,6 +6,7 @@
     ├── ModelLoadFailed    the base model, or its tokenizer, can't be loaded
     ├── LossDiverged       the loss is not a finite number
     ├── OutputExists       the output folder holds files already
+    ├── CheckpointMismatch the checkpoint is not of this job
     ├── BundleMismatch     the bundle's pieces don't fit each other or the base model
     └── PromptRefused      the prompt can't be made a chat of the base model
 
@@ -51,6 +52,12 @@ class OutputExists(ModelError):
     """The output folder holds files already."""
 
     code = "output_exists"
+
+
+class CheckpointMismatch(ModelError):
+    """The checkpoint is not of this job."""
+
+    code = "checkpoint_mismatch"
 
 
 class BundleMismatch(ModelError):

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import MutableMapping
 from pathlib import Path
 from types import FrameType
 
@@ -88,12 +89,22 @@ def describe_failure(error: Exception) -> Failure | None:
 def _run(request_path: Path, reporter: LineReporter, stop: threading.Event) -> Result:
     request = TrainRequest.model_validate_json(request_path.read_bytes())
     reporter.report(Phase(name="importing"))
+    keep_to_one_gpu(os.environ)
     from emomodel.backend import import_backend
 
     import_backend(request.config.backend)
     from emomodel.train import run_training
 
     return run_training(request, reporter, stop)
+
+
+def keep_to_one_gpu(environment: MutableMapping[str, str]) -> None:
+    """Hide all GPUs but the first that the process may use; to be called before CUDA is looked for.
+
+    A slot is one GPU. With several in sight the Trainer would spread each batch over all of them.
+    """
+    first = environment.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    environment["CUDA_VISIBLE_DEVICES"] = first
 
 
 def _take_stdout() -> LineReporter:

@@ -21,3 +21,6 @@ class TrainRequest(BaseModel):
     config: TrainConfig
     axes: tuple[str, ...] = DEFAULT_AXES.names
     output_dir: Path = Field(description="Made by the process; complete when the result line is out.")
+    checkpoint_dir: Path | None = Field(
+        None, description="Where checkpoints go. If it holds one, the training goes on from there."
+    )

@@ -1,36 +1,33 @@
 """One training, from a request to a finished output folder: PEFT on the wrapper, transformers' Trainer, progress."""
 
-import hashlib
-import shutil
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
-from emomodel.callbacks import MetricCallback, StopCallback, get_peak_memory_bytes
-from emomodel.chat import ChatError, ChatFormat
-from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.acceleration import accelerated
+from emomodel.callbacks import CheckpointCallback, MetricCallback, StopCallback, get_peak_memory_bytes
+from emomodel.checkpoint_folder import METRICS_FILE, CheckpointFolder, read_metrics
 from emomodel.config import TrainConfig
-from emomodel.dataset import Samples, make_samples
+from emomodel.dataset import Samples, as_tensors
 from emomodel.emotions import Axes
-from emomodel.errors import DatasetRefused, ModelLoadFailed, NoTargets, Stopped
-from emomodel.examples import read_examples
+from emomodel.errors import ModelLoadFailed, Stopped
 from emomodel.loading import BaseModel, load_base_model
-from emomodel.optimizer import count_steps, make_optimizer, make_schedule
+from emomodel.optimizer import make_optimizer, make_schedule
 from emomodel.output import Training, building_output, write_output
-from emomodel.problems import DatasetInvalid
 from emomodel.progress import Metric, Notice, Phase, Plan, Reporter, Result
 from emomodel.request import TrainRequest
+from emomodel.run_plan import RunPlan, make_run_plan
+from emomodel.sample_loading import load_samples
+from emomodel.trainer import EmotionalTrainer
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 
 # A model for text and images has linear layers of the same names in its vision part, which text never reaches.
 _UNTRAINED_PARTS = r".*(vision_tower|vision_model|multi_modal_projector).*"
 _VISION_PARTS = ("vision_tower", "vision_model")
-_LISTED_LINES = 10
-SCRATCH_FOLDER = "trainer"
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,14 @@ def run_training(request: TrainRequest, reporter: Reporter, stop: threading.Even
         samples = load_samples(request, base, axes, reporter)
         _raise_if_stopped(stop)
         model = make_emotional_model(base, config, len(axes))
-        reporter.report(_make_plan(samples, model, config))
+        plan = make_run_plan(samples, model.wrapper, config, pad_token_id=base.tokenizer.pad_token_id)
+        reporter.report(_make_plan(samples, model, plan))
         reporter.report(Phase(name="training"))
-        # Within the output until that is whole: a killed process then leaves nothing elsewhere.
-        scratch = folder / SCRATCH_FOLDER
-        metrics = train(model, samples, base, config, len(axes), reporter, stop, scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
+        # Without a place of their own, within the output: a killed process then leaves nothing elsewhere.
+        checkpoints = CheckpointFolder(request.checkpoint_dir or folder, is_kept=bool(request.checkpoint_dir))
+        checkpoints.clear_scratch()
+        metrics = train(model, samples, plan, config, reporter, stop, checkpoints)
+        checkpoints.clear_scratch()
         _raise_if_stopped(stop)
         reporter.report(Phase(name="saving"))
         training = Training(request, base, model.peft_model, model.wrapper, metrics, len(samples.samples))
@@ -76,33 +75,6 @@ def run_training(request: TrainRequest, reporter: Reporter, stop: threading.Even
         train_seconds=metrics[-1].elapsed_seconds,
         peak_memory_bytes=get_peak_memory_bytes(),
     )
-
-
-def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: Reporter) -> Samples:
-    """The dataset as samples; what was cut is reported. Raises DatasetRefused, NoTargets, ModelLoadFailed."""
-    config = request.config
-    _check_dataset_file(request)
-    try:
-        chat_format = ChatFormat(base.tokenizer)
-        samples = make_samples(
-            read_examples(request.dataset_path, axes),
-            chat_format,
-            neutral=axes.neutral,
-            rule=config.emotion_span,
-            max_length=config.max_length,
-            fixed_pad_id=base.tokenizer.pad_token_id if config.batching == "fixed" else None,
-        )
-    except DatasetInvalid as error:
-        raise DatasetRefused(str(error)) from error
-    except ChatError as error:
-        raise ModelLoadFailed(str(error)) from error
-    for notice in _make_notices(samples, config.max_length):
-        reporter.report(notice)
-    if not samples.samples:
-        raise NoTargets(
-            f"no example has a reply within its first {config.max_length} tokens; raise max_length or shorten prompts"
-        )
-    return samples
 
 
 def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) -> EmotionalModel:
@@ -134,18 +106,16 @@ def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) 
 def train(
     model: EmotionalModel,
     samples: Samples,
-    base: BaseModel,
+    plan: RunPlan,
     config: TrainConfig,
-    axis_count: int,
     reporter: Reporter,
     stop: threading.Event,
-    scratch: Path,
+    checkpoints: CheckpointFolder,
 ) -> list[Metric]:
-    """Run the Trainer, which may write to the folder `scratch`; returns the metrics reported.
+    """Run the Trainer, from the newest checkpoint on where there is one; returns the metrics of the whole training.
 
-    When `stop` is set it ends early. Raises LossDiverged.
+    When `stop` is set it ends early. Raises LossDiverged and CheckpointMismatch.
     """
-    progress = MetricCallback(reporter)
     optimizer = make_optimizer(
         [parameter for name, parameter in model.peft_model.named_parameters() if "lora_" in name],
         model.wrapper.emotion_proj_embed.parameters(),
@@ -153,39 +123,46 @@ def train(
         emotion_learning_rate=config.emotion_learning_rate,
         weight_decay=config.weight_decay,
     )
-    step_count = _count_steps(samples, config)
-    schedule = make_schedule(optimizer, config.schedule, step_count=step_count, warmup_ratio=config.warmup_ratio)
-    trainer = Trainer(
+    schedule = make_schedule(optimizer, config.schedule, step_count=plan.step_count, warmup_ratio=config.warmup_ratio)
+    newest = checkpoints.find_newest()
+    progress = MetricCallback(reporter, plan.order, read_metrics(newest / METRICS_FILE) if newest else ())
+    if newest:
+        reporter.report(Notice(code="resumed", message=f"the training goes on from {newest.name}"))
+    trainer = EmotionalTrainer(
+        order=plan.order,
+        records_pass=plan.records_pass,
+        on_not_recorded=lambda reason: reporter.report(_make_slow_notice(reason)),
         model=model.peft_model,
-        args=_make_arguments(config, step_count, str(scratch)),
-        data_collator=DataCollatorForEmotionalGemma(base.tokenizer.pad_token_id, axis_count),
-        train_dataset=samples.samples,
-        callbacks=[StopCallback(stop), progress],
+        args=_make_arguments(config, plan.step_count, checkpoints),
+        data_collator=plan.collator,
+        train_dataset=[as_tensors(sample) for sample in samples.samples],
+        callbacks=[StopCallback(stop), progress, CheckpointCallback(checkpoints, progress)],
         optimizers=(optimizer, schedule),
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    with accelerated(model.wrapper, model.peft_model) if plan.accelerates else nullcontext():
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     return progress.metrics
 
 
-def _make_arguments(config: TrainConfig, step_count: int, scratch: str) -> TrainingArguments:
+def _make_arguments(config: TrainConfig, step_count: int, checkpoints: CheckpointFolder) -> TrainingArguments:
     has_cuda = torch.cuda.is_available()
-    groups_by_length = config.group_by_length and config.batching == "dynamic"
     return TrainingArguments(
-        output_dir=scratch,
+        output_dir=str(checkpoints.scratch),
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
         max_steps=step_count,
         max_grad_norm=config.max_grad_norm,
-        train_sampling_strategy="group_by_length" if groups_by_length else "random",
+        # On a CPU the adapter's few float32 products cost less than the casts.
+        bf16=has_cuda and config.dtype != "float32",
         gradient_checkpointing=config.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
         seed=config.seed,
         logging_steps=config.log_every,
         # A loss that is not a number must be seen, not replaced by the mean of those before.
         logging_nan_inf_filter=False,
-        include_num_input_tokens_seen="non_padding",
-        save_strategy="no",
+        save_strategy="steps" if checkpoints.is_kept else "no",
+        save_steps=config.checkpoint_every,
         report_to=[],
         disable_tqdm=True,
         # The Trainer would take emotion_vector, which the base model doesn't know, for a column to leave out.
@@ -196,50 +173,20 @@ def _make_arguments(config: TrainConfig, step_count: int, scratch: str) -> Train
     )
 
 
-def _count_steps(samples: Samples, config: TrainConfig) -> int:
-    return count_steps(
-        len(samples.samples),
-        batch_size=config.batch_size,
-        gradient_accumulation=config.gradient_accumulation,
-        epochs=config.epochs,
-        max_steps=config.max_steps,
-    )
+def _make_slow_notice(reason: str) -> Notice:
+    message = f"the passes can't be recorded as a CUDA graph, so the training is slower than it could be: {reason}"
+    return Notice(code="not_recorded", message=message)
 
 
-def _make_plan(samples: Samples, model: EmotionalModel, config: TrainConfig) -> Plan:
+def _make_plan(samples: Samples, model: EmotionalModel, run: RunPlan) -> Plan:
     return Plan(
-        total_steps=_count_steps(samples, config),
+        total_steps=run.step_count,
         example_count=len(samples.samples),
         truncated_count=samples.truncated_count,
         target_token_count=samples.target_token_count,
         trainable_parameter_count=sum(p.numel() for p in model.peft_model.parameters() if p.requires_grad),
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     )
-
-
-def _make_notices(samples: Samples, max_length: int) -> list[Notice]:
-    notices = []
-    if samples.truncated_count:
-        message = f"{samples.truncated_count} examples are longer than max_length={max_length} tokens and were cut"
-        notices.append(Notice(code="examples_truncated", message=message))
-    if samples.dropped_lines:
-        lines = ", ".join(map(str, samples.dropped_lines[:_LISTED_LINES]))
-        more = ", ..." if len(samples.dropped_lines) > _LISTED_LINES else ""
-        message = (
-            f"{len(samples.dropped_lines)} examples have no reply within max_length={max_length} tokens "
-            f"and were left out: lines {lines}{more}"
-        )
-        notices.append(Notice(code="examples_dropped", message=message))
-    return notices
-
-
-def _check_dataset_file(request: TrainRequest) -> None:
-    """Raises DatasetRefused when the file is missing, or is not the one that the manifest will name."""
-    if not request.dataset_path.is_file():
-        raise DatasetRefused(f"the dataset file {request.dataset_path} does not exist; upload the dataset again")
-    with request.dataset_path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != request.dataset_sha256:
-            raise DatasetRefused("the dataset file has changed since the job was made; upload the dataset again")
 
 
 def _raise_if_stopped(stop: threading.Event) -> None:

@@ -13,22 +13,26 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from emomodel.config import EmotionInit
 from emomodel.dataset import IGNORED_LABEL
+from emomodel.head_loss import frozen_head_loss
 
 
 def make_projection(axis_count: int, hidden_size: int, init: EmotionInit) -> nn.Sequential:
     """The emotion projection, float32: (..., axis_count) -> (..., hidden_size).
 
-    `zero_last` makes the last layer zero, so that training starts from the base model's own behaviour. PyTorch's own
-    initialisation starts with an offset larger than a token's embedding, and spoils the model first (FACTS: loss 11.7).
+    `zero_last` makes the last layer zero, so that training starts from the base model's own behaviour. The other two
+    start with an offset larger than a token's embedding, and spoil the model first.
     """
     middle = hidden_size // 2
+    first = nn.Linear(axis_count, middle, dtype=torch.float32)
     last = nn.Linear(middle, hidden_size, dtype=torch.float32)
-    if init == "zero_last":
+    if init == "xavier":
+        for layer in (first, last):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    elif init == "zero_last":
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-    return nn.Sequential(
-        nn.Linear(axis_count, middle, dtype=torch.float32), nn.LayerNorm(middle, dtype=torch.float32), nn.GELU(), last
-    )
+    return nn.Sequential(first, nn.LayerNorm(middle, dtype=torch.float32), nn.GELU(), last)
 
 
 class EmotionalGemmaUnslothWrapper(nn.Module):
@@ -51,6 +55,9 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         self.emotion_proj_embed = projection
         self.emotion_scale = scale
         self.emotion_centered = centered
+        # Whether the loss leaves the base model's own head aside, and by compiled code (emomodel.acceleration).
+        self.has_fused_head = False
+        self.compiles_head = False
 
     def __getattr__(self, name: str) -> Any:
         # nn.Module keeps submodules out of __dict__, so `self.model` itself comes through here.
@@ -68,13 +75,18 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         emotion_vector: Tensor | None = None,
+        target_positions: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         """The base model's output for `input_ids` (B, T) under `emotion_vector` (B, T, axes); none means neutral.
 
         `inputs_embeds` (B, T, hidden) may stand in for `input_ids`: the embeddings as the base model's own embedding
         layer gives them, without an emotion. `kwargs` go on to the base model: position_ids, past_key_values,
-        num_items_in_batch. With `labels` (B, T) the output has a `loss`; on a CPU it then has no logits.
+        num_items_in_batch.
+
+        With `labels` (B, T) the output has a `loss`: the mean over the labels, or their sum by `num_items_in_batch`.
+        `target_positions` (N,) are the positions, counted through the whole batch, whose next token is a label; the
+        last position stands for none. Only these then go through the head, and the output has no logits.
         """
         if inputs_embeds is None:
             # Gemma's embedding layer scales by sqrt(hidden) itself; the offset comes on top of that.
@@ -85,10 +97,27 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         given |= {"attention_mask": attention_mask, "inputs_embeds": self._add_offset(inputs_embeds, emotion_vector)}
         if labels is None:
             return self.model(**given)
-        head = self.get_output_embeddings()
-        if inputs_embeds.device.type == "cpu" and head is not None:
-            return self._loss_where_labels_are(head, labels, given)
+        if target_positions is not None:
+            targets = _shift(labels).flatten()[target_positions]
+            if self.has_fused_head:
+                return self._fused_loss(targets, target_positions, given)
+            # The base model shifts labels by one itself: the first is no label, and the last position predicts none.
+            labels = nn.functional.pad(targets, (1, 0), value=IGNORED_LABEL).unsqueeze(0)
+            positions = nn.functional.pad(target_positions, (0, 1))
+            with _only_positions(self.model.get_decoder(), positions):
+                return CausalLMOutputWithPast(loss=self.model(labels=labels, **given).loss)
         return self.model(labels=labels, **given)
+
+    def _fused_loss(self, targets: Tensor, positions: Tensor, given: dict[str, Any]) -> CausalLMOutputWithPast:
+        """The loss without the base model's own head: its decoder, then the head's loss in chunks."""
+        item_count = given.pop("num_items_in_batch", None)
+        hidden = self.model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[positions]
+        config: Any = self.model.config
+        softcap = getattr(config.get_text_config(), "final_logit_softcapping", None)
+        total = frozen_head_loss(hidden, self.get_head_weight(), targets, softcap=softcap, compiled=self.compiles_head)
+        if item_count is None:
+            item_count = (targets != IGNORED_LABEL).sum()
+        return CausalLMOutputWithPast(loss=total / item_count)
 
     def offset(self, emotion_vector: Tensor) -> Tensor:
         """What an emotion (..., axes) adds to a token's input embedding: (..., hidden), float32."""
@@ -109,27 +138,6 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
             emotion_vector = torch.zeros(*embeds.shape[:-1], first.in_features, device=embeds.device)
         return (embeds.float() + self.offset(emotion_vector)).to(embeds.dtype)
 
-    def _loss_where_labels_are(self, head: nn.Module, labels: Tensor, given: dict[str, Any]) -> CausalLMOutputWithPast:
-        """The base model's loss with its head computed only at the positions that predict a label.
-
-        On a CPU the head over a large vocabulary is most of the work, and prompts need none of it (FACTS: 394 against
-        243 tokens/s). The model's own forward runs, so that soft-capping and the like stay as they are.
-        """
-        item_count = given.pop("num_items_in_batch", None)
-        # Position t predicts the token at t + 1; the last position predicts nothing.
-        shifted = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_LABEL).flatten()
-        positions = torch.nonzero(shifted != IGNORED_LABEL).squeeze(1)
-        with _only_positions(head, positions):
-            logits = self.model(**given).logits
-        loss = self.loss_function(
-            logits,
-            labels=None,
-            vocab_size=logits.shape[-1],
-            shift_labels=shifted[positions],
-            num_items_in_batch=item_count,
-        )
-        return CausalLMOutputWithPast(loss=loss)
-
     def get_input_embeddings(self) -> nn.Module:
         embeddings: nn.Module = self.model.get_input_embeddings()
         return embeddings
@@ -140,6 +148,11 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
     def get_output_embeddings(self) -> nn.Module | None:
         embeddings: nn.Module | None = self.model.get_output_embeddings()
         return embeddings
+
+    def get_head_weight(self) -> Tensor:
+        """The weight of the base model's head: (vocabulary, hidden)."""
+        weight: Tensor = self.model.get_output_embeddings().weight
+        return weight
 
     def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
         self.model.gradient_checkpointing_enable(**kwargs)
@@ -157,14 +170,20 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         raise TypeError("use emomodel.generate: the base model's generate() knows no emotion")
 
 
+def _shift(labels: Tensor) -> Tensor:
+    """What each position predicts: the label after it. The last predicts nothing."""
+    return nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_LABEL)
+
+
 @contextmanager
-def _only_positions(head: nn.Module, positions: Tensor) -> Iterator[None]:
-    """Within, `head` gets of hidden states (B, T, hidden) only the N at `positions` of B * T: (1, N, hidden)."""
+def _only_positions(decoder: nn.Module, positions: Tensor) -> Iterator[None]:
+    """Within, `decoder` returns of its hidden states (B, T, hidden) the N at `positions` of B * T: (1, N, hidden)."""
 
-    def gather(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (inputs[0].flatten(0, 1)[positions].unsqueeze(0), *inputs[1:])
+    def gather(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state.flatten(0, 1)[positions].unsqueeze(0)
+        return output
 
-    handle = head.register_forward_pre_hook(gather)
+    handle = decoder.register_forward_hook(gather)
     try:
         yield
     finally:

@@ -71,6 +71,10 @@ class Storage:
     def get_run_folder(self, job_id: str, attempt: int) -> Path:
         return self.root / "runs" / _checked_id(job_id) / str(attempt)
 
+    def get_cache_folder(self, slot: str) -> Path:
+        """Where a slot's training processes keep what they compile, from one job to the next."""
+        return self.root.absolute() / "compiled" / slot
+
     def get_artifact_path(self, job_id: str, filename: str) -> Path:
         if not FILENAME_FORM.fullmatch(filename):
             raise ValueError(f"{filename!r} is no artifact's file name")

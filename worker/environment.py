@@ -1,6 +1,7 @@
 """The environment variables of a training process."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from jobs.settings import GIB, PREFIX, Device
 
@@ -12,12 +13,28 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 * GIB), "MALLOC_TRIM_THRESHOLD_": str(16 * GIB)}
 
 
-def make_trainer_environment(own: Mapping[str, str], *, threads: int | None, device: Device) -> dict[str, str]:
-    """The worker's own variables without our settings, which hold passwords that a training process has no use for."""
+# Where PyTorch, Triton and Unsloth keep what they compile for a GPU. Their own places don't outlive a reboot, or belong
+# to the working folder; with a warm cache the first step takes 3 s in place of 19 (docs/performance.md).
+CACHE_VARIABLES = {
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "UNSLOTH_COMPILE_LOCATION": "unsloth",
+}
+
+
+def make_trainer_environment(
+    own: Mapping[str, str], *, threads: int | None, device: Device, cache_folder: Path
+) -> dict[str, str]:
+    """The worker's own variables without our settings, which hold passwords that a training process has no use for.
+
+    What is compiled for a GPU goes to `cache_folder`, unless the operator has named other places.
+    """
     environment = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
     environment["PYTHONUNBUFFERED"] = "1"
     if device == "cpu":
         environment |= KEEP_MEMORY
+    else:
+        environment = {name: str(cache_folder / part) for name, part in CACHE_VARIABLES.items()} | environment
     if threads is not None:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
     return environment

@@ -182,7 +182,10 @@ class _Run:
     def _supervise(self, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
         settings = self.resources.settings
         environment = make_trainer_environment(
-            os.environ, threads=settings.trainer_threads, device=settings.slot_device
+            os.environ,
+            threads=settings.trainer_threads,
+            device=settings.slot_device,
+            cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         )
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)
         with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:

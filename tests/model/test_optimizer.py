@@ -1,4 +1,4 @@
-"""Steps, warm-up, groups, and the curve's smoothing: small sums, but they need the heavy libraries to be imported."""
+"""Warm-up, groups, and the curve's smoothing: small sums, but they need the heavy libraries to be imported."""
 
 import math
 from pathlib import Path
@@ -8,32 +8,10 @@ import torch
 from torch import nn
 
 from emomodel.config import Schedule
-from emomodel.optimizer import EMOTION_GROUP, LORA_GROUP, count_steps, get_rate_factor, make_optimizer
+from emomodel.optimizer import EMOTION_GROUP, LORA_GROUP, get_rate_factor, make_optimizer
 from emomodel.plot import plot_loss, smooth
 
 pytestmark = pytest.mark.model
-
-
-@pytest.mark.parametrize(
-    ("examples", "batch", "accumulation", "epochs", "limit", "steps"),
-    [
-        (12, 4, 1, 1.0, None, 3),
-        (13, 4, 1, 1.0, None, 4),
-        (13, 4, 2, 1.0, None, 2),
-        (13, 4, 2, 2.5, None, 5),
-        (3, 12, 4, 1.0, None, 1),
-        (100, 1, 1, 0.001, None, 1),
-        (12, 4, 1, 10.0, 7, 7),
-        (12, 4, 1, 1.0, 7, 3),
-    ],
-)
-def test_count_steps(
-    examples: int, batch: int, accumulation: int, epochs: float, limit: int | None, steps: int
-) -> None:
-    assert (
-        count_steps(examples, batch_size=batch, gradient_accumulation=accumulation, epochs=epochs, max_steps=limit)
-        == steps
-    )
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero_after_the_last_update() -> None:

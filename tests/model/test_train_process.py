@@ -29,7 +29,8 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
-from emomodel.train import load_samples, run_training
+from emomodel.sample_loading import load_samples
+from emomodel.train import run_training
 from tests.model.tiny_training import ListReporter, Trained, make_lines, make_request, start_training
 
 pytestmark = pytest.mark.model
@@ -41,8 +42,10 @@ EXPECTED_FILES = {
     "adapter/adapter_model.safetensors",
     "bundle.json",
     "emotion_proj.pth",
+    "emotion_proj.safetensors",
     "loss_curve.png",
     "metrics.jsonl",
+    "reference.json",
     "tokenizer/chat_template.jinja",
     "tokenizer/tokenizer.json",
     "tokenizer/tokenizer_config.json",

@@ -54,10 +54,16 @@ def test_fixed_and_dynamic_padding_give_the_same_training(tmp_path: Path, tiny_g
     assert_same(fixed, dynamic)
 
 
+def test_packed_and_dynamic_batches_give_the_same_training(tmp_path: Path, tiny_gemma: Path) -> None:
+    dynamic = run(tmp_path / "dynamic", tiny_gemma, **SHORT, batching="dynamic")
+    packed = run(tmp_path / "packed", tiny_gemma, **SHORT, batching="packed")
+    assert_same(packed, dynamic)
+
+
 def test_bfloat16_without_centring_and_with_token_rule_trains_too(tmp_path: Path, tiny_gemma: Path) -> None:
     other = {"dtype": "auto", "emotion_centered": False, "emotion_init": "default", "emotion_span": "token"}
     losses, adapter, projection = run(
-        tmp_path, tiny_gemma, **other, schedule="cosine", gradient_checkpointing=True, epochs=4, lora_dropout=0.1
+        tmp_path, tiny_gemma, **other, schedule="cosine", gradient_checkpointing=True, epochs=6, lora_dropout=0.1
     )
     assert losses[-1] < losses[0] / 2
     assert {tensor.dtype for tensor in [*adapter.values(), *projection.values()]} == {torch.float32}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
+from emomodel.collator import find_target_positions
 from emomodel.dataset import IGNORED_LABEL
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 
@@ -45,6 +46,15 @@ def batch() -> dict[str, Tensor]:
     }
 
 
+def test_without_target_positions_the_base_model_gets_the_labels_as_they_are(
+    base: Any, batch: dict[str, Tensor]
+) -> None:
+    wrapper = wrap(base).train()
+    output = wrapper(**batch)
+    assert output.logits.shape == (2, 12, 1024)
+    torch.testing.assert_close(output.loss, full_logits_loss(base, wrapper, batch))
+
+
 def full_logits_loss(base: Any, wrapper: EmotionalGemmaUnslothWrapper, batch: dict[str, Tensor], **kwargs: Any) -> Any:
     """The base model's own loss, with its head computed at every position."""
     embeds = base.get_input_embeddings()(batch["input_ids"]) + wrapper.offset(batch["emotion_vector"])
@@ -61,8 +71,10 @@ def test_loss_where_labels_are_equals_loss_of_full_logits(
     wrapper = wrap(base).train()
     heard: list[tuple[int, ...]] = []
     base.lm_head.register_forward_hook(lambda *call: heard.append(tuple(call[2].shape)))
-    loss = wrapper(**batch, num_items_in_batch=item_count).loss
-    assert heard == [(1, 9, 1024)]
+    positions = find_target_positions(batch["labels"])
+    loss = wrapper(**batch, target_positions=positions, num_items_in_batch=item_count).loss
+    # Nine labels, and the position that the base model's own shift takes away.
+    assert heard == [(1, 10, 1024)]
     expected = full_logits_loss(
         base, wrapper, batch, **({} if item_count is None else {"num_items_in_batch": item_count})
     )
@@ -74,10 +86,10 @@ def test_loss_where_labels_are_equals_loss_of_full_logits(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_the_head_is_whole_again_after_a_failure(base: Any, batch: dict[str, Tensor]) -> None:
+def test_the_decoder_is_whole_again_after_a_failure(base: Any, batch: dict[str, Tensor]) -> None:
     wrapper = wrap(base)
     with pytest.raises(AttributeError):
-        wrapper(**batch, position_ids="nonsense")
+        wrapper(**batch, target_positions=find_target_positions(batch["labels"]), position_ids="nonsense")
     assert wrapper(batch["input_ids"]).logits.shape == (2, 12, 1024)
 
 

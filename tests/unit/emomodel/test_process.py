@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from emomodel.errors import LossDiverged
-from emomodel.process import describe_failure
+from emomodel.process import describe_failure, keep_to_one_gpu
 from emomodel.request import TrainRequest
 
 
@@ -37,3 +37,12 @@ def test_a_request_that_cannot_be_read_is_named() -> None:
 def test_an_unforeseen_error_stays_what_it_is() -> None:
     assert describe_failure(RuntimeError("a bug")) is None
     assert describe_failure(OSError(errno.EACCES, "Permission denied")) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, "0"), ("0,1", "0"), ("3", "3"), ("GPU-5f3b, GPU-77aa", "GPU-5f3b"), ("", "")]
+)
+def test_a_training_process_sees_one_gpu_at_most(before: str | None, after: str) -> None:
+    environment = {} if before is None else {"CUDA_VISIBLE_DEVICES": before}
+    keep_to_one_gpu(environment)
+    assert environment == {"CUDA_VISIBLE_DEVICES": after}

@@ -14,20 +14,38 @@ from worker.environment import KEEP_MEMORY, THREAD_VARIABLES, make_trainer_envir
 from worker.oom import count_oom_kills
 from worker.resources import Resources
 
+CACHE = Path("/data/compiled/slot-0")
+
 
 def test_a_training_process_gets_no_setting_of_ours() -> None:
     own = {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "EMOTUNE_DATABASE_URL": "postgresql://user:secret@host/db"}
-    environment = make_trainer_environment(own, threads=None, device="cuda")
-    assert environment == {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    environment = make_trainer_environment(own, threads=None, device="cpu", cache_folder=CACHE)
+    assert {name: value for name, value in environment.items() if name not in KEEP_MEMORY} == {
+        "PATH": "/bin",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def test_what_is_compiled_for_a_gpu_is_kept_unless_the_operator_has_a_place_for_it() -> None:
+    environment = make_trainer_environment(
+        {"TRITON_CACHE_DIR": "/fast"}, threads=None, device="cuda", cache_folder=CACHE
+    )
+    assert environment == {
+        "PYTHONUNBUFFERED": "1",
+        "TRITON_CACHE_DIR": "/fast",
+        "TORCHINDUCTOR_CACHE_DIR": str(CACHE / "inductor"),
+        "UNSLOTH_COMPILE_LOCATION": str(CACHE / "unsloth"),
+    }
 
 
 def test_the_thread_bound_goes_to_every_library() -> None:
-    environment = make_trainer_environment({"OMP_NUM_THREADS": "64"}, threads=2, device="cuda")
+    environment = make_trainer_environment({"OMP_NUM_THREADS": "64"}, threads=2, device="cuda", cache_folder=CACHE)
     assert {environment[name] for name in THREAD_VARIABLES} == {"2"}
 
 
 def test_on_a_cpu_a_trainer_keeps_the_memory_that_it_took() -> None:
-    assert KEEP_MEMORY.items() <= make_trainer_environment({}, threads=None, device="cpu").items()
+    assert KEEP_MEMORY.items() <= make_trainer_environment({}, threads=None, device="cpu", cache_folder=CACHE).items()
 
 
 @pytest.mark.parametrize(

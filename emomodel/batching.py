@@ -1,0 +1,119 @@
+"""The order of a training: which examples each forward pass takes, from the first to the last.
+
+The order depends on the examples' lengths, the config and the seed alone. So a training that goes on after any step
+takes the same batches as one that was never interrupted, and all that is to be known of them is known beforehand.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from emomodel.config import MAX_STEPS
+
+# Examples are sorted by length within groups of so many batches, and an epoch has at least so many groups: enough for
+# batches of like lengths, few enough that those stay mixed. Chats of one length are often of one kind.
+_SORTED_BATCHES = 50
+_MIN_GROUPS = 4
+# Keeps the epochs' orders apart, and those of neighbouring seeds.
+_SEED_FACTOR = 1_000_003
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the examples of a batch take together."""
+
+    example_count: int
+    token_count: int
+    target_count: int
+
+
+class BatchOrder(Sampler[list[int]]):
+    """All batches of a training in order, each as the indices of its examples. An epoch's last batch may be smaller."""
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        target_counts: Sequence[int],
+        *,
+        batch_size: int,
+        batch_count: int,
+        seed: int,
+        groups_by_length: bool,
+    ) -> None:
+        """`lengths` in tokens and `target_counts` by example; `groups_by_length` puts like lengths into a batch."""
+        self._lengths = torch.tensor(lengths)
+        self._target_counts = torch.tensor(target_counts)
+        self._batch_size = batch_size
+        self._batch_count = batch_count
+        self._seed = seed
+        self._groups_by_length = groups_by_length
+        self._token_totals = self._sum_by_batch(self._lengths).cumsum(0)
+
+    def __len__(self) -> int:
+        return self._batch_count
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epochs = (self._order_epoch(epoch) for epoch in itertools.count())
+        batches = itertools.chain.from_iterable(torch.split(order, self._batch_size) for order in epochs)
+        return (batch.tolist() for batch in itertools.islice(batches, self._batch_count))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches that take each example once."""
+        return math.ceil(len(self._lengths) / self._batch_size)
+
+    @property
+    def longest_example(self) -> int:
+        """Tokens of the longest example."""
+        return int(self._lengths.max())
+
+    @property
+    def largest(self) -> Size:
+        """The most examples, tokens and targets that any batch has; not necessarily the same one."""
+        return Size(
+            example_count=min(self._batch_size, len(self._lengths)),
+            token_count=int(self._sum_by_batch(self._lengths).max()),
+            target_count=int(self._sum_by_batch(self._target_counts).max()),
+        )
+
+    def count_tokens(self, batch_count: int) -> int:
+        """Tokens in the first `batch_count` batches, without padding."""
+        return int(self._token_totals[batch_count - 1]) if batch_count else 0
+
+    def _order_epoch(self, epoch: int) -> Tensor:
+        """The examples' indices in the order of an epoch."""
+        generator = torch.Generator().manual_seed(self._seed * _SEED_FACTOR + epoch)
+        order = torch.randperm(len(self._lengths), generator=generator)
+        if not self._groups_by_length:
+            return order
+        sorted_batches = min(max(len(order) // (self._batch_size * _MIN_GROUPS), 1), _SORTED_BATCHES)
+        groups = torch.split(order, self._batch_size * sorted_batches)
+        order = torch.cat([group[self._lengths[group].argsort(descending=True, stable=True)] for group in groups])
+        batches = torch.split(order, self._batch_size)
+        # The smaller batch, if there is one, stays the last: a batch elsewhere would shift all others.
+        full_count = len(self._lengths) // self._batch_size
+        shuffled = torch.randperm(full_count, generator=generator).tolist()
+        return torch.cat([batches[index] for index in [*shuffled, *range(full_count, len(batches))]])
+
+    def _sum_by_batch(self, values: Tensor) -> Tensor:
+        """The sum of the examples' `values` in each batch of the training."""
+        epoch_count = math.ceil(self._batch_count / self.batches_per_epoch)
+        missing = self.batches_per_epoch * self._batch_size - len(values)
+        sums = [
+            torch.nn.functional.pad(values[self._order_epoch(epoch)], (0, missing)).view(-1, self._batch_size).sum(1)
+            for epoch in range(epoch_count)
+        ]
+        return torch.cat(sums)[: self._batch_count]
+
+
+def count_batches(
+    example_count: int, *, batch_size: int, gradient_accumulation: int, epochs: float, max_steps: int | None
+) -> int:
+    """Forward passes of a training. Updates take `gradient_accumulation` of them each, across the ends of epochs."""
+    batches = max(math.ceil(epochs * math.ceil(example_count / batch_size)), 1)
+    return min(batches, (MAX_STEPS if max_steps is None else max_steps) * gradient_accumulation)

@@ -1,0 +1,24 @@
+"""Base models with random weights, made in a process of their own: Unsloth must be imported before transformers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.model.tiny_training import REPOSITORY
+from tests.tiny_gemma import make_tiny_gemma
+
+
+@pytest.fixture(scope="session")
+def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_gemma(tmp_path_factory.mktemp("base") / "tiny-gemma")
+
+
+@pytest.fixture(scope="session")
+def gemma_270m_shape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Gemma 3 270M's layers with the tiny model's tokenizer."""
+    folder = tmp_path_factory.mktemp("base") / "gemma-270m-shape"
+    argv = [sys.executable, "-m", "scripts.make_gemma_shape", str(folder), "--shape", "270m"]
+    subprocess.run(argv, check=True, cwd=REPOSITORY)
+    return folder

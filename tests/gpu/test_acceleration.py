@@ -1,0 +1,173 @@
+"""What makes training on CUDA faster changes nothing else: packed, compiled, recorded, and interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from emomodel.acceleration import accelerated
+from emomodel.batching import Size
+from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.config import LINEAR_MODULES
+from emomodel.cuda_graph import GraphedPass
+from emomodel.dataset import IGNORED_LABEL
+from emomodel.packing import PackingCollator, Shape
+from emomodel.progress import Metric, Result, parse_progress
+from emomodel.request import TrainRequest
+from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from tests.model.tiny_training import REPOSITORY, make_request
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
+
+AXES = 8
+# Longer than the tiny model's sliding window of 16, as long, and shorter.
+LENGTHS = (40, 9, 16, 23)
+ITEMS = sum(length - length // 2 for length in LENGTHS)
+SHAPE = Shape.of(Size(example_count=6, token_count=180, target_count=100), longest_example=40)
+
+
+def make_samples(seed: int) -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(seed)
+    samples = []
+    for length in LENGTHS:
+        ids = torch.randint(10, 900, (length,), generator=generator)
+        labels = ids.clone()
+        labels[: length // 2] = IGNORED_LABEL
+        emotions = torch.rand(length, AXES, generator=generator) * 2 - 1
+        samples.append(
+            {"input_ids": ids, "attention_mask": torch.ones_like(ids), "emotion_vectors": emotions, "labels": labels}
+        )
+    return samples
+
+
+def make_model(base: Path, dtype: torch.dtype) -> tuple[PeftModel, EmotionalGemmaUnslothWrapper]:
+    """The tiny model on the GPU, with adapters that do something."""
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, device_map={"": 0})
+    torch.manual_seed(1)
+    projection = make_projection(AXES, 64, "default").to("cuda")
+    wrapper = EmotionalGemmaUnslothWrapper(model, projection, scale=1.0, centered=True)
+    peft_model = get_peft_model(wrapper, LoraConfig(r=8, target_modules=list(LINEAR_MODULES), init_lora_weights=False))
+    projection.requires_grad_(True)
+    return peft_model.train(), wrapper
+
+
+def to_cuda(batch: dict[str, Any]) -> dict[str, Any]:
+    batch["num_items_in_batch"] = torch.tensor(ITEMS)
+    return {name: value.cuda() if isinstance(value, Tensor) else value for name, value in batch.items()}
+
+
+def pack(seed: int) -> dict[str, Any]:
+    return to_cuda(PackingCollator(0, AXES, shape=SHAPE, marks_pieces=True)(make_samples(seed)))
+
+
+def list_trained(model: PeftModel) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def learn(model: PeftModel, batches: list[dict[str, Any]]) -> tuple[float, Tensor]:
+    """The summed loss, and its gradient by all that is trained, as one vector."""
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=model.dtype == torch.bfloat16):
+        loss = torch.stack([model(**batch).loss for batch in batches]).sum()
+    gradients = torch.autograd.grad(loss, list_trained(model))
+    return loss.item(), torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def one_by_one(base: Path, dtype: torch.dtype) -> tuple[float, Tensor]:
+    collate = DataCollatorForEmotionalGemma(0, AXES)
+    return learn(make_model(base, dtype)[0], [to_cuda(collate([sample])) for sample in make_samples(5)])
+
+
+def distance(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+@pytest.fixture
+def fast(tiny_gemma: Path) -> Iterator[PeftModel]:
+    model, wrapper = make_model(tiny_gemma, torch.bfloat16)
+    with ExitStack() as stack:
+        stack.enter_context(accelerated(wrapper, model))
+        yield model
+
+
+def test_accelerated_packed_samples_learn_as_one_at_a_time(tiny_gemma: Path, fast: PeftModel) -> None:
+    exact_loss, exact = one_by_one(tiny_gemma, torch.float32)
+    plain_loss, plain = one_by_one(tiny_gemma, torch.bfloat16)
+    loss, gradient = learn(fast, [pack(5)])
+    # 16 bits are a little off, one way or the other; the fast way no more than the plain one.
+    assert abs(loss - exact_loss) <= 2 * abs(plain_loss - exact_loss) + 0.01 * exact_loss
+    assert distance(gradient, exact) <= 1.5 * distance(plain, exact) + 0.01
+
+
+def test_a_recorded_pass_gives_what_the_same_pass_gives_each_time(fast: PeftModel) -> None:
+    def measure_recorded(seed: int) -> tuple[float, Tensor]:
+        fast.zero_grad()
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            loss = recorded(pack(seed))
+        return loss.item(), torch.cat([parameter.grad.flatten() for parameter in list_trained(fast)])  # type: ignore[union-attr]
+
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        recorded = GraphedPass(fast, pack(5), accumulates=False)
+    for seed in (6, 5, 7):
+        expected = learn(fast, [pack(seed)])
+        loss, gradient = measure_recorded(seed)
+        assert loss == pytest.approx(expected[0], rel=1e-3)
+        assert distance(gradient, expected[1]) < 0.02
+
+
+def test_recorded_passes_of_one_update_add_up(fast: PeftModel) -> None:
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        recorded = GraphedPass(fast, pack(5), accumulates=True)
+        for seed in (6, 7):
+            recorded(pack(seed))
+    total = torch.cat([parameter.grad.flatten() for parameter in list_trained(fast)])  # type: ignore[union-attr]
+    assert distance(total, learn(fast, [pack(6)])[1] + learn(fast, [pack(7)])[1]) < 0.02
+
+
+def start(request: TrainRequest) -> subprocess.Popen[str]:
+    path = request.output_dir.with_name("request.json")
+    path.write_text(request.model_dump_json())
+    return subprocess.Popen(
+        [sys.executable, "-m", "emomodel", "train", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "8"},
+    )
+
+
+def finish(request: TrainRequest) -> list[float]:
+    output, log = start(request).communicate(timeout=200)
+    assert isinstance(parse_progress(output.splitlines()[-1]), Result), output + log[-4000:]
+    lines = (request.output_dir / "metrics.jsonl").read_text().splitlines()
+    return [Metric.model_validate_json(line).loss for line in lines]
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, gemma_270m_shape: Path) -> None:
+    config: dict[str, Any] = {"dtype": "auto", "max_steps": 16, "checkpoint_every": 5, "lora_learning_rate": 1e-3}
+    whole = finish(make_request(tmp_path / "whole", gemma_270m_shape, **config))
+    request = make_request(tmp_path / "parts", gemma_270m_shape, **config)
+    request = request.model_copy(update={"checkpoint_dir": tmp_path / "checkpoints"})
+    process = start(request)
+    assert process.stdout is not None
+    for line in process.stdout:
+        progress = parse_progress(line)
+        if isinstance(progress, Metric) and progress.step == 12:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert (tmp_path / "checkpoints" / "checkpoint-10").is_dir()
+    parts = finish(request)
+    print([round(abs(ours - theirs) / theirs, 4) for ours, theirs in zip(parts, whole, strict=True)])
+    # Up to the noise of 16 bits, in which two runs of the same training differ too.
+    assert parts == pytest.approx(whole, rel=0.03)
