@@ -1,18 +1,31 @@
-"""python -m emomodel train | generate | verify."""
+"""python -m emomodel train | generate | verify | import."""
 
 import argparse
+import importlib.util
 import json
 import sys
 from pathlib import Path
 
+from emomodel.manifest import Manifest
 from emomodel.progress import EXIT_FAILED, EXIT_OK
+from emomodel.reference_prompts import Reference, read_reference
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _make_parser().parse_args(arguments)
-    command = {"train": _train, "generate": _generate, "verify": _verify}[options.command]
-    return command(options)
+    if options.command == "train":
+        return _train(options)
+    from emomodel.bundle import BundleError
+    from emomodel.errors import ModelError
+
+    command = {"generate": _generate, "verify": _verify, "import": _import}[options.command]
+    try:
+        return command(options)
+    # A ValueError is an emotion, a schedule or a setting of the sampling that can't be; the others are the files'.
+    except (BundleError, ModelError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -30,17 +43,29 @@ def _make_parser() -> argparse.ArgumentParser:
     generate.add_argument("--base", help="the base model's folder or hub id; default: the one that the bundle names")
     generate.add_argument("--prompt", action="append", required=True, help="may be given several times")
     generate.add_argument(
-        "--emotion", action="append", help='such as "joy=0.9 fear=0.2", or neutral; may be given several times'
+        "--emotion",
+        action="append",
+        help='such as "joy=0.9 fear=0.2", neutral, or "sadness=0.9 -> joy=0.9", which changes inside the reply: '
+        'by equal parts of --max-new-tokens, or as "sadness=0.9 for 12 -> joy=0.9" says; may be given several times',
     )
     generate.add_argument("--max-new-tokens", type=int, default=64)
     generate.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token each time")
     generate.add_argument("--top-p", type=float, default=0.95)
     generate.add_argument("--repetition-penalty", type=float, default=1.0)
     generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--json", action="store_true", help="one JSON object a line: prompt, emotion, text")
+    form = generate.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line: prompt, emotion, text")
+    form.add_argument("--stream", action="store_true", help="one reply after the other, as they are written")
 
-    verify = commands.add_parser("verify", help="check a bundle's files against its manifest")
+    verify = commands.add_parser("verify", help="check a bundle's files, and with --base what its model answers")
     verify.add_argument("bundle", type=Path, help="the zip, or a folder")
+    verify.add_argument("--base", help="the base model's folder or hub id: also run the self-test on it")
+
+    importing = commands.add_parser("import", help="make a bundle of a folder that the original project left")
+    importing.add_argument("folder", type=Path, help="with adapter_config.json and emotion_proj_weights.pth")
+    importing.add_argument("--output", "-o", type=Path, required=True, help="the bundle to write, a zip")
+    importing.add_argument("--base", help="the base model's folder or hub id: try the bundle on it, for its self-test")
+    importing.add_argument("--name", help="what the bundle's card calls it; default: the folder's name")
     return parser
 
 
@@ -51,53 +76,97 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from emomodel.bundle import BundleError
-    from emomodel.errors import ModelError
-    from emomodel.generate import generate, load_bundle
+    from emomodel.examples import Turn
+    from emomodel.generate import generate_replies, load_bundle, stream_reply
     from emomodel.sampling import Sampling
-    from emomodel.spoken_emotion import NEUTRAL, EmotionUnreadable, parse_emotion
+    from emomodel.spoken_emotion import NEUTRAL, parse_schedule
 
-    try:
-        model = load_bundle(options.bundle, base=options.base)
-        spoken = options.emotion or [NEUTRAL]
-        pairs = [(prompt, text) for prompt in options.prompt for text in spoken]
-        texts = generate(
-            model,
-            [prompt for prompt, _ in pairs],
-            [parse_emotion(text, model.axes) for _, text in pairs],
-            Sampling(
-                max_new_tokens=options.max_new_tokens,
-                temperature=options.temperature,
-                top_p=options.top_p,
-                repetition_penalty=options.repetition_penalty,
-                seed=options.seed,
-            ),
-        )
-    except (BundleError, ModelError, EmotionUnreadable, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    for (prompt, emotion), text in zip(pairs, texts, strict=True):
+    sampling = Sampling(
+        max_new_tokens=options.max_new_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        repetition_penalty=options.repetition_penalty,
+        seed=options.seed,
+    )
+    model = load_bundle(options.bundle, base=options.base)
+    pairs = [(prompt, spoken) for prompt in options.prompt for spoken in options.emotion or [NEUTRAL]]
+    # All are read before the first is written.
+    schedules = [parse_schedule(spoken, model.axes, sampling.max_new_tokens) for _, spoken in pairs]
+    chats = [(Turn("user", prompt, model.axes.neutral),) for prompt, _ in pairs]
+    if options.stream:
+        for (prompt, spoken), chat, schedule in zip(pairs, chats, schedules, strict=True):
+            print(f"[{spoken}] {prompt}", flush=True)
+            for piece in stream_reply(model, chat, schedule, sampling):
+                print(piece, end="", flush=True)
+            print("\n")
+        return EXIT_OK
+    texts = generate_replies(model, chats, schedules, sampling)
+    for (prompt, spoken), text in zip(pairs, texts, strict=True):
         if options.json:
-            print(json.dumps({"prompt": prompt, "emotion": emotion, "text": text}, ensure_ascii=False))
+            print(json.dumps({"prompt": prompt, "emotion": spoken, "text": text}, ensure_ascii=False))
         else:
-            print(f"[{emotion}] {prompt}\n{text}\n")
+            print(f"[{spoken}] {prompt}\n{text}\n")
     return EXIT_OK
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from emomodel.bundle import BundleError, verify
+    from emomodel.bundle import open_bundle
 
-    try:
-        manifest = verify(options.bundle)
-    except BundleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    with open_bundle(options.bundle) as (folder, manifest):
+        _print_files(manifest)
+        _compare_projection_files(folder, manifest)
+        reference = read_reference(folder, manifest)
+        if options.base is not None:
+            return _run_self_test(folder, manifest, reference, options.base)
+        print(
+            "self-test not run: the bundle holds no reference prompts"
+            if reference is None
+            else f"self-test not run: add --base BASE_MODEL to ask the model {len(reference.prompts)} reference prompts"
+        )
+    return EXIT_OK
+
+
+def _compare_projection_files(folder: Path, manifest: Manifest) -> None:
+    if manifest.format_version == 1:
+        print("emotion_proj.pth is the projection's only file: a bundle of format 1")
+    elif importlib.util.find_spec("torch") is None:
+        # The service's own machines may be without it.
+        print("not compared: emotion_proj.pth and emotion_proj.safetensors; that needs torch, as in the train extra")
+    else:
+        from emomodel.projection_files import compare_projection_files
+
+        compare_projection_files(folder)
+        print("ok  emotion_proj.pth and emotion_proj.safetensors hold the same tensors")
+
+
+def _run_self_test(folder: Path, manifest: Manifest, reference: Reference | None, base: str) -> int:
+    from emomodel.loaded_bundle import load_folder
+    from emomodel.verification import describe_self_test, run_self_test
+
+    if reference is None:
+        load_folder(folder, manifest, base=base)
+        print("ok  adapter and projection fit the base model\nself-test not run: the bundle holds no reference prompts")
+        return EXIT_OK
+    test = run_self_test(folder, manifest, reference, base=base)
+    for line in describe_self_test(test):
+        print(line)
+    return EXIT_OK if test.has_passed else EXIT_FAILED
+
+
+def _print_files(manifest: Manifest) -> None:
     for name, entry in sorted(manifest.files.items()):
         print(f"ok  {entry.sha256}  {entry.size_bytes:>12}  {name}")
     print(
         f"{len(manifest.files)} files match the manifest (format {manifest.format_version}): "
-        f"{manifest.base_model} trained on {manifest.dataset.name}, {len(manifest.axes)} axes"
+        f"{manifest.base_model} {manifest.source}, {len(manifest.axes)} axes"
     )
+
+
+def _import(options: argparse.Namespace) -> int:
+    from emomodel.importing import import_folder
+
+    manifest = import_folder(options.folder, options.output, base=options.base, name=options.name)
+    print(f"{options.output}: {manifest.base_model} {manifest.source}")
     return EXIT_OK
 
 

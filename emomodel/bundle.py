@@ -1,4 +1,4 @@
-"""The bundle: the zip that a team downloads. Pack, verify, unpack. [light]
+"""The bundle: the zip that a team downloads. Pack, verify, unpack, open. [light]
 
 Checking a bundle needs no torch, and reads nothing in it but the manifest; the other files are only hashed.
 """
@@ -41,6 +41,7 @@ __all__ = [
     "NewerFormat",
     "NotABundle",
     "UnsafeBundle",
+    "open_bundle",
     "pack",
     "unpack",
     "verify",
@@ -118,6 +119,20 @@ def unpack(zip_path: Path, target: Path) -> Manifest:
         (folder / MANIFEST_NAME).write_bytes(archive.read(MANIFEST_NAME))
         folder.rename(target)
     return manifest
+
+
+@contextmanager
+def open_bundle(path: Path) -> Iterator[tuple[Path, Manifest]]:
+    """A checked bundle as a folder, with its manifest. A zip is unpacked for as long as it is open.
+
+    Raises BundleError.
+    """
+    if path.is_dir():
+        yield path, verify(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="emomodel-bundle-") as scratch:
+        folder = Path(scratch) / "bundle"
+        yield folder, unpack(path, folder)
 
 
 def _verify_folder(folder: Path) -> Manifest:

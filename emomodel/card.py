@@ -13,21 +13,12 @@ pipeline_tag: text-generation
 tags: [lora, emotion, emotune]
 ---
 
-# Emotional {base_model}, trained on {dataset_name}
+# Emotional {base_model}, {source}
 
 A LoRA adapter for `{base_model}` and an emotion projection: a small layer that adds an emotion, one number in [-1, 1]
 per axis, to the input embedding of each token. Emotion is an input of its own, and may change inside a reply.
 
-![Loss per step](loss_curve.png)
-
-| | |
-|---|---|
-| Loss, first and last step | {first_loss:.4f}, {final_loss:.4f} |
-| Steps | {step_count} |
-| Tokens seen | {token_count} |
-| Training time | {train_seconds:.0f} s |
-| Examples | {example_count} |
-| Dataset sha256 | `{dataset_sha256}` |
+{origin}
 
 ## Emotions
 {axes}
@@ -49,17 +40,40 @@ for text in generate(model, prompts, emotions, Sampling(max_new_tokens=40, seed=
 ```
 
 or from a shell: `python -m emomodel generate bundle.zip --prompt "How was your day?" --emotion {positive}=1 --emotion
-{negative}=1`. `base` and `--base` take a folder, too.
+{negative}=1`. `base` and `--base` take a folder, too. An emotion such as `{negative}=1 -> {positive}=1` changes inside
+the reply.
 
-The adapter alone is a standard one, `PeftModel.from_pretrained(base_model, "adapter/")`: {alone}.
+The adapter alone is a standard one, `PeftModel.from_pretrained(base_model, "adapter/")`: {alone}. The projection is a
+plain state dict, the same in `emotion_proj.safetensors` and `emotion_proj.pth`.
 
+`python -m emomodel verify bundle.zip --base BASE_MODEL` checks the files and asks the model its reference prompts.
+{config}
+## Terms
+{terms}
+"""
+
+_TRAINING = """\
+![Loss per step](loss_curve.png)
+
+| | |
+|---|---|
+| Loss, first and last step | {first_loss:.4f}, {final_loss:.4f} |
+| Steps | {step_count} |
+| Tokens seen | {token_count} |
+| Training time | {train_seconds:.0f} s |
+| Examples | {example_count} |
+| Dataset sha256 | `{dataset_sha256}` |"""
+
+_IMPORT = """\
+It was not trained by emotune, but imported from the files of another program. Its dataset, training config and losses
+are not known. That its emotions mean these axes, in this order, with the factor {scale:g}, is what that program is
+known to do, not something that its files say."""
+
+_CONFIG = """
 ## Training config
 ```json
 {config}
 ```
-
-## Terms
-{terms}
 """
 
 _NOTICES = """\
@@ -81,14 +95,28 @@ def make_model_card(manifest: Manifest, notice_files: Sequence[str]) -> str:
         # A JSON string is a YAML string and a Python string, too.
         base_model_quoted=json.dumps(manifest.base_model),
         base_model_string=json.dumps(manifest.base_model),
-        dataset_name=manifest.dataset.name,
-        dataset_sha256=manifest.dataset.sha256,
-        example_count=manifest.dataset.example_count,
-        **manifest.metrics.model_dump(),
+        source=manifest.source,
+        origin=_describe_origin(manifest),
         axes="\n".join(f"{index}. `{name}`" for index, name in enumerate(axes, start=1)),
         negative=axes.poles[0],
         positive=axes.poles[1],
         alone="the same as a neutral emotion" if manifest.emotion_centered else "close to, not the same as, neutral",
-        config=json.dumps(manifest.config.model_dump(mode="json"), indent=2),
+        config=_describe_config(manifest),
         terms=terms,
     )
+
+
+def _describe_origin(manifest: Manifest) -> str:
+    if manifest.dataset is None or manifest.metrics is None:
+        return _IMPORT.format(scale=manifest.emotion_scale)
+    return _TRAINING.format(
+        dataset_sha256=manifest.dataset.sha256,
+        example_count=manifest.dataset.example_count,
+        **manifest.metrics.model_dump(),
+    )
+
+
+def _describe_config(manifest: Manifest) -> str:
+    if manifest.config is None:
+        return ""
+    return _CONFIG.format(config=json.dumps(manifest.config.model_dump(mode="json"), indent=2))

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -11,11 +10,25 @@ from torch import Tensor, nn
 
 from emomodel.errors import BundleMismatch
 from emomodel.manifest import Manifest
+from emomodel.projection_files import PROJECTION_FILE, SAFE_PROJECTION_FILE, read_tensors, save_projection
 from emomodel.wrapper import make_projection
+
+# The files of the projection have a module of their own, which needs no PEFT.
+__all__ = [
+    "ADAPTER_FOLDER",
+    "ADAPTER_WEIGHTS",
+    "PROJECTION_FILE",
+    "SAFE_PROJECTION_FILE",
+    "TOKENIZER_FOLDER",
+    "get_layer_sizes",
+    "load_adapter",
+    "load_projection",
+    "save_adapter",
+    "save_projection",
+]
 
 ADAPTER_FOLDER = "adapter"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-PROJECTION_FILE = "emotion_proj.pth"
 TOKENIZER_FOLDER = "tokenizer"
 
 # PEFT calls the wrapper `base_model.model`; the wrapper's own `.model` would not be there without it.
@@ -34,25 +47,19 @@ def save_adapter(peft_model: PeftModel, folder: Path, *, base_model: str) -> Non
     (folder / "README.md").unlink(missing_ok=True)
 
 
-def save_projection(projection: nn.Sequential, path: Path) -> None:
-    """Write the projection's state dict, float32 tensors on the CPU."""
-    torch.save({key: tensor.detach().cpu().contiguous() for key, tensor in projection.state_dict().items()}, path)
+def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
+    """The projection that `manifest` describes, on the CPU: from safetensors, or from the `.pth` of an older bundle.
 
-
-def load_projection(path: Path, manifest: Manifest) -> nn.Sequential:
-    """The projection that `manifest` describes, on the CPU. Raises BundleMismatch."""
+    Raises BundleMismatch.
+    """
     projection = make_projection(len(manifest.axes), manifest.hidden_size, "default")
     sizes = get_layer_sizes(projection)
     if sizes != manifest.layer_sizes:
         raise BundleMismatch(f"the manifest's layer sizes are {manifest.layer_sizes}, by its axes: {sizes}")
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # The unpickler fails in many ways; whichever, nothing was executed.
-        raise BundleMismatch(f"{path.name} can't be read as plain tensors") from error
-    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
-        raise BundleMismatch(f"{path.name} is not a state dict")
-    _compare_shapes(PROJECTION_FILE, _shapes(projection.state_dict()), _shapes(weights))
+    safe_path = folder / SAFE_PROJECTION_FILE
+    path = safe_path if safe_path.exists() else folder / PROJECTION_FILE
+    weights = read_tensors(path)
+    _compare_shapes(path.name, _shapes(projection.state_dict()), _shapes(weights))
     projection.load_state_dict(weights)
     return projection
 

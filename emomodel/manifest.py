@@ -10,14 +10,15 @@ BundleError
 """
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emomodel.config import EmotionSpan, TrainConfig
 from emomodel.emotions import Axes
 
-FORMAT_VERSION = 1
+# Format 2 added the projection as safetensors, the reference prompts, and bundles that are imported.
+FORMAT_VERSION = 2
 MANIFEST_NAME = "bundle.json"
 
 
@@ -78,8 +79,16 @@ class MetricsSummary(_Part):
     train_seconds: float
 
 
+DType = Literal["auto", "bfloat16", "float32"]
+# Where a bundle comes from: a training of ours, or a folder that another program left.
+Origin = Literal["training", "import"]
+
+
 class Manifest(_Part):
-    """`bundle.json`. `layer_sizes` are the projection's: axes, middle, hidden."""
+    """`bundle.json`. `layer_sizes` are the projection's: axes, middle, hidden.
+
+    An imported bundle has an `imported_name`, and no config, dataset or metrics: nobody knows them.
+    """
 
     format_version: int = FORMAT_VERSION
     base_model: str
@@ -89,12 +98,32 @@ class Manifest(_Part):
     emotion_scale: float
     emotion_centered: bool
     emotion_span: EmotionSpan
-    config: TrainConfig
-    dataset: DatasetEntry
-    metrics: MetricsSummary
+    origin: Origin = "training"
+    imported_name: str | None = None
+    config: TrainConfig | None = None
+    dataset: DatasetEntry | None = None
+    metrics: MetricsSummary | None = None
     library_versions: dict[str, str]
     created_at: AwareDatetime
     files: dict[str, FileEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _origin_is_whole(self) -> Self:
+        if self.origin == "training" and None in (self.config, self.dataset, self.metrics):
+            raise ValueError("config, dataset and metrics of the training are needed")
+        if self.origin == "import" and self.imported_name is None:
+            raise ValueError("imported_name is needed")
+        return self
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, in words."""
+        return f"imported from {self.imported_name}" if self.dataset is None else f"trained on {self.dataset.name}"
+
+    @property
+    def dtype(self) -> DType:
+        """Of base model and activations; `auto` for an import, which can't know."""
+        return "auto" if self.config is None else self.config.dtype
 
     def get_axes(self) -> Axes:
         """The axes as an object. Raises ValueError when the names are not those of axes."""
@@ -117,8 +146,8 @@ def parse_manifest(content: bytes) -> Manifest:
         manifest.get_axes()
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {field}: {first['msg']}") from error
+        field = "".join(f"{part}: " for part in first["loc"])
+        raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {field}{first['msg']}") from error
     except ValueError as error:
         raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {error}") from error
     return manifest

@@ -1,5 +1,6 @@
 """The output folder of a training: what a bundle is made of."""
 
+import logging
 import os
 import platform
 import shutil
@@ -14,21 +15,19 @@ from peft import PeftModel
 
 from emomodel.bundle import write_manifest
 from emomodel.card import make_model_card
-from emomodel.checkpoint import (
-    ADAPTER_FOLDER,
-    PROJECTION_FILE,
-    TOKENIZER_FOLDER,
-    get_layer_sizes,
-    save_adapter,
-    save_projection,
-)
+from emomodel.checkpoint import ADAPTER_FOLDER, TOKENIZER_FOLDER, get_layer_sizes, save_adapter, save_projection
+from emomodel.emotions import Axes
 from emomodel.errors import OutputExists
 from emomodel.loading import BaseModel, copy_notice_files
 from emomodel.manifest import DatasetEntry, Manifest, MetricsSummary
 from emomodel.plot import plot_loss
 from emomodel.progress import Metric, Notice, Reporter
+from emomodel.reference import AskedModel, make_reference
+from emomodel.reference_prompts import REFERENCE_FILE
 from emomodel.request import TrainRequest
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper
+
+logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
 CURVE_FILE = "loss_curve.png"
@@ -67,10 +66,10 @@ def building_output(output_dir: Path) -> Iterator[Path]:
 
 
 def write_output(folder: Path, training: Training, reporter: Reporter) -> Manifest:
-    """Fill `folder`: adapter, projection, tokenizer, metrics, curve, notices, card and, last, the manifest."""
+    """Fill `folder`: adapter, projection, tokenizer, metrics, curve, reference, notices, card; last, the manifest."""
     request = training.request
     save_adapter(training.peft_model, folder / ADAPTER_FOLDER, base_model=request.base_model)
-    save_projection(training.wrapper.emotion_proj_embed, folder / PROJECTION_FILE)
+    save_projection(training.wrapper.emotion_proj_embed, folder)
     training.base.tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
     lines = [metric.model_dump_json(exclude_none=True) + "\n" for metric in training.metrics]
     (folder / METRICS_FILE).write_text("".join(lines), encoding="utf-8")
@@ -80,6 +79,7 @@ def write_output(folder: Path, training: Training, reporter: Reporter) -> Manife
         folder / CURVE_FILE,
         title=f"{request.base_model} on {request.dataset_name}",
     )
+    _write_reference(training, folder, reporter)
     notice_files = _copy_notices(request.base_model_path, folder, reporter)
     manifest = _make_manifest(training)
     (folder / CARD_FILE).write_text(make_model_card(manifest, notice_files), encoding="utf-8")
@@ -96,6 +96,29 @@ def _copy_notices(base_model_path: str, folder: Path, reporter: Reporter) -> lis
         )
         reporter.report(Notice(code="licence_files_missing", message=message))
         return []
+
+
+def _write_reference(training: Training, folder: Path, reporter: Reporter) -> None:
+    """Ask the trained model the reference prompts. A bundle without the answers is still worth having."""
+    model = AskedModel(
+        training.wrapper,
+        training.peft_model,
+        training.base.tokenizer,
+        Axes(training.request.axes),
+        training.request.config.emotion_span,
+    )
+    try:
+        reference = make_reference(model)
+    except Exception as error:
+        # Whatever it is that fails here, hours of training are not lost for it.
+        logger.exception("the reference prompts can't be answered")
+        message = (
+            f"the bundle gets no reference prompts, so that nobody can check it with verify --base: "
+            f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        )
+        reporter.report(Notice(code="reference_missing", message=message))
+        return
+    (folder / REFERENCE_FILE).write_text(reference.model_dump_json() + "\n", encoding="utf-8")
 
 
 def _make_manifest(training: Training) -> Manifest:
@@ -119,11 +142,12 @@ def _make_manifest(training: Training) -> Manifest:
             token_count=metrics[-1].token_count,
             train_seconds=metrics[-1].elapsed_seconds,
         ),
-        library_versions=_get_versions(),
+        library_versions=get_library_versions(),
         created_at=datetime.now(UTC),
     )
 
 
-def _get_versions() -> dict[str, str]:
+def get_library_versions() -> dict[str, str]:
+    """Python's version, and those of the libraries that make the numbers."""
     installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
     return {"python": platform.python_version()} | {name: installed[name] for name in _LIBRARIES if name in installed}

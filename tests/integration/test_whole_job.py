@@ -53,5 +53,6 @@ def test_a_job_runs_from_upload_to_bundle_with_live_metrics(installation: Instal
     installation.client.download_artifact(job_id, "bundle", bundle)
     manifest = verify(bundle)
     assert manifest.base_model == "tiny-gemma"
+    assert manifest.metrics is not None
     assert manifest.metrics.step_count == 6
     assert installation.list_trainers() == []

@@ -1,17 +1,25 @@
 """Writing under an emotion: the cache, batches, schedules, sampling."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emomodel.chat import ChatFormat
 from emomodel.dataset import lay_emotions
 from emomodel.emotions import EmotionVector
 from emomodel.errors import PromptRefused
 from emomodel.examples import Turn
-from emomodel.generate import LoadedBundle, generate, generate_replies, load_bundle
-from emomodel.sampling import Sampling
+from emomodel.generate import ScheduleTooShort, generate, generate_replies, load_bundle, stream_reply
+from emomodel.loaded_bundle import LoadedBundle, load_folder
+from emomodel.manifest import Manifest
+from emomodel.sampling import Chooser, Sampling
+from emomodel.spoken_emotion import parse_schedule
+from emomodel.text_stream import TextStream, decode_reply
+from emomodel.writing import lay_prompt, write
 from tests.model.tiny_training import Trained
 
 pytestmark = pytest.mark.model
@@ -70,6 +78,116 @@ def test_emotion_may_change_inside_a_reply(loaded: LoadedBundle, emotions: list[
     schedule = [joy] * 3 + [anger] * 22
     chat = (Turn("user", PROMPTS[1], loaded.axes.neutral),)
     assert generate_replies(loaded, [chat], [schedule], GREEDY) == [recompute(loaded, PROMPTS[1], schedule, "lead")]
+
+
+@pytest.fixture(scope="module", params=["lead", "token"])
+def under_each_rule(request: pytest.FixtureRequest, trained: Trained, tiny_gemma: Path) -> LoadedBundle:
+    manifest = Manifest.model_validate_json((trained.folder / "bundle.json").read_bytes())
+    return load_folder(
+        trained.folder, manifest.model_copy(update={"emotion_span": request.param}), base=str(tiny_gemma)
+    )
+
+
+class Recorder:
+    """Chooses as a Chooser does, and keeps the logits (B, vocabulary) of each step and what was chosen."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.logits: list[torch.Tensor] = []
+        self.chosen: list[list[int]] = []
+        self._chooser = chooser
+
+    def __call__(self, logits: torch.Tensor, replies: Sequence[list[int]]) -> list[int]:
+        self.logits.append(logits.clone())
+        self.chosen.append(self._chooser(logits, replies))
+        return self.chosen[-1]
+
+
+SCHEDULES = ["sadness=0.9 for 2 -> joy=0.9", "anger=0.7 interest=0.2 -> neutral -> joy", "neutral for 3 -> fear"]
+
+
+def test_cached_logits_equal_a_full_forward_for_schedules_that_change(under_each_rule: LoadedBundle) -> None:
+    """Prompts of different length in one batch, token by token, against the whole text at once without a cache."""
+    loaded, count = under_each_rule, 20
+    prompts = []
+    for text, spoken in zip(PROMPTS, SCHEDULES, strict=True):
+        chat = (Turn("user", text, loaded.axes.neutral),)
+        prompts.append(lay_prompt(loaded, chat, parse_schedule(spoken, loaded.axes, count), count))
+    # At a high temperature the replies wander, and end at different steps.
+    chooser = Chooser(Sampling(max_new_tokens=count, temperature=2.0), [prompt.input_ids for prompt in prompts])
+    recorder = Recorder(chooser)
+    for _ in write(loaded, prompts, recorder, count):
+        pass
+    steps = len(recorder.chosen)
+    assert steps > 10
+    for row, prompt in enumerate(prompts):
+        ids = prompt.input_ids + [chosen[row] for chosen in recorder.chosen[:-1]]
+        with torch.inference_mode():
+            emotion = torch.tensor([prompt.vectors[: len(ids)]])
+            whole = loaded.model(input_ids=torch.tensor([ids]), emotion_vector=emotion, use_cache=False).logits[0]
+        cached = torch.stack([logits[row] for logits in recorder.logits])
+        torch.testing.assert_close(cached, whole[-steps:], atol=1e-4, rtol=0)
+
+
+def test_a_schedule_too_short_for_the_cached_steps_is_an_error(loaded: LoadedBundle) -> None:
+    """It is never read from its start again: the original project sliced it from position 0 at every cached step."""
+    chat = (Turn("user", PROMPTS[0], loaded.axes.neutral),)
+    joy = loaded.axes.vector({"joy": 1.0})
+    with pytest.raises(ScheduleTooShort, match="holds 24 emotions; 24 tokens and the end of the turn need 25"):
+        generate_replies(loaded, [chat], [[joy] * 24], GREEDY)
+    with pytest.raises(ScheduleTooShort):
+        next(stream_reply(loaded, chat, [joy], GREEDY))
+
+
+def test_the_last_token_hears_its_own_emotion_and_not_the_first(loaded: LoadedBundle) -> None:
+    """Only the emotion of the sixth token differs; the five before it stay, and it changes."""
+    chat = (Turn("user", PROMPTS[0], loaded.axes.neutral),)
+    fixed = Sampling(max_new_tokens=6, temperature=0)
+    schedules = [parse_schedule(f"joy for 5 -> {last}", loaded.axes, 6) for last in ("joy", "anger", "fear")]
+    logits = []
+    for schedule in schedules:
+        prompt = lay_prompt(loaded, chat, schedule, 6)
+        recorder = Recorder(Chooser(fixed, [prompt.input_ids]))
+        for _ in write(loaded, [prompt], recorder, 6):
+            pass
+        logits.append(torch.cat(recorder.logits))
+    for other in logits[1:]:
+        assert torch.equal(other[:5], logits[0][:5])
+        assert (other[5] - logits[0][5]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 3.0])
+def test_streamed_pieces_are_the_generated_text(loaded: LoadedBundle, temperature: float) -> None:
+    sampling = Sampling(max_new_tokens=40, temperature=temperature, seed=3)
+    chats = [(Turn("user", prompt, loaded.axes.neutral),) for prompt in PROMPTS]
+    schedules = [parse_schedule(spoken, loaded.axes, 40) for spoken in SCHEDULES]
+    texts = generate_replies(loaded, chats, schedules, sampling)
+    for chat, schedule, text in zip(chats, schedules, texts, strict=True):
+        pieces = list(stream_reply(loaded, chat, schedule, sampling))
+        assert "".join(pieces) == text
+        assert len(pieces) > 3
+        assert all(pieces)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_pieces_never_end_inside_a_character(loaded: LoadedBundle, data: st.DataObject) -> None:
+    """Whatever tokens come: words, blanks, control tokens, bytes that make characters and bytes that make none."""
+    tokenizer = loaded.tokenizer
+    emoji = tokenizer("\U0001f600 \u65e5\u672c é", add_special_tokens=False)["input_ids"]
+    token_ids = data.draw(st.lists(st.integers(0, 1023) | st.sampled_from(emoji) | st.integers(7, 262), max_size=12))
+    text = decode_reply(tokenizer, emoji + token_ids)
+    stream = TextStream(tokenizer)
+    pieces = [stream.push(token_id) for token_id in emoji + token_ids]
+    assert "".join(pieces) + stream.finish() == text
+
+
+def test_a_character_of_several_tokens_comes_whole(loaded: LoadedBundle) -> None:
+    token_ids = loaded.tokenizer("so \U0001f600 so", add_special_tokens=False)["input_ids"]
+    stream = TextStream(loaded.tokenizer)
+    pieces = [piece for token_id in token_ids if (piece := stream.push(token_id))]
+    assert "".join(pieces) + stream.finish() == "so \U0001f600 so"
+    assert not any("\ufffd" in piece for piece in pieces)
+    assert len(token_ids) > len(pieces) > 1
 
 
 def test_texts_end_where_the_turn_ends(loaded: LoadedBundle, emotions: list[EmotionVector]) -> None:

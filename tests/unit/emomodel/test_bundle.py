@@ -28,7 +28,7 @@ from emomodel.bundle import (
 )
 from emomodel.config import TrainConfig
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.manifest import DatasetEntry, MetricsSummary, parse_manifest
+from emomodel.manifest import FORMAT_VERSION, DatasetEntry, MetricsSummary, parse_manifest
 
 FILES = {"README.md": b"# Card\n", "emotion_proj.pth": os.urandom(3000), "adapter/adapter_config.json": b"{}"}
 
@@ -204,7 +204,10 @@ def test_a_manifest_that_understates_a_size_stops_the_reading(zip_path: Path) ->
 
 
 def test_a_newer_format_is_refused_with_advice() -> None:
-    document = json.loads(make_manifest().model_dump_json()) | {"format_version": 2, "something_new": 1}
+    document = json.loads(make_manifest().model_dump_json()) | {
+        "format_version": FORMAT_VERSION + 1,
+        "something_new": 1,
+    }
     with pytest.raises(NewerFormat, match="update emomodel"):
         parse_manifest(json.dumps(document).encode())
 
@@ -238,11 +241,33 @@ def test_unpack_overwrites_nothing(zip_path: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["precious"]
 
 
+def as_format_1(zip_path: Path) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        document = json.loads(files["bundle.json"])
+        del document["origin"], document["imported_name"]
+        files["bundle.json"] = json.dumps(document | {"format_version": 1}).encode()
+
+    rewrite(zip_path, change)
+
+
 def test_verify_command(zip_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    as_format_1(zip_path)
     assert main(["verify", str(zip_path)]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in FILES)
     assert "3 files match the manifest (format 1): gemma trained on chats, 8 axes" in printed
+    assert "self-test not run: the bundle holds no reference prompts" in printed
     rewrite(zip_path, lambda files: files.pop("README.md"))
     assert main(["verify", str(zip_path)]) == 1
     assert "README.md is missing" in capsys.readouterr().err
+
+
+def test_an_import_says_that_it_knows_no_training_and_a_training_must_know_it() -> None:
+    unknown = {"config": None, "dataset": None, "metrics": None}
+    document = json.loads(make_manifest().model_dump_json()) | unknown
+    imported = json.dumps(document | {"origin": "import", "imported_name": "old"}).encode()
+    assert parse_manifest(imported).source == "imported from old"
+    with pytest.raises(NotABundle, match="imported_name is needed"):
+        parse_manifest(json.dumps(document | {"origin": "import"}).encode())
+    with pytest.raises(NotABundle, match="config, dataset and metrics of the training are needed"):
+        parse_manifest(json.dumps(document).encode())
