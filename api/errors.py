@@ -28,6 +28,7 @@ from jobs.errors import (
     NoSlotForConfig,
     NotFound,
     Unauthorized,
+    WouldNotFit,
 )
 
 # The nearest class counts. What is not here is no fault of the caller: 500.
@@ -39,6 +40,7 @@ STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     # The payload is in order; the installation isn't there for it.
     BaseModelMissing: HTTPStatus.CONFLICT,
     NoSlotForConfig: HTTPStatus.CONFLICT,
+    WouldNotFit: HTTPStatus.CONFLICT,
     DatasetTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }

@@ -46,6 +46,7 @@ class DatasetReport(_Part):
     turn_count: int = Field(description="Messages of any role.")
     target_count: int = Field(description="Assistant messages that the model learns.")
     character_count: int = Field(description="Of all messages, without tags.")
+    longest_character_count: int | None = Field(None, description="Of the longest example, without tags.")
     problems: tuple[Problem, ...] = Field(description="The first ones, in the order of the file.")
     problem_count: int
     problem_counts: dict[str, int] = Field(description="By code, the listed and the others.")

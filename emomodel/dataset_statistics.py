@@ -25,6 +25,7 @@ class DatasetStatistics:
         self.turn_count = 0
         self.target_count = 0
         self.character_count = 0
+        self.longest_character_count = 0
         self._axes = axes
         self._neutral = axes.neutral
         self._seen = array("q", bytes(8 * _SLOTS))
@@ -44,8 +45,10 @@ class DatasetStatistics:
         if self._seen[slot] == fingerprint:
             self._duplicates.add(number)
         self._seen[slot] = fingerprint
+        characters = sum(len(content) for _, content, *_ in turns)
+        self.character_count += characters
+        self.longest_character_count = max(self.longest_character_count, characters)
         for _, content, emotion, spans, is_target in turns:
-            self.character_count += len(content)
             if not is_target:
                 continue
             self.target_count += 1

@@ -91,6 +91,7 @@ class DatasetValidator:
             turn_count=statistics.turn_count,
             target_count=statistics.target_count,
             character_count=statistics.character_count,
+            longest_character_count=statistics.longest_character_count,
             problems=tuple(self._problems),
             problem_count=self._problem_counts.total(),
             problem_counts=dict(sorted(self._problem_counts.items())),

@@ -21,7 +21,8 @@ EmotuneError
 │   ├── DatasetInvalid
 │   ├── DatasetTooLarge
 │   ├── NameEmpty
-│   └── NoSlotForConfig
+│   ├── NoSlotForConfig
+│   └── WouldNotFit
 ├── DiskFull
 └── RunFenced
 """
@@ -168,6 +169,12 @@ class NoSlotForConfig(Invalid):
     """No slot of this installation can run this config."""
 
     code = "no_slot_for_config"
+
+
+class WouldNotFit(Invalid):
+    """No slot of this installation has the memory that this training would take."""
+
+    code = "would_not_fit"
 
 
 class DiskFull(EmotuneError):

@@ -222,4 +222,6 @@ class Slot(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     device: Mapped[str] = mapped_column(String(20))
     host: Mapped[str] = mapped_column(String(255))
+    # Of the GPU, or of the machine for a CPU; null where it isn't known.
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     seen_at: Mapped[datetime]

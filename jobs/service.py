@@ -10,8 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
+from emomodel.model_shape import ModelShape
 from jobs.clock import utc_now
 from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
+from jobs.memory import check_memory
 from jobs.models import Artifact, Dataset, Event, Job, Slot
 from jobs.pages import Page, read_page
 from jobs.status import JobStatus
@@ -26,11 +28,13 @@ def create_job(
     base_model: str,
     dataset: Dataset,
     config: TrainConfig,
+    shape: ModelShape | None = None,
     idempotency_key: str | None = None,
 ) -> tuple[Job, bool]:
     """The new job, and True; or the one that the same request with the same key made before, and False.
 
-    Without a name it is called like the dataset. Raises NoSlotForConfig and IdempotencyKeyReused.
+    Without a name it is called like the dataset. `shape` is the base model's: where it isn't known, nobody asks whether
+    the training fits a slot's memory. Raises NoSlotForConfig, WouldNotFit and IdempotencyKeyReused.
     """
     request_sha256 = digest_request(
         name=name, priority=priority, base_model=base_model, dataset_id=dataset.id, config=config
@@ -39,6 +43,8 @@ def create_job(
     if earlier is not None:
         return earlier, False
     _check_slots(session, config)
+    if shape is not None:
+        check_memory(session, config=config, shape=shape, report=dataset.report)
     job = Job(
         team_id=team_id,
         name=name or dataset.name,

@@ -1,11 +1,13 @@
 """The slot's sign of life: busy or idle, its worker is there."""
 
+import os
 import threading
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import claims
+from worker.memory import find_memory_bytes
 from worker.resources import Resources
 
 # A slot counts as absent after settings.worker_seen_seconds; several signs fit into that time.
@@ -31,16 +33,24 @@ class Beacon:
         self._thread.join()
 
     def _shine(self) -> None:
-        self._note()
+        # Once: it doesn't change, and asking the GPU's driver takes time.
+        memory_bytes = find_memory_bytes(self._resources.settings.slot_device, os.environ)
+        self._note(memory_bytes)
         while not self._closing.wait(self._interval_seconds):
             # A worker that is leaving is not there for new jobs.
             if not self._resources.drain.is_requested:
-                self._note()
+                self._note(memory_bytes)
 
-    def _note(self) -> None:
+    def _note(self, memory_bytes: int | None) -> None:
         settings = self._resources.settings
         try:
             with self._resources.database.write() as session:
-                claims.note_slot(session, name=settings.slot, device=settings.slot_device, host=self._resources.host)
+                claims.note_slot(
+                    session,
+                    name=settings.slot,
+                    device=settings.slot_device,
+                    host=self._resources.host,
+                    memory_bytes=memory_bytes,
+                )
         except SQLAlchemyError as error:
             log.warning("slot_not_noted", slot=settings.slot, reason=str(error))

@@ -22,6 +22,7 @@ from api.schemas import JobCreate, JobRead, Page
 from jobs import service
 from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
+from jobs.memory import find_shape
 from jobs.models import Job
 from jobs.status import JobStatus
 from jobs.teams import Caller
@@ -75,6 +76,7 @@ def create_job(
                 base_model=model.name,
                 dataset=dataset,
                 config=body.config,
+                shape=find_shape(model),
                 idempotency_key=idempotency_key,
             )
         answer = _read_job(session, job)

@@ -1,0 +1,78 @@
+"""Whether a job fits into the memory of any slot: the estimate, held against the slots, and the refusal in words.
+
+[no torch: only sums]
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from emomodel.estimate import DatasetStats, Estimate, estimate, suggest
+from emomodel.model_shape import ModelShape, find_model_shape
+from jobs.base_models import BaseModel
+from jobs.errors import WouldNotFit
+from jobs.models import Slot
+from jobs.settings import GIB, Device
+
+_WORDS = {
+    "weights": "the base model's weights",
+    "adapter": "the adapter",
+    "optimizer": "the optimizer",
+    "activations": "activations",
+    "logits": "logits",
+    "reserve": "libraries",
+}
+
+
+def find_shape(model: BaseModel) -> ModelShape | None:
+    """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
+    return find_model_shape(Path(model.path).expanduser()) if model.is_folder else None
+
+
+def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> None:
+    """Refuse what no slot could ever hold. Raises WouldNotFit.
+
+    `report` is the dataset's. Slots that are only away for now count; one of unknown memory might hold anything, and
+    before there is any slot, a job waits.
+    """
+    stats = DatasetStats.of_report(report)
+    devices: list[Device] = ["cuda"] if config.needs_cuda else ["cpu", "cuda"]
+    needs: dict[Device, Estimate] = {}
+    slots: list[tuple[Device, int]] = []
+    for device in devices:
+        needs[device] = estimate(config, shape, stats, device)
+        for memory_bytes in session.scalars(select(Slot.memory_bytes).where(Slot.device == device)):
+            if memory_bytes is None or needs[device].fits(memory_bytes):
+                return
+            slots.append((device, memory_bytes))
+    if not slots:
+        return
+    device, memory_bytes = min(slots, key=lambda slot: needs[slot[0]].total_bytes - slot[1])
+    advice = describe_changes(suggest(config, shape, stats, device, memory_bytes))
+    raise WouldNotFit(describe_lack(needs[device], device, memory_bytes) + " " + advice, field="config")
+
+
+def describe_lack(need: Estimate, device: Device, memory_bytes: int) -> str:
+    main = need.main_part
+    return (
+        f"This training would take about {_in_gib(need.total_bytes)} of memory, {_in_gib(need.parts[main])} of it for "
+        f"{_WORDS[main]}; the largest slot for it ({device}) has {_in_gib(memory_bytes)}."
+    )
+
+
+def describe_changes(alternatives: Iterable[Mapping[str, Any]]) -> str:
+    """Advice as a sentence: `Set batch_size: 4 and gradient_accumulation: 3, or gradient_checkpointing: true.`"""
+    words = [
+        " and ".join(f"{name}: {str(value).lower()}" for name, value in changes.items()) for changes in alternatives
+    ]
+    if not words:
+        return "No smaller batch or shorter max_length would help; choose a smaller base model."
+    return f"Set {', or '.join(words)}."
+
+
+def _in_gib(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:.1f} GiB"
