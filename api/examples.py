@@ -43,5 +43,6 @@ JOB_REQUEST: JsonDict = {
     "dataset_id": DATASET_ID,
     "base_model": "gemma-3-270m",
     "name": "warm replies",
+    "preset": "default",
     "config": {"epochs": 4, "lora_rank": 32},
 }

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from api import examples
-from emomodel.config import TrainConfig
+from emomodel.config import PRESETS, Preset, TrainConfig
 from jobs.base_models import BaseModel as ListedBaseModel
 from jobs.metrics import MetricPoint
 from jobs.models import Artifact, Dataset, Event, Job
@@ -115,8 +115,16 @@ class JobCreate(BaseModel):
 
     dataset_id: str = Field(pattern=r"^ds_[0-9a-z]{26}$", description="From `POST /datasets`.")
     base_model: str = Field(min_length=1, max_length=200, description="A name from `GET /models`.")
+    # Before `config`, which is laid over it.
+    preset: Preset = Field(
+        "default",
+        description="What `config` starts from: `default`, a good recipe, or `original`, the project that emotune grew "
+        "from, kept for comparison.",
+    )
     config: TrainConfig = Field(
-        default_factory=TrainConfig, description="Only what shall differ from the defaults, which are a good recipe."
+        default_factory=TrainConfig,
+        validate_default=True,
+        description="Only what shall differ from the preset. The defaults shown here are those of `default`.",
     )
     name: Name | None = Field(None, description="For people; default: the dataset's name.")
     priority: int = Field(
@@ -126,6 +134,17 @@ class JobCreate(BaseModel):
         le=MAX_PRIORITY,
         description="Higher goes first, among the jobs of your own team.",
     )
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _lay_over_preset(cls, value: object, info: ValidationInfo) -> object:
+        """The preset with what was given on top, still to be validated, so that errors name the caller's own fields."""
+        preset = info.data.get("preset")
+        if preset is None:
+            # It was refused; what else is wrong shall be told along with that.
+            return value
+        given = value.model_dump(exclude_unset=True) if isinstance(value, TrainConfig) else value
+        return PRESETS[preset] | given if isinstance(given, dict) else given
 
 
 class JobDataset(_Read):

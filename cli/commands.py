@@ -10,7 +10,7 @@ from cli.credentials import get_credentials
 from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.watch import watch_job
-from emomodel.config import TrainConfig
+from emomodel.config import Preset, make_config
 from jobs.settings import load_settings
 
 DATASET_ID = re.compile(r"ds_[0-9a-z]{26}")
@@ -26,20 +26,28 @@ def open_client() -> Client:
 
 
 def submit_job(
-    dataset: str, *, base_model: str, name: str, priority: int, overrides: Sequence[str], watch_it: bool
+    dataset: str,
+    *,
+    base_model: str,
+    name: str,
+    priority: int,
+    preset: Preset,
+    overrides: Sequence[str],
+    watch_it: bool,
 ) -> None:
     """Only the job's id goes to standard output, so that a script can take it from there.
 
     What can be known to be wrong is refused before the upload. Raises SubmissionRefused, CliError,
     pydantic.ValidationError.
     """
-    config = parse_overrides(overrides)
-    TrainConfig.model_validate(config)
+    changes = parse_overrides(overrides)
+    make_config(preset, changes)
     with open_client() as client:
         _check_model(client, base_model)
         dataset_id = dataset if DATASET_ID.fullmatch(dataset) else _upload(client, Path(dataset))
-        request = {"dataset_id": dataset_id, "base_model": base_model, "priority": priority, "config": config}
-        job = client.create_job(request | ({"name": name} if name else {}))
+        request = {"dataset_id": dataset_id, "base_model": base_model, "priority": priority}
+        request |= {"preset": preset, "config": changes} | ({"name": name} if name else {})
+        job = client.create_job(request)
         print(job["id"])
         if watch_it:
             watch_job(client, job["id"])

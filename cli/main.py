@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from cli.keys import keys
 from cli.processes import keep_private
+from emomodel.config import Preset
 from jobs.settings import PREFIX, Settings, load_settings
 
 app = typer.Typer(
@@ -28,6 +29,13 @@ JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` pr
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="A TrainConfig field, as in --set epochs=2. Repeat it for more.")
 ]
+PresetOption = Annotated[Preset, typer.Option(help="What --set starts from: a good recipe, or the original project's.")]
+
+BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: the zip, or its folder.")]
+EMOTION_HELP = (
+    'As in "joy=0.9 fear=0.2"; default: neutral. "sadness=0.9 -> joy=0.9" changes inside the reply, by equal parts of '
+    '--max-new-tokens, or as "sadness=0.9 for 12 -> joy=0.9" says.'
+)
 
 
 @app.command()
@@ -85,6 +93,7 @@ def submit(
     base_model: Annotated[str, typer.Option("--model", "-m", help="A name from the operator's list.")],
     name: Annotated[str, typer.Option(help="What the job is called; default: the dataset's name.")] = "",
     priority: Annotated[int, typer.Option(help="Higher goes first within your team.")] = 0,
+    preset: PresetOption = "default",
     overrides: SetOption = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow the job until it ends.")] = False,
 ) -> None:
@@ -92,7 +101,13 @@ def submit(
     from cli.commands import submit_job
 
     submit_job(
-        dataset, base_model=base_model, name=name, priority=priority, overrides=overrides or [], watch_it=watch_it
+        dataset,
+        base_model=base_model,
+        name=name,
+        priority=priority,
+        preset=preset,
+        overrides=overrides or [],
+        watch_it=watch_it,
     )
 
 
@@ -135,23 +150,25 @@ def train(
     dataset: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JSON Lines file.")],
     base: Annotated[str, typer.Option(help="The base model: a folder or a hub id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")] = Path("bundle.zip"),
+    preset: PresetOption = "default",
     overrides: SetOption = None,
 ) -> None:
     """Train here and now, without a service; writes the same bundle as a job."""
     from cli.train import train_here
 
-    train_here(dataset, base=base, output=output, overrides=overrides or [])
+    train_here(dataset, base=base, output=output, preset=preset, overrides=overrides or [])
 
 
 @app.command()
 def generate(
-    bundle: Annotated[Path, typer.Argument(exists=True, help="A bundle: the zip, or its folder.")],
+    bundle: BundlePath,
     prompt: Annotated[list[str], typer.Option(help="What the user says. Repeat it for more.")],
-    emotion: Annotated[list[str] | None, typer.Option(help='As in "joy=0.9 fear=0.2"; default: neutral.')] = None,
+    emotion: Annotated[list[str] | None, typer.Option(help=EMOTION_HELP)] = None,
     base: Annotated[str, typer.Option(help="The base model's folder or hub id; default: what the bundle names.")] = "",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reply at most.")] = 64,
-    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.7,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+    stream: Annotated[bool, typer.Option("--stream", help="Show each reply as it is written.")] = False,
 ) -> None:
     """Write replies under one or more emotions."""
     from cli.emomodel_process import run_emomodel
@@ -159,6 +176,7 @@ def generate(
     arguments = ["generate", str(bundle), "--max-new-tokens", str(max_new_tokens)]
     arguments += ["--temperature", str(temperature), "--seed", str(seed)]
     arguments += ["--base", base] if base else []
+    arguments += ["--stream"] if stream else []
     for text in prompt:
         arguments += ["--prompt", text]
     for text in emotion or ["neutral"]:
@@ -167,11 +185,30 @@ def generate(
 
 
 @app.command()
-def verify(bundle: Annotated[Path, typer.Argument(exists=True, help="A bundle: the zip, or its folder.")]) -> None:
-    """Check a bundle's files against its manifest."""
+def verify(
+    bundle: BundlePath,
+    base: Annotated[str, typer.Option(help="The base model's folder or hub id: run the self-test on it, too.")] = "",
+) -> None:
+    """Check a bundle's files against its manifest, and with --base what its model answers."""
     from cli.emomodel_process import run_emomodel
 
-    raise typer.Exit(run_emomodel("verify", str(bundle)))
+    raise typer.Exit(run_emomodel("verify", str(bundle), *(["--base", base] if base else [])))
+
+
+@app.command("import")
+def import_bundle(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="What the original project saved.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")],
+    base: Annotated[str, typer.Option(help="The base model's folder or hub id: try the bundle on it.")] = "",
+    name: Annotated[str, typer.Option(help="What the bundle is called; default: the folder's name.")] = "",
+) -> None:
+    """Make a bundle of an adapter and emotion projection from the original project."""
+    from cli.emomodel_process import run_emomodel
+
+    arguments = ["import", str(folder), "--output", str(output)]
+    arguments += ["--base", base] if base else []
+    arguments += ["--name", name] if name else []
+    raise typer.Exit(run_emomodel(*arguments))
 
 
 def main() -> NoReturn:

@@ -13,7 +13,7 @@ from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.progress import ProgressLine, format_duration, format_metric
 from emomodel.bundle import pack
-from emomodel.config import TrainConfig
+from emomodel.config import Preset, make_config
 from emomodel.progress import Failure, Metric, Notice, Phase, Result, parse_progress
 from emomodel.request import TrainRequest
 from jobs.settings import GIB
@@ -23,9 +23,9 @@ class OutputRefused(CliError):
     """The bundle can't be written where it was asked for."""
 
 
-def train_here(dataset: Path, *, base: str, output: Path, overrides: Sequence[str]) -> None:
+def train_here(dataset: Path, *, base: str, output: Path, preset: Preset, overrides: Sequence[str]) -> None:
     """Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, ChildFailed."""
-    config = TrainConfig.model_validate(parse_overrides(overrides))
+    config = make_config(preset, parse_overrides(overrides))
     _check_writable(output)
     with dataset.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()

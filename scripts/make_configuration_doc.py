@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from emomodel.config import TrainConfig
+from emomodel.config import PRESETS, TrainConfig, make_config
 from jobs.settings import Settings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
@@ -38,13 +38,23 @@ unknown fields are refused. A job keeps its whole config, defaults included, so 
 
 """
 
+PRESET_HEAD = """
+### Presets
+
+`preset` in `POST /jobs`, `--preset` of `emotune submit` and `emotune train`: what the fields given are laid over. `default` is the table
+above, the best recipe measured so far. `original` is the project that emotune grew from, to the letter ([seed.md](seed.md) says where
+each value stands there); it is kept for comparison. Where the two differ:
+
+"""
+
 
 def main() -> None:
     PAGE.write_text(render())
 
 
 def render() -> str:
-    return HEAD + _table(Settings, lambda name: f"EMOTUNE_{name.upper()}") + CLIENT + _table(TrainConfig, str)
+    settings = _table(Settings, lambda name: f"EMOTUNE_{name.upper()}")
+    return HEAD + settings + CLIENT + _table(TrainConfig, str) + PRESET_HEAD + _preset_table()
 
 
 def _table(model: type[BaseModel], rename: Any) -> str:
@@ -54,8 +64,22 @@ def _table(model: type[BaseModel], rename: Any) -> str:
     return "\n".join(rows) + "\n"
 
 
+def _preset_table() -> str:
+    """A row for each field on which the presets differ, a column for each preset."""
+    configs = [make_config(preset) for preset in PRESETS]
+    rows = [f"| name | {' | '.join(f'`{preset}`' for preset in PRESETS)} |", "| --- " * (len(PRESETS) + 1) + "|"]
+    for name in TrainConfig.model_fields:
+        values = [getattr(config, name) for config in configs]
+        if len(set(values)) > 1:
+            rows.append(f"| `{name}` | {' | '.join(map(_show, values))} |")
+    return "\n".join(rows) + "\n"
+
+
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
+    return _show(field.get_default(call_default_factory=True))
+
+
+def _show(value: Any) -> str:
     if value is None:
         return "-"
     text = value if isinstance(value, str) else str(value) if isinstance(value, Path) else json.dumps(value)

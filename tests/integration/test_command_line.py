@@ -5,10 +5,13 @@ import re
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from emomodel.config import make_config
+from emomodel.manifest import parse_manifest
 from tests.support.stacks import SHORT_CONFIG, Installation
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "chats.jsonl"
@@ -61,12 +64,14 @@ def test_submit_watch_and_download_find_the_local_stack(installation: Installati
 
 def test_train_verify_and_generate_need_no_stack(tmp_path: Path, tiny_gemma: Path) -> None:
     bundle = tmp_path / "bundle.zip"
-    trained = emotune(
-        "train", str(SAMPLES), "--base", str(tiny_gemma), "-o", str(bundle), *SETTINGS, data_dir=tmp_path / "data"
-    )
+    asked = ["--base", str(tiny_gemma), "-o", str(bundle), "--preset", "original", *SETTINGS]
+    trained = emotune("train", str(SAMPLES), *asked, data_dir=tmp_path / "data")
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.strip() == str(bundle)
     assert "6 steps in 0:0" in trained.stderr
+    with zipfile.ZipFile(bundle) as archive:
+        manifest = parse_manifest(archive.read("bundle.json"))
+    assert manifest.config == make_config("original", SHORT_CONFIG)
 
     assert emotune("verify", str(bundle), data_dir=tmp_path).returncode == 0
     arguments = ["--base", str(tiny_gemma), "--prompt", "How was your day?", "--max-new-tokens", "4"]

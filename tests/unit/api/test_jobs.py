@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from emomodel.config import TrainConfig
+from emomodel.config import PRESETS, Preset, TrainConfig, make_config
 from emomodel.progress import Metric
 from jobs import claims
 from jobs.database import Database
@@ -68,6 +68,39 @@ def test_a_job_is_made_with_all_defaults_filled_in(
     assert job["config"] == TrainConfig(epochs=1).model_dump(mode="json")
     assert job["dataset"] == {"id": request_body["dataset_id"], "name": "chats", "sha256": "0" * 64}
     assert client.get(f"/jobs/{job['id']}").json() == job
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_given_is_laid_over_the_preset(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell, preset: Preset
+) -> None:
+    # The first is a default's own value: given, it counts, whatever the preset says.
+    given = {"schedule": "linear", "lora_modules": ["q_proj"], "emotion_scale": 2}
+    job = client.post("/jobs", json=request_body | {"preset": preset, "config": given}).json()
+    assert job["config"] == make_config(preset, given).model_dump(mode="json")
+    assert job["config"]["schedule"] == "linear"
+    bare = client.post("/jobs", json=request_body | {"preset": preset}).json()
+    assert bare["config"] == make_config(preset).model_dump(mode="json")
+
+
+def test_without_a_preset_it_is_the_default_one(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    named = client.post("/jobs", json=request_body | {"preset": "default", "config": {"epochs": 2}}).json()
+    assert client.post("/jobs", json=request_body | {"config": {"epochs": 2}}).json()["config"] == named["config"]
+
+
+def test_the_same_key_with_another_preset_is_another_request(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell
+) -> None:
+    headers = {"Idempotency-Key": "monday-1"}
+    original = request_body | {"preset": "original", "config": {"epochs": 1}}
+    first = client.post("/jobs", json=original, headers=headers)
+    again = client.post("/jobs", json=original, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["id"] == first.json()["id"]
+    other = client.post("/jobs", json=original | {"preset": "default"}, headers=headers)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
 
 
 def test_the_bell_rings_after_the_commit(
@@ -178,6 +211,11 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_
         ({"config": {"lora_modules": ["nose"]}}, 422, "request_invalid", "config.lora_modules.0", "'q_proj'"),
         ({"config": {"batch_size": "many"}}, 422, "request_invalid", "config.batch_size", "integer"),
         ({"config": None}, 422, "request_invalid", "config", "object"),
+        ({"preset": "best"}, 422, "request_invalid", "preset", "'default' or 'original'"),
+        ({"preset": None}, 422, "request_invalid", "preset", "'default' or 'original'"),
+        ({"preset": "original", "config": {"lora_rnk": 8}}, 422, "request_invalid", "config.lora_rnk", "`lora_rank`?"),
+        ({"preset": "original", "config": {"epochs": "2"}}, 422, "request_invalid", "config.epochs", "number"),
+        ({"preset": "original", "config": [1]}, 422, "request_invalid", "config", "object"),
         ({"priority": 101}, 422, "request_invalid", "priority", "less than or equal to 100"),
         ({"name": " "}, 422, "request_invalid", "name", "at least 1"),
         ({"name": "a\nb"}, 422, "request_invalid", "name", "leave out control characters"),
@@ -234,6 +272,13 @@ def test_several_faults_are_all_listed(client: TestClient, request_body: dict[st
     error = response.json()["error"]
     assert [problem["field"] for problem in error["details"]] == ["config.epochs", "priority"]
     assert (error["field"], error["message"]) == tuple(error["details"][0].values())
+
+
+def test_a_wrong_preset_hides_no_other_fault(client: TestClient, request_body: dict[str, Any]) -> None:
+    response = client.post("/jobs", json=request_body | {"preset": "best", "config": {"epochs": 0}})
+    assert [problem["field"] for problem in response.json()["error"]["details"]] == ["preset", "config.epochs"]
+    alone = client.post("/jobs", json=request_body | {"preset": "best"}).json()["error"]
+    assert (alone["field"], "details" in alone) == ("preset", False)
 
 
 def test_a_missing_field_is_named(client: TestClient) -> None:

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.types import Receive, Scope, Send
 
 from api.main import create_app
+from emomodel.config import PRESETS, TrainConfig
 from jobs.settings import Settings
 from jobs.storage import ID_FORM
 from tests.unit.conftest import TestTeam
@@ -90,3 +91,12 @@ def test_every_operation_is_described_for_people_and_programs(method: str, path:
 
 def test_operation_ids_are_distinct() -> None:
     assert len({operation["operationId"] for operation in OPERATIONS.values()}) == len(OPERATIONS)
+
+
+def test_a_request_for_a_job_shows_presets_and_every_hyperparameter() -> None:
+    models = create_app(Settings()).openapi()["components"]["schemas"]
+    asked = models["JobCreate"]["properties"]
+    assert (asked["preset"]["enum"], asked["preset"]["default"]) == (list(PRESETS), "default")
+    assert "TrainConfig" in str(asked["config"])
+    assert set(models["TrainConfig"]["properties"]) == set(TrainConfig.model_fields)
+    assert "required" not in models["TrainConfig"]

@@ -3,7 +3,60 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from emomodel.config import TrainConfig
+from emomodel.config import LINEAR_MODULES, PRESETS, Preset, TrainConfig, make_config
+
+# What the original project's train.py and emotional_gemma.py say, as docs/seed.md lists it.
+ORIGINAL: dict[str, Any] = {
+    "epochs": 2.0,
+    "max_steps": None,
+    "batch_size": 12,
+    "gradient_accumulation": 1,
+    "max_length": 128,
+    "batching": "fixed",
+    "group_by_length": False,
+    "lora_learning_rate": 1e-4,
+    "emotion_learning_rate": 2e-3,
+    "weight_decay": 0.01,
+    "warmup_ratio": 0.1,
+    "schedule": "cosine",
+    "max_grad_norm": 1.0,
+    "lora_rank": 32,
+    "lora_alpha": 32.0,
+    "lora_dropout": 0.0,
+    "lora_modules": LINEAR_MODULES,
+    "emotion_init": "xavier",
+    "emotion_centered": False,
+    "emotion_scale": 3.0,
+    "emotion_span": "token",
+    "gradient_checkpointing": False,
+    "seed": 42,
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_a_valid_config_whole_and_by_itself(preset: Preset) -> None:
+    config = make_config(preset)
+    assert {name: getattr(config, name) for name in PRESETS[preset]} == PRESETS[preset]
+    assert TrainConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_preset_default_is_the_fields_own_defaults() -> None:
+    assert make_config() == make_config("default") == TrainConfig()
+
+
+def test_the_preset_original_is_the_original_project_to_the_letter() -> None:
+    assert make_config("original").model_dump(include=set(ORIGINAL)) == ORIGINAL
+    # What is left is how it runs on this machine and how often it reports, not what is learnt.
+    how = set(TrainConfig.model_fields) - set(ORIGINAL)
+    assert how == {"backend", "acceleration", "load_in_4bit", "dtype", "log_every", "checkpoint_every"}
+
+
+def test_changes_go_over_a_preset_and_leave_it_as_it_is() -> None:
+    config = make_config("original", {"epochs": 1, "schedule": "linear"})
+    assert (config.epochs, config.schedule, config.emotion_scale) == (1.0, "linear", 3.0)
+    assert make_config("original").schedule == "cosine"
+    with pytest.raises(ValidationError, match="lora_rnk"):
+        make_config("original", {"lora_rnk": 8})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""`emotune submit`, against a real server that plays the API's part."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import ValidationError
+
+from cli.commands import submit_job
+from emomodel.config import Preset
+
+DATASET_ID = "ds_" + "0" * 26
+
+
+class Api(BaseHTTPRequestHandler):
+    """Knows one base model, and notes what jobs were asked for."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def do_GET(self) -> None:
+        self._answer({"items": [{"name": "tiny-gemma"}]})
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer({"id": "job_1"})
+
+    def _answer(self, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """The bodies of the requests for jobs."""
+    Api.asked.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("EMOTUNE_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("EMOTUNE_API_KEY", "emo_test")
+    yield Api.asked
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def submit(preset: Preset, *overrides: str) -> None:
+    submit_job(
+        DATASET_ID, base_model="tiny-gemma", name="", priority=0, preset=preset, overrides=overrides, watch_it=False
+    )
+
+
+def test_the_preset_goes_out_with_the_changes_and_nothing_else(
+    asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit("original", "epochs=1", "schedule=linear")
+    assert asked == [
+        {
+            "dataset_id": DATASET_ID,
+            "base_model": "tiny-gemma",
+            "priority": 0,
+            "preset": "original",
+            "config": {"epochs": 1, "schedule": "linear"},
+        }
+    ]
+    assert capsys.readouterr().out == "job_1\n"
+
+
+def test_a_change_that_no_preset_takes_is_refused_before_anything_goes_out(asked: list[dict[str, Any]]) -> None:
+    for preset in ("default", "original"):
+        with pytest.raises(ValidationError, match="lora_rank"):
+            submit(preset, "lora_rank=0")
+    assert asked == []
