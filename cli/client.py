@@ -65,6 +65,9 @@ class Client:
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._request("POST", "/jobs", json=request, headers=headers)
 
+    def estimate_job(self, request: Json) -> Json:
+        return self._request("POST", "/jobs:estimate", json=request)
+
     def get_job(self, job_id: str) -> Json:
         return self._request("GET", f"/jobs/{job_id}")
 

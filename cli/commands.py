@@ -2,8 +2,11 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from cli.client import ApiError, Client
 from cli.credentials import get_credentials
@@ -11,7 +14,7 @@ from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.watch import watch_job
 from emomodel.config import Preset, make_config
-from jobs.settings import load_settings
+from jobs.settings import GIB, load_settings
 
 DATASET_ID = re.compile(r"ds_[0-9a-z]{26}")
 
@@ -25,32 +28,77 @@ def open_client() -> Client:
     return Client(get_credentials(load_settings().data_dir))
 
 
-def submit_job(
-    dataset: str,
-    *,
-    base_model: str,
-    name: str,
-    priority: int,
-    preset: Preset,
-    overrides: Sequence[str],
-    watch_it: bool,
-) -> None:
+@dataclass(frozen=True)
+class Submission:
+    """A job as it is typed. Datasets are files to upload, or ids; overrides are `name=value`."""
+
+    dataset: str
+    base_model: str
+    name: str = ""
+    priority: int = 0
+    preset: Preset = "default"
+    overrides: Sequence[str] = ()
+    validation: str = ""
+
+
+def submit_job(submission: Submission, *, watch_it: bool) -> None:
     """Only the job's id goes to standard output, so that a script can take it from there.
 
-    What can be known to be wrong is refused before the upload. Raises SubmissionRefused, CliError,
-    pydantic.ValidationError.
+    Raises SubmissionRefused, CliError, pydantic.ValidationError.
     """
-    changes = parse_overrides(overrides)
-    make_config(preset, changes)
     with open_client() as client:
-        _check_model(client, base_model)
-        dataset_id = dataset if DATASET_ID.fullmatch(dataset) else _upload(client, Path(dataset))
-        request = {"dataset_id": dataset_id, "base_model": base_model, "priority": priority}
-        request |= {"preset": preset, "config": changes} | ({"name": name} if name else {})
-        job = client.create_job(request)
+        job = client.create_job(_make_request(client, submission))
         print(job["id"])
         if watch_it:
             watch_job(client, job["id"])
+
+
+def estimate_job(submission: Submission) -> None:
+    """Print what the job would take. Raises as submit_job does."""
+    with open_client() as client:
+        found = client.estimate_job(_make_request(client, submission))
+    print(describe_estimate(found))
+
+
+def _make_request(client: Client, submission: Submission) -> dict[str, Any]:
+    """What can be known to be wrong is refused before anything is uploaded."""
+    changes = parse_overrides(submission.overrides)
+    make_config(submission.preset, changes)
+    _check_model(client, submission.base_model)
+    request = {
+        "dataset_id": _get_dataset_id(client, submission.dataset),
+        "base_model": submission.base_model,
+        "priority": submission.priority,
+        "preset": submission.preset,
+        "config": changes,
+    }
+    if submission.name:
+        request["name"] = submission.name
+    if submission.validation:
+        request["validation_dataset_id"] = _get_dataset_id(client, submission.validation)
+    return request
+
+
+def describe_estimate(found: Mapping[str, Any]) -> str:
+    """An estimate as a few lines for people."""
+    sources = {
+        "like_jobs": "by jobs like it that ran here",
+        "same_base_model": "by other jobs with this base model",
+        "arithmetic": "a guess: nothing like it has run here",
+    }
+    peak = found["peak_memory_bytes"]
+    lines = [
+        f"{found['step_count']:,} steps, {found['token_count']:,} tokens of {found['example_count']:,} examples",
+        f"{timedelta(seconds=round(found['total_seconds']))} on {found['device']} ({sources[found['speed_source']]})",
+        f"{peak / GIB:.1f} GiB of memory" if peak else "memory: the base model's sizes are not known",
+        f"position {found['queue_position']} in the queue, "
+        + (f"starts about {found['starts_at'][:16]} UTC" if found["starts_at"] else "no slot is there to run it"),
+    ]
+    return "\n".join([*lines, *([found["advice"]] if found["advice"] else [])])
+
+
+def _get_dataset_id(client: Client, dataset: str) -> str:
+    return dataset if DATASET_ID.fullmatch(dataset) else _upload(client, Path(dataset))
 
 
 def _check_model(client: Client, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
+from cli.datasets import datasets
 from cli.keys import keys
 from cli.processes import keep_private
 from emomodel.config import Preset
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Fine-tunes emotional Gemma as a service.",
 )
 app.add_typer(keys, name="keys")
+app.add_typer(datasets, name="datasets")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[
@@ -95,20 +97,26 @@ def submit(
     priority: Annotated[int, typer.Option(help="Higher goes first within your team.")] = 0,
     preset: PresetOption = "default",
     overrides: SetOption = None,
+    validation: Annotated[str, typer.Option(help="A file or a dataset's id to measure the loss on.")] = "",
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow the job until it ends.")] = False,
+    estimate_it: Annotated[bool, typer.Option("--estimate", help="Only say what it would take; post nothing.")] = False,
 ) -> None:
     """Upload a dataset where needed, and post a job. Prints the job's id."""
-    from cli.commands import submit_job
+    from cli.commands import Submission, estimate_job, submit_job
 
-    submit_job(
-        dataset,
+    submission = Submission(
+        dataset=dataset,
         base_model=base_model,
         name=name,
         priority=priority,
         preset=preset,
         overrides=overrides or [],
-        watch_it=watch_it,
+        validation=validation,
     )
+    if estimate_it:
+        estimate_job(submission)
+    else:
+        submit_job(submission, watch_it=watch_it)
 
 
 @app.command()

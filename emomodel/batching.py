@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from emomodel.config import MAX_STEPS
-
 # Examples are sorted by length within groups of so many batches, and an epoch has at least so many groups: enough for
 # batches of like lengths, few enough that those stay mixed. Chats of one length are often of one kind.
 _SORTED_BATCHES = 50
@@ -44,14 +42,20 @@ class BatchOrder(Sampler[list[int]]):
         batch_count: int,
         seed: int,
         groups_by_length: bool,
+        weights: Tensor | None = None,
     ) -> None:
-        """`lengths` in tokens and `target_counts` by example; `groups_by_length` puts like lengths into a batch."""
+        """`lengths` in tokens and `target_counts` by example; `groups_by_length` puts like lengths into a batch.
+
+        With `weights` an epoch draws as many examples as there are, each as often as its weight says; some several
+        times, some not at all.
+        """
         self._lengths = torch.tensor(lengths)
         self._target_counts = torch.tensor(target_counts)
         self._batch_size = batch_size
         self._batch_count = batch_count
         self._seed = seed
         self._groups_by_length = groups_by_length
+        self._weights = weights
         self._token_totals = self._sum_by_batch(self._lengths).cumsum(0)
 
     def __len__(self) -> int:
@@ -64,7 +68,7 @@ class BatchOrder(Sampler[list[int]]):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches that take each example once."""
+        """Batches that take as many examples as there are."""
         return math.ceil(len(self._lengths) / self._batch_size)
 
     @property
@@ -88,7 +92,10 @@ class BatchOrder(Sampler[list[int]]):
     def _order_epoch(self, epoch: int) -> Tensor:
         """The examples' indices in the order of an epoch."""
         generator = torch.Generator().manual_seed(self._seed * _SEED_FACTOR + epoch)
-        order = torch.randperm(len(self._lengths), generator=generator)
+        if self._weights is None:
+            order = torch.randperm(len(self._lengths), generator=generator)
+        else:
+            order = torch.multinomial(self._weights, len(self._lengths), replacement=True, generator=generator)
         if not self._groups_by_length:
             return order
         sorted_batches = min(max(len(order) // (self._batch_size * _MIN_GROUPS), 1), _SORTED_BATCHES)
@@ -111,9 +118,11 @@ class BatchOrder(Sampler[list[int]]):
         return torch.cat(sums)[: self._batch_count]
 
 
-def count_batches(
-    example_count: int, *, batch_size: int, gradient_accumulation: int, epochs: float, max_steps: int | None
-) -> int:
-    """Forward passes of a training. Updates take `gradient_accumulation` of them each, across the ends of epochs."""
-    batches = max(math.ceil(epochs * math.ceil(example_count / batch_size)), 1)
-    return min(batches, (MAX_STEPS if max_steps is None else max_steps) * gradient_accumulation)
+def measure_in_order(lengths: Sequence[int], target_counts: Sequence[int], batch_size: int) -> Size:
+    """The largest of the batches that examples make in their own order; all zero for none."""
+    starts = range(0, len(lengths), batch_size)
+    return Size(
+        example_count=min(batch_size, len(lengths)),
+        token_count=max((sum(lengths[start : start + batch_size]) for start in starts), default=0),
+        target_count=max((sum(target_counts[start : start + batch_size]) for start in starts), default=0),
+    )

@@ -6,7 +6,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from emomodel.batching import BatchOrder
 from emomodel.checkpoint_folder import CheckpointFolder
 from emomodel.errors import LossDiverged
+from emomodel.evaluation import Evaluation
 from emomodel.optimizer import EMOTION_GROUP, LORA_GROUP
 from emomodel.progress import Metric, Reporter
 
@@ -40,7 +41,12 @@ class MetricCallback(TrainerCallback):
         self._order = order
         self._learning_rates = (0.0, 0.0)
         self.metrics = list(earlier)
+        self._evaluation: Evaluation | None = None
         self._clock = _Clock(earlier[-1] if earlier else None)
+
+    def note_evaluation(self, evaluation: Evaluation) -> None:
+        """Goes out with the next metric."""
+        self._evaluation = evaluation
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -83,6 +89,7 @@ class MetricCallback(TrainerCallback):
         token_count = self._order.count_tokens(batch_count)
         reading = self._clock.read(step, token_count)
         grad_norm = logs.get("grad_norm")
+        evaluation, self._evaluation = self._evaluation, None
         return Metric(
             step=step,
             total_steps=state.max_steps,
@@ -96,7 +103,23 @@ class MetricCallback(TrainerCallback):
             elapsed_seconds=reading.elapsed_seconds,
             eta_seconds=reading.seconds_per_step * (state.max_steps - step),
             memory_bytes=get_peak_memory_bytes(),
+            eval_loss=evaluation.loss if evaluation else None,
+            eval_neutral_loss=evaluation.neutral_loss if evaluation else None,
         )
+
+
+class EvaluationCallback(TrainerCallback):
+    """Measures the loss on what is held out, every so many steps and at the last one."""
+
+    def __init__(self, evaluate: Callable[[], Evaluation], progress: MetricCallback, *, every: int) -> None:
+        self._evaluate = evaluate
+        self._progress = progress
+        self._every = every
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step % self._every == 0 or state.global_step >= state.max_steps:
+            self._progress.note_evaluation(self._evaluate())
+            control.should_log = True
 
 
 class CheckpointCallback(TrainerCallback):

@@ -16,6 +16,7 @@ LINEAR_MODULES: tuple[LinearModule, ...] = ("q_proj", "k_proj", "v_proj", "o_pro
 Backend = Literal["auto", "transformers", "unsloth"]
 Batching = Literal["auto", "fixed", "dynamic", "packed"]
 Acceleration = Literal["auto", "off"]
+Balance = Literal["none", "axes"]
 EmotionInit = Literal["zero_last", "xavier", "default"]
 EmotionSpan = Literal["lead", "token"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -48,6 +49,23 @@ class TrainConfig(BaseModel):
         "on a CPU.",
     )
     group_by_length: bool = Field(True, description="Put examples of similar length into a batch (dynamic batching).")
+
+    # Which examples
+    sample_limit: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Train on so many examples at most, chosen by their content: a larger limit only adds."
+    )
+    eval_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0, description="Share of the examples that is held out, chosen by content, to measure the loss on."
+    )
+    eval_every: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = Field(
+        None, description="Steps between two measurements on what is held out; default: once an epoch, and at the end."
+    )
+    row_report: bool = Field(
+        False, description="After the training, measure each example's loss: mislabelled and odd rows stand out."
+    )
+    balance: Balance = Field(
+        "none", description="`axes` draws examples so that each pole that occurs, and neutral, gets an equal share."
+    )
 
     # The optimizer
     lora_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(2e-4, description="Peak rate of the adapter.")

@@ -60,6 +60,8 @@ class Metric(_Line):
     elapsed_seconds: float
     eta_seconds: float
     memory_bytes: int = Field(description="Peak so far: of the GPU where there is one, else of the process.")
+    eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
+    eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
 
 
 class Notice(_Line):

@@ -8,6 +8,16 @@ from emomodel.config import TrainConfig
 from emomodel.emotions import DEFAULT_AXES
 
 
+class ValidationDataset(BaseModel):
+    """A dataset of its own to measure the loss on, in place of a share of the training's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    name: str
+    sha256: str
+
+
 class TrainRequest(BaseModel):
     """What `python -m emomodel train REQUEST.json` reads. Paths are absolute, or relative to the working folder."""
 
@@ -16,11 +26,13 @@ class TrainRequest(BaseModel):
     dataset_path: Path
     dataset_name: str
     dataset_sha256: str
+    validation: ValidationDataset | None = None
     base_model: str = Field(description="The name that the adapter and the manifest carry.")
     base_model_path: str = Field(description="A local folder or a hub id: what is really loaded.")
     config: TrainConfig
     axes: tuple[str, ...] = DEFAULT_AXES.names
     output_dir: Path = Field(description="Made by the process; complete when the result line is out.")
+    row_report_path: Path | None = Field(None, description="Where the loss of each example goes, if it is wanted.")
     checkpoint_dir: Path | None = Field(
         None, description="Where checkpoints go. If it holds one, the training goes on from there."
     )

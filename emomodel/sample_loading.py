@@ -1,46 +1,94 @@
 """A job's dataset -> samples, with what its owner should know of them."""
 
 import hashlib
+from dataclasses import dataclass
+from pathlib import Path
 
 from emomodel.chat import ChatError, ChatFormat
 from emomodel.dataset import Samples, make_samples
 from emomodel.emotions import Axes
 from emomodel.errors import DatasetRefused, ModelLoadFailed, NoTargets
-from emomodel.examples import read_examples
+from emomodel.examples import Example, read_examples
 from emomodel.loading import BaseModel
 from emomodel.problems import DatasetInvalid
 from emomodel.progress import Notice, Reporter
 from emomodel.request import TrainRequest
+from emomodel.splitting import Split, split_examples
+from emomodel.tokenizer_comparison import find_difference
 
 _LISTED_LINES = 10
 
 
-def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: Reporter) -> Samples:
+@dataclass(frozen=True)
+class LoadedSamples:
+    """What is trained on, and what the loss is measured on beside that; the latter may be nothing.
+
+    `training_lines` and `held_out_lines` are the lines of their samples in the file.
+    """
+
+    training: Samples
+    held_out: Samples
+    training_lines: list[int]
+    held_out_lines: list[int]
+
+
+def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: Reporter) -> LoadedSamples:
     """The dataset as samples; what was cut is reported. Raises DatasetRefused, NoTargets, ModelLoadFailed."""
     config = request.config
-    _check_dataset_file(request)
+    split = _read_split(request, axes)
     try:
         chat_format = ChatFormat(base.tokenizer)
-        samples = make_samples(
-            read_examples(request.dataset_path, axes),
-            chat_format,
-            neutral=axes.neutral,
-            rule=config.emotion_span,
-            max_length=config.max_length,
-            fixed_pad_id=base.tokenizer.pad_token_id if config.batching == "fixed" else None,
+        training, held_out = (
+            make_samples(
+                examples,
+                chat_format,
+                neutral=axes.neutral,
+                rule=config.emotion_span,
+                max_length=config.max_length,
+                fixed_pad_id=base.tokenizer.pad_token_id if config.batching == "fixed" else None,
+            )
+            for examples in (split.training, split.held_out)
         )
-    except DatasetInvalid as error:
-        raise DatasetRefused(str(error)) from error
     except ChatError as error:
         raise ModelLoadFailed(str(error)) from error
-    _check_ids(samples, base)
-    for notice in _make_notices(samples, config.max_length):
+    _check_ids(training, base)
+    _check_ids(held_out, base)
+    for notice in _make_notices(training, config.max_length):
         reporter.report(notice)
-    if not samples.samples:
+    difference = find_difference(Path(request.base_model_path), chat_format, split.training)
+    if difference is not None:
+        message = f"the tokens are other than in the dataset's statistics and preview: {difference}"
+        reporter.report(Notice(code="tokenizer_differs", message=message))
+    if not training.samples:
         raise NoTargets(
             f"no example has a reply within its first {config.max_length} tokens; raise max_length or shorten prompts"
         )
-    return samples
+    if (split.held_out or config.eval_fraction) and not held_out.samples:
+        message = "nothing is left to measure the loss on: raise eval_fraction, or take a larger dataset"
+        reporter.report(Notice(code="nothing_held_out", message=message))
+    return LoadedSamples(
+        training, held_out, _list_lines(split.training, training), _list_lines(split.held_out, held_out)
+    )
+
+
+def _list_lines(examples: list[Example], samples: Samples) -> list[int]:
+    dropped = set(samples.dropped_lines)
+    return [example.line for example in examples if example.line not in dropped]
+
+
+def _read_split(request: TrainRequest, axes: Axes) -> Split:
+    config, validation = request.config, request.validation
+    _check_file(request.dataset_path, request.dataset_sha256, "dataset")
+    try:
+        split = split_examples(
+            read_examples(request.dataset_path, axes), held_out_share=config.eval_fraction, limit=config.sample_limit
+        )
+        if validation is not None:
+            _check_file(validation.path, validation.sha256, "validation dataset")
+            split = Split(split.training, list(read_examples(validation.path, axes)))
+    except DatasetInvalid as error:
+        raise DatasetRefused(str(error)) from error
+    return split
 
 
 def _check_ids(samples: Samples, base: BaseModel) -> None:
@@ -70,10 +118,10 @@ def _make_notices(samples: Samples, max_length: int) -> list[Notice]:
     return notices
 
 
-def _check_dataset_file(request: TrainRequest) -> None:
-    """Raises DatasetRefused when the file is missing, or is not the one that the manifest will name."""
-    if not request.dataset_path.is_file():
-        raise DatasetRefused(f"the dataset file {request.dataset_path} does not exist; upload the dataset again")
-    with request.dataset_path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != request.dataset_sha256:
-            raise DatasetRefused("the dataset file has changed since the job was made; upload the dataset again")
+def _check_file(path: Path, sha256: str, what: str) -> None:
+    """Raises DatasetRefused when the file is missing, or is not the one that the job was made with."""
+    if not path.is_file():
+        raise DatasetRefused(f"the {what} file {path} does not exist; upload the dataset again")
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise DatasetRefused(f"the {what} file has changed since the job was made; upload the dataset again")

@@ -9,19 +9,28 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from emomodel.acceleration import accelerated
-from emomodel.callbacks import CheckpointCallback, MetricCallback, StopCallback, get_peak_memory_bytes
+from emomodel.callbacks import (
+    CheckpointCallback,
+    EvaluationCallback,
+    MetricCallback,
+    StopCallback,
+    get_peak_memory_bytes,
+)
 from emomodel.checkpoint_folder import METRICS_FILE, CheckpointFolder, read_metrics
 from emomodel.config import TrainConfig
-from emomodel.dataset import Samples, as_tensors
+from emomodel.dataset import Samples
 from emomodel.emotions import Axes
 from emomodel.errors import ModelLoadFailed, Stopped
+from emomodel.evaluation import Evaluator
 from emomodel.loading import BaseModel, load_base_model
 from emomodel.optimizer import make_optimizer, make_schedule
 from emomodel.output import Training, building_output, write_output
 from emomodel.progress import Metric, Notice, Phase, Plan, Reporter, Result
 from emomodel.request import TrainRequest
+from emomodel.row_measurement import report_rows
 from emomodel.run_plan import RunPlan, make_run_plan
-from emomodel.sample_loading import load_samples
+from emomodel.sample_loading import LoadedSamples, load_samples
+from emomodel.tensors import as_tensors
 from emomodel.trainer import EmotionalTrainer
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 
@@ -53,21 +62,23 @@ def run_training(request: TrainRequest, reporter: Reporter, stop: threading.Even
         )
         _raise_if_stopped(stop)
         reporter.report(Phase(name="loading_dataset"))
-        samples = load_samples(request, base, axes, reporter)
+        loaded = load_samples(request, base, axes, reporter)
         _raise_if_stopped(stop)
         model = make_emotional_model(base, config, len(axes))
-        plan = make_run_plan(samples, model.wrapper, config, pad_token_id=base.tokenizer.pad_token_id)
-        reporter.report(_make_plan(samples, model, plan))
+        plan = make_run_plan(loaded, model.wrapper, config, pad_token_id=base.tokenizer.pad_token_id)
+        reporter.report(_make_plan(loaded.training, model, plan))
         reporter.report(Phase(name="training"))
         # Without a place of their own, within the output: a killed process then leaves nothing elsewhere.
         checkpoints = CheckpointFolder(request.checkpoint_dir or folder, is_kept=bool(request.checkpoint_dir))
         checkpoints.clear_scratch()
-        metrics = train(model, samples, plan, config, reporter, stop, checkpoints)
+        metrics = train(model, loaded, plan, config, reporter, stop, checkpoints)
         checkpoints.clear_scratch()
         _raise_if_stopped(stop)
         reporter.report(Phase(name="saving"))
-        training = Training(request, base, model.peft_model, model.wrapper, metrics, len(samples.samples))
+        training = Training(request, base, model.peft_model, model.wrapper, metrics, len(loaded.training.samples))
         write_output(folder, training, reporter)
+        if request.row_report_path is not None:
+            report_rows(request.row_report_path, loaded, model.wrapper, config, base.tokenizer.pad_token_id, reporter)
     return Result(
         final_loss=metrics[-1].loss,
         step_count=metrics[-1].step,
@@ -105,7 +116,7 @@ def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) 
 
 def train(
     model: EmotionalModel,
-    samples: Samples,
+    loaded: LoadedSamples,
     plan: RunPlan,
     config: TrainConfig,
     reporter: Reporter,
@@ -126,6 +137,7 @@ def train(
     schedule = make_schedule(optimizer, config.schedule, step_count=plan.step_count, warmup_ratio=config.warmup_ratio)
     newest = checkpoints.find_newest()
     progress = MetricCallback(reporter, plan.order, read_metrics(newest / METRICS_FILE) if newest else ())
+    evaluations = _make_evaluations(model, loaded, plan, config, progress)
     if newest:
         reporter.report(Notice(code="resumed", message=f"the training goes on from {newest.name}"))
     trainer = EmotionalTrainer(
@@ -135,8 +147,8 @@ def train(
         model=model.peft_model,
         args=_make_arguments(config, plan.step_count, checkpoints),
         data_collator=plan.collator,
-        train_dataset=[as_tensors(sample) for sample in samples.samples],
-        callbacks=[StopCallback(stop), progress, CheckpointCallback(checkpoints, progress)],
+        train_dataset=[as_tensors(sample) for sample in loaded.training.samples],
+        callbacks=[StopCallback(stop), *evaluations, progress, CheckpointCallback(checkpoints, progress)],
         optimizers=(optimizer, schedule),
     )
     trainer.remove_callback(PrinterCallback)
@@ -171,6 +183,16 @@ def _make_arguments(config: TrainConfig, step_count: int, checkpoints: Checkpoin
         dataloader_pin_memory=has_cuda,
         use_cpu=not has_cuda,
     )
+
+
+def _make_evaluations(
+    model: EmotionalModel, loaded: LoadedSamples, plan: RunPlan, config: TrainConfig, progress: MetricCallback
+) -> list[EvaluationCallback]:
+    if plan.eval_every is None:
+        return []
+    samples = [as_tensors(sample) for sample in loaded.held_out.samples]
+    evaluator = Evaluator(model.wrapper, plan.eval_collator, samples, batch_size=config.batch_size)
+    return [EvaluationCallback(evaluator.sum_up, progress, every=plan.eval_every)]
 
 
 def _make_slow_notice(reason: str) -> Notice:

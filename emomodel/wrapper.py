@@ -108,13 +108,30 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
                 return CausalLMOutputWithPast(loss=self.model(labels=labels, **given).loss)
         return self.model(labels=labels, **given)
 
+    def hidden_states(self, input_ids: Tensor, emotion_vector: Tensor, **kwargs: Any) -> Tensor:
+        """What the head gets for `input_ids` (B, T) under `emotion_vector` (B, T, axes): (B, T, hidden)."""
+        embeds = self._add_offset(self.get_input_embeddings()(input_ids), emotion_vector)
+        hidden: Tensor = self.model.get_decoder()(inputs_embeds=embeds, use_cache=False, **kwargs).last_hidden_state
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """The head's logits for hidden states (N, hidden), soft-capped as the base model does it: (N, vocabulary)."""
+        logits: Tensor = self.model.get_output_embeddings()(hidden)
+        softcap = self._find_softcap()
+        return logits if softcap is None else softcap * torch.tanh(logits / softcap)
+
+    def _find_softcap(self) -> float | None:
+        config: Any = self.model.config
+        softcap: float | None = getattr(config.get_text_config(), "final_logit_softcapping", None)
+        return softcap
+
     def _fused_loss(self, targets: Tensor, positions: Tensor, given: dict[str, Any]) -> CausalLMOutputWithPast:
         """The loss without the base model's own head: its decoder, then the head's loss in chunks."""
         item_count = given.pop("num_items_in_batch", None)
         hidden = self.model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[positions]
-        config: Any = self.model.config
-        softcap = getattr(config.get_text_config(), "final_logit_softcapping", None)
-        total = frozen_head_loss(hidden, self.get_head_weight(), targets, softcap=softcap, compiled=self.compiles_head)
+        total = frozen_head_loss(
+            hidden, self.get_head_weight(), targets, softcap=self._find_softcap(), compiled=self.compiles_head
+        )
         if item_count is None:
             item_count = (targets != IGNORED_LABEL).sum()
         return CausalLMOutputWithPast(loss=total / item_count)

@@ -1,6 +1,6 @@
 """The verbs of a run: claim, heartbeat, succeed, fail, and the reaper's. Each write is conditional on the attempt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -103,9 +103,17 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
     )
 
 
-def succeed(session: Session, *, job_id: str, attempt: int, artifacts: Sequence[Artifact], message: str) -> None:
-    """Running -> succeeded, with what the run made. Raises RunFenced."""
-    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, exit_code=0)
+def succeed(
+    session: Session,
+    *,
+    job_id: str,
+    attempt: int,
+    artifacts: Sequence[Artifact],
+    message: str,
+    result: Mapping[str, Any],
+) -> None:
+    """Running -> succeeded, with what the run made and what it took. Raises RunFenced."""
+    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, exit_code=0, result=dict(result))
     session.add_all(artifacts)
 
 

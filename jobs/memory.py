@@ -34,7 +34,14 @@ def find_shape(model: BaseModel) -> ModelShape | None:
 
 
 def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> None:
-    """Refuse what no slot could ever hold. Raises WouldNotFit.
+    """Refuse what no slot could ever hold. Raises WouldNotFit."""
+    lack = find_lack(session, config=config, shape=shape, report=report)
+    if lack is not None:
+        raise WouldNotFit(lack, field="config")
+
+
+def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> str | None:
+    """Why no slot could ever hold the training and what would help, in words; None where one could.
 
     `report` is the dataset's. Slots that are only away for now count; one of unknown memory might hold anything, and
     before there is any slot, a job waits.
@@ -47,13 +54,13 @@ def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, re
         needs[device] = estimate(config, shape, stats, device)
         for memory_bytes in session.scalars(select(Slot.memory_bytes).where(Slot.device == device)):
             if memory_bytes is None or needs[device].fits(memory_bytes):
-                return
+                return None
             slots.append((device, memory_bytes))
     if not slots:
-        return
+        return None
     device, memory_bytes = min(slots, key=lambda slot: needs[slot[0]].total_bytes - slot[1])
     advice = describe_changes(suggest(config, shape, stats, device, memory_bytes))
-    raise WouldNotFit(describe_lack(needs[device], device, memory_bytes) + " " + advice, field="config")
+    return describe_lack(needs[device], device, memory_bytes) + " " + advice
 
 
 def describe_lack(need: Estimate, device: Device, memory_bytes: int) -> str:

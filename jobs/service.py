@@ -12,7 +12,15 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.model_shape import ModelShape
 from jobs.clock import utc_now
-from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
+from jobs.errors import (
+    ArtifactNotFound,
+    IdempotencyKeyReused,
+    JobFinished,
+    JobNotFound,
+    NoSlotForConfig,
+    ValidationDatasetUnfit,
+)
+from jobs.estimates import estimate_job
 from jobs.memory import check_memory
 from jobs.models import Artifact, Dataset, Event, Job, Slot
 from jobs.pages import Page, read_page
@@ -28,26 +36,45 @@ def create_job(
     base_model: str,
     dataset: Dataset,
     config: TrainConfig,
+    validation: Dataset | None = None,
     shape: ModelShape | None = None,
     idempotency_key: str | None = None,
 ) -> tuple[Job, bool]:
     """The new job, and True; or the one that the same request with the same key made before, and False.
 
     Without a name it is called like the dataset. `shape` is the base model's: where it isn't known, nobody asks whether
-    the training fits a slot's memory. Raises NoSlotForConfig, WouldNotFit and IdempotencyKeyReused.
+    the training fits a slot's memory. Raises ValidationDatasetUnfit, NoSlotForConfig, WouldNotFit and
+    IdempotencyKeyReused.
     """
     request_sha256 = digest_request(
-        name=name, priority=priority, base_model=base_model, dataset_id=dataset.id, config=config
+        name=name,
+        priority=priority,
+        base_model=base_model,
+        dataset_id=dataset.id,
+        validation_dataset_id=validation.id if validation else None,
+        config=config,
     )
     earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
     if earlier is not None:
         return earlier, False
+    if validation is not None:
+        _check_validation(dataset, validation, config)
     _check_slots(session, config)
     if shape is not None:
         check_memory(session, config=config, shape=shape, report=dataset.report)
+    forecast = estimate_job(
+        session,
+        team_id=team_id,
+        priority=priority,
+        base_model=base_model,
+        dataset=dataset,
+        config=config,
+        shape=shape,
+    )
     job = Job(
         team_id=team_id,
         name=name or dataset.name,
+        estimate=forecast.to_record(),
         priority=priority,
         base_model=base_model,
         config=config.model_dump(mode="json"),
@@ -55,6 +82,9 @@ def create_job(
         dataset_id=dataset.id,
         dataset_name=dataset.name,
         dataset_sha256=dataset.sha256,
+        validation_dataset_id=validation.id if validation else None,
+        validation_dataset_name=validation.name if validation else None,
+        validation_dataset_sha256=validation.sha256 if validation else None,
         axes=dataset.axes,
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
@@ -72,10 +102,28 @@ def create_job(
     return job, True
 
 
-def digest_request(*, name: str | None, priority: int, base_model: str, dataset_id: str, config: TrainConfig) -> str:
+def digest_request(
+    *,
+    name: str | None,
+    priority: int,
+    base_model: str,
+    dataset_id: str,
+    validation_dataset_id: str | None,
+    config: TrainConfig,
+) -> str:
     """The sha256 by which a request is known again: of what the caller sent, not of what lies behind the names."""
-    request = [name, priority, base_model, dataset_id, config.model_dump(mode="json")]
+    request = [name, priority, base_model, dataset_id, validation_dataset_id, config.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+def _check_validation(dataset: Dataset, validation: Dataset, config: TrainConfig) -> None:
+    field = "validation_dataset_id"
+    if validation.axes != dataset.axes:
+        raise ValidationDatasetUnfit(
+            f"it has the axes {', '.join(validation.axes)}, and the dataset {', '.join(dataset.axes)}.", field=field
+        )
+    if config.eval_fraction:
+        raise ValidationDatasetUnfit("name a validation dataset or set eval_fraction, not both.", field=field)
 
 
 def find_repeat(session: Session, *, team_id: str, idempotency_key: str | None, request_sha256: str) -> Job | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emomodel.bundle import pack
 from jobs.models import Artifact
-from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, Storage
+from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 
 BUNDLE_FILE = "bundle.zip"
 
@@ -24,6 +24,7 @@ BUNDLE = Output("bundle", BUNDLE_FILE, "application/zip")
 TRACES = (
     Output("metrics", METRICS_FILE, "application/x-ndjson"),
     Output("loss_curve", f"{OUTPUT_FOLDER}/loss_curve.png", "image/png"),
+    Output("row_report", ROW_REPORT_FILE, "application/vnd.apache.parquet"),
     Output("log", LOG_FILE, "text/plain; charset=utf-8"),
 )
 

@@ -13,12 +13,13 @@ import structlog
 from emomodel.config import TrainConfig
 from emomodel.manifest import BundleError
 from emomodel.progress import EXIT_OK
-from emomodel.request import TrainRequest
+from emomodel.request import TrainRequest, ValidationDataset
 from jobs import claims, turns
 from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
+from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
-from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE
+from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment
 from worker.oom import count_oom_kills
 from worker.outcome import Cancelled, Failed, Interrupted, Lost, Outcome, Succeeded, decide_outcome
@@ -144,12 +145,20 @@ class _Run:
     def _succeed(self, outcome: Succeeded) -> None:
         result = outcome.result
         message = f"{result.step_count} steps in {result.train_seconds:.0f} s; last loss {result.final_loss:.4f}."
+        message += describe_error(
+            self.job.estimate, train_seconds=result.train_seconds, peak_memory_bytes=result.peak_memory_bytes
+        )
         try:
             bundle = store_bundle(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
         except BundleError as error:
             self._fail(Failed("bundle_invalid", f"The training process left no whole bundle: {error}", EXIT_OK))
         else:
-            self._record(claims.succeed, artifacts=[bundle, *self._store_traces()], message=message)
+            self._record(
+                claims.succeed,
+                artifacts=[bundle, *self._store_traces()],
+                message=message,
+                result=result.model_dump(exclude={"type"}),
+            )
 
     def _fail(self, outcome: Failed) -> None:
         self._record(
@@ -194,6 +203,16 @@ class _Run:
         lock.forget_trainer()
         return ending
 
+    def _find_validation(self) -> ValidationDataset | None:
+        job = self.job
+        if job.validation_dataset_id is None:
+            return None
+        return ValidationDataset(
+            path=self.resources.storage.get_dataset_path(job.validation_dataset_id),
+            name=job.validation_dataset_name or "",
+            sha256=job.validation_dataset_sha256 or "",
+        )
+
     def _write_request(self) -> Path:
         """Raises BaseModelUnknown and BaseModelMissing."""
         job = self.job
@@ -203,6 +222,8 @@ class _Run:
             dataset_path=self.resources.storage.get_dataset_path(job.dataset_id),
             dataset_name=job.dataset_name,
             dataset_sha256=job.dataset_sha256,
+            validation=self._find_validation(),
+            row_report_path=self.folder / ROW_REPORT_FILE if job.config.get("row_report") else None,
             base_model=job.base_model,
             base_model_path=str(Path(path).expanduser().absolute()) if is_folder else path,
             config=TrainConfig.model_validate(job.config),

@@ -18,12 +18,12 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.schemas import JobCreate, JobRead, Page
-from jobs import service
+from api.schemas import JobCreate, JobEstimateRead, JobRead, Page
+from jobs import estimates, service
 from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
-from jobs.memory import find_shape
-from jobs.models import Job
+from jobs.memory import find_lack, find_shape
+from jobs.models import Dataset, Job
 from jobs.status import JobStatus
 from jobs.teams import Caller
 from jobs.turns import get_queue_position
@@ -76,6 +76,7 @@ def create_job(
                 base_model=model.name,
                 dataset=dataset,
                 config=body.config,
+                validation=_find_validation(session, caller, body),
                 shape=find_shape(model),
                 idempotency_key=idempotency_key,
             )
@@ -88,6 +89,26 @@ def create_job(
         response.status_code = 200
         response.headers["Idempotent-Replayed"] = "true"
     return answer
+
+
+@router.post("/jobs:estimate", responses=error_responses(400, 404, 413))
+def estimate_job(body: JobCreate, caller: CallerDep, database: DatabaseDep, settings: SettingsDep) -> JobEstimateRead:
+    """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
+    model = get_base_model(settings.base_models, body.base_model)
+    shape = find_shape(model)
+    with database.read() as session:
+        dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id)
+        found = estimates.estimate_job(
+            session,
+            team_id=caller.team_id,
+            priority=body.priority,
+            base_model=model.name,
+            dataset=dataset,
+            config=body.config,
+            shape=shape,
+        )
+        lack = find_lack(session, config=body.config, shape=shape, report=dataset.report) if shape else None
+    return JobEstimateRead.of(found, lack=lack)
 
 
 @router.get("/jobs")
@@ -127,9 +148,16 @@ def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_
         priority=body.priority,
         base_model=body.base_model,
         dataset_id=body.dataset_id,
+        validation_dataset_id=body.validation_dataset_id,
         config=body.config,
     )
     return service.find_repeat(session, team_id=caller.team_id, idempotency_key=idempotency_key, request_sha256=digest)
+
+
+def _find_validation(session: Session, caller: Caller, body: JobCreate) -> Dataset | None:
+    if body.validation_dataset_id is None:
+        return None
+    return get_dataset(session, team_id=caller.team_id, dataset_id=body.validation_dataset_id, for_job=True)
 
 
 def _read_job(session: Session, job: Job) -> JobRead:

@@ -27,7 +27,7 @@ def follow_metrics(url: str, key: str, job_id: str, found: list[Json]) -> None:
 
 
 def test_a_job_runs_from_upload_to_bundle_with_live_metrics(installation: Installation, tmp_path: Path) -> None:
-    job_id = installation.submit(SHORT_CONFIG)
+    job_id = installation.submit(SHORT_CONFIG | {"eval_fraction": 0.3, "row_report": True})
     streamed: list[Json] = []
     stack = installation.stack
     follower = threading.Thread(target=follow_metrics, args=[stack.url, stack.api_key, job_id, streamed])
@@ -48,7 +48,16 @@ def test_a_job_runs_from_upload_to_bundle_with_live_metrics(installation: Instal
     assert [json.loads(event["data"]) for event in streamed[:-1]] == stored
 
     kinds = {artifact["kind"] for artifact in installation.client.list_artifacts(job_id)}
-    assert kinds == {"bundle", "metrics", "loss_curve", "log"}
+    assert kinds == {"bundle", "metrics", "loss_curve", "log", "row_report"}
+    assert stored[-1]["eval_loss"] > 0
+    with httpx2.Client(base_url=stack.url, headers={"Authorization": f"Bearer {stack.api_key}"}) as http:
+        rows = http.get(f"/jobs/{job_id}/rows?limit=3").json()["items"]
+        events = http.get(f"/jobs/{job_id}/events").json()["items"]
+    assert [row["loss"] for row in rows] == sorted((row["loss"] for row in rows), reverse=True)
+    assert "messages" in rows[0]["text"]
+    assert job["estimate"]["step_count"] > 0
+    assert job["result"]["step_count"] == 6
+    assert "were estimated" in events[-1]["message"]
     bundle = tmp_path / "bundle.zip"
     installation.client.download_artifact(job_id, "bundle", bundle)
     manifest = verify(bundle)

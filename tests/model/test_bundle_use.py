@@ -55,7 +55,7 @@ def test_reloaded_bundle_knows_what_the_training_taught(trained: Trained, tiny_g
     """A low loss on the training data, and a higher one where the emotions are exchanged."""
     loaded = load_bundle(trained.zip_path, base=str(tiny_gemma))
     base = load_base_model(str(tiny_gemma), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
-    samples = load_samples(trained.request, base, loaded.axes, ListReporter())
+    samples = load_samples(trained.request, base, loaded.axes, ListReporter()).training
     batch = DataCollatorForEmotionalGemma(0, 8)(samples.samples)
     with torch.inference_mode():
         loss = loaded.model(**batch).loss.item()

@@ -112,7 +112,7 @@ def test_the_loss_is_the_base_models_own(shaped: Shaped, tmp_path: Path, item_co
     """Of all labels or as a share of a step's, whichever way the wrapper takes to it."""
     base = load(shaped.base)
     model = make_emotional_model(base, make_config("default", TINY_CONFIG), len(DEFAULT_AXES))
-    samples = load_samples(make_request(tmp_path, shaped.base), base, DEFAULT_AXES, ListReporter()).samples[:4]
+    samples = load_samples(make_request(tmp_path, shaped.base), base, DEFAULT_AXES, ListReporter()).training.samples[:4]
     batch = DataCollatorForEmotionalGemma(base.tokenizer.pad_token_id, len(DEFAULT_AXES))(samples)
     share = {} if item_count is None else {"num_items_in_batch": torch.tensor(item_count)}
     ours = model.peft_model(**batch, **share).loss

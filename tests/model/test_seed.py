@@ -106,7 +106,7 @@ def test_the_trainer_drops_the_emotion_unless_told_to_keep_unknown_columns(
     tmp_path: Path, base: BaseModel, model: EmotionalModel
 ) -> None:
     request = make_request(tmp_path, tmp_path)
-    samples = load_samples(request, base, DEFAULT_AXES, ListReporter()).samples
+    samples = load_samples(request, base, DEFAULT_AXES, ListReporter()).training.samples
 
     def first_batch(*, remove_unused_columns: bool) -> Any:
         arguments = TrainingArguments(

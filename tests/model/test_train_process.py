@@ -87,7 +87,7 @@ def test_loss_falls_and_metrics_are_whole(trained: Trained) -> None:
 
 def test_tokens_are_counted_without_padding(trained: Trained, tiny_gemma: Path) -> None:
     base = load_base_model(str(tiny_gemma), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
-    samples = load_samples(trained.request, base, DEFAULT_AXES, ListReporter())
+    samples = load_samples(trained.request, base, DEFAULT_AXES, ListReporter()).training
     result = trained.progress[-1]
     assert isinstance(result, Result)
     assert result.token_count == 8 * samples.token_count

@@ -10,10 +10,13 @@ from safetensors.torch import load_file
 
 from emomodel.checkpoint import PROJECTION_FILE
 from emomodel.config import TrainConfig
+from emomodel.errors import DatasetRefused
 from emomodel.loading import load_base_model
-from emomodel.progress import Metric
+from emomodel.progress import Metric, Notice, Plan
+from emomodel.request import TrainRequest, ValidationDataset
+from emomodel.row_report import read_worst
 from emomodel.train import make_emotional_model, run_training
-from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_request
+from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_lines, make_request
 
 pytestmark = pytest.mark.model
 
@@ -96,3 +99,78 @@ def test_a_training_of_one_step_trains_both_parts(tmp_path: Path, tiny_gemma: Pa
     _, adapter, projection = run(tmp_path, tiny_gemma, max_steps=1)
     assert any(weight.abs().max() > 0 for name, weight in adapter.items() if "lora_B" in name)
     assert projection["3.weight"].abs().max() > 0
+
+
+def train_and_list_metrics(request: TrainRequest) -> list[Metric]:
+    reporter = ListReporter()
+    run_training(request, reporter, threading.Event())
+    return [line for line in reporter.progress if isinstance(line, Metric)]
+
+
+def test_the_loss_on_what_is_held_out_falls_and_says_what_the_emotion_tells(tmp_path: Path, tiny_gemma: Path) -> None:
+    # Each chat three times over with other words: what is held out is like what is learnt.
+    lines = [
+        {"messages": [question, answer | {"content": f"{answer['content']} {end}"}]}
+        for question, answer in (line["messages"] for line in make_lines())
+        for end in ("Yes.", "No.", "Maybe.")
+    ]
+    request = make_request(tmp_path, tiny_gemma, lines=lines, epochs=4, eval_fraction=0.2, eval_every=10)
+    metrics = train_and_list_metrics(request)
+    measured = [metric for metric in metrics if metric.eval_loss is not None]
+    assert [metric.step for metric in measured] == [*range(10, metrics[-1].step, 10), metrics[-1].step]
+    first, last = measured[0], measured[-1]
+    assert first.eval_loss is not None
+    assert last.eval_loss is not None
+    assert last.eval_neutral_loss is not None
+    assert last.eval_loss < first.eval_loss
+    # Only the emotion tells which feeling is named.
+    assert last.eval_neutral_loss > last.eval_loss + 0.2
+
+
+def test_measuring_changes_nothing_of_the_training(tmp_path: Path, tiny_gemma: Path) -> None:
+    options: dict[str, Any] = {"eval_fraction": 0.2, "max_steps": 6, "lora_dropout": 0.1}
+    often = train_and_list_metrics(make_request(tmp_path / "often", tiny_gemma, eval_every=1, **options))
+    once = train_and_list_metrics(make_request(tmp_path / "once", tiny_gemma, eval_every=6, **options))
+    assert [metric.loss for metric in often] == [metric.loss for metric in once]
+    assert often[-1].eval_loss == once[-1].eval_loss
+
+
+def test_a_validation_dataset_is_measured_in_place_of_a_share(tmp_path: Path, tiny_gemma: Path) -> None:
+    other = make_request(tmp_path / "other", tiny_gemma, lines=make_lines()[:5])
+    validation = ValidationDataset(path=other.dataset_path, name="other", sha256=other.dataset_sha256)
+    request = make_request(tmp_path / "run", tiny_gemma, max_steps=2).model_copy(update={"validation": validation})
+    metrics = train_and_list_metrics(request)
+    assert metrics[-1].eval_loss is not None
+    changes = {"validation": validation.model_copy(update={"sha256": "0" * 64}), "output_dir": tmp_path / "again"}
+    with pytest.raises(DatasetRefused, match="the validation dataset file has changed"):
+        run_training(request.model_copy(update=changes), ListReporter(), threading.Event())
+
+
+def test_a_limit_and_balance_choose_the_examples(tmp_path: Path, tiny_gemma: Path) -> None:
+    request = make_request(tmp_path, tiny_gemma, sample_limit=10, balance="axes", max_steps=3, batch_size=4)
+    reporter = ListReporter()
+    run_training(request, reporter, threading.Event())
+    (plan,) = [line for line in reporter.progress if isinstance(line, Plan)]
+    assert plan.example_count == 10
+
+
+def test_an_eval_share_that_holds_nothing_out_is_said(tmp_path: Path, tiny_gemma: Path) -> None:
+    request = make_request(tmp_path, tiny_gemma, lines=make_lines()[1:3], eval_fraction=0.01, max_steps=1)
+    reporter = ListReporter()
+    run_training(request, reporter, threading.Event())
+    assert [line.code for line in reporter.progress if isinstance(line, Notice)] == ["nothing_held_out"]
+
+
+def test_the_row_report_has_each_example_and_finds_the_odd_one(tmp_path: Path, tiny_gemma: Path) -> None:
+    lines = make_lines()
+    # Nothing that any other chat is like.
+    lines[6]["messages"][1]["content"] = "<emo joy=0.9>Thunder rolled above silver fish.</emo>"
+    path = tmp_path / "rows.parquet"
+    request = make_request(tmp_path / "run", tiny_gemma, lines=lines, eval_fraction=0.25)
+    run_training(request.model_copy(update={"row_report_path": path}), ListReporter(), threading.Event())
+    rows = read_worst(path, 1000)
+    assert sorted(row.line for row in rows) == list(range(1, 37))
+    assert [row.loss for row in rows] == sorted((row.loss for row in rows), reverse=True)
+    assert any(row.held_out for row in rows)
+    assert rows[0].line == 7
+    assert read_worst(path, 5) == rows[:5]

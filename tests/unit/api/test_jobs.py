@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import PRESETS, Preset, TrainConfig, make_config
 from emomodel.progress import Metric
-from jobs import claims
+from jobs import claims, datasets
 from jobs.database import Database
 from jobs.models import Dataset, Job
 from jobs.queue import Doorbell
@@ -442,3 +442,48 @@ def test_a_body_that_is_no_text_is_refused(client: TestClient) -> None:
     response = client.post("/jobs", content=b"\xff{", headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "request_unreadable")
     assert "UTF-8" in response.json()["error"]["message"]
+
+
+@pytest.fixture
+def second_dataset(database: Database, dataset: Dataset) -> Dataset:
+    """Another of the same team, with the same axes."""
+    with database.write() as session:
+        return datasets.add_dataset(
+            session,
+            dataset_id="ds_01m82br6wz098nmjn0h04fawzz",
+            team_id=dataset.team_id,
+            name="held-out",
+            size_bytes=3,
+            sha256="b" * 64,
+            axes=dataset.axes,
+            example_count=1,
+            report=dataset.report,
+        )
+
+
+def test_a_validation_dataset_is_named_and_kept_while_the_job_needs_it(
+    client: TestClient, request_body: dict[str, Any], second_dataset: Dataset
+) -> None:
+    body = request_body | {"validation_dataset_id": second_dataset.id}
+    job = client.post("/jobs", json=body).json()
+    assert job["validation_dataset"] == {"id": second_dataset.id, "name": "held-out", "sha256": "b" * 64}
+    refused = client.delete(f"/datasets/{second_dataset.id}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "dataset_in_use")
+    client.post(f"/jobs/{job['id']}/cancel")
+    assert client.delete(f"/datasets/{second_dataset.id}").status_code == 204
+    # The job keeps what it was measured on.
+    assert client.get(f"/jobs/{job['id']}").json()["validation_dataset"]["name"] == "held-out"
+
+
+def test_a_validation_dataset_that_does_not_go_with_the_job_is_refused(
+    client: TestClient, request_body: dict[str, Any], second_dataset: Dataset, database: Database
+) -> None:
+    body = request_body | {"validation_dataset_id": second_dataset.id}
+    both = client.post("/jobs", json=body | {"config": {"eval_fraction": 0.1}})
+    with database.write() as session:
+        session.merge(second_dataset).axes = ["COLD_WARM", "SHY_BOLD"]
+    other_axes = client.post("/jobs", json=body)
+    for answer in (both, other_axes):
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "validation_dataset_id")
+    unknown = client.post("/jobs", json=request_body | {"validation_dataset_id": "ds_" + "0" * 26})
+    assert unknown.status_code == 404

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from cli.commands import submit_job
+from cli.commands import Submission, describe_estimate, submit_job
 from emomodel.config import Preset
 
 DATASET_ID = "ds_" + "0" * 26
@@ -54,9 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def submit(preset: Preset, *overrides: str) -> None:
-    submit_job(
-        DATASET_ID, base_model="tiny-gemma", name="", priority=0, preset=preset, overrides=overrides, watch_it=False
-    )
+    submit_job(Submission(DATASET_ID, "tiny-gemma", preset=preset, overrides=overrides), watch_it=False)
 
 
 def test_the_preset_goes_out_with_the_changes_and_nothing_else(
@@ -80,3 +78,36 @@ def test_a_change_that_no_preset_takes_is_refused_before_anything_goes_out(asked
         with pytest.raises(ValidationError, match="lora_rank"):
             submit(preset, "lora_rank=0")
     assert asked == []
+
+
+def test_a_validation_dataset_goes_along(asked: list[dict[str, Any]]) -> None:
+    other = "ds_" + "1" * 26
+    submit_job(Submission(DATASET_ID, "tiny-gemma", validation=other), watch_it=False)
+    assert asked[0]["validation_dataset_id"] == other
+
+
+def test_an_estimate_is_a_few_lines() -> None:
+    found = {
+        "step_count": 112,
+        "token_count": 52_800,
+        "example_count": 330,
+        "total_seconds": 220.4,
+        "device": "cpu",
+        "speed_source": "arithmetic",
+        "peak_memory_bytes": 3 * 2**30,
+        "queue_position": 2,
+        "starts_at": "2026-11-22T15:05:01Z",
+        "advice": None,
+    }
+    assert describe_estimate(found).splitlines() == [
+        "112 steps, 52,800 tokens of 330 examples",
+        "0:03:40 on cpu (a guess: nothing like it has run here)",
+        "3.0 GiB of memory",
+        "position 2 in the queue, starts about 2026-11-22T15:05 UTC",
+    ]
+    nowhere = found | {"starts_at": None, "peak_memory_bytes": None, "advice": "Set batch_size: 4."}
+    assert describe_estimate(nowhere).splitlines()[2:] == [
+        "memory: the base model's sizes are not known",
+        "position 2 in the queue, no slot is there to run it",
+        "Set batch_size: 4.",
+    ]

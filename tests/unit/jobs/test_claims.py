@@ -242,7 +242,7 @@ STALE_WRITES: dict[str, Write] = {
     "notice": lambda s, job_id: claims.record_notice(s, job_id=job_id, attempt=1, message=""),
     "metrics": lambda s, job_id: claims.record_metrics(s, job_id=job_id, attempt=1, metrics=[(1, make_line(1))]),
     "succeed": lambda s, job_id: claims.succeed(
-        s, job_id=job_id, attempt=1, artifacts=[make_artifact(job_id)], message=""
+        s, job_id=job_id, attempt=1, artifacts=[make_artifact(job_id)], message="", result={}
     ),
     "fail": lambda s, job_id: claims.fail(s, job_id=job_id, attempt=1, code="x", message="", exit_code=1),
     "cancel": lambda s, job_id: claims.confirm_cancel(s, job_id=job_id, attempt=1, exit_code=1),

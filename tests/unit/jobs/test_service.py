@@ -124,7 +124,7 @@ def test_a_job_that_succeeded_can_not_be_cancelled(database: Database, dataset: 
     with database.write() as session:
         create(session, dataset)
         job = claim(session)
-        claims.succeed(session, job_id=job.id, attempt=1, artifacts=[], message="Done.")
+        claims.succeed(session, job_id=job.id, attempt=1, artifacts=[], message="Done.", result={})
         session.refresh(job)
         with pytest.raises(JobFinished):
             service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)

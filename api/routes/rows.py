@@ -1,0 +1,83 @@
+"""The rows that a trained model finds hardest: mislabelled or odd ones surface."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
+from api.errors import error_responses
+from emomodel.row_report import read_worst
+from jobs import service
+from jobs.row_report import read_texts
+from jobs.storage import Storage
+
+router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
+
+ROW_REPORT_KIND = "row_report"
+MAX_ROWS = 1000
+DEFAULT_ROWS = 100
+
+
+class RowRead(BaseModel):
+    """One example of a job's dataset and its loss."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line: int = Field(description="In the dataset's file, or the validation dataset's where that is what was held out.")
+    held_out: bool
+    target_count: int = Field(description="Tokens that were to be learnt.")
+    loss: float = Field(description="Nats per target token under the example's own emotion.")
+    neutral_loss: float = Field(description="The same with no emotion.")
+    text: str | None = Field(description="The line's beginning; null where the dataset has been deleted.")
+
+
+class RowPage(BaseModel):
+    """The hardest examples, the hardest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[RowRead]
+
+
+@router.get("/jobs/{job_id}/rows")
+def list_rows(
+    job_id: JobIdPath,
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    limit: Annotated[int, Query(ge=1, le=MAX_ROWS, description="Examples at most.")] = DEFAULT_ROWS,
+) -> RowPage:
+    """The examples with the highest loss after training. The job's config has to set `row_report`.
+
+    The whole table is the artifact `row_report`, a Parquet file.
+    """
+    with database.read() as session:
+        job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        artifact = service.get_artifact(session, job_id=job_id, kind=ROW_REPORT_KIND)
+        path = storage.get_artifact_path(job_id, artifact.filename)
+        held_out_id = job.validation_dataset_id or job.dataset_id
+        dataset_id = job.dataset_id
+    rows = read_worst(path, limit)
+    texts = {
+        is_held_out: _read_texts(storage, source, [row.line for row in rows if row.held_out is is_held_out])
+        for is_held_out, source in ((False, dataset_id), (True, held_out_id))
+    }
+    return RowPage(
+        items=[
+            RowRead(
+                line=row.line,
+                held_out=row.held_out,
+                target_count=row.target_count,
+                loss=row.loss,
+                neutral_loss=row.neutral_loss,
+                text=texts[row.held_out].get(row.line),
+            )
+            for row in rows
+        ]
+    )
+
+
+def _read_texts(storage: Storage, dataset_id: str, lines: list[int]) -> dict[int, str]:
+    path = storage.get_dataset_path(dataset_id)
+    return read_texts(path, lines) if lines and path.is_file() else {}

@@ -1,0 +1,51 @@
+"""Each example's loss after a training, as a Parquet file: rows that are mislabelled or odd stand out. [light]"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """One example: its line in the dataset, and nats per target token under its own emotion and under none."""
+
+    line: int
+    held_out: bool
+    target_count: int
+    loss: float
+    neutral_loss: float
+
+
+def write_row_report(path: Path, rows: Iterable[ReportRow]) -> None:
+    """Write `rows` in their order, whole or not at all."""
+    # pyarrow brings numpy and takes a moment to import: few processes that know of this module want either.
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    partial = path.with_name(f".{path.name}.partial")
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_make_schema())
+    parquet.write_table(table, partial, compression="zstd")
+    partial.replace(path)
+
+
+def read_worst(path: Path, limit: int) -> list[ReportRow]:
+    """The rows of the highest loss under their own emotion, the highest first."""
+    from pyarrow import compute, parquet
+
+    table = parquet.read_table(path, schema=_make_schema())
+    order = compute.select_k_unstable(table, k=min(limit, table.num_rows), sort_keys=[("loss", "descending")])
+    return [ReportRow(**row) for row in table.take(order).to_pylist()]
+
+
+def _make_schema() -> Any:
+    import pyarrow as pa
+
+    kinds = {
+        "line": pa.int64(),
+        "held_out": pa.bool_(),
+        "target_count": pa.int64(),
+        "loss": pa.float64(),
+        "neutral_loss": pa.float64(),
+    }
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds.items()])
