@@ -39,7 +39,7 @@ class EmotionCoverage(_Part):
 
 
 class DatasetReport(_Part):
-    """What DatasetValidator found. Counts are of valid examples only, `line_count` of all lines."""
+    """What DatasetValidator found. Counts are of valid examples only, `line_count` of all lines or records."""
 
     line_count: int
     example_count: int

@@ -4,9 +4,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from emomodel.dataset_report import DatasetWarning, EmotionCoverage, PoleCoverage, WarningCode
+from emomodel.drafts import Span, TurnDraft
 from emomodel.emotions import Axes, EmotionVector
-from emomodel.line_reader import TurnDraft
-from emomodel.tags import Span
 
 # "4." is a fair answer, but a dataset of such replies teaches no style.
 SHORT_REPLY_CHARACTERS = 10
@@ -15,6 +14,11 @@ LISTED_LINES = 10
 # Fingerprints of lines seen, one per slot: 8 bytes each make 4 MiB however long the file is. Where two lines share a
 # slot the later one stays, so that in files of millions of lines some far duplicates go unnoticed.
 _SLOTS = 1 << 19
+
+# Intensities are added up in billionths.
+_UNITS_PER_ONE = 10**9
+# More than emotion_reader keeps: else the emotions that it hands out again and again would be added up one by one.
+_MAX_TALLIES = 20_000
 
 
 class DatasetStatistics:
@@ -27,12 +31,8 @@ class DatasetStatistics:
         self.character_count = 0
         self.longest_character_count = 0
         self._axes = axes
-        self._neutral = axes.neutral
         self._seen = array("q", bytes(8 * _SLOTS))
-        self._neutral_count = 0
-        self._segment_count = 0
-        self._counts = [[0, 0] for _ in axes]
-        self._sums = [[0.0, 0.0] for _ in axes]
+        self._emotions = _EmotionCounts(axes)
         self._duplicates = _Lines()
         self._short = _Lines()
 
@@ -45,41 +45,44 @@ class DatasetStatistics:
         if self._seen[slot] == fingerprint:
             self._duplicates.add(number)
         self._seen[slot] = fingerprint
-        characters = sum(len(content) for _, content, *_ in turns)
-        self.character_count += characters
-        self.longest_character_count = max(self.longest_character_count, characters)
+        characters = 0
         for _, content, emotion, spans, is_target in turns:
+            length = len(content)
+            characters += length
             if not is_target:
                 continue
             self.target_count += 1
-            if len(content) < SHORT_REPLY_CHARACTERS:
+            if length < SHORT_REPLY_CHARACTERS:
                 self._short.add(number)
             if spans:
-                for segment in _segments(content, emotion, spans):
-                    self._add_segment(segment)
+                self._add_segments(content, emotion, spans)
             else:
-                self._add_segment(emotion)
+                self._emotions.add(emotion)
+        self.character_count += characters
+        if characters > self.longest_character_count:
+            self.longest_character_count = characters
 
-    def _add_segment(self, emotion: EmotionVector) -> None:
-        self._segment_count += 1
-        if emotion == self._neutral:
-            self._neutral_count += 1
-            return
-        for axis, value in enumerate(emotion):
-            if value:
-                pole = 1 if value > 0 else 0
-                self._counts[axis][pole] += 1
-                self._sums[axis][pole] += abs(value)
+    def _add_segments(self, content: str, emotion: EmotionVector, spans: Sequence[Span]) -> None:
+        """Count the emotion of each span, and of each stretch of text between them."""
+        add = self._emotions.add
+        position = 0
+        for span in spans:
+            if position < span.start and not content[position : span.start].isspace():
+                add(emotion)
+            add(span.emotion)
+            position = span.end
+        if position < len(content) and not content[position:].isspace():
+            add(emotion)
 
     def coverage(self) -> EmotionCoverage:
         """How often each pole occurs in the replies to be learned."""
-        counts = [count for pair in self._counts for count in pair]
-        sums = [total for pair in self._sums for total in pair]
+        counts = self._emotions
+        counts.flush()
         poles = {
-            pole: PoleCoverage(segment_count=count, mean_intensity=round(total / count, 4) if count else 0.0)
-            for pole, count, total in zip(self._axes.poles, counts, sums, strict=True)
+            pole: PoleCoverage(segment_count=count, mean_intensity=_mean(total, count))
+            for pole, count, total in zip(self._axes.poles, counts.poles, counts.sums, strict=True)
         }
-        return EmotionCoverage(segment_count=self._segment_count, neutral_count=self._neutral_count, poles=poles)
+        return EmotionCoverage(segment_count=counts.total, neutral_count=counts.neutral, poles=poles)
 
     def warnings(self) -> tuple[DatasetWarning, ...]:
         """What makes the dataset worse, not wrong."""
@@ -96,13 +99,15 @@ class DatasetStatistics:
     def _emotion_warnings(self) -> Iterator[DatasetWarning]:
         if not self.target_count:
             return
-        if self._neutral_count == self._segment_count:
+        counts = self._emotions
+        counts.flush()
+        if counts.neutral == counts.total:
             advice = "Add emotions by tags or by an emotion key; without any, the emotion projection learns nothing."
             yield DatasetWarning(
                 code="no_emotion", message="no reply has an emotion", advice=advice, count=self.target_count
             )
             return
-        for name, (negative, positive) in zip(self._axes, self._counts, strict=True):
+        for name, negative, positive in zip(self._axes, counts.poles[::2], counts.poles[1::2], strict=True):
             poles = name.lower().split("_")
             if not negative and not positive:
                 advice = f"Add replies with {poles[0]} and {poles[1]}, or expect this axis to have no effect."
@@ -129,13 +134,47 @@ class _Lines:
         return DatasetWarning(code=code, message=message, advice=advice, count=self.count, lines=tuple(self._first))
 
 
-def _segments(content: str, emotion: EmotionVector, spans: Sequence[Span]) -> Iterator[EmotionVector]:
-    """The emotion of each span, and of each stretch of text between them."""
-    position = 0
-    for span in spans:
-        if content[position : span.start].strip():
-            yield emotion
-        yield span.emotion
-        position = span.end
-    if content[position:].strip():
-        yield emotion
+class _Tally:
+    """How often one emotion occurred; it holds the emotion, so that no other can take its identity meanwhile."""
+
+    __slots__ = ("count", "emotion")
+
+    def __init__(self, emotion: EmotionVector) -> None:
+        self.emotion = emotion
+        self.count = 0
+
+
+class _EmotionCounts:
+    """Counts emotions by identity first: readers hand out the same object for the same words. `flush` adds them up."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.total = 0
+        self.neutral = 0
+        # By pole, in the order of Axes.poles. The sums are whole numbers: then the order of adding makes no difference.
+        self.poles = [0] * (2 * len(axes))
+        self.sums = [0] * (2 * len(axes))
+        self._tallies: dict[int, _Tally] = {}
+
+    def add(self, emotion: EmotionVector) -> None:
+        tally = self._tallies.get(id(emotion))
+        if tally is None:
+            if len(self._tallies) >= _MAX_TALLIES:
+                self.flush()
+            tally = self._tallies[id(emotion)] = _Tally(emotion)
+        tally.count += 1
+
+    def flush(self) -> None:
+        for tally in self._tallies.values():
+            count = tally.count
+            self.total += count
+            self.neutral += 0 if any(tally.emotion) else count
+            for axis, value in enumerate(tally.emotion):
+                if value:
+                    pole = 2 * axis + (value > 0)
+                    self.poles[pole] += count
+                    self.sums[pole] += count * round(abs(value) * _UNITS_PER_ONE)
+        self._tallies.clear()
+
+
+def _mean(total: int, count: int) -> float:
+    return round(total / count / _UNITS_PER_ONE, 4) if count else 0.0

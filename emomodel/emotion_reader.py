@@ -5,6 +5,8 @@ import math
 import re
 from typing import cast
 
+import msgspec
+
 from emomodel.emotions import Axes, EmotionError, EmotionVector
 from emomodel.problems import Finding, ProblemCode, quote
 
@@ -13,11 +15,13 @@ _ATTRIBUTE = re.compile(r'([A-Za-z]\w*)(?:(=)("?)([^"]*)\3)?', re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 # Datasets repeat few distinct tags, and short ones; others are read again each time.
-_CACHED_ATTRIBUTES = 4096
+_CACHED_ATTRIBUTES = 8192
 _CACHED_LENGTH = 80
 # Looking for the nearest name takes 0.1 ms. A file of endless misspellings gets that help for so many of them.
 _CACHED_ADVICE = 256
 _LONGEST_GUESS = 40
+
+_DECODER = msgspec.json.Decoder(dict[str, float] | list[float])
 
 _OBJECT_FIX = 'Write an object such as {"joy": 0.8}, or a list with one number per axis.'
 _DECIMAL_FIX = "Write name=value, as in <emo joy=0.8>; decimals take a point."
@@ -28,8 +32,17 @@ class EmotionReader:
 
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
-        self._names = {*axes.poles, *(name.lower() for name in axes)}
+        # By name: the axis, the sign of a value along it, and the lowest value.
+        self._directions: dict[str, tuple[int, float, float]] = {}
+        for index, name in enumerate(axes):
+            negative, positive = name.lower().split("_")
+            self._directions |= {
+                name.lower(): (index, 1.0, -1.0),
+                negative: (index, -1.0, 0.0),
+                positive: (index, 1.0, 0.0),
+            }
         self._attributes: dict[str, EmotionVector | Finding] = {}
+        self._plain_json: dict[bytes, EmotionVector] = {}
         self._advice: dict[str, str] = {}
 
     def from_attributes(self, text: str) -> EmotionVector | Finding:
@@ -41,6 +54,15 @@ class EmotionReader:
                 self._attributes[text] = emotion
         return emotion
 
+    def from_plain_json(self, text: bytes) -> EmotionVector | None:
+        """What `from_json` makes of this JSON where that is surely a vector, else None."""
+        emotion = self._plain_json.get(text)
+        if emotion is None:
+            emotion = self._read_plain_json(text)
+            if emotion is not None and len(self._plain_json) < _CACHED_ATTRIBUTES and len(text) <= _CACHED_LENGTH:
+                self._plain_json[text] = emotion
+        return emotion
+
     def from_json(self, value: object) -> EmotionVector | Finding:
         """An object of names and numbers, or a list of one number per axis."""
         if isinstance(value, list):
@@ -49,11 +71,22 @@ class EmotionReader:
             return Finding("emotion_not_object", f"the emotion is {_kind(value)}", _OBJECT_FIX)
         pairs: list[tuple[str, float]] = []
         for name, item in value.items():
-            number = _read_number(item, quote(name))
+            number = item if type(item) is float else _read_number(item, name)
             if isinstance(number, Finding):
                 return number
             pairs.append((name, number))
         return self._vector(pairs)
+
+    def _read_plain_json(self, text: bytes) -> EmotionVector | None:
+        try:
+            value = _DECODER.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        # The decoder keeps the last of two equal keys; a colon stands after each, and in no known name.
+        if isinstance(value, dict) and len(value) != text.count(b":"):
+            return None
+        emotion = self.from_json(value)
+        return None if isinstance(emotion, Finding) else emotion
 
     def _read_attributes(self, text: str) -> EmotionVector | Finding:
         words = [word for word in _SEPARATORS.split(text) if word]
@@ -75,7 +108,7 @@ class EmotionReader:
     def _read_list(self, items: list[object]) -> EmotionVector | Finding:
         numbers: list[float] = []
         for index, item in enumerate(items, start=1):
-            number = _read_number(item, f"number {index} of the list")
+            number = item if type(item) is float else _read_number(item, index)
             if isinstance(number, Finding):
                 return number
             numbers.append(number)
@@ -85,8 +118,21 @@ class EmotionReader:
             return _finding_of(error)
 
     def _vector(self, pairs: list[tuple[str, float]]) -> EmotionVector | Finding:
+        vector = [0.0] * len(self._axes)
+        given = set()
+        for name, value in pairs:
+            direction = self._directions.get(name.lower())
+            if direction is None or direction[0] in given or not direction[2] <= value <= 1.0:
+                return self._explain(pairs)
+            index, sign, _ = direction
+            given.add(index)
+            # Plus 0.0: there is no negative zero in a vector.
+            vector[index] = sign * value + 0.0
+        return tuple(vector)
+
+    def _explain(self, pairs: list[tuple[str, float]]) -> EmotionVector | Finding:
         for name, _ in pairs:
-            if name.lower() not in self._names:
+            if name.lower() not in self._directions:
                 return Finding("emotion_unknown", f"unknown emotion {quote(name)}", self._advise(name.lower()))
         try:
             return self._axes.vector(pairs)
@@ -99,13 +145,14 @@ class EmotionReader:
         if advice is None:
             advice = f"Known are {', '.join(self._axes.poles)}."
             if len(name) <= _LONGEST_GUESS and len(self._advice) < _CACHED_ADVICE:
-                near = difflib.get_close_matches(name, self._names, n=1, cutoff=0.5)
+                near = difflib.get_close_matches(name, self._directions, n=1, cutoff=0.5)
                 advice = f"Did you mean {near[0]!r}? {advice}" if near else advice
                 self._advice[name] = advice
         return advice
 
 
-def _read_number(value: object, name: str) -> float | Finding:
+def _read_number(value: object, key: str | int) -> float | Finding:
+    name = quote(key) if isinstance(key, str) else f"number {key} of the list"
     if value is None:
         return Finding("emotion_value_missing", f"{name} has no value", _OBJECT_FIX)
     # A bool is an int to Python, not to the people who write the file.

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from emomodel.drafts import Role, Span
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
-from emomodel.line_reader import LineReader, Role
+from emomodel.line_reader import LineReader
 from emomodel.problems import DatasetInvalid, ExampleInvalid, problem_at
-from emomodel.tags import Span
 
 __all__ = ["Example", "Role", "Span", "Turn", "parse_example", "read_examples"]
 

@@ -47,7 +47,7 @@ def parse_object(line: bytes) -> dict[str, object] | Finding:
         text = line.decode().rstrip(BLANK)
     except UnicodeDecodeError as error:
         message = f"byte {error.start + 1} of the line is not UTF-8"
-        return Finding("not_utf8", message, "Save the file as UTF-8.", column=error.start + 1)
+        return Finding("not_utf8", message, "Save the file as UTF-8.", column=len(line[: error.start].decode()) + 1)
     start = 0 if text.startswith("{") else len(text) - len(text.lstrip(BLANK))
     try:
         document, end = _DECODER.raw_decode(text, start)

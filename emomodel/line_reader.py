@@ -1,55 +1,42 @@
 """One line of a dataset -> its turns, or all that is wrong in it. [light]"""
 
-import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
 
+from emomodel.drafts import CONTROL_TOKEN, Role, Span, TurnDraft
 from emomodel.emotion_reader import EmotionReader
 from emomodel.emotions import Axes, EmotionVector
+from emomodel.ignored_keys import MESSAGE_PREFIX, IgnoredKeys
 from emomodel.json_line import ONE_OBJECT, parse_object
+from emomodel.plain_line import PlainLineReader
 from emomodel.problems import MAX_FINDINGS_PER_LINE, Finding, ProblemCode, quote
-from emomodel.tags import Span, TagReader
-
-Role = Literal["system", "user", "assistant"]
+from emomodel.tags import TagReader
 
 _ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 _EXAMPLE_KEYS = {"messages", "emotion"}
 _MESSAGE_KEYS = {"role", "content", "emotion", "weight"}
-# A file may invent a new key on every line; so many are counted by name.
-_COUNTED_KEYS = 100
-OTHER_KEYS = "(others)"
-
-# Gemma's control tokens, and the <|...|> kind of other models: in a text, the tokenizer would obey them.
-_CONTROL_TOKEN = re.compile(
-    r"<(?:start_of_turn|end_of_turn|bos|eos|pad|unk|mask|start_of_image|end_of_image|image_soft_token|unused[0-9]{1,5}"
-    r"|2mass|\|[^<>|\s]{1,40}\|)>|\[multimodal\]|\[@BOS@\]"
-)
-
 _CONTENT_FIX = 'Give each message its text as "content": "...".'
 _ORDER_FIX = "After an optional system message, user and assistant take turns, and the assistant has the last word."
-
-
-class TurnDraft(NamedTuple):
-    """The fields of a Turn, in its order: made in a third of the time, for lines that are only checked."""
-
-    role: Role
-    content: str
-    emotion: EmotionVector
-    spans: tuple[Span, ...]
-    is_target: bool
 
 
 class LineReader:
     """Reads line after line; keeps what they share: the axes, emotions seen before, and the count of ignored keys."""
 
     def __init__(self, axes: Axes) -> None:
-        self.ignored_keys: dict[str, int] = {}
+        self.ignored = IgnoredKeys()
         self._neutral = axes.neutral
         self._emotions = EmotionReader(axes)
+        plain = PlainLineReader(self._emotions, self._neutral, self.ignored)
+        self.read_plain = plain.read
+        self._shape = plain.shape
         self._findings: list[Finding] = []
 
     def read(self, line: bytes) -> tuple[list[TurnDraft], list[Finding]]:
         """The turns of a line, and its findings; the turns are whole only without findings."""
+        turns = self.read_plain(line)
+        return self.read_exactly(line) if turns is None else (turns, [])
+
+    def read_exactly(self, line: bytes) -> tuple[list[TurnDraft], list[Finding]]:
+        """The same without the shortcut for plain lines: the rule that the shortcut has to follow."""
         self._findings = []
         document = parse_object(line)
         if isinstance(document, Finding):
@@ -63,10 +50,8 @@ class LineReader:
 
     def _ignore(self, keys: Iterable[str], prefix: str = "") -> None:
         for key in keys:
-            name = prefix + quote(key)[1:-1]
-            if name not in self.ignored_keys and len(self.ignored_keys) >= _COUNTED_KEYS:
-                name = OTHER_KEYS
-            self.ignored_keys[name] = self.ignored_keys.get(name, 0) + 1
+            self.ignored.add(key, prefix)
+            self._shape.learn(prefix, key)
 
     def _read_example(self, document: dict[str, object]) -> list[TurnDraft]:
         emotion = self._neutral
@@ -105,13 +90,13 @@ class LineReader:
         if role != "assistant":
             emotion = self._neutral
         if len(message) > 2 or "content" not in message:
-            self._ignore((key for key in message if key not in _MESSAGE_KEYS), "messages[].")
+            self._ignore((key for key in message if key not in _MESSAGE_KEYS), MESSAGE_PREFIX)
             emotion = self._read_emotion(message.get("emotion"), emotion, f"messages[{index}].emotion")
             weighted = self._read_weight(message.get("weight"), index)
         content, spans = self._read_content(message, index)
         if role is None:
             return None
-        return TurnDraft(role, content, emotion, spans, weighted and role == "assistant")
+        return role, content, emotion, spans, weighted and role == "assistant"
 
     def _read_role(self, message: dict[str, object], index: int) -> Role | None:
         role = message.get("role")
@@ -170,22 +155,22 @@ class LineReader:
         """The text without tags, and their spans. A control token may also come about by taking a tag away."""
         tagged = TagReader(text, self._emotions)
         self._findings.extend(finding._replace(field=field) for finding in tagged.findings)
-        token = _CONTROL_TOKEN.search(text)
+        token = CONTROL_TOKEN.search(text)
         column = token.start() + 1 if token else None
-        token = token or _CONTROL_TOKEN.search(tagged.content)
+        token = token or CONTROL_TOKEN.search(tagged.content)
         if token:
             message, fix = f"{token[0]} is a control token of a model", "Take it out, or put a blank into it."
             self._find("control_token", message, fix, field, column)
         return tagged.content, tuple(tagged.spans)
 
     def _check_order(self, turns: list[TurnDraft]) -> None:
-        roles = [turn.role for turn in turns]
+        roles = [role for role, *_ in turns]
         if roles != ["user", "assistant"]:
             finding = _find_wrong_order(roles)
             if finding is not None:
                 self._findings.append(finding)
                 return
-        if not (turns[-1].is_target or any(turn.is_target for turn in turns)):
+        if not any(is_target for *_, is_target in turns):
             fix = "Leave weight out of one assistant message at least."
             self._find(
                 "target_missing", "every assistant message has weight 0: nothing is left to learn", fix, "messages"

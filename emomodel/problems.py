@@ -13,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 ProblemCode = Literal[
     "file_empty",
     "format_not_jsonl",
+    "compressed_damaged",
+    "columns_missing",
+    "column_twice",
+    "csv_row_broken",
+    "parquet_unreadable",
+    "json_array_broken",
+    "label_unknown",
     "lines_too_many",
     "line_too_long",
     "not_utf8",

@@ -6,6 +6,7 @@ Whatever looks like a tag is one or is an error; it is never text by accident. A
 import re
 from dataclasses import dataclass
 
+from emomodel.drafts import Span
 from emomodel.emotion_reader import EmotionReader
 from emomodel.emotions import EmotionVector
 from emomodel.problems import MAX_FINDINGS_PER_LINE, Finding, ProblemCode, quote
@@ -22,13 +23,14 @@ _GLANCE_LENGTH = 40
 _SHAPE_FIX = r"Write <emo joy=0.8>text</emo>, or a backslash before the < to mean the characters themselves."
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Characters `start` to `end` (exclusive) of a turn's content that have an emotion of their own."""
+def escape_tags(text: str) -> str:
+    """`text` as TagReader has to find it to make just this text of it: a backslash before whatever looks like a tag."""
+    return _TAG_LIKE.sub(r"\\\g<0>", text) if "<" in text else text
 
-    start: int
-    end: int
-    emotion: EmotionVector
+
+def looks_tagged(text: str) -> bool:
+    """Whether anything in the text is a tag or was meant as one."""
+    return _TAG_LIKE.search(text) is not None
 
 
 @dataclass(slots=True)

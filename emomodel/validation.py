@@ -4,6 +4,8 @@ validator = DatasetValidator(axes)
 for chunk in upload:
     validator.feed(chunk)
 report = validator.finish()      # report.ok, report.problems, report.warnings
+
+Of a file in another format its reader makes one JSON object per record, and calls `feed_record` in place of `feed`.
 """
 
 import re
@@ -54,6 +56,8 @@ class DatasetValidator:
         self._max_problems = max_problems
         self._reader = LineReader(axes)
         self._statistics = DatasetStatistics(axes)
+        self._line_count = 0
+        # The place of the line under way, as problems name it: its count, or what a reader of another format says.
         self._number = 0
         # The beginning of a line whose end has not arrived.
         self._pending = bytearray()
@@ -74,9 +78,19 @@ class DatasetValidator:
             return
         self._end_line()
         last = rest.pop()
-        for line in rest:
-            self._take(line, len(line) > self._max_line_bytes)
+        self._take_lines(rest)
         self._extend(last)
+
+    def feed_record(self, number: int, line: bytes) -> None:
+        """Check one record that the reader of another format made; `number` is its line or row in the source file.
+
+        `line` is one JSON object, as a line of JSON Lines holds it. Limits and counts are those of lines; what the
+        file's beginning looks like is its reader's matter. A validator takes either chunks or records, never both.
+        """
+        self._line_count += 1
+        self._number = number
+        self._at_start = False
+        self._check(line, len(line) > self._max_line_bytes)
 
     def finish(self) -> DatasetReport:
         """The report on all that was fed."""
@@ -86,7 +100,7 @@ class DatasetValidator:
             self._add(Finding("file_empty", "the file holds no example", _EXPECTED))
         statistics = self._statistics
         return DatasetReport(
-            line_count=self._number,
+            line_count=self._line_count,
             example_count=statistics.example_count,
             turn_count=statistics.turn_count,
             target_count=statistics.target_count,
@@ -96,7 +110,7 @@ class DatasetValidator:
             problem_count=self._problem_counts.total(),
             problem_counts=dict(sorted(self._problem_counts.items())),
             warnings=statistics.warnings(),
-            ignored_keys=dict(sorted(self._reader.ignored_keys.items())),
+            ignored_keys=dict(sorted(self._reader.ignored.counts.items())),
             emotions=statistics.coverage(),
         )
 
@@ -115,9 +129,23 @@ class DatasetValidator:
         self._skipping = False
         self._take(line, too_long)
 
+    def _take_lines(self, lines: list[bytes]) -> None:
+        """Check whole lines; nearly all of a good file are plain and in no need of a closer look."""
+        read, add, max_line_bytes = self._reader.read_plain, self._statistics.add, self._max_line_bytes
+        is_easy = not self._at_start and self._line_count + len(lines) <= self._max_lines
+        for line in lines:
+            is_short = len(line) <= max_line_bytes
+            turns = read(line) if is_easy and is_short else None
+            if turns is None:
+                self._take(line, not is_short)
+            else:
+                self._line_count += 1
+                add(self._line_count, line, turns)
+
     def _take(self, line: bytes, too_long: bool) -> None:
         """Check the next line, or the beginning of one that is too long."""
-        self._number += 1
+        self._line_count += 1
+        self._number = self._line_count
         if self._only_counting:
             return
         if self._number == 1:
@@ -130,7 +158,12 @@ class DatasetValidator:
             if other_format is not None:
                 self._stop(other_format)
                 return
-        if self._number > self._max_lines:
+        self._check(line, too_long)
+
+    def _check(self, line: bytes, too_long: bool) -> None:
+        if self._only_counting:
+            return
+        if self._line_count > self._max_lines:
             message = f"the file has more than {self._max_lines} lines"
             self._stop(Finding("lines_too_many", message, "Split it into several datasets, or take a sample of it."))
         elif too_long:

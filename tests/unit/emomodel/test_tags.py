@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emomodel.drafts import Span
 from emomodel.emotion_reader import EmotionReader
 from emomodel.emotions import DEFAULT_AXES, EmotionVector
 from emomodel.problems import MAX_FINDINGS_PER_LINE
-from emomodel.tags import Span, TagReader
+from emomodel.tags import TagReader
 
 EMOTIONS = EmotionReader(DEFAULT_AXES)
 

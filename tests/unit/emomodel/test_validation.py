@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from emomodel.dataset_report import DatasetReport, WarningCode
 from emomodel.emotions import Axes, EmotionError
+from emomodel.formats.codes import FORMAT_CODES
 from emomodel.problems import Problem, ProblemCode
 from emomodel.validation import DatasetValidator
 from tests.unit.emomodel.test_examples import BAD_LINES
@@ -94,7 +95,8 @@ def test_other_formats_are_told_what_is_expected() -> None:
 
 
 def test_every_code_has_a_test() -> None:
-    codes = set(get_args(ProblemCode))
+    # Those of other formats than JSON Lines have tests of their own.
+    codes = set(get_args(ProblemCode)) - FORMAT_CODES
     assert {code for code, _ in BAD_LINES} | {code for code, _, _ in FILE_PROBLEMS} == codes
     assert {error.code for error in EmotionError.__subclasses__()} <= codes
 
@@ -147,6 +149,22 @@ def test_every_warning_occurs_in_these_tests() -> None:
     assert codes == set(get_args(WarningCode))
 
 
+def test_records_of_other_formats_are_checked_like_lines_but_named_by_their_place() -> None:
+    validator = DatasetValidator(AXES, max_line_bytes=1000, max_lines=5)
+    records = [(2, GOOD), (9, "{}"), (9, GOOD), (12, reply("x" * 2000)), (13, "[1]"), (14, GOOD), (15, "{}")]
+    for number, line in records:
+        validator.feed_record(number, line.encode())
+    report = validator.finish()
+    found = [(problem.line, problem.code) for problem in report.problems]
+    expected = [(9, "messages_missing"), (12, "line_too_long"), (13, "example_not_object"), (14, "lines_too_many")]
+    assert found == expected
+    assert (report.line_count, report.example_count) == (7, 2)
+
+
+def test_a_file_of_no_records_is_empty() -> None:
+    assert [problem.code for problem in DatasetValidator(AXES).finish().problems] == ["file_empty"]
+
+
 FRAGMENTS = st.sampled_from(
     [
         *(
@@ -189,6 +207,21 @@ def test_byte_by_byte_is_the_same_too() -> None:
     for index in range(len(data)):
         validator.feed(data[index : index + 1])
     assert validator.finish() == check(data)
+
+
+def test_long_good_lines_leave_nothing_behind() -> None:
+    validator = DatasetValidator(AXES)
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            turns = json.loads(GOOD)["messages"] * (1000 + number)
+            validator.feed(json.dumps({"messages": turns}).encode() + b"\n")
+        del turns
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
+    assert validator.finish().example_count == 60
 
 
 @pytest.mark.parametrize(

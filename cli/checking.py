@@ -1,0 +1,51 @@
+"""The report on a dataset file, made here: without a service."""
+
+import sys
+from pathlib import Path
+
+from cli.errors import CliError
+from emomodel.dataset_report import DatasetReport
+from emomodel.emotions import DEFAULT_AXES, Axes
+from emomodel.validation import DatasetValidator
+from jobs.settings import MIB
+
+# As much as an upload hands to the validator at a time.
+PIECE_BYTES = MIB
+
+
+def read_axes(text: str) -> Axes:
+    """The axes that a user named, else the eight. Raises CliError."""
+    try:
+        return Axes(tuple(name.strip() for name in text.split(","))) if text else DEFAULT_AXES
+    except ValueError as error:
+        raise CliError(f"the axes can't be used: {error}") from None
+
+
+def check_file(path: Path, axes: Axes) -> DatasetReport:
+    """The report on a file in any format of an upload. Memory stays bounded whatever its size."""
+    from emomodel.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
+    from emomodel.formats.rows import CHAT_COLUMNS
+
+    validator = DatasetValidator(axes)
+    with path.open("rb") as stream:
+        piece = stream.read(PIECE_BYTES)
+        if not is_plain_json_lines(piece[:SNIFFED_BYTES], CHAT_COLUMNS):
+            return _check_records(path, axes)
+        while piece:
+            validator.feed(piece)
+            piece = stream.read(PIECE_BYTES)
+    return validator.finish()
+
+
+def _check_records(path: Path, axes: Axes) -> DatasetReport:
+    """The report on a file of which records have to be made first."""
+    from emomodel.formats.checking import check_records
+    from emomodel.formats.records import make_row_reader, read_records
+    from emomodel.formats.source import Limits
+
+    records = read_records(path, make_row_reader(None, axes), Limits(max_bytes=sys.maxsize))
+    return check_records(records, DatasetValidator(axes), _forget, max_bytes=sys.maxsize)
+
+
+def _forget(record: bytes) -> None:
+    """Records are checked, not kept."""
