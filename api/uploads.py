@@ -1,6 +1,8 @@
 """A dataset on its way in: streamed to disk, measured and validated as it comes, kept only if it is in order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from anyio import to_thread
@@ -11,10 +13,16 @@ from api.middleware import lift_body_limit
 from api.multipart import MultipartReader
 from emomodel.dataset_report import DatasetReport
 from emomodel.emotions import Axes
+from emomodel.formats.checking import check_records
+from emomodel.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
+from emomodel.formats.mapping import LabelMapping
+from emomodel.formats.records import make_row_reader, read_records
+from emomodel.formats.rows import CHAT_COLUMNS
+from emomodel.formats.source import Limits, SourceTooLarge
 from emomodel.validation import DatasetValidator
-from jobs.errors import DatasetInvalid, DatasetTooLarge
+from jobs.errors import DatasetInvalid, DatasetTooLarge, DigestMismatch
 from jobs.settings import MIB, Settings
-from jobs.storage import IncomingFile
+from jobs.storage import IncomingFile, Storage
 
 # What a worker thread takes at a time. Less costs more switches between threads, more costs memory per upload.
 PIECE_BYTES = MIB
@@ -72,11 +80,27 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
 
 
-def open_stream(request: Request, settings: Settings) -> FileStream:
-    """Raises HTTPException 415 for a compressed body, and DatasetTooLarge when the size it declares is too large."""
+async def in_pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, at least PIECE_BYTES at a time but for the last: each piece costs a switch of threads."""
+    pending = bytearray()
+    async for chunk in chunks:
+        pending += chunk
+        if len(pending) >= PIECE_BYTES:
+            yield bytes(pending)
+            pending.clear()
+    yield bytes(pending)
+
+
+def refuse_encoding(request: Request) -> None:
+    """Raises HTTPException 415 for a compressed body. A compressed file is another matter: its content tells."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise HTTPException(415, f"The body is compressed ({encoding[:20]}). Send the file as it is.")
+
+
+def open_stream(request: Request, settings: Settings) -> FileStream:
+    """Raises HTTPException 415 for a compressed body, and DatasetTooLarge when the size it declares is too large."""
+    refuse_encoding(request)
     lift_body_limit(request)
     max_bytes = settings.max_dataset_bytes + (MAX_FORM_EXTRA_BYTES if is_form(request) else 0)
     declared = request.headers.get("content-length", "")
@@ -85,33 +109,88 @@ def open_stream(request: Request, settings: Settings) -> FileStream:
     return FormStream(request, max_bytes) if is_form(request) else RawStream(request)
 
 
-async def take_in(stream: FileStream, incoming: IncomingFile, axes: Axes, settings: Settings) -> DatasetReport:
-    """Write and validate the whole file; returns its report. Raises DatasetTooLarge and DatasetInvalid."""
-    validator = DatasetValidator(
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is to be read."""
+
+    axes: Axes
+    mapping: LabelMapping | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Two files to write: what arrives, and the JSON Lines that are made of it if it is none."""
+
+    arriving: IncomingFile
+    converted: IncomingFile
+
+
+@contextmanager
+def open_intake(storage: Storage) -> Iterator[Intake]:
+    """What was not moved to its place by the end of the block is removed."""
+    with storage.receive() as arriving, storage.receive() as converted:
+        yield Intake(arriving, converted)
+
+
+async def take_in(
+    stream: FileStream, intake: Intake, reading: Reading, settings: Settings, *, sha256: str | None = None
+) -> tuple[DatasetReport, IncomingFile]:
+    """Write and validate the whole file; returns its report and the JSON Lines. `sha256` is of what arrives.
+
+    JSON Lines are validated while they arrive. Of another format, told by its beginning, JSON Lines are made when it is
+    there. Raises DatasetTooLarge, DatasetInvalid and DigestMismatch.
+    """
+    arriving = intake.arriving
+    validator = _make_validator(reading.axes, settings)
+    is_plain: bool | None = None
+
+    def take(piece: bytes) -> None:
+        nonlocal is_plain
+        if is_plain is None:
+            is_plain = reading.mapping is None and is_plain_json_lines(piece[:SNIFFED_BYTES], CHAT_COLUMNS)
+        arriving.write(piece)
+        if is_plain:
+            validator.feed(piece)
+
+    async for piece in in_pieces(stream.read()):
+        if arriving.size_bytes + len(piece) > settings.max_dataset_bytes:
+            raise _too_large(settings)
+        await to_thread.run_sync(take, piece)
+    if sha256 is not None and arriving.sha256 != sha256:
+        raise DigestMismatch(f"The file that arrived has the sha256 {arriving.sha256}, not {sha256}.", field="sha256")
+    if is_plain:
+        report = await to_thread.run_sync(validator.finish)
+    else:
+        report = await to_thread.run_sync(_convert, intake, validator, reading, settings)
+    if not report.ok:
+        raise DatasetInvalid(report.model_dump(mode="json"))
+    return report, arriving if is_plain else intake.converted
+
+
+def _make_validator(axes: Axes, settings: Settings) -> DatasetValidator:
+    return DatasetValidator(
         axes,
         max_line_bytes=settings.max_line_bytes,
         max_lines=settings.max_dataset_lines,
         max_problems=settings.max_problems,
     )
 
-    def take(piece: bytes) -> None:
-        incoming.write(piece)
-        validator.feed(piece)
 
-    pending = bytearray()
-    async for chunk in stream.read():
-        pending += chunk
-        if incoming.size_bytes + len(pending) > settings.max_dataset_bytes:
-            raise _too_large(settings)
-        if len(pending) >= PIECE_BYTES:
-            piece = bytes(pending)
-            pending.clear()
-            await to_thread.run_sync(take, piece)
-    await to_thread.run_sync(take, bytes(pending))
-    report = await to_thread.run_sync(validator.finish)
-    if not report.ok:
-        raise DatasetInvalid(report.model_dump(mode="json"))
-    return report
+def _convert(intake: Intake, validator: DatasetValidator, reading: Reading, settings: Settings) -> DatasetReport:
+    """The report's lines are those of the file that arrived."""
+    intake.arriving.stream.flush()
+    limits = Limits(settings.max_dataset_bytes, settings.max_line_bytes)
+    records = read_records(intake.arriving.path, make_row_reader(reading.mapping, reading.axes), limits)
+    try:
+        return check_records(
+            records,
+            validator,
+            intake.converted.write,
+            max_bytes=settings.max_dataset_bytes,
+            max_problems=settings.max_problems,
+        )
+    except SourceTooLarge:
+        raise _too_large(settings) from None
 
 
 def _too_large(settings: Settings) -> DatasetTooLarge:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, defer
 
 from jobs.errors import DatasetInUse, DatasetNotFound
@@ -62,11 +62,16 @@ def delete_dataset(session: Session, *, team_id: str, dataset_id: str) -> None:
     dataset = session.scalar(statement)
     if dataset is None:
         raise DatasetNotFound(field="dataset_id")
-    unfinished = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(FINAL_STATUSES)).limit(1)
-    job_id = session.scalar(unfinished)
+    uses = or_(Job.dataset_id == dataset_id, Job.validation_dataset_id == dataset_id)
+    job_id = session.scalar(select(Job.id).where(uses, Job.status.not_in(FINAL_STATUSES)).limit(1))
     if job_id is not None:
         raise DatasetInUse(f"job {job_id} has not ended and uses this dataset. Cancel the job, or wait for its end.")
     session.delete(dataset)
+
+
+def find_twin(session: Session, *, team_id: str, sha256: str) -> str | None:
+    """The id of a dataset of the team with this content."""
+    return session.scalar(select(Dataset.id).where(Dataset.team_id == team_id, Dataset.sha256 == sha256).limit(1))
 
 
 def find_known_ids(session: Session) -> set[str]:

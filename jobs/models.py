@@ -1,4 +1,4 @@
-"""The tables: Team, ApiKey, Dataset, Job, Run, Event, Metric, Artifact, Slot."""
+"""The tables: Team, ApiKey, Dataset, Upload, Job, Run, Event, Metric, Artifact, Slot."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -105,6 +105,24 @@ class Dataset(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class Upload(Base):
+    """A dataset that comes in parts. Which are there is told by the files, so that no part needs a transaction."""
+
+    __tablename__ = "upload"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("up"))
+    team_id: Mapped[str] = mapped_column(ForeignKey("team.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    axes: Mapped[list[str]]
+    mapping: Mapped[str | None] = mapped_column(Text)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    # What it has become. No foreign key: the dataset may be deleted before the upload expires.
+    dataset_id: Mapped[str | None] = mapped_column(String(40))
+
+
 class Job(Base):
     """One requested fine-tune. `attempt` counts its claims and fences the writes of a run that lost its lease."""
 
@@ -135,6 +153,9 @@ class Job(Base):
     dataset_id: Mapped[str] = mapped_column(String(40), index=True)
     dataset_name: Mapped[str] = mapped_column(String(200))
     dataset_sha256: Mapped[str] = mapped_column(String(64))
+    validation_dataset_id: Mapped[str | None] = mapped_column(String(40), index=True)
+    validation_dataset_name: Mapped[str | None] = mapped_column(String(200))
+    validation_dataset_sha256: Mapped[str | None] = mapped_column(String(64))
     axes: Mapped[list[str]]
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_sha256: Mapped[str] = mapped_column(String(64))
@@ -156,6 +177,9 @@ class Job(Base):
     eta_seconds: Mapped[float | None]
     error_code: Mapped[str | None] = mapped_column(String(60))
     error_message: Mapped[str | None] = mapped_column(Text)
+    # What it was expected to take when it was posted (jobs/estimates.py), and what it took.
+    estimate: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, Any] | None]
 
 
 class Run(Base):

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: Bytes = Field(MIB, description="Largest request body other than a dataset.")
     max_dataset_bytes: Bytes = Field(2 * GIB, description="Largest dataset file.")
+    upload_seconds: Seconds = Field(
+        DAY_SECONDS, description="An upload in parts is deleted so long after its beginning, complete or not."
+    )
     max_dataset_lines: Annotated[int, Field(ge=1)] = Field(5_000_000, description="Most lines of a dataset.")
     max_line_bytes: Bytes = Field(MIB, description="Longest line of a dataset.")
     max_problems: Annotated[int, Field(ge=1)] = Field(100, description="Most problems listed in a dataset's report.")

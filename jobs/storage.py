@@ -1,6 +1,7 @@
 """Storage: ids to paths; atomic put, checksum, delete. A local folder.
 
-datasets/<dataset_id>.jsonl           an uploaded file, as it came
+datasets/<dataset_id>.jsonl           a dataset as JSON Lines; equal ones of a team are hard links to one file
+uploads/<upload_id>/<number>          the parts of an upload that is not complete
 runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, a while output/
 artifacts/<job_id>/<filename>         finished outputs
 incoming/                             what is still being written
@@ -28,6 +29,7 @@ REQUEST_FILE = "request.json"
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
 OUTPUT_FOLDER = "output"
+ROW_REPORT_FILE = "row_report.parquet"
 KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
 
 
@@ -68,6 +70,9 @@ class Storage:
     def get_dataset_path(self, dataset_id: str) -> Path:
         return self.root / "datasets" / f"{_checked_id(dataset_id)}.jsonl"
 
+    def get_part_path(self, upload_id: str, number: int) -> Path:
+        return self._get_upload_folder(upload_id) / str(number)
+
     def get_run_folder(self, job_id: str, attempt: int) -> Path:
         return self.root / "runs" / _checked_id(job_id) / str(attempt)
 
@@ -100,6 +105,26 @@ class Storage:
             incoming.move_to(self.get_artifact_path(job_id, filename))
         return incoming.size_bytes, incoming.sha256
 
+    def put_dataset(self, dataset_id: str, incoming: IncomingFile, *, twin_id: str | None) -> None:
+        """Put a file into its place; where the dataset `twin_id` has the same content, as a second name of its file."""
+        target = self.get_dataset_path(dataset_id)
+        if twin_id is None or not _link(self.get_dataset_path(twin_id), target):
+            incoming.move_to(target)
+
+    def list_parts(self, upload_id: str) -> dict[int, int]:
+        """The size in bytes of each part that is there, by its number, in order."""
+        folder = self._get_upload_folder(upload_id)
+        paths = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
+        return {int(path.name): path.stat().st_size for path in sorted(paths, key=lambda path: int(path.name))}
+
+    def delete_upload(self, upload_id: str) -> None:
+        shutil.rmtree(self._get_upload_folder(upload_id), ignore_errors=True)
+
+    def list_upload_ids(self, older_than_seconds: float, now: float) -> set[str]:
+        """The ids of the uploads whose folder was last changed longer ago than this."""
+        names = {path.name for path in _list_older(self.root / "uploads", older_than_seconds, now)}
+        return {name for name in names if ID_FORM.fullmatch(name)}
+
     def delete_dataset(self, dataset_id: str) -> None:
         self.get_dataset_path(dataset_id).unlink(missing_ok=True)
 
@@ -122,6 +147,9 @@ class Storage:
         # File systems put files of their own into folders, such as .nfs...
         return {stem for stem in stems if ID_FORM.fullmatch(stem)}
 
+    def _get_upload_folder(self, upload_id: str) -> Path:
+        return self.root / "uploads" / _checked_id(upload_id)
+
     def get_free_bytes(self) -> int:
         self.root.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
@@ -139,6 +167,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Whether `target` has become a second name of `source`: it may be gone, and not every file system can do it."""
+    try:
+        # The garbage collector judges by this time, and the second name has no row yet.
+        os.utime(source)
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    sync_folder(target.parent)
+    return True
 
 
 def _list_older(folder: Path, seconds: float, now: float) -> list[Path]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from jobs import claims
+from jobs import claims, uploads
 from jobs.datasets import find_known_ids
 from jobs.settings import DAY_SECONDS
 from worker.resources import Resources
@@ -30,8 +30,24 @@ def collect_garbage(resources: Resources) -> None:
     with resources.database.read() as session:
         lost_ids = old_ids - find_known_ids(session)
         ended = claims.list_ended_runs(session, within=CLEARED_WITHIN)
+    _collect_uploads(resources, now)
     for dataset_id in lost_ids:
         log.info("dataset_without_row_deleted", dataset_id=dataset_id)
         storage.delete_dataset(dataset_id)
     for job_id, attempt in ended:
         storage.clear_run_folder(job_id, attempt)
+
+
+def _collect_uploads(resources: Resources, now: float) -> None:
+    """Uploads past their time, and parts that no upload needs."""
+    storage = resources.storage
+    with resources.database.write() as session:
+        expired_count = uploads.delete_expired(session)
+    if expired_count:
+        log.info("uploads_expired", count=expired_count)
+    # Read before the rows are: what begins between the two is not among them.
+    folder_ids = storage.list_upload_ids(0, now)
+    with resources.database.read() as session:
+        lost_ids = folder_ids - uploads.find_unfinished_ids(session)
+    for upload_id in lost_ids:
+        storage.delete_upload(upload_id)

@@ -1,12 +1,11 @@
-"""Datasets: upload, list, get, delete."""
+"""Datasets: upload, list, get, download, delete."""
 
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from anyio import to_thread
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import TypeAdapter, ValidationError
+from fastapi.responses import StreamingResponse
 
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
@@ -18,31 +17,48 @@ from api.deps import (
     SettingsDep,
     StorageDep,
 )
+from api.downloads import make_file_response
 from api.errors import error_responses
-from api.schemas import DatasetRead, Name, Page
-from api.uploads import is_form, open_stream, take_in
-from emomodel.dataset_report import DatasetReport
-from emomodel.emotions import DEFAULT_AXES, Axes
+from api.intake import MAPPING_DESCRIPTION, check_name, keep, read_reading
+from api.schemas import DatasetRead, Page
+from api.uploads import is_form, open_intake, open_stream, take_in
+from emomodel.emotions import Axes
+from emomodel.formats.exporting import ExportFormat, export
 from jobs import datasets
-from jobs.database import Database
-from jobs.errors import Invalid
-from jobs.ids import new_id
-from jobs.storage import IncomingFile, Storage
 
 router = APIRouter(tags=["datasets"], responses=error_responses(401))
 
-_NAME: TypeAdapter[str] = TypeAdapter(Name)
 _LINE = (
     '{"messages": [{"role": "user", "content": "How was it?"}, '
     '{"role": "assistant", "content": "<emo joy=0.9>Great!</emo>"}]}\n'
 )
 _BINARY = {"type": "string", "format": "binary"}
+_MEDIA_TYPES: dict[ExportFormat, str] = {
+    "jsonl": "application/jsonl",
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+_DOWNLOAD: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file",
+        "content": {
+            media_type: {"schema": {"type": "array"} if name == "json" else {"type": "string"}}
+            for name, media_type in _MEDIA_TYPES.items()
+        },
+    },
+    206: {"description": "The part that `Range` asks for"},
+    304: {"description": "`If-None-Match` names this file: you have it"},
+    **error_responses(404, 416),
+}
 _UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "JSON Lines, one dialogue a line (docs/data-format.md), as the body or as a form's `file`.",
+        "description": "JSON Lines, a JSON array, CSV or Parquet (docs/data-format.md), plain or as a gzip or zstd "
+        "file; as the body or as a form's `file`.",
         "content": {
             "application/jsonl": {"schema": _BINARY, "example": _LINE},
+            "text/csv": {"schema": _BINARY},
             "application/octet-stream": {"schema": _BINARY},
             "multipart/form-data": {
                 "schema": {
@@ -74,29 +90,30 @@ async def create_dataset(
     axes: Annotated[
         str | None, Query(description="Own axes in place of the eight, such as `COLD_WARM,SHY_BOLD`: 2 to 64.")
     ] = None,
+    mapping: Annotated[str | None, Query(description=MAPPING_DESCRIPTION)] = None,
 ) -> DatasetRead:
     """Upload a dataset. It is validated while it comes; one with bad lines is refused whole, with a report of them."""
     given_name = name or (unquote(x_dataset_name) if x_dataset_name else None)
     if given_name is not None or not is_form(request):
-        given_name = _check_name(given_name)
-    file_axes = DEFAULT_AXES if axes is None else _read_axes(axes)
+        given_name = check_name(given_name)
+    reading = read_reading(axes, mapping)
     stream = open_stream(request, settings)
     storage.check_free(settings.min_free_disk_bytes)
-    with storage.receive() as incoming:
-        report = await take_in(stream, incoming, file_axes, settings)
+    with open_intake(storage) as intake:
+        report, file = await take_in(stream, intake, reading, settings)
 
-        def keep() -> DatasetRead:
-            return _keep(
+        def keep_file() -> DatasetRead:
+            return keep(
                 database,
                 storage,
-                incoming,
+                file,
                 team_id=caller.team_id,
-                name=given_name or _check_name(stream.name),
-                axes=list(file_axes),
+                name=given_name or check_name(stream.name),
+                axes=reading.axes,
                 report=report,
             )
 
-        dataset = await to_thread.run_sync(keep)
+        dataset = await to_thread.run_sync(keep_file)
     response.headers["Location"] = f"/datasets/{dataset.id}"
     return dataset
 
@@ -119,6 +136,39 @@ def get_dataset(dataset_id: DatasetIdPath, caller: CallerDep, database: Database
         return DatasetRead.of(datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id))
 
 
+@router.head("/datasets/{dataset_id}/file", include_in_schema=False, name="head_dataset_file")
+@router.get("/datasets/{dataset_id}/file", response_class=Response, responses=_DOWNLOAD)
+def download_dataset(
+    dataset_id: DatasetIdPath,
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    request: Request,
+    file_format: Annotated[
+        ExportFormat, Query(alias="format", description="All but `jsonl` is made while it is sent, without `Range`.")
+    ] = "jsonl",
+) -> Response:
+    """The dataset as JSON Lines as it is stored, or in another format, printed in its normal form."""
+    with database.read() as session:
+        dataset = datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
+    path = storage.get_dataset_path(dataset_id)
+    media_type, filename = _MEDIA_TYPES[file_format], f"{dataset_id}.{file_format}"
+    if file_format == "jsonl":
+        return make_file_response(
+            request,
+            path,
+            size_bytes=dataset.size_bytes,
+            sha256=dataset.sha256,
+            media_type=media_type,
+            filename=filename,
+        )
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    if request.method == "HEAD":
+        return Response(media_type=media_type, headers=headers)
+    pieces = export(path, Axes(tuple(dataset.axes)), file_format)
+    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+
+
 @router.delete("/datasets/{dataset_id}", status_code=204, responses=error_responses(404, 409))
 def delete_dataset(
     dataset_id: DatasetIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, tasks: BackgroundTasks
@@ -128,52 +178,3 @@ def delete_dataset(
         datasets.delete_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
     # After the commit: a row must never point at a file that is gone.
     tasks.add_task(storage.delete_dataset, dataset_id)
-
-
-def _keep(
-    database: Database,
-    storage: Storage,
-    incoming: IncomingFile,
-    *,
-    team_id: str,
-    name: str,
-    axes: list[str],
-    report: DatasetReport,
-) -> DatasetRead:
-    """The file first, then the row that points at it; without the row the file goes again."""
-    dataset_id = new_id("ds")
-    incoming.move_to(storage.get_dataset_path(dataset_id))
-    try:
-        with database.write() as session:
-            dataset = datasets.add_dataset(
-                session,
-                dataset_id=dataset_id,
-                team_id=team_id,
-                name=name,
-                size_bytes=incoming.size_bytes,
-                sha256=incoming.sha256,
-                axes=axes,
-                example_count=report.example_count,
-                report=report.model_dump(mode="json"),
-            )
-            return DatasetRead.of(dataset)
-    except BaseException:
-        storage.delete_dataset(dataset_id)
-        raise
-
-
-def _check_name(name: str | None) -> str:
-    if name is None:
-        raise Invalid("The dataset needs a name: add `?name=...` or the header `X-Dataset-Name`.", field="name")
-    try:
-        return _NAME.validate_python(name)
-    except ValidationError as error:
-        problems = [{**problem, "loc": ("query", "name")} for problem in error.errors()]
-        raise RequestValidationError(problems) from None
-
-
-def _read_axes(text: str) -> Axes:
-    try:
-        return Axes(tuple(name.strip() for name in text.split(",")))
-    except ValueError as error:
-        raise Invalid(f"The axes can't be used: {error}.", field="axes") from None

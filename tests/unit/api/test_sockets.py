@@ -142,3 +142,26 @@ def test_a_crowd_larger_than_the_pools_is_answered(
     assert statuses == [200] * count
     assert time.monotonic() < deadline
     wait_until(lambda: app.state.services.database.engine.pool.checkedout() == 0)
+
+
+def test_a_client_that_dies_within_a_part_leaves_the_parts_that_were_there(
+    address: tuple[str, int], settings: Settings, team: TestTeam
+) -> None:
+    def send(part: str, declared_bytes: int) -> socket.socket:
+        connection = socket.create_connection(address, timeout=WAIT_SECONDS)
+        head = f"PUT /uploads/{upload_id}/parts/1 HTTP/1.1\r\nHost: x\r\nContent-Length: {declared_bytes}\r\n"
+        head += f"Authorization: {team.headers['Authorization']}\r\n\r\n"
+        connection.sendall((head + part).encode())
+        return connection
+
+    base = f"http://{address[0]}:{address[1]}"
+    upload_id = httpx2.post(f"{base}/uploads", headers=team.headers, json={"name": "a"}).json()["id"]
+    with closing(send("first", 5)) as connection:
+        assert b"200 OK" in connection.recv(1000)
+    with closing(send("second, and then the line is dead", 1000)):
+        wait_until(lambda: list_files(settings) != [])
+    wait_until(lambda: list_files(settings) == [])
+    upload = httpx2.get(f"{base}/uploads/{upload_id}", headers=team.headers).json()
+    assert upload["parts"] == [{"number": 1, "size_bytes": 5}]
+    with closing(send("third", 5)) as connection:
+        assert b"200 OK" in connection.recv(1000)

@@ -1,0 +1,90 @@
+"""What is said about a dataset at its upload, read strictly, and keeping the file with its row."""
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from api.schemas import DatasetRead, Name
+from api.uploads import Reading
+from emomodel.dataset_report import DatasetReport
+from emomodel.emotions import DEFAULT_AXES, Axes
+from emomodel.formats.mapping import MappingError, read_mapping
+from jobs import datasets, uploads
+from jobs.database import Database
+from jobs.errors import Invalid
+from jobs.ids import new_id
+from jobs.storage import IncomingFile, Storage
+
+MAPPING_DESCRIPTION = (
+    "For files with texts and labels in place of chats: a preset's name, `goemotions`, or a mapping as JSON "
+    "(docs/data-format.md)."
+)
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+def check_name(name: str | None) -> str:
+    if name is None:
+        raise Invalid("The dataset needs a name: add `?name=...` or the header `X-Dataset-Name`.", field="name")
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError as error:
+        problems = [{**problem, "loc": ("query", "name")} for problem in error.errors()]
+        raise RequestValidationError(problems) from None
+
+
+def read_reading(axes: str | None, mapping: str | None) -> Reading:
+    """Raises Invalid."""
+    file_axes = DEFAULT_AXES if axes is None else _read_axes(axes)
+    if mapping is None:
+        return Reading(file_axes)
+    try:
+        return Reading(file_axes, read_mapping(mapping, file_axes))
+    except MappingError as error:
+        raise Invalid(f"The mapping can't be used: {error}.", field="mapping") from None
+
+
+def _read_axes(text: str) -> Axes:
+    try:
+        return Axes(tuple(name.strip() for name in text.split(",")))
+    except ValueError as error:
+        raise Invalid(f"The axes can't be used: {error}.", field="axes") from None
+
+
+def keep(
+    database: Database,
+    storage: Storage,
+    file: IncomingFile,
+    *,
+    team_id: str,
+    name: str,
+    axes: Axes,
+    report: DatasetReport,
+    upload_id: str | None = None,
+) -> DatasetRead:
+    """The file first, then the row that points at it; without the row the file goes again.
+
+    Raises UploadCompleted when the upload has become a dataset meanwhile.
+    """
+    dataset_id = new_id("ds")
+    with database.read() as session:
+        twin_id = datasets.find_twin(session, team_id=team_id, sha256=file.sha256)
+    storage.put_dataset(dataset_id, file, twin_id=twin_id)
+    try:
+        with database.write() as session:
+            dataset = datasets.add_dataset(
+                session,
+                dataset_id=dataset_id,
+                team_id=team_id,
+                name=name,
+                size_bytes=file.size_bytes,
+                sha256=file.sha256,
+                axes=list(axes),
+                example_count=report.example_count,
+                report=report.model_dump(mode="json"),
+            )
+            if upload_id is not None:
+                uploads.complete_upload(session, upload_id=upload_id, dataset_id=dataset_id)
+            return DatasetRead.of(dataset)
+    except BaseException:
+        storage.delete_dataset(dataset_id)
+        raise

@@ -1,0 +1,217 @@
+"""Uploads: a dataset in parts, for links that break."""
+
+import base64
+import re
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+from anyio import to_thread
+from fastapi import APIRouter, BackgroundTasks, Header, Request, Response
+from fastapi import Path as PathParameter
+
+from api.deps import CallerDep, DatabaseDep, SettingsDep, StorageDep
+from api.errors import error_responses
+from api.intake import keep, read_reading
+from api.middleware import lift_body_limit
+from api.schemas import DatasetRead
+from api.upload_schemas import PartRead, UploadCreate, UploadRead
+from api.uploads import PIECE_BYTES, RawStream, in_pieces, open_intake, refuse_encoding, take_in
+from jobs import datasets, uploads
+from jobs.errors import DigestMismatch, Invalid, UploadCompleted
+from jobs.models import Upload
+from jobs.uploads import MAX_PARTS
+
+# Part of the datasets' router, which brings tag and errors.
+router = APIRouter(tags=["datasets"], responses=error_responses(401))
+
+UploadIdPath = Annotated[str, PathParameter(pattern=r"^up_[0-9a-z]{26}$", description="Id of an upload of your team.")]
+PartNumber = Annotated[int, PathParameter(ge=1, le=MAX_PARTS, description="The part's place in the file, from 1.")]
+
+_SHA256_DIGEST = re.compile(r"sha-256=(?::([A-Za-z0-9+/]{43}=):)?")
+_BINARY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+
+
+class PartsStream:
+    """The parts one after another."""
+
+    name: str | None = None
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    async def read(self) -> AsyncIterator[bytes]:
+        for path in self._paths:
+            async with await anyio.open_file(path, "rb") as part:
+                while piece := await part.read(PIECE_BYTES):
+                    yield piece
+
+
+@router.post("/uploads", status_code=201, responses=error_responses(409, 413, 507))
+def create_upload(
+    body: UploadCreate,
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    settings: SettingsDep,
+    response: Response,
+) -> UploadRead:
+    """Begin a dataset that comes in parts. It expires, with its parts, when it is not completed in time."""
+    reading = read_reading(body.axes, body.mapping_text)
+    uploads.check_room(body.size_bytes or 0, settings.max_dataset_bytes)
+    storage.check_free(settings.min_free_disk_bytes)
+    with database.write() as session:
+        upload = uploads.create_upload(
+            session,
+            team_id=caller.team_id,
+            name=body.name,
+            axes=list(reading.axes),
+            mapping=body.mapping_text,
+            size_bytes=body.size_bytes,
+            sha256=body.sha256,
+            expire_seconds=settings.upload_seconds,
+        )
+        answer = UploadRead.of(upload, {})
+    response.headers["Location"] = f"/uploads/{answer.id}"
+    return answer
+
+
+@router.get("/uploads/{upload_id}", responses=error_responses(404))
+def get_upload(upload_id: UploadIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep) -> UploadRead:
+    """How far an upload is: which parts are there."""
+    with database.read() as session:
+        upload = uploads.get_upload(session, team_id=caller.team_id, upload_id=upload_id)
+        return UploadRead.of(upload, storage.list_parts(upload_id))
+
+
+@router.put(
+    "/uploads/{upload_id}/parts/{number}",
+    openapi_extra=_BINARY,
+    responses=error_responses(404, 409, 413, 415, 507),
+)
+async def put_part(
+    upload_id: UploadIdPath,
+    number: PartNumber,
+    request: Request,
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    settings: SettingsDep,
+    content_digest: Annotated[
+        str | None, Header(description="`sha-256=:BASE64:` (RFC 9530): a part that is not like this is refused.")
+    ] = None,
+) -> PartRead:
+    """Send one part, of any size, in any order. One that came before under this number is replaced."""
+    refuse_encoding(request)
+    expected = _find_digest(content_digest or "")
+    storage.check_free(settings.min_free_disk_bytes)
+
+    def count_used() -> int:
+        """The bytes of the team's other parts."""
+        with database.read() as session:
+            uploads.get_open_upload(session, team_id=caller.team_id, upload_id=upload_id)
+            open_ids = uploads.list_open_ids(session, team_id=caller.team_id)
+        used = sum(sum(storage.list_parts(open_id).values()) for open_id in open_ids)
+        return used - storage.list_parts(upload_id).get(number, 0)
+
+    used_bytes = await to_thread.run_sync(count_used)
+    lift_body_limit(request)
+    with storage.receive() as incoming:
+        async for piece in in_pieces(RawStream(request).read()):
+            uploads.check_room(used_bytes + incoming.size_bytes + len(piece), settings.max_dataset_bytes)
+            await to_thread.run_sync(incoming.write, piece)
+        if expected is not None and incoming.sha256 != expected:
+            raise DigestMismatch(
+                f"Part {number} arrived with the sha256 {incoming.sha256}, not {expected}. Send it again.",
+                field="Content-Digest",
+            )
+        # Meanwhile parts of other requests have come, and the upload may be gone.
+        used_bytes = await to_thread.run_sync(count_used)
+        uploads.check_room(used_bytes + incoming.size_bytes, settings.max_dataset_bytes)
+        await to_thread.run_sync(incoming.move_to, storage.get_part_path(upload_id, number))
+    return PartRead(number=number, size_bytes=incoming.size_bytes)
+
+
+@router.post("/uploads/{upload_id}/complete", status_code=201, responses=error_responses(404, 409, 413, 507))
+async def complete_upload(
+    upload_id: UploadIdPath,
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    settings: SettingsDep,
+    tasks: BackgroundTasks,
+    response: Response,
+) -> DatasetRead:
+    """Make the parts a dataset, validated as `POST /datasets` does. Parts with bad lines stay, to be sent again.
+
+    Once it has succeeded, it answers with the same dataset however often it is called.
+    """
+
+    def read_dataset() -> DatasetRead:
+        with database.read() as session:
+            upload = uploads.get_upload(session, team_id=caller.team_id, upload_id=upload_id)
+            dataset_id = upload.dataset_id or ""
+            return DatasetRead.of(datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id))
+
+    try:
+        dataset = await _complete(upload_id, caller.team_id, database, storage, settings)
+    except UploadCompleted:
+        dataset = await to_thread.run_sync(read_dataset)
+    # After the commit: until then another attempt may need them.
+    tasks.add_task(storage.delete_upload, upload_id)
+    response.headers["Location"] = f"/datasets/{dataset.id}"
+    return dataset
+
+
+@router.delete("/uploads/{upload_id}", status_code=204, responses=error_responses(404))
+def delete_upload(
+    upload_id: UploadIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, tasks: BackgroundTasks
+) -> None:
+    """Give up an upload, with its parts. The dataset that it may have become stays."""
+    with database.write() as session:
+        uploads.delete_upload(session, team_id=caller.team_id, upload_id=upload_id)
+    tasks.add_task(storage.delete_upload, upload_id)
+
+
+async def _complete(
+    upload_id: str, team_id: str, database: DatabaseDep, storage: StorageDep, settings: SettingsDep
+) -> DatasetRead:
+    """Raises UploadCompleted, UploadIncomplete, and what take_in raises."""
+
+    def check() -> tuple[Upload, list[Path]]:
+        with database.read() as session:
+            upload = uploads.get_open_upload(session, team_id=team_id, upload_id=upload_id)
+        parts = storage.list_parts(upload_id)
+        uploads.check_parts(upload, parts)
+        return upload, [storage.get_part_path(upload_id, number) for number in parts]
+
+    upload, paths = await to_thread.run_sync(check)
+    reading = read_reading(",".join(upload.axes), upload.mapping)
+    storage.check_free(settings.min_free_disk_bytes)
+    with open_intake(storage) as intake:
+        report, file = await take_in(PartsStream(paths), intake, reading, settings, sha256=upload.sha256)
+
+        def keep_file() -> DatasetRead:
+            return keep(
+                database,
+                storage,
+                file,
+                team_id=team_id,
+                name=upload.name,
+                axes=reading.axes,
+                report=report,
+                upload_id=upload_id,
+            )
+
+        return await to_thread.run_sync(keep_file)
+
+
+def _find_digest(header: str) -> str | None:
+    """The sha256 in hex, if the header has one: RFC 9530 lets others pass. Raises Invalid."""
+    match = _SHA256_DIGEST.search(header)
+    if match is None:
+        return None
+    if match[1] is None:
+        raise Invalid("`Content-Digest` should be `sha-256=:BASE64:`, the digest in base64.", field="Content-Digest")
+    return base64.b64decode(match[1]).hex()
