@@ -27,7 +27,9 @@ from jobs.errors import (
     JobNotFound,
     NoSlotForConfig,
     NotFound,
+    PartNotFound,
     Unauthorized,
+    UploadNotFound,
     WouldNotFit,
 )
 
@@ -50,6 +52,8 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "job_id": JobNotFound,
     "dataset_id": DatasetNotFound,
     "kind": ArtifactNotFound,
+    "upload_id": UploadNotFound,
+    "number": PartNotFound,
 }
 
 # Python's own phrases change with its version; these words are for programs and stay.

@@ -11,7 +11,20 @@ from fastapi.routing import APIRoute
 from api.deps import Services, refuse_unknown_parameters
 from api.errors import add_error_handlers, error_responses
 from api.middleware import RequestMiddleware
-from api.routes import artifacts, datasets, events, health, jobs, logs, metrics, models
+from api.routes import (
+    artifacts,
+    dataset_checks,
+    dataset_insights,
+    datasets,
+    events,
+    health,
+    jobs,
+    logs,
+    metrics,
+    models,
+    rows,
+    uploads,
+)
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell, make_celery
@@ -34,6 +47,21 @@ TAGS = [
     {"name": "models", "description": "The base models that jobs may name."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
+
+ROUTES = (
+    datasets,
+    dataset_checks,
+    dataset_insights,
+    uploads,
+    jobs,
+    metrics,
+    events,
+    logs,
+    artifacts,
+    rows,
+    models,
+    health,
+)
 
 # Reads of live feeds that may run at a time; each takes a few milliseconds.
 FOLLOWER_THREADS = 4
@@ -67,7 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
     add_error_handlers(app)
-    for module in (datasets, jobs, metrics, events, logs, artifacts, models, health):
+    for module in ROUTES:
         app.include_router(module.router)
     return app
 

@@ -1,13 +1,16 @@
 """Wire models: what goes in and out of the HTTP API as JSON."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from api import examples
-from emomodel.config import PRESETS, Preset, TrainConfig
+from emomodel.config import PRESETS, EmotionSpan, Preset, TrainConfig
+from emomodel.preview import PreviewExample
+from emomodel.token_report import TokenReport
 from jobs.base_models import BaseModel as ListedBaseModel
+from jobs.estimates import JobEstimate
 from jobs.metrics import MetricPoint
 from jobs.models import Artifact, Dataset, Event, Job
 from jobs.status import JobStatus
@@ -114,6 +117,11 @@ class JobCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [examples.JOB_REQUEST]})
 
     dataset_id: str = Field(pattern=r"^ds_[0-9a-z]{26}$", description="From `POST /datasets`.")
+    validation_dataset_id: str | None = Field(
+        None,
+        pattern=r"^ds_[0-9a-z]{26}$",
+        description="A dataset to measure the loss on, in place of a share of the first (`eval_fraction`).",
+    )
     base_model: str = Field(min_length=1, max_length=200, description="A name from `GET /models`.")
     # Before `config`, which is laid over it.
     preset: Preset = Field(
@@ -154,6 +162,60 @@ class JobDataset(_Read):
     name: str
     sha256: str
 
+    @classmethod
+    def of_validation(cls, job: Job) -> "JobDataset | None":
+        """What the job's loss is measured on, where that is a dataset of its own."""
+        if job.validation_dataset_id is None:
+            return None
+        return cls(
+            id=job.validation_dataset_id,
+            name=job.validation_dataset_name or "",
+            sha256=job.validation_dataset_sha256 or "",
+        )
+
+
+class JobEstimateRead(_Read):
+    """What a job would take. Times are no promise: `speed_source` says what they come from."""
+
+    device: str = Field(description="`cuda` where such a slot is known or needed, else `cpu`.")
+    example_count: int
+    token_count: int = Field(description="Of the whole training, without padding, from the dataset's characters.")
+    step_count: int
+    memory: dict[str, int] | None = Field(
+        description="Bytes at the peak by what they are for (docs/memory.md); null where the model's sizes are unknown."
+    )
+    peak_memory_bytes: int | None
+    fits: bool | None = Field(description="Whether some slot has the memory; null where that isn't known.")
+    advice: str | None = Field(description="Where it doesn't fit: what would.")
+    train_seconds: float
+    total_seconds: float = Field(description="With loading, compiling and saving.")
+    speed_source: str = Field(
+        description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`; "
+        "`arithmetic`: nothing like it has run here, so this may be far off."
+    )
+    queue_position: int
+    starts_at: datetime | None = Field(description="Null where no slot is known that could run it.")
+    ends_at: datetime | None
+
+    @classmethod
+    def of(cls, found: JobEstimate, *, lack: str | None) -> "JobEstimateRead":
+        return cls(
+            device=found.device,
+            example_count=found.example_count,
+            token_count=found.token_count,
+            step_count=found.step_count,
+            memory=found.memory,
+            peak_memory_bytes=found.peak_memory_bytes,
+            fits=None if found.memory is None else lack is None,
+            advice=lack,
+            train_seconds=found.train_seconds,
+            total_seconds=found.total_seconds,
+            speed_source=found.speed_source,
+            queue_position=found.queue_position,
+            starts_at=found.starts_at,
+            ends_at=found.ends_at,
+        )
+
 
 class JobError(_Read):
     """Why a job failed."""
@@ -173,6 +235,7 @@ class JobRead(_Read):
     priority: int
     base_model: str
     dataset: JobDataset
+    validation_dataset: JobDataset | None
     config: dict[str, Any] = Field(description="The whole TrainConfig, defaults filled in, frozen at creation.")
     attempt: int = Field(description="How many times a worker took the job; 0 before the first.")
     phase: str | None = Field(description="What the run is busy with.")
@@ -185,6 +248,10 @@ class JobRead(_Read):
     )
     eta_seconds: float | None
     error: JobError | None
+    estimate: dict[str, Any] | None = Field(description="What it was expected to take when it was posted.")
+    result: dict[str, Any] | None = Field(
+        description="What it took: seconds, steps, tokens, memory; once it succeeded."
+    )
     stop_requested: bool = Field(description="Whether the run was asked to stop and has not confirmed yet.")
     created_at: datetime
     started_at: datetime | None
@@ -199,6 +266,7 @@ class JobRead(_Read):
             priority=job.priority,
             base_model=job.base_model,
             dataset=JobDataset(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256),
+            validation_dataset=JobDataset.of_validation(job),
             config=job.config,
             attempt=job.attempt,
             phase=job.phase,
@@ -209,6 +277,8 @@ class JobRead(_Read):
             queue_position=queue_position,
             eta_seconds=job.eta_seconds,
             error=JobError(code=job.error_code, message=job.error_message or "") if job.error_code else None,
+            estimate=job.estimate,
+            result=job.result,
             stop_requested=job.stop_requested_at is not None,
             created_at=job.created_at,
             started_at=job.started_at,
@@ -233,6 +303,8 @@ class MetricRead(_Read):
     elapsed_seconds: float
     eta_seconds: float | None
     memory_bytes: int
+    eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
+    eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
 
     @classmethod
     def of(cls, point: MetricPoint) -> "MetricRead":
@@ -308,3 +380,31 @@ class Readiness(_Read):
     status: str
     checks: dict[str, CheckRead]
     error: ErrorInfo | None = None
+
+
+class StatisticsRead(_Read):
+    """What a dataset is to a base model, in the model's tokens."""
+
+    dataset_id: str
+    base_model: str
+    tokenizer_sha256: str = Field(description="Of the base model's tokenizer files, which all numbers depend on.")
+    statistics: TokenReport
+
+
+class StatisticsPending(_Read):
+    """The statistics of a large dataset are being computed."""
+
+    status: Literal["computing"] = "computing"
+    message: str
+
+
+class PreviewRead(_Read):
+    """Examples as a training will take them, in the file's order."""
+
+    dataset_id: str
+    base_model: str
+    axes: list[str] = Field(description="What the numbers of each `emotion` stand for.")
+    max_length: int
+    emotion_span: EmotionSpan
+    items: list[PreviewExample]
+    next_offset: int | None = Field(description="To be handed back as `offset`; null at the end.")

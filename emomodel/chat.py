@@ -1,4 +1,4 @@
-"""Turns -> one tokenised text, with what each token belongs to and the emotion of its own.
+"""Turns -> one tokenised text, with what each token belongs to and the emotion of its own. [light]
 
 The base model's own chat template writes the text, once, and it is tokenised whole: a word's tokens must be those of
 the untagged text. Where a turn's content lies in it is learnt by rendering marks in the place of the contents; what
@@ -8,16 +8,16 @@ trims them or not, and by character offsets each token gets what holds for its l
     ChatError
     ├── TemplateMissing     the tokenizer has no chat template
     ├── TemplateUnsuitable  the template refuses the turns, or changes their text beyond trimming it
-    └── ControlTokenInText  a turn's text holds a control token of the tokenizer
+    ├── ControlTokenInText  a turn's text holds a control token of the tokenizer
+    └── TokenizerUnusable   the tokenizer's files are missing or unreadable (emomodel.light_tokenizer)
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import jinja2
-from transformers import PreTrainedTokenizerBase
 
 from emomodel.emotions import EmotionVector
 from emomodel.examples import Turn
@@ -42,14 +42,48 @@ class ControlTokenInText(ChatError):
     """A turn's text holds a control token."""
 
 
+class ChatTokenizer(Protocol):
+    """What a chat needs of a tokenizer: LightTokenizer has it, and so has every tokenizer of transformers."""
+
+    # Text, several texts by name, or None.
+    chat_template: Any
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it can tell the offsets of tokens."""
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """Ids of the tokens that the tokenizer's config names as special."""
+
+    @property
+    def added_tokens_decoder(self) -> Mapping[int, Any]:
+        """The tokens that are found in a text before all others, by id; each knows whether it is `special`."""
+
+    def __call__(self, text: str, *, add_special_tokens: bool, return_offsets_mapping: bool) -> Mapping[str, Any]:
+        """`input_ids` and `offset_mapping` of a text."""
+
+    def convert_ids_to_tokens(self, ids: int) -> Any:
+        """The vocabulary's word for an id."""
+
+    def apply_chat_template(
+        self, conversation: list[dict[str, str]], *, tokenize: Literal[False], add_generation_prompt: bool
+    ) -> Any:
+        """The text of a chat."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenisedChat:
-    """Four lists of one length, an entry per token.
+    """A text, and lists of one length, an entry per token.
+
+    `offsets`: the token's first character in the text, and the one after its last.
 
     `own`: the emotion that the token's own text has: always there in a reply, in other turns only where one was given.
     `is_reply`: the token belongs to an assistant turn's content, or ends it. `is_target`: and it is to be learnt.
     """
 
+    text: str
+    offsets: list[tuple[int, int]]
     input_ids: list[int]
     own: list[EmotionVector | None]
     is_reply: list[bool]
@@ -78,7 +112,7 @@ class _Place:
 class ChatFormat:
     """The chat format of one base model: its tokenizer and its template."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: ChatTokenizer) -> None:
         """Raises TemplateMissing, and TemplateUnsuitable when the tokenizer can't tell offsets."""
         if not tokenizer.chat_template:
             raise TemplateMissing(
@@ -102,8 +136,10 @@ class ChatFormat:
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         input_ids: list[int] = encoded["input_ids"]
         # A token of no width, which some tokenizers know, goes with the character before it.
-        last_characters = [max(end - 1, 0) for _, end in encoded["offset_mapping"]]
-        chat = TokenisedChat(input_ids, [None] * len(input_ids), [False] * len(input_ids), [False] * len(input_ids))
+        offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+        last_characters = [max(end - 1, 0) for _, end in offsets]
+        count = len(input_ids)
+        chat = TokenisedChat(text, offsets, input_ids, [None] * count, [False] * count, [False] * count)
         first_after = 0
         for place in places:
             first_after = self._lay_turn(chat, place, last_characters, first_after)
@@ -185,7 +221,7 @@ class ChatFormat:
         return self._pieces[key]
 
     def _apply_template(self, turns: list[tuple[str, str]], with_reply_header: bool) -> str:
-        messages: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in turns]
+        messages = [{"role": role, "content": content} for role, content in turns]
         try:
             text = self._tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=with_reply_header

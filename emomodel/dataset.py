@@ -1,4 +1,4 @@
-"""Example -> sample: input_ids, attention_mask, emotion_vectors and labels, four lists of one length.
+"""Example -> sample: input_ids, attention_mask, emotion_vectors and labels, four lists of one length. [light]
 
 `lay_emotions` is the one rule for which input position carries which emotion; training and generation both use it.
 """
@@ -7,10 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-import torch
-from torch import Tensor
-
-from emomodel.chat import ChatError, ChatFormat
+from emomodel.chat import ChatError, ChatFormat, TokenisedChat
 from emomodel.config import EmotionSpan
 from emomodel.emotions import EmotionVector
 from emomodel.errors import DatasetRefused
@@ -79,12 +76,16 @@ def lay_emotions(
     return vectors
 
 
-def make_sample(example: Example, chat_format: ChatFormat, neutral: EmotionVector, rule: EmotionSpan) -> Sample:
-    """The whole example, not cut. Raises DatasetRefused, which names the line."""
+def tokenise_example(example: Example, chat_format: ChatFormat) -> TokenisedChat:
+    """The example's text and tokens. Raises DatasetRefused, which names the line."""
     try:
-        chat = chat_format.tokenise(example.turns)
+        return chat_format.tokenise(example.turns)
     except ChatError as error:
         raise DatasetRefused(f"line {example.line}: {error}") from error
+
+
+def lay_sample(chat: TokenisedChat, neutral: EmotionVector, rule: EmotionSpan) -> Sample:
+    """A tokenised example as the model takes it, not cut."""
     return Sample(
         input_ids=chat.input_ids,
         attention_mask=[1] * len(chat.input_ids),
@@ -94,6 +95,11 @@ def make_sample(example: Example, chat_format: ChatFormat, neutral: EmotionVecto
             for token_id, is_target in zip(chat.input_ids, chat.is_target, strict=True)
         ],
     )
+
+
+def make_sample(example: Example, chat_format: ChatFormat, neutral: EmotionVector, rule: EmotionSpan) -> Sample:
+    """The whole example, not cut. Raises DatasetRefused, which names the line."""
+    return lay_sample(tokenise_example(example, chat_format), neutral, rule)
 
 
 def fit_sample(sample: Sample, max_length: int, *, pad_id: int | None, neutral: EmotionVector) -> Sample:
@@ -122,19 +128,13 @@ def make_samples(
         whole = make_sample(example, chat_format, neutral, rule)
         sample = fit_sample(whole, max_length, pad_id=fixed_pad_id, neutral=neutral)
         made.truncated_count += len(whole["input_ids"]) > max_length
-        # The first position's label never counts: nothing before it could predict it.
-        if all(label == IGNORED_LABEL for label in sample["labels"][1:]):
-            made.dropped_lines.append(example.line)
-        else:
+        if count_targets(sample):
             made.samples.append(sample)
+        else:
+            made.dropped_lines.append(example.line)
     return made
 
 
-def as_tensors(sample: Sample) -> dict[str, Tensor]:
-    """The same sample as tensors, which batches are put together from many times faster than from lists."""
-    return {
-        "input_ids": torch.tensor(sample["input_ids"]),
-        "attention_mask": torch.tensor(sample["attention_mask"]),
-        "emotion_vectors": torch.tensor(sample["emotion_vectors"], dtype=torch.float32),
-        "labels": torch.tensor(sample["labels"]),
-    }
+def count_targets(sample: Sample) -> int:
+    """Labels that count in the loss. The first position's never does: nothing before it could predict it."""
+    return sum(label != IGNORED_LABEL for label in sample["labels"][1:])

@@ -8,11 +8,19 @@ EmotuneError
 │   ├── DatasetNotFound
 │   ├── RunNotFound
 │   ├── ArtifactNotFound
+│   ├── UploadNotFound
+│   ├── PartNotFound
 │   ├── TeamNotFound
 │   └── ApiKeyNotFound
 ├── Conflict
 │   ├── JobFinished
 │   ├── DatasetInUse
+│   ├── UploadCompleted
+│   ├── UploadIncomplete
+│   ├── UploadsTooMany
+│   ├── TokenizerUnusable
+│   ├── DatasetOutdated
+│   ├── StatisticsFailed
 │   └── IdempotencyKeyReused
 ├── Invalid
 │   ├── BaseModelUnknown
@@ -20,8 +28,10 @@ EmotuneError
 │   ├── CursorInvalid
 │   ├── DatasetInvalid
 │   ├── DatasetTooLarge
+│   ├── DigestMismatch
 │   ├── NameEmpty
 │   ├── NoSlotForConfig
+│   ├── ValidationDatasetUnfit
 │   └── WouldNotFit
 ├── DiskFull
 └── RunFenced
@@ -83,6 +93,18 @@ class ArtifactNotFound(NotFound):
     code = "artifact_not_found"
 
 
+class UploadNotFound(NotFound):
+    """Your team has no upload with this id, or it has expired. `POST /uploads` begins one."""
+
+    code = "upload_not_found"
+
+
+class PartNotFound(NotFound):
+    """There is no such part. Parts are numbered from 1 to 10000."""
+
+    code = "part_not_found"
+
+
 class TeamNotFound(NotFound):
     """There is no team with this name."""
 
@@ -113,6 +135,42 @@ class DatasetInUse(Conflict):
     code = "dataset_in_use"
 
 
+class UploadCompleted(Conflict):
+    """The upload has become a dataset already. `GET /uploads/{upload_id}` says which; `POST /uploads` begins one."""
+
+    code = "upload_completed"
+
+
+class UploadIncomplete(Conflict):
+    """Parts of the upload are missing."""
+
+    code = "upload_incomplete"
+
+
+class UploadsTooMany(Conflict):
+    """Your team has too many unfinished uploads. Complete or delete some, or wait until they expire."""
+
+    code = "uploads_too_many"
+
+
+class TokenizerUnusable(Conflict):
+    """The base model's folder has no tokenizer that can be used without loading the model."""
+
+    code = "tokenizer_unusable"
+
+
+class DatasetOutdated(Conflict):
+    """The dataset was accepted by an earlier release, and has lines that are errors by now."""
+
+    code = "dataset_outdated"
+
+
+class StatisticsFailed(Conflict):
+    """The statistics of this dataset could not be computed."""
+
+    code = "statistics_failed"
+
+
 class IdempotencyKeyReused(Conflict):
     """This Idempotency-Key came before with a different request. Use a new key for a new request."""
 
@@ -123,6 +181,12 @@ class Invalid(EmotuneError):
     """The request can't be carried out as it is."""
 
     code = "invalid"
+
+
+class ValidationDatasetUnfit(Invalid):
+    """The validation dataset doesn't go with the job."""
+
+    code = "validation_dataset_unfit"
 
 
 class BaseModelUnknown(Invalid):
@@ -157,6 +221,12 @@ class DatasetTooLarge(Invalid):
     """The dataset is larger than this installation takes. Split it, or ask the operator to raise the limit."""
 
     code = "dataset_too_large"
+
+
+class DigestMismatch(Invalid):
+    """What arrived is not what was sent. Send it again."""
+
+    code = "digest_mismatch"
 
 
 class NameEmpty(Invalid):

@@ -13,6 +13,7 @@ from jobs.queue import get_slot_queue, make_celery
 from jobs.settings import Settings, load_settings
 from worker.beacon import Beacon
 from worker.drain import Drain, leave_with_parent
+from worker.insights import make_beat_entry
 from worker.resources import Resources
 from worker.tasks import register_tasks
 
@@ -20,6 +21,7 @@ from worker.tasks import register_tasks
 def make_worker(settings: Settings) -> Celery:
     """The app with its tasks, and with what its processes do when they start and when they are asked to leave."""
     celery = make_celery(settings)
+    celery.conf.beat_schedule |= make_beat_entry(settings)
     drain = Drain()
     get_resources = functools.cache(functools.partial(Resources.open, settings, celery, drain))
     register_tasks(celery, get_resources)

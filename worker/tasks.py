@@ -5,12 +5,13 @@ from collections.abc import Callable
 from celery import Celery
 
 from jobs.queue import COLLECT_TASK, RUN_TASK, SWEEP_TASK
-from worker import garbage, run, sweeper
+from worker import garbage, insights, run, sweeper
 from worker.resources import Resources
 
 
 def register_tasks(celery: Celery, get_resources: Callable[[], Resources]) -> None:
     """Tell the app what its messages mean."""
+    statistics = insights.StatisticsProcess()
 
     def run_next() -> None:
         run.run_next(get_resources())
@@ -21,7 +22,11 @@ def register_tasks(celery: Celery, get_resources: Callable[[], Resources]) -> No
     def collect_garbage() -> None:
         garbage.collect_garbage(get_resources())
 
+    def compute_statistics() -> None:
+        statistics.start_if_needed(get_resources().storage)
+
     # Not shared: a second app of the same process has tasks of its own.
     celery.task(name=RUN_TASK, shared=False)(run_next)
     celery.task(name=SWEEP_TASK, shared=False)(sweep)
     celery.task(name=COLLECT_TASK, shared=False)(collect_garbage)
+    celery.task(name=insights.STATISTICS_TASK, shared=False)(compute_statistics)

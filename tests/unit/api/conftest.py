@@ -112,7 +112,7 @@ def make_succeeded_job(database: Database, settings: Settings, make_job: Callabl
         )
         with database.write() as session:
             claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-            claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.")
+            claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.", result={})
         return job_id
 
     return make
@@ -125,5 +125,10 @@ def job_id(make_succeeded_job: Callable[[bytes], str]) -> str:
 
 
 @pytest.fixture
-def dataset_id(dataset: Dataset) -> str:
+def dataset_id(dataset: Dataset, settings: Settings) -> str:
+    """A dataset that has its file too."""
+    line = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}'
+    path = Storage(settings.data_dir).get_dataset_path(dataset.id)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(line.ljust(dataset.size_bytes - 1) + b"\n")
     return dataset.id

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[3] / "emomodel"
-HEAVY = {"torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "matplotlib", "numpy"}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "safetensors", "matplotlib", "numpy"}
 LIGHT = sorted(
     path.stem for path in PACKAGE.glob("*.py") if "[light]" in path.read_text(encoding="utf-8").partition('"""\n\n')[0]
 )

@@ -3,10 +3,10 @@
 import os
 import time
 
-from jobs import claims
+from jobs import claims, uploads
 from jobs.datasets import add_dataset
 from jobs.ids import new_id
-from jobs.models import Job
+from jobs.models import Job, Upload
 from jobs.teams import get_or_create_team
 from tests.unit.worker.conftest import MakeJob
 from worker.garbage import ABANDONED_SECONDS, collect_garbage
@@ -69,3 +69,47 @@ def test_a_dataset_file_without_a_row_goes_when_it_is_old(resources: Resources) 
     collect_garbage(resources)
     left = {path.stem for path in (storage.root / "datasets").iterdir()}
     assert left == {with_row, new, stray.stem}
+
+
+def test_uploads_go_when_they_expire_and_their_parts_when_nothing_needs_them(resources: Resources) -> None:
+    storage = resources.storage
+    with resources.database.write() as session:
+        team_id = get_or_create_team(session, name="ours").id
+
+        def begin(seconds: float) -> str:
+            return uploads.create_upload(
+                session,
+                team_id=team_id,
+                name="chats",
+                axes=["A_B", "C_D"],
+                mapping=None,
+                size_bytes=None,
+                sha256=None,
+                expire_seconds=seconds,
+            ).id
+
+        kept, expired, complete = begin(60), begin(-1), begin(60)
+        uploads.complete_upload(session, upload_id=complete, dataset_id=new_id("ds"))
+    without_row = new_id("up")
+    for upload_id in (kept, expired, complete, without_row):
+        path = storage.get_part_path(upload_id, 1)
+        path.parent.mkdir(parents=True)
+        path.touch()
+    collect_garbage(resources)
+    assert [path.name for path in (storage.root / "uploads").iterdir()] == [kept]
+    with resources.database.read() as session:
+        assert session.get(Upload, expired) is None
+        assert session.get_one(Upload, complete).dataset_id is not None
+
+
+def test_a_file_with_a_second_name_is_not_old_while_its_row_is_being_written(resources: Resources) -> None:
+    storage = resources.storage
+    first, second = new_id("ds"), new_id("ds")
+    with storage.receive() as incoming:
+        incoming.write(b"content")
+        storage.put_dataset(first, incoming, twin_id=None)
+    os.utime(storage.get_dataset_path(first), (0, time.time() - ABANDONED_SECONDS - 60))
+    with storage.receive() as incoming:
+        storage.put_dataset(second, incoming, twin_id=first)
+    collect_garbage(resources)
+    assert storage.get_dataset_path(second).read_bytes() == b"content"

@@ -1,0 +1,227 @@
+"""What a dataset is to a base model: its preview, and its statistics, which are kept.
+
+statistics/KEY.json             a report, or why there is none
+statistics/waiting/KEY.json     what the housekeeping is still to compute (worker/insights.py)
+
+KEY is the hash of all that a report depends on: content and axes of the dataset, tokenizer, max_length. So teams with
+the same file share what was computed of it. [no torch: only the tokenizer]
+"""
+
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emomodel.chat import ChatError, ChatFormat
+from emomodel.config import EmotionSpan
+from emomodel.emotions import Axes
+from emomodel.light_tokenizer import hash_tokenizer, load_light_tokenizer, stat_tokenizer
+from emomodel.preview import PreviewPage, preview_page
+from emomodel.problems import ExampleError
+from emomodel.token_report import TokenReport
+from emomodel.token_statistics import compute_statistics
+from jobs.base_models import BaseModel as ListedBaseModel
+from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
+from jobs.models import Dataset
+from jobs.storage import Storage
+
+# Takes about a second; what is larger is computed in the background.
+SMALL_BYTES = 2 * 1024**2
+# Part of every key; to be raised with each change of what a report holds.
+REPORT_FORMAT = 1
+# How long a failure is told before the same question is tried again.
+FAILURE_SECONDS = 3600
+# A computation that dies takes its process along, so that nobody is left to say why.
+MAX_ATTEMPTS = 3
+# A large vocabulary takes about 350 MiB.
+_LOADED_TOKENIZERS = 2
+
+
+@dataclass(frozen=True)
+class LoadedTokenizer:
+    """A base model's chat format, and the hash of the files that it was made of."""
+
+    chat_format: ChatFormat
+    sha256: str
+
+
+class StatisticsRequest(BaseModel):
+    """What is asked of a dataset; `attempt_count` of the tries so far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset_id: str
+    dataset_sha256: str
+    axes: tuple[str, ...]
+    base_model: str
+    tokenizer_sha256: str
+    max_length: int
+    attempt_count: int = 0
+
+    @property
+    def key(self) -> str:
+        parts = [REPORT_FORMAT, self.dataset_sha256, self.axes, self.tokenizer_sha256, self.max_length]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class _Outcome(BaseModel):
+    """What stands in KEY.json: one of the two."""
+
+    report: TokenReport | None = None
+    failure: str | None = None
+
+
+class StatisticsStore:
+    """Reports that were computed, and requests that wait."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._folder = storage.root / "statistics"
+
+    def find(self, request: StatisticsRequest) -> TokenReport | None:
+        """None where it is not computed yet. Raises StatisticsFailed."""
+        path = self._folder / f"{request.key}.json"
+        try:
+            outcome = _Outcome.model_validate_json(path.read_bytes())
+            age_seconds = time.time() - path.stat().st_mtime
+        except (FileNotFoundError, ValidationError):
+            return None
+        if outcome.failure is not None and age_seconds < FAILURE_SECONDS:
+            raise StatisticsFailed(outcome.failure)
+        return outcome.report
+
+    def put(self, request: StatisticsRequest, report: TokenReport) -> None:
+        self._write(self._folder / f"{request.key}.json", _Outcome(report=report))
+        self.forget(request)
+
+    def fail(self, request: StatisticsRequest, message: str) -> None:
+        """Those who ask are told for FAILURE_SECONDS."""
+        self._write(self._folder / f"{request.key}.json", _Outcome(failure=message))
+        self.forget(request)
+
+    def wait(self, request: StatisticsRequest) -> None:
+        """Leave the request to the housekeeping, unless it waits there already."""
+        path = self._find_waiting(request)
+        if not path.exists():
+            self._write(path, request)
+
+    def note_attempt(self, request: StatisticsRequest) -> StatisticsRequest:
+        """To be called before a try, so that one that ends the process has counted."""
+        tried = request.model_copy(update={"attempt_count": request.attempt_count + 1})
+        self._write(self._find_waiting(request), tried)
+        return tried
+
+    def forget(self, request: StatisticsRequest) -> None:
+        self._find_waiting(request).unlink(missing_ok=True)
+
+    def has_waiting(self) -> bool:
+        return any((self._folder / "waiting").glob("*.json"))
+
+    def list_waiting(self) -> Iterator[StatisticsRequest]:
+        """Those that wait longest first."""
+        paths = (self._folder / "waiting").glob("*.json")
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime):
+            try:
+                yield StatisticsRequest.model_validate_json(path.read_bytes())
+            except ValidationError:
+                # By an earlier release; whoever waits for it asks again.
+                path.unlink(missing_ok=True)
+
+    def _find_waiting(self, request: StatisticsRequest) -> Path:
+        return self._folder / "waiting" / f"{request.key}.json"
+
+    def _write(self, path: Path, content: BaseModel) -> None:
+        with self._storage.receive() as incoming:
+            incoming.write(content.model_dump_json().encode())
+            incoming.move_to(path)
+
+
+def load_tokenizer(model: ListedBaseModel) -> LoadedTokenizer:
+    """Raises TokenizerUnusable."""
+    if not model.is_folder:
+        raise TokenizerUnusable(
+            f"The base model {model.name!r} is loaded from a model hub, so its tokenizer is not known here. "
+            "The operator can list a folder with the downloaded model instead.",
+            field="base_model",
+        )
+    folder = Path(model.path).expanduser()
+    try:
+        return _load_tokenizer(folder, stat_tokenizer(folder))
+    except ChatError as error:
+        message = f"The tokenizer of the base model {model.name!r} can't be used: {error}."
+        raise TokenizerUnusable(message, field="base_model") from error
+
+
+def get_statistics(
+    storage: Storage, dataset: Dataset, model: ListedBaseModel, *, max_length: int
+) -> tuple[StatisticsRequest, TokenReport | None]:
+    """The report, or None when it is being computed.
+
+    Raises TokenizerUnusable, StatisticsFailed, DatasetNotFound and DatasetOutdated.
+    """
+    tokenizer = load_tokenizer(model)
+    request = StatisticsRequest(
+        dataset_id=dataset.id,
+        dataset_sha256=dataset.sha256,
+        axes=tuple(dataset.axes),
+        base_model=model.name,
+        tokenizer_sha256=tokenizer.sha256,
+        max_length=max_length,
+    )
+    store = StatisticsStore(storage)
+    report = store.find(request)
+    if report is not None:
+        return request, report
+    if dataset.size_bytes > SMALL_BYTES:
+        store.wait(request)
+        return request, None
+    report = compute_report(storage, request, tokenizer.chat_format)
+    store.put(request, report)
+    return request, report
+
+
+def compute_report(storage: Storage, request: StatisticsRequest, chat_format: ChatFormat) -> TokenReport:
+    """Raises DatasetNotFound when the dataset is deleted meanwhile, and DatasetOutdated."""
+    path = storage.get_dataset_path(request.dataset_id)
+    with _reading():
+        return compute_statistics(path, Axes(request.axes), chat_format, request.max_length)
+
+
+def get_preview(
+    storage: Storage,
+    dataset: Dataset,
+    model: ListedBaseModel,
+    *,
+    offset: int,
+    limit: int,
+    max_length: int,
+    rule: EmotionSpan,
+) -> PreviewPage:
+    """Raises TokenizerUnusable, DatasetNotFound and DatasetOutdated."""
+    chat_format = load_tokenizer(model).chat_format
+    axes = Axes(tuple(dataset.axes))
+    path = storage.get_dataset_path(dataset.id)
+    with _reading():
+        return preview_page(path, axes, chat_format, offset=offset, limit=limit, max_length=max_length, rule=rule)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DatasetNotFound(field="dataset_id") from error
+    except ExampleError as error:
+        raise DatasetOutdated(f"The dataset has to be uploaded again: {error}", field="dataset_id") from error
+
+
+@functools.lru_cache(maxsize=_LOADED_TOKENIZERS)
+def _load_tokenizer(folder: Path, _stamp: tuple[tuple[int, int], ...]) -> LoadedTokenizer:
+    """`_stamp` tells when a file has changed."""
+    return LoadedTokenizer(ChatFormat(load_light_tokenizer(folder)), hash_tokenizer(folder))
