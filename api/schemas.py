@@ -174,6 +174,16 @@ class JobDataset(_Read):
         )
 
 
+class JobDatasetRead(JobDataset):
+    """The dataset of a job, with its statistics."""
+
+    report: dict[str, Any] | None = Field(description="As `GET /datasets/{dataset_id}` has it; null for older jobs.")
+
+    @classmethod
+    def of(cls, job: Job) -> "JobDatasetRead":
+        return cls(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256, report=job.dataset_report)
+
+
 class JobEstimateRead(_Read):
     """What a job would take. Times are no promise: `speed_source` says what they come from."""
 

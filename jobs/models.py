@@ -153,6 +153,8 @@ class Job(Base):
     dataset_id: Mapped[str] = mapped_column(String(40), index=True)
     dataset_name: Mapped[str] = mapped_column(String(200))
     dataset_sha256: Mapped[str] = mapped_column(String(64))
+    # Its statistics as they were at the upload; none for jobs of an earlier release.
+    dataset_report: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     validation_dataset_id: Mapped[str | None] = mapped_column(String(40), index=True)
     validation_dataset_name: Mapped[str | None] = mapped_column(String(200))
     validation_dataset_sha256: Mapped[str | None] = mapped_column(String(64))

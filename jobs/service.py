@@ -82,6 +82,7 @@ def create_job(
         dataset_id=dataset.id,
         dataset_name=dataset.name,
         dataset_sha256=dataset.sha256,
+        dataset_report=dataset.report,
         validation_dataset_id=validation.id if validation else None,
         validation_dataset_name=validation.name if validation else None,
         validation_dataset_sha256=validation.sha256 if validation else None,

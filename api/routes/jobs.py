@@ -18,7 +18,7 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.schemas import JobCreate, JobEstimateRead, JobRead, Page
+from api.schemas import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, Page
 from jobs import estimates, service
 from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
@@ -133,6 +133,13 @@ def get_job(job_id: JobIdPath, access: AccessDep) -> Response:
     with access.read() as (session, caller):
         job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id))
     return Response(job.model_dump_json(), media_type="application/json")
+
+
+@router.get("/jobs/{job_id}/dataset", responses=error_responses(404))
+def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobDatasetRead:
+    """What a job is trained on, with the statistics of its upload: also when the dataset has been deleted."""
+    with database.read() as session:
+        return JobDatasetRead.of(service.get_job(session, team_id=caller.team_id, job_id=job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))

@@ -487,3 +487,13 @@ def test_a_validation_dataset_that_does_not_go_with_the_job_is_refused(
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "validation_dataset_id")
     unknown = client.post("/jobs", json=request_body | {"validation_dataset_id": "ds_" + "0" * 26})
     assert unknown.status_code == 404
+
+
+def test_a_job_keeps_its_datasets_statistics(
+    client: TestClient, request_body: dict[str, Any], dataset: Dataset
+) -> None:
+    job_id = client.post("/jobs", json=request_body).json()["id"]
+    client.post(f"/jobs/{job_id}/cancel")
+    assert client.delete(f"/datasets/{dataset.id}").status_code == 204
+    kept = client.get(f"/jobs/{job_id}/dataset").json()
+    assert kept == {"id": dataset.id, "name": dataset.name, "sha256": dataset.sha256, "report": dataset.report}
