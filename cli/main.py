@@ -99,7 +99,9 @@ def submit(
     overrides: SetOption = None,
     validation: Annotated[str, typer.Option(help="A file or a dataset's id to measure the loss on.")] = "",
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow the job until it ends.")] = False,
-    estimate_it: Annotated[bool, typer.Option("--estimate", help="Only say what it would take; post nothing.")] = False,
+    estimate_it: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would take, and post no job. A file is uploaded, and stays.")
+    ] = False,
 ) -> None:
     """Upload a dataset where needed, and post a job. Prints the job's id."""
     from cli.commands import Submission, estimate_job, submit_job

@@ -44,9 +44,10 @@ class MetricCallback(TrainerCallback):
         self._evaluation: Evaluation | None = None
         self._clock = _Clock(earlier[-1] if earlier else None)
 
-    def note_evaluation(self, evaluation: Evaluation) -> None:
-        """Goes out with the next metric."""
+    def note_evaluation(self, evaluation: Evaluation, seconds: float) -> None:
+        """Goes out with the next metric. The `seconds` that it took are none of training."""
         self._evaluation = evaluation
+        self._clock.leave_out(seconds)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -118,7 +119,9 @@ class EvaluationCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self._every == 0 or state.global_step >= state.max_steps:
-            self._progress.note_evaluation(self._evaluate())
+            began = time.monotonic()
+            evaluation = self._evaluate()
+            self._progress.note_evaluation(evaluation, time.monotonic() - began)
             control.should_log = True
 
 
@@ -152,12 +155,16 @@ class _Clock:
         self._earlier_tokens = last.token_count if last else 0
         self._started_at = time.monotonic()
         self._first: tuple[float, int, int] | None = None
+        self._left_out_seconds = 0.0
 
     def start(self) -> None:
         self._started_at = time.monotonic()
 
+    def leave_out(self, seconds: float) -> None:
+        self._left_out_seconds += seconds
+
     def read(self, step: int, token_count: int) -> _Reading:
-        now = time.monotonic()
+        now = time.monotonic() - self._left_out_seconds
         began = self._first or (self._started_at, self._earlier_step, self._earlier_tokens)
         self._first = self._first or (now, step, token_count)
         seconds = max(now - began[0], 1e-9)

@@ -28,6 +28,9 @@ _BINARY_BEGINNINGS = {
     b"PAR1": "Parquet",
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a gzip archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ\x00": "an xz archive",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }

@@ -179,11 +179,14 @@ def _find_speed(
 
 
 def _average(rows: Sequence[Any], source: SpeedSource) -> _Speed:
-    speeds = [row.result["token_count"] / row.result["train_seconds"] for row in rows]
     overheads = [
         max((row.ended_at - row.started_at).total_seconds() - row.result["train_seconds"], 0.0) for row in rows
     ]
-    return _Speed(statistics.median(speeds), statistics.median(overheads), source)
+    # Of all together, so that a job of a few steps, which mostly starts up, hardly counts.
+    tokens_per_second = sum(row.result["token_count"] for row in rows) / sum(
+        row.result["train_seconds"] for row in rows
+    )
+    return _Speed(tokens_per_second, statistics.median(overheads), source)
 
 
 def _predict_start(session: Session, config: TrainConfig, device: Device, *, ahead: int) -> datetime | None:

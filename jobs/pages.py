@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from jobs.models import Dataset, Job
+from jobs.models import Dataset, Job, Upload
 
-Row = TypeVar("Row", Dataset, Job)
+Row = TypeVar("Row", Dataset, Job, Upload)
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,7 @@ def create_job(
     earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
     if earlier is not None:
         return earlier, False
-    if validation is not None:
-        _check_validation(dataset, validation, config)
-    _check_slots(session, config)
+    check_request(session, dataset=dataset, validation=validation, config=config)
     if shape is not None:
         check_memory(session, config=config, shape=shape, report=dataset.report)
     forecast = estimate_job(
@@ -101,6 +99,13 @@ def create_job(
         return earlier, False
     add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
     return job, True
+
+
+def check_request(session: Session, *, dataset: Dataset, validation: Dataset | None, config: TrainConfig) -> None:
+    """What is refused, whatever a slot's memory. Raises ValidationDatasetUnfit and NoSlotForConfig."""
+    if validation is not None:
+        _check_validation(dataset, validation, config)
+    _check_slots(session, config)
 
 
 def digest_request(

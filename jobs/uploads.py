@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from jobs.clock import utc_now
 from jobs.errors import DatasetTooLarge, UploadCompleted, UploadIncomplete, UploadNotFound, UploadsTooMany
 from jobs.models import Upload
+from jobs.pages import Page, read_page
 
 MAX_PARTS = 10_000
 # Enough for a person's mistakes and a program's parallel work; each holds files until it expires.
@@ -62,6 +63,12 @@ def get_open_upload(session: Session, *, team_id: str, upload_id: str) -> Upload
     if upload.dataset_id is not None:
         raise UploadCompleted
     return upload
+
+
+def list_uploads(session: Session, *, team_id: str, cursor: str | None, limit: int) -> Page[Upload]:
+    """Newest first, complete ones among them, until they expire."""
+    statement = select(Upload).where(Upload.team_id == team_id, Upload.expires_at > utc_now())
+    return read_page(session, statement, Upload, cursor=cursor, limit=limit)
 
 
 def list_open_ids(session: Session, *, team_id: str) -> list[str]:

@@ -13,6 +13,9 @@ from jobs import insights
 from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
 
+# More than a dataset may have lines.
+MAX_OFFSET = 1_000_000_000
+
 router = APIRouter(tags=["datasets"], responses=error_responses(401, 404, 409))
 
 MAX_PREVIEW = 50
@@ -74,7 +77,7 @@ def get_dataset_preview(
     database: DatabaseDep,
     storage: StorageDep,
     settings: SettingsDep,
-    offset: Annotated[int, Query(ge=0, description="Examples to pass over.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Examples to pass over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PREVIEW, description="Most examples of the page.")] = DEFAULT_PREVIEW,
     max_length: MaxLength = _DEFAULTS.max_length,
     emotion_span: Annotated[

@@ -76,7 +76,7 @@ def create_job(
                 base_model=model.name,
                 dataset=dataset,
                 config=body.config,
-                validation=_find_validation(session, caller, body),
+                validation=_find_validation(session, caller, body, for_job=True),
                 shape=find_shape(model),
                 idempotency_key=idempotency_key,
             )
@@ -91,13 +91,15 @@ def create_job(
     return answer
 
 
-@router.post("/jobs:estimate", responses=error_responses(400, 404, 413))
+@router.post("/jobs:estimate", responses=error_responses(400, 404, 409, 413))
 def estimate_job(body: JobCreate, caller: CallerDep, database: DatabaseDep, settings: SettingsDep) -> JobEstimateRead:
     """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
     model = get_base_model(settings.base_models, body.base_model)
     shape = find_shape(model)
     with database.read() as session:
         dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id)
+        validation = _find_validation(session, caller, body, for_job=False)
+        service.check_request(session, dataset=dataset, validation=validation, config=body.config)
         found = estimates.estimate_job(
             session,
             team_id=caller.team_id,
@@ -161,10 +163,10 @@ def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_
     return service.find_repeat(session, team_id=caller.team_id, idempotency_key=idempotency_key, request_sha256=digest)
 
 
-def _find_validation(session: Session, caller: Caller, body: JobCreate) -> Dataset | None:
+def _find_validation(session: Session, caller: Caller, body: JobCreate, *, for_job: bool) -> Dataset | None:
     if body.validation_dataset_id is None:
         return None
-    return get_dataset(session, team_id=caller.team_id, dataset_id=body.validation_dataset_id, for_job=True)
+    return get_dataset(session, team_id=caller.team_id, dataset_id=body.validation_dataset_id, for_job=for_job)
 
 
 def _read_job(session: Session, job: Job) -> JobRead:

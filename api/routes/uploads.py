@@ -11,11 +11,19 @@ from anyio import to_thread
 from fastapi import APIRouter, BackgroundTasks, Header, Request, Response
 from fastapi import Path as PathParameter
 
-from api.deps import CallerDep, DatabaseDep, SettingsDep, StorageDep
+from api.deps import (
+    DEFAULT_PAGE_LENGTH,
+    CallerDep,
+    DatabaseDep,
+    PageCursor,
+    PageLength,
+    SettingsDep,
+    StorageDep,
+)
 from api.errors import error_responses
 from api.intake import keep, read_reading
 from api.middleware import lift_body_limit
-from api.schemas import DatasetRead
+from api.schemas import DatasetRead, Page
 from api.upload_schemas import PartRead, UploadCreate, UploadRead
 from api.uploads import PIECE_BYTES, RawStream, in_pieces, open_intake, refuse_encoding, take_in
 from jobs import datasets, uploads
@@ -75,6 +83,21 @@ def create_upload(
         answer = UploadRead.of(upload, {})
     response.headers["Location"] = f"/uploads/{answer.id}"
     return answer
+
+
+@router.get("/uploads")
+def list_uploads(
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    cursor: PageCursor = None,
+    limit: PageLength = DEFAULT_PAGE_LENGTH,
+) -> Page[UploadRead]:
+    """Your team's uploads that have not expired, newest first."""
+    with database.read() as session:
+        page = uploads.list_uploads(session, team_id=caller.team_id, cursor=cursor, limit=limit)
+        items = [UploadRead.of(upload, storage.list_parts(upload.id)) for upload in page.items]
+    return Page(items=items, next_cursor=page.next_cursor)
 
 
 @router.get("/uploads/{upload_id}", responses=error_responses(404))

@@ -19,6 +19,7 @@ from emomodel.tags import escape_tags
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _TRUE = {"1", "1.0", "true", "yes"}
+_FALSE = {"", "0", "0.0", "false", "no"}
 _DIGITS = 4
 
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -132,7 +133,7 @@ class LabelRowReader:
     def _read_labels(self, row: Row) -> list[str] | Finding:
         """A row without any label is neutral."""
         if self._mapping.label not in row:
-            return [name for name in self._names if str(row.get(name)).lower() in _TRUE]
+            return self._read_label_columns(row)
         value = row[self._mapping.label]
         given = value if isinstance(value, list) else _split(value, self._mapping.separator)
         labels: list[str] = []
@@ -143,6 +144,14 @@ class LabelRowReader:
                 return Finding(LABEL_UNKNOWN, f"unknown label {quote(str(item))}", fix, self._mapping.label)
             labels.append(label)
         return labels
+
+    def _read_label_columns(self, row: Row) -> list[str] | Finding:
+        given = {name: str(row.get(name, "")).strip().lower() for name in self._names}
+        for name, value in given.items():
+            if value not in _TRUE and value not in _FALSE:
+                message = f"{quote(value)} is neither 1 nor 0"
+                return Finding(LABEL_UNKNOWN, message, "Write 1 where the label holds, and 0 or nothing else.", name)
+        return [name for name, value in given.items() if value in _TRUE]
 
     def _find_label(self, item: object) -> str | None:
         name = str(item).strip().lower()

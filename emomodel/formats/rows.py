@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Protocol
 
 from emomodel.emotions import Axes
@@ -113,7 +114,8 @@ def read_header(names: Iterable[object], reader: RowReader) -> tuple[str, ...] |
 
 def make_row(names: Iterable[str], cells: Iterable[object]) -> Row:
     """An empty text, a null and NaN, which data frames write for null, are no values."""
-    return {name: cell for name, cell in zip(names, cells, strict=True) if not _is_absent(cell)}
+    read = ((name, _to_plain(cell)) for name, cell in zip(names, cells, strict=True))
+    return {name: cell for name, cell in read if not _is_absent(cell)}
 
 
 def to_line(document: Mapping[str, object]) -> bytes | Finding:
@@ -123,6 +125,14 @@ def to_line(document: Mapping[str, object]) -> bytes | Finding:
         return Finding("not_utf8", "the row has bytes that are not UTF-8", "Save the file as UTF-8.")
     except RecursionError:
         return Finding("json_invalid", "the value is nested too deeply", "Write plain messages.")
+
+
+def _to_plain(cell: object) -> object:
+    """Some writers of Parquet leave texts as bytes, and some numbers are decimals."""
+    if isinstance(cell, bytes):
+        # What is no UTF-8 is found when the record is written.
+        return cell.decode("utf-8", "surrogateescape")
+    return float(cell) if isinstance(cell, Decimal) else cell
 
 
 def _is_absent(cell: object) -> bool:

@@ -1,16 +1,21 @@
 """The training's arithmetic: batches, accumulation, groups, what is trained and what is not."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from emomodel.batching import BatchOrder
+from emomodel.callbacks import EvaluationCallback, MetricCallback
 from emomodel.checkpoint import PROJECTION_FILE
 from emomodel.config import TrainConfig
 from emomodel.errors import DatasetRefused
+from emomodel.evaluation import Evaluation
 from emomodel.loading import load_base_model
 from emomodel.progress import Metric, Notice, Plan
 from emomodel.request import TrainRequest, ValidationDataset
@@ -174,3 +179,22 @@ def test_the_row_report_has_each_example_and_finds_the_odd_one(tmp_path: Path, t
     assert any(row.held_out for row in rows)
     assert rows[0].line == 7
     assert read_worst(path, 5) == rows[:5]
+
+
+def test_the_time_that_measuring_takes_is_none_of_training(tmp_path: Path) -> None:
+    def evaluate() -> Evaluation:
+        time.sleep(0.5)
+        return Evaluation(loss=1.0, neutral_loss=2.0, example_count=3)
+
+    reporter = ListReporter()
+    order = BatchOrder([2] * 8, [1] * 8, batch_size=4, batch_count=4, seed=1, groups_by_length=False)
+    progress = MetricCallback(reporter, order)
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    state, control = TrainerState(global_step=1, max_steps=4), TrainerControl()
+    EvaluationCallback(evaluate, progress, every=1).on_step_end(args, state, control)
+    assert control.should_log
+    progress.on_log(args, state, control, logs={"loss": 3.0})
+    (metric,) = reporter.progress
+    assert isinstance(metric, Metric)
+    assert (metric.eval_loss, metric.eval_neutral_loss) == (1.0, 2.0)
+    assert metric.elapsed_seconds < 0.4

@@ -130,7 +130,9 @@ def test_what_is_asked_wrongly(
     )
 
 
-@pytest.mark.parametrize("params", [{"limit": 51}, {"limit": 0}, {"offset": -1}, {"emotion_span": "none"}])
+@pytest.mark.parametrize(
+    "params", [{"limit": 51}, {"limit": 0}, {"offset": -1}, {"offset": 10**20}, {"emotion_span": "none"}]
+)
 def test_a_preview_has_bounds(client: TestClient, url: str, params: dict[str, Any]) -> None:
     assert client.get(f"{url}/preview", params={"base_model": "tiny-gemma"} | params).status_code == 422
 

@@ -64,7 +64,6 @@ def test_the_config_counts(client: TestClient, request_body: dict[str, Any]) -> 
     assert estimate(epochs=1)["token_count"] == 330 * 40
     assert estimate(sample_limit=100)["example_count"] == 100
     assert estimate(gradient_accumulation=4)["step_count"] == 28
-    assert estimate(load_in_4bit=True)["starts_at"] is None
     large = estimate(batch_size=4000, batching="fixed", max_length=4096)
     assert large["fits"] is False
     assert "Set " in large["advice"]
@@ -77,6 +76,12 @@ def test_what_can_not_be_posted_can_not_be_estimated(
     assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "config.epochs")
     assert other_client.post("/jobs:estimate", json=request_body).status_code == 404
     assert client.post("/jobs:estimate", json=request_body | {"base_model": "gpt"}).status_code == 422
+    without_cuda = {"config": {"load_in_4bit": True}}
+    two_ways = {"validation_dataset_id": request_body["dataset_id"], "config": {"eval_fraction": 0.1}}
+    for changes in (without_cuda, two_ways):
+        answers = [client.post(path, json=request_body | changes) for path in ("/jobs", "/jobs:estimate")]
+        assert answers[0].json() == answers[1].json()
+        assert answers[0].status_code == answers[1].status_code >= 400
 
 
 def run_job(database: Database, job_id: str, *, train_seconds: float) -> None:

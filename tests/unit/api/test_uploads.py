@@ -171,3 +171,13 @@ def test_a_compressed_part_is_refused(client: TestClient) -> None:
     upload_id = begin(client)
     response = client.put(f"/uploads/{upload_id}/parts/1", content=b"x", headers={"Content-Encoding": "gzip"})
     assert response.status_code == 415
+
+
+def test_a_team_finds_its_uploads_again(client: TestClient, other_client: TestClient) -> None:
+    first, second = begin(client), begin(client)
+    send(client, first, 1, b"abc")
+    page = client.get("/uploads?limit=1").json()
+    assert [item["id"] for item in page["items"]] == [second]
+    rest = client.get("/uploads", params={"cursor": page["next_cursor"]}).json()["items"]
+    assert [(item["id"], item["received_bytes"]) for item in rest] == [(first, 3)]
+    assert other_client.get("/uploads").json()["items"] == []

@@ -101,3 +101,9 @@ def test_mappings_that_are_wrong_are_explained(text: str, words: str) -> None:
 def test_a_preset_needs_the_axes_that_it_speaks_of() -> None:
     with pytest.raises(MappingError, match="unknown emotion"):
         read_mapping("goemotions", Axes(("COLD_WARM", "SHY_BOLD")))
+
+
+def test_a_label_column_holds_1_or_0_or_nothing(tmp_path: Path) -> None:
+    content = "text,joy,anger,neutral\nGood,1,0,\nHm,2,,\n"
+    with pytest.raises(DatasetInvalid, match="line 3, joy: '2' is neither 1 nor 0"):
+        convert(tmp_path / "x", content, "goemotions")

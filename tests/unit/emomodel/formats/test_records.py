@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,16 @@ def test_a_parquet_file_that_is_damaged_is_told(path: Path) -> None:
 def test_a_parquet_cell_that_is_no_text_is_told_by_its_row(path: Path) -> None:
     content = make_parquet({"prompt": [1, None], "response": ["a", "b"]})
     assert list_problems(path, content) == [(1, "content_not_text"), (2, "content_missing")]
+
+
+def test_texts_that_a_writer_left_as_bytes_and_decimal_numbers_are_read(path: Path) -> None:
+    path.write_bytes(make_parquet({"prompt": ["Grüße".encode()], "response": [b"Hello."], "joy": [Decimal("0.5")]}))
+    ((_, line),) = open_records(path)
+    user, reply = json.loads(line)["messages"]
+    assert (user["content"], reply) == ("Grüße", {"role": "assistant", "content": "Hello.", "emotion": {"joy": 0.5}})
+
+
+def test_bytes_that_are_no_text_are_an_error(path: Path) -> None:
+    path.write_bytes(make_parquet({"prompt": [b"a"], "response": [b"\xff"]}))
+    with pytest.raises(DatasetInvalid, match="not UTF-8"):
+        list(open_records(path))
