@@ -1,6 +1,7 @@
 """Which library holds the base model: Unsloth or plain transformers."""
 
 import importlib
+import importlib.util
 
 import torch
 
@@ -14,7 +15,8 @@ def uses_unsloth(backend: Backend) -> bool:
     """Whether `backend` means Unsloth on this machine: by itself only on GPUs that our own acceleration can't use."""
     if backend != "auto":
         return backend == "unsloth"
-    return torch.cuda.is_available() and torch.cuda.get_device_capability() < FLASH_CAPABILITY
+    is_older = torch.cuda.is_available() and torch.cuda.get_device_capability() < FLASH_CAPABILITY
+    return is_older and importlib.util.find_spec("unsloth") is not None
 
 
 def import_backend(backend: Backend) -> None:

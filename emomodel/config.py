@@ -102,7 +102,9 @@ class TrainConfig(BaseModel):
     )
 
     # How it runs
-    backend: Backend = Field("auto", description="`auto`: Unsloth on CUDA, plain transformers on a CPU.")
+    backend: Backend = Field(
+        "auto", description="`auto`: transformers; Unsloth, where it is installed, on GPUs before Ampere."
+    )
     acceleration: Acceleration = Field(
         "auto",
         description="`auto`: the model's head only where labels are; on CUDA with packed batches compiled layers, "

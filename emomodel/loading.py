@@ -1,4 +1,4 @@
-"""The base model and its tokenizer: Unsloth's FastModel on CUDA, plain transformers elsewhere.
+"""The base model and its tokenizer, by transformers or by Unsloth's FastModel.
 
 Nothing here asks for Gemma by name: any causal model with a chat template will do.
 """
