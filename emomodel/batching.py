@@ -56,7 +56,8 @@ class BatchOrder(Sampler[list[int]]):
         self._seed = seed
         self._groups_by_length = groups_by_length
         self._weights = weights
-        self._token_totals = self._sum_by_batch(self._lengths).cumsum(0)
+        self._token_counts = self._sum_by_batch(self._lengths)
+        self._token_totals = self._token_counts.cumsum(0)
 
     def __len__(self) -> int:
         return self._batch_count
@@ -81,7 +82,7 @@ class BatchOrder(Sampler[list[int]]):
         """The most examples, tokens and targets that any batch has; not necessarily the same one."""
         return Size(
             example_count=min(self._batch_size, len(self._lengths)),
-            token_count=int(self._sum_by_batch(self._lengths).max()),
+            token_count=int(self._token_counts.max()),
             target_count=int(self._sum_by_batch(self._target_counts).max()),
         )
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISLNK
 from typing import IO
 
+from emomodel.disk import sync
 from emomodel.manifest import (
     MANIFEST_NAME,
     BundleError,
@@ -260,8 +261,4 @@ def _write_atomically(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

@@ -5,8 +5,6 @@ the trained weights exactly as they are, the emotion projection among them, and 
 data is the step: the order of the batches follows from the config.
 """
 
-import logging
-import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -15,10 +13,9 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from emomodel.disk import sync
 from emomodel.errors import CheckpointMismatch
 from emomodel.progress import Metric
-
-logger = logging.getLogger(__name__)
 
 TRAINED_FILE = "trained.safetensors"
 METRICS_FILE = "metrics.jsonl"
@@ -49,11 +46,11 @@ class CheckpointFolder:
         partial, final = self.scratch / f"checkpoint-{step}", self._path / f"checkpoint-{step}"
         write_metrics(partial / METRICS_FILE, metrics)
         for file in [*partial.iterdir(), partial]:
-            _sync(file)
+            sync(file)
         # A run that went on from an earlier checkpoint comes to the same step again.
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-        _sync(self._path)
+        sync(self._path)
         for old in sorted(self._list(), key=_get_step)[:-_KEPT_COUNT]:
             shutil.rmtree(old, ignore_errors=True)
         return final
@@ -100,11 +97,3 @@ def _trained(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
 
 def _get_step(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

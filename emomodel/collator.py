@@ -38,10 +38,14 @@ class DataCollatorForEmotionalGemma:
         return batch
 
 
+def shift_labels(labels: Tensor) -> Tensor:
+    """What each position of `labels` (B, T) predicts: the label after it. The last predicts nothing."""
+    return torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_LABEL)
+
+
 def find_target_positions(labels: Tensor) -> Tensor:
     """The positions whose next token is a label, counted through all of `labels` (B, T): (N,) int64."""
-    predicted = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_LABEL)
-    return (predicted.flatten() != IGNORED_LABEL).nonzero().squeeze(1)
+    return (shift_labels(labels).flatten() != IGNORED_LABEL).nonzero().squeeze(1)
 
 
 def as_emotions(sample: Mapping[str, Any], axis_count: int) -> Tensor:

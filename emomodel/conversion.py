@@ -10,7 +10,6 @@ A folder with a readable report is finished: the report is written last, and the
 """
 
 import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emomodel.disk import sync
 
 REPORT_NAME = "conversion.json"
 # Raise it when a conversion of the same source comes out differently: folders of other versions are then made anew.
@@ -113,11 +114,11 @@ def building(folder: Path) -> Iterator[Path]:
         fresh.mkdir()
         yield fresh
         for path in (*fresh.iterdir(), fresh):
-            _sync(path)
+            sync(path)
         if folder.exists():
             folder.rename(work / "replaced")
         fresh.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(work)
 
@@ -127,11 +128,3 @@ def _refuse_occupied(folder: Path) -> None:
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / REPORT_NAME).is_file()):
         raise FolderOccupied(f"{folder} holds something that isn't a converted model; name another folder or empty it")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from peft import PeftModel
 from emomodel.bundle import write_manifest
 from emomodel.card import make_model_card
 from emomodel.checkpoint import ADAPTER_FOLDER, TOKENIZER_FOLDER, get_layer_sizes, save_adapter, save_projection
+from emomodel.checkpoint_folder import METRICS_FILE, write_metrics
 from emomodel.emotions import Axes
 from emomodel.errors import OutputExists
 from emomodel.loading import BaseModel, copy_notice_files
@@ -29,7 +30,6 @@ from emomodel.wrapper import EmotionalGemmaUnslothWrapper
 
 logger = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.jsonl"
 CURVE_FILE = "loss_curve.png"
 CARD_FILE = "README.md"
 _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "unsloth")
@@ -71,8 +71,7 @@ def write_output(folder: Path, training: Training, reporter: Reporter) -> Manife
     save_adapter(training.peft_model, folder / ADAPTER_FOLDER, base_model=request.base_model)
     save_projection(training.wrapper.emotion_proj_embed, folder)
     training.base.tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
-    lines = [metric.model_dump_json(exclude_none=True) + "\n" for metric in training.metrics]
-    (folder / METRICS_FILE).write_text("".join(lines), encoding="utf-8")
+    write_metrics(folder / METRICS_FILE, training.metrics)
     plot_loss(
         [metric.step for metric in training.metrics],
         [metric.loss for metric in training.metrics],

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from emomodel.collator import shift_labels
 from emomodel.config import EmotionInit
 from emomodel.dataset import IGNORED_LABEL
 from emomodel.head_loss import frozen_head_loss
@@ -98,7 +99,7 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         if labels is None:
             return self.model(**given)
         if target_positions is not None:
-            targets = _shift(labels).flatten()[target_positions]
+            targets = shift_labels(labels).flatten()[target_positions]
             if self.has_fused_head:
                 return self._fused_loss(targets, target_positions, given)
             # The base model shifts labels by one itself: the first is no label, and the last position predicts none.
@@ -185,11 +186,6 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
     def generate(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Refused with a TypeError: the base model's own generate() would leave the emotion out without a word."""
         raise TypeError("use emomodel.generate: the base model's generate() knows no emotion")
-
-
-def _shift(labels: Tensor) -> Tensor:
-    """What each position predicts: the label after it. The last predicts nothing."""
-    return nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED_LABEL)
 
 
 @contextmanager

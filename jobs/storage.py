@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from emomodel.disk import sync
 from jobs.errors import DiskFull
 from jobs.ids import new_id
 
@@ -58,7 +59,7 @@ class IncomingFile:
         self.stream.close()
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path.replace(target)
-        sync_folder(target.parent)
+        sync(target.parent)
 
 
 class Storage:
@@ -160,15 +161,6 @@ class Storage:
             raise DiskFull
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _link(source: Path, target: Path) -> bool:
     """Whether `target` has become a second name of `source`: it may be gone, and not every file system can do it."""
     try:
@@ -177,7 +169,7 @@ def _link(source: Path, target: Path) -> bool:
         target.hardlink_to(source)
     except OSError:
         return False
-    sync_folder(target.parent)
+    sync(target.parent)
     return True
 
 
