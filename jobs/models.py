@@ -1,6 +1,7 @@
 """The tables: Team, ApiKey, Dataset, Upload, Job, Run, Event, Metric, Artifact, Slot."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -23,14 +24,22 @@ from sqlalchemy.types import TypeDecorator
 
 from jobs.clock import utc_now
 from jobs.ids import new_id
-from jobs.status import JobStatus
+from jobs.priorities import PriorityClass
+from jobs.status import JobStatus, RunCause, StopKind
 
 # SQLite numbers rows by itself only in an INTEGER column; elsewhere ids outgrow 32 bits.
 BigIdentity = BigInteger().with_variant(Integer, "sqlite")
 
 
-# A plain string in the database: a new status then needs no new database type.
-StatusColumn = Enum(JobStatus, native_enum=False, length=20, values_callable=lambda enum: [item.value for item in enum])
+def _make_word_column(words: type[StrEnum]) -> Enum:
+    """A plain string in the database: a new word then needs no new database type."""
+    return Enum(words, native_enum=False, length=20, values_callable=lambda enum: [item.value for item in enum])
+
+
+StatusColumn = _make_word_column(JobStatus)
+StopColumn = _make_word_column(StopKind)
+PriorityClassColumn = _make_word_column(PriorityClass)
+RunCauseColumn = _make_word_column(RunCause)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -63,13 +72,23 @@ class Base(DeclarativeBase):
 
 
 class Team(Base):
-    """Who owns datasets and jobs."""
+    """Who owns datasets and jobs, what share of the slots it has a right to, and what it may take at most."""
 
     __tablename__ = "team"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("team"))
     name: Mapped[str] = mapped_column(String(100), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # Its share, relative to the weights of the others.
+    weight: Mapped[float] = mapped_column(default=1.0)
+    # Quotas; null is no bound. `max_slot_seconds` is within settings.quota_window_seconds.
+    max_running: Mapped[int | None]
+    max_queued: Mapped[int | None]
+    max_slot_seconds: Mapped[float | None]
+    max_priority_class: Mapped[PriorityClass] = mapped_column(PriorityClassColumn, default=PriorityClass.NORMAL)
+    # Slot seconds of its ended runs, decayed to `usage_at`, with what waiting jobs have paid in advance.
+    usage_seconds: Mapped[float] = mapped_column(default=0.0)
+    usage_at: Mapped[datetime | None]
 
 
 class ApiKey(Base):
@@ -82,6 +101,8 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(20))
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    # An operator's key may see and steer what belongs to other teams.
+    is_operator: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
@@ -145,10 +166,27 @@ class Job(Base):
     team_id: Mapped[str] = mapped_column(ForeignKey("team.id"))
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[JobStatus] = mapped_column(StatusColumn, default=JobStatus.QUEUED)
+    priority_class: Mapped[PriorityClass] = mapped_column(PriorityClassColumn, default=PriorityClass.NORMAL)
     priority: Mapped[int] = mapped_column(default=0)
+    # The operator's own order: such jobs go before all others, the lowest first.
+    pinned_rank: Mapped[int | None]
+    # Held by the operator: it keeps its place and is not claimed.
+    held_at: Mapped[datetime | None]
+    hold_reason: Mapped[str | None] = mapped_column(String(200))
     base_model: Mapped[str] = mapped_column(String(200))
     config: Mapped[dict[str, Any]]
     needs_cuda: Mapped[bool] = mapped_column(default=False)
+    # What it would take on either kind of device; null where that isn't known.
+    cpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    cuda_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    # How long it was expected to hold a slot when it was posted.
+    expected_seconds: Mapped[float | None]
+    # Charged to the team at the submission, and settled by the first run (jobs/usage.py).
+    prepaid_seconds: Mapped[float] = mapped_column(default=0.0)
+    # All its runs together may take so long.
+    timeout_seconds: Mapped[float | None]
+    # 2 after a run that was out of GPU memory: batches are then half as large, and as many more of them make an update.
+    batch_split: Mapped[int] = mapped_column(default=1)
     # No foreign key: the dataset may be deleted after the job's end, and the job keeps what it was trained on.
     dataset_id: Mapped[str] = mapped_column(String(40), index=True)
     dataset_name: Mapped[str] = mapped_column(String(200))
@@ -169,7 +207,12 @@ class Job(Base):
     slot: Mapped[str | None] = mapped_column(String(64))
     heartbeat_at: Mapped[datetime | None]
     lease_expires_at: Mapped[datetime | None]
+    stop_kind: Mapped[StopKind | None] = mapped_column(StopColumn)
     stop_requested_at: Mapped[datetime | None]
+    checkpoint_requested_at: Mapped[datetime | None]
+    # The newest checkpoint that a run has told of; the files tell what there really is.
+    checkpoint_step: Mapped[int | None]
+    checkpoint_at: Mapped[datetime | None]
 
     phase: Mapped[str | None] = mapped_column(String(40))
     step: Mapped[int] = mapped_column(default=0)
@@ -179,6 +222,11 @@ class Job(Base):
     eta_seconds: Mapped[float | None]
     error_code: Mapped[str | None] = mapped_column(String(60))
     error_message: Mapped[str | None] = mapped_column(Text)
+    # The last lines that the failed run's process logged.
+    error_log: Mapped[list[str] | None]
+    # The most that any of its runs took.
+    peak_gpu_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    peak_host_bytes: Mapped[int | None] = mapped_column(BigInteger)
     # What it was expected to take when it was posted (jobs/estimates.py), and what it took.
     estimate: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
@@ -194,11 +242,22 @@ class Run(Base):
     attempt: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[str] = mapped_column(ForeignKey("team.id"))
     slot: Mapped[str] = mapped_column(String(64))
+    # Of the slot when the run began: what its seconds count (jobs/usage.py).
+    slot_size: Mapped[float] = mapped_column(default=1.0)
+    # Of the host's boot: a run of an earlier one is over.
+    boot_id: Mapped[str | None] = mapped_column(String(64))
+    # The step of the checkpoint that it went on from.
+    resumed_step: Mapped[int | None]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
+    # Why the job goes on after it, where it does: crashes are counted, interruptions are not.
+    cause: Mapped[RunCause | None] = mapped_column(RunCauseColumn)
     exit_code: Mapped[int | None]
     error_code: Mapped[str | None] = mapped_column(String(60))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    peak_gpu_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    peak_host_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Event(Base):
@@ -250,4 +309,18 @@ class Slot(Base):
     host: Mapped[str] = mapped_column(String(255))
     # Of the GPU, or of the machine for a CPU; null where it isn't known.
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    # What a second on it counts in a team's usage, relative to the other slots.
+    size: Mapped[float] = mapped_column(default=1.0)
+    boot_id: Mapped[str | None] = mapped_column(String(64))
+    # Of the GPU, at its worker's last sign of life; null for a CPU slot.
+    gpu_name: Mapped[str | None] = mapped_column(String(100))
+    gpu_uuid: Mapped[str | None] = mapped_column(String(64))
+    memory_used_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    temperature_celsius: Mapped[float | None]
+    utilization_percent: Mapped[float | None]
+    power_watts: Mapped[float | None]
+    # Why its worker takes no job now, in words: memory that somebody else holds, a full disk.
+    blocked_reason: Mapped[str | None] = mapped_column(Text)
+    # The operator wants no new jobs on it; the one that runs there goes on.
+    drained_at: Mapped[datetime | None]
     seen_at: Mapped[datetime]

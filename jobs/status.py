@@ -1,4 +1,4 @@
-"""JobStatus and the transitions allowed: pure."""
+"""JobStatus and the transitions allowed; the words for stops and for the ends of runs: pure."""
 
 from enum import StrEnum
 
@@ -14,6 +14,29 @@ class JobStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         return not TRANSITIONS[self]
+
+
+class StopKind(StrEnum):
+    """What a running job is asked to stop for. A later one outranks an earlier one, and takes its place."""
+
+    PREEMPT = "preempt"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+    def outranks(self, other: "StopKind | None") -> bool:
+        order = list(StopKind)
+        return other is None or order.index(self) > order.index(other)
+
+
+class RunCause(StrEnum):
+    """Why a job goes on after a run that ended early."""
+
+    # The training process or its worker died: EMOTUNE_MAX_CRASHES counts these.
+    CRASH = "crash"
+    # Somebody wanted the slot, or the worker gone. May happen as often as it likes.
+    INTERRUPTION = "interruption"
+    # The GPU's memory was full, and a smaller batch is tried.
+    SMALLER_BATCH = "smaller_batch"
 
 
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
