@@ -1,0 +1,174 @@
+"""The checks: each yields a sentence for each thing that must not be. None of them asks the service."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from jobs.claims import INTERRUPTED, WORKER_LOST
+from jobs.models import Run
+from jobs.status import FINAL_STATUSES, JobStatus
+from tests.chaos.evidence import Evidence
+
+Check = Callable[[Evidence], Iterator[str]]
+
+FINAL_KINDS = frozenset(status.value for status in FINAL_STATUSES)
+# What a run's worker writes itself: after the run's end it must be silent.
+RUN_KINDS = frozenset({"running", "phase", "plan", "notice", "checkpoint"})
+
+WORKER_FAULTS = frozenset(
+    {
+        "child_killed",
+        "worker_killed",
+        "worker_stopped",
+        "child_stopped",
+        "rebooted",
+        "clock_stepped",
+        "database_restarted",
+        "database_crashed",
+        "database_locked",
+        "database_locked_long",
+        "worker_cannot_write",
+    }
+)
+TRAINER_FAULTS = frozenset({"trainer_killed", "trainer_cannot_write", "worker_cannot_write", "rebooted"})
+LEAVE_FAULTS = frozenset({"worker_terminated", "second_worker"})
+
+# From a run's end on its row until its process is gone, where its supervisor could act: it polls ten times a second and
+# notices at its next heartbeat; the rest is for a busy machine.
+LATE_SECONDS = 4.0
+
+
+def check_ends(evidence: Evidence) -> Iterator[str]:
+    """Each accepted job has ended once; nobody else's job is there."""
+    accepted = evidence.submitted.keys()
+    yield from (f"{job_id} was accepted and is lost" for job_id in accepted - evidence.jobs.keys())
+    yield from (f"{job_id} is there and nobody posted it" for job_id in evidence.jobs.keys() - accepted)
+    for job_id, job in evidence.jobs.items():
+        if not job.status.is_final:
+            yield f"{job_id} has not ended: it is {job.status}, attempt {job.attempt}"
+            continue
+        kinds = [event.kind for event in evidence.events[job_id]]
+        ends = [kind for kind in kinds if kind in FINAL_KINDS]
+        if ends != [job.status.value]:
+            yield f"{job_id} is {job.status}, and its events tell of these ends: {ends}"
+        elif kinds[-1] not in FINAL_KINDS:
+            yield f"{job_id}: after its end came the event {kinds[-1]}"
+
+
+def check_runs(evidence: Evidence) -> Iterator[str]:
+    """Attempts count from 1, each has ended, the last as the job did and no other for good."""
+    for job_id, job in evidence.jobs.items():
+        runs = evidence.list_runs(job_id)
+        if [run.attempt for run in runs] != list(range(1, job.attempt + 1)):
+            yield f"{job_id}: its runs are {[run.attempt for run in runs]}, its attempt is {job.attempt}"
+        outcomes = [run.outcome for run in runs]
+        if None in outcomes:
+            yield f"{job_id}: a run has not ended: {outcomes}"
+        final = [outcome for outcome in outcomes if outcome in FINAL_KINDS]
+        ended_while_waiting = job.status is JobStatus.CANCELLED and not final
+        if job.status.is_final and not ended_while_waiting and outcomes[-1:] + final != [job.status.value] * 2:
+            yield f"{job_id} is {job.status}, and its runs ended as {outcomes}"
+
+
+def check_reasons(evidence: Evidence) -> Iterator[str]:
+    """A cancelled job was to be cancelled; a crash, an interruption and a failure have a fault that explains them."""
+    for job_id, job in evidence.jobs.items():
+        submitted = evidence.submitted.get(job_id)
+        if job.status is JobStatus.CANCELLED and submitted is not None and not submitted.is_cancel_asked:
+            yield f"{job_id} was cancelled, and nobody asked for it"
+        runs = evidence.list_runs(job_id)
+        for run in runs:
+            yield from _check_reason(evidence, run)
+        crash_count = sum(run.error_code == WORKER_LOST for run in runs)
+        if job.error_code == WORKER_LOST and crash_count != evidence.settings.max_attempts:
+            yield f"{job_id} failed after {crash_count} crashes; {evidence.settings.max_attempts} are allowed"
+
+
+def _check_reason(evidence: Evidence, run: Run) -> Iterator[str]:
+    if run.error_code is None:
+        return
+    kinds = {INTERRUPTED: LEAVE_FAULTS, WORKER_LOST: WORKER_FAULTS}.get(run.error_code, TRAINER_FAULTS)
+    if evidence.find_hit(run, kinds) is None:
+        yield (
+            f"attempt {run.attempt} of {run.job_id} on {run.slot} ended as {run.outcome} with {run.error_code}, "
+            f"{run.started_at:%H:%M:%S.%f} to {run.ended_at:%H:%M:%S.%f}, and no fault explains it"
+        )
+
+
+def check_fences(evidence: Evidence) -> Iterator[str]:
+    """What a run writes comes before its end, and before the next run's beginning."""
+    for job_id, events in evidence.events.items():
+        ended = 0
+        for event in events:
+            if event.kind in RUN_KINDS and event.attempt <= ended:
+                yield f"{job_id}: attempt {event.attempt} wrote {event.kind!r} after its end"
+            if event.kind in FINAL_KINDS or event.kind in ("requeued", "paused"):
+                ended = event.attempt
+
+
+def check_trainers(evidence: Evidence) -> Iterator[str]:
+    """By the journal: one process an attempt, one at a time on a slot, none much longer than its run."""
+    seen: set[tuple[str, int]] = set()
+    by_slot: dict[str, list[int]] = {}
+    for index, life in enumerate(evidence.lives):
+        run = evidence.runs.get((life.job_id, life.attempt))
+        if run is None:
+            yield f"{life.describe()} has no run"
+            continue
+        if (life.job_id, life.attempt) in seen:
+            yield f"{life.describe()} is the second process of its attempt"
+        seen.add((life.job_id, life.attempt))
+        by_slot.setdefault(run.slot, []).append(index)
+        if run.ended_at is not None:
+            ended_at = run.ended_at.timestamp()
+            late = life.last_at + evidence.clock_offset - ended_at
+            if late > _get_allowance(evidence, run.slot, ended_at):
+                yield f"{life.describe()} went on for {late:.1f} s after its run's end"
+    for slot, indices in by_slot.items():
+        for first, second in pairwise(evidence.lives[index] for index in indices):
+            overlap = first.last_at - second.started_at
+            if overlap > 0:
+                yield f"on {slot} {second.describe()} began {overlap:.2f} s before the end of {first.describe()}"
+
+
+def _get_allowance(evidence: Evidence, slot: str, ended_at: float) -> float:
+    """A stopped supervisor can stop nobody until it goes on."""
+    stops = [
+        hit.until - ended_at
+        for hit in evidence.hits
+        if hit.kind in ("worker_stopped", "child_stopped") and hit.slot == slot and hit.at <= ended_at <= hit.until
+    ]
+    return max(stops, default=0.0) + LATE_SECONDS
+
+
+def check_curves(evidence: Evidence) -> Iterator[str]:
+    """Journal and rows: each loss is the twin's at that step, and no attempt leaves out a step."""
+    for job_id, submitted in evidence.submitted.items():
+        twin = evidence.twins[submitted.course]
+        for life in evidence.lives:
+            if life.job_id == job_id:
+                yield from _compare(f"the journal of {life.describe()}", life.losses, twin)
+        for (owner, attempt), rows in evidence.metrics.items():
+            if owner == job_id:
+                curve = [(row.values["step"], row.values["loss"]) for row in rows]
+                yield from _compare(f"the metrics of attempt {attempt} of {job_id}", curve, twin)
+                if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
+                    yield f"attempt {attempt} of {job_id} has the metrics {[row.seq for row in rows]}"
+
+
+def _compare(what: str, curve: list[tuple[int, float]], twin: dict[int, float]) -> Iterator[str]:
+    steps = [step for step, _ in curve]
+    if steps and steps != list(range(steps[0], steps[0] + len(steps))):
+        yield f"{what}: a step is missing or double: {steps}"
+    wrong = [step for step, loss in curve if twin.get(step) != loss]
+    if wrong:
+        yield f"{what}: the loss differs from the twin's from step {wrong[0]} on ({len(wrong)} steps)"
+
+
+CHECKS: tuple[Check, ...] = (
+    check_ends,
+    check_runs,
+    check_reasons,
+    check_fences,
+    check_trainers,
+    check_curves,
+)
