@@ -2,15 +2,12 @@
 # ruff: noqa: ARG002 - the Trainer passes all of these to each callback by name
 
 import math
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emomodel.batching import BatchOrder
@@ -18,6 +15,7 @@ from emomodel.checkpoint_folder import CheckpointFolder
 from emomodel.errors import LossDiverged
 from emomodel.evaluation import Evaluation
 from emomodel.optimizer import EMOTION_GROUP, LORA_GROUP
+from emomodel.peaks import get_peak_memory_bytes
 from emomodel.progress import Metric, Reporter
 
 
@@ -77,10 +75,7 @@ class MetricCallback(TrainerCallback):
             return
         metric = self._make_metric(args, state, logs)
         if not math.isfinite(metric.loss):
-            raise LossDiverged(
-                f"the loss became {metric.loss} at step {metric.step}; "
-                "lower lora_learning_rate and emotion_learning_rate, or raise warmup_ratio"
-            )
+            raise LossDiverged(f"the loss became {metric.loss} at step {metric.step}")
         self.metrics.append(metric)
         self._reporter.report(metric)
 
@@ -173,12 +168,3 @@ class _Clock:
             tokens_per_second=(token_count - began[2]) / seconds,
             seconds_per_step=seconds / max(step - began[1], 1),
         )
-
-
-def get_peak_memory_bytes() -> int:
-    """The most memory in use so far: of the GPU where there is one, else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts kibibytes, macOS bytes.
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from emomodel.disk import sync
-from emomodel.errors import CheckpointMismatch
+from emomodel.errors import CheckpointUnusable
 from emomodel.progress import Metric
 
 TRAINED_FILE = "trained.safetensors"
@@ -72,10 +72,10 @@ def save_trained(model: nn.Module, folder: Path) -> None:
 
 
 def load_trained(model: nn.Module, folder: Path) -> None:
-    """Put the trained weights back. Raises CheckpointMismatch when they are not those of `model`."""
+    """Put the trained weights back. Raises CheckpointUnusable when they are not those of `model`."""
     saved, trained = load_file(folder / TRAINED_FILE), dict(_trained(model))
     if {name: tensor.shape for name, tensor in saved.items()} != {name: t.shape for name, t in trained.items()}:
-        raise CheckpointMismatch(f"the checkpoint {folder.name} is not of this job: it holds other weights")
+        raise CheckpointUnusable(f"the checkpoint {folder.name} is not of this job: it holds other weights")
     for name, tensor in saved.items():
         trained[name].data.copy_(tensor)
 

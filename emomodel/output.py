@@ -54,7 +54,7 @@ def building_output(output_dir: Path) -> Iterator[Path]:
     `output_dir` may exist as an empty folder. What a killed process left half-filled is cleared away.
     """
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise OutputExists(f"the output folder {output_dir} is not empty; give another, or empty it")
+        raise OutputExists(f"the output folder {output_dir} is not empty")
     partial = output_dir.with_name(f".{output_dir.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -17,6 +17,8 @@ from types import FrameType
 from pydantic import ValidationError
 
 from emomodel.errors import ModelError, Stopped
+from emomodel.failure_codes import FAILURE_CODES
+from emomodel.peaks import find_peak_gpu_bytes, get_peak_host_bytes
 from emomodel.progress import (
     EXIT_FAILED,
     EXIT_OK,
@@ -36,6 +38,9 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _READ_BYTES = 4096
 # How the allocators of PyTorch and the file formats put it; they have no class of error for it.
 _NO_MEMORY_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allocate memory", "not enough memory")
+# What the GPU's libraries say that PyTorch has no class of error for, or a new one with each release.
+_GPU_MEMORY_WORDS = ("CUDA error: out of memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_GPU_FAULT_WORDS = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error")
 _DISK_FULL_WORDS = "No space left on device"
 
 
@@ -71,18 +76,38 @@ def run_train_process(request_path: Path, *, supervised: bool) -> int:
 
 def describe_failure(error: Exception) -> Failure | None:
     """The failure line for an exception whose cause can be named, else None."""
+    code = _find_code(error)
+    if code is None:
+        return None
+    known = FAILURE_CODES[code]
+    what = f"{str(error).rstrip('.')}." if isinstance(error, ModelError | ValidationError) else known.what
+    return Failure(
+        code=code,
+        message=f"{what} {known.advice}",
+        peak_gpu_bytes=find_peak_gpu_bytes(),
+        peak_host_bytes=get_peak_host_bytes(),
+    )
+
+
+def _find_code(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, ModelError):
-        return Failure(code=error.code, message=text)
+        return error.code
     if isinstance(error, ValidationError):
-        return Failure(code="request_invalid", message=f"the training request can't be read: {text}")
+        return "request_invalid"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or _DISK_FULL_WORDS in text:
-        return Failure(code="disk_full", message="the disk is full; free some space and start the job again")
-    if _is_cuda_out_of_memory(error):
-        advice = "lower batch_size or max_length, raise gradient_accumulation, or set gradient_checkpointing"
-        return Failure(code="cuda_out_of_memory", message=f"the GPU's memory is full; {advice}")
+        return "disk_full"
+    # If torch was never imported, the error isn't its.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
+        return "cuda_out_of_memory"
+    if isinstance(error, RuntimeError):
+        if any(words in text for words in _GPU_MEMORY_WORDS):
+            return "cuda_out_of_memory"
+        if any(words in text for words in _GPU_FAULT_WORDS):
+            return "cuda_error"
     if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY_WORDS):
-        return Failure(code="out_of_memory", message="the memory is full; lower batch_size or max_length")
+        return "host_out_of_memory"
     return None
 
 
@@ -135,9 +160,3 @@ def _watch_stdin(stop: threading.Event, finished: threading.Event) -> None:
             stop.set()
     if not finished.is_set():
         os._exit(EXIT_ORPHANED)
-
-
-def _is_cuda_out_of_memory(error: Exception) -> bool:
-    # If torch was never imported, the error isn't its.
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(error, torch.cuda.OutOfMemoryError)

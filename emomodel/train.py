@@ -14,7 +14,6 @@ from emomodel.callbacks import (
     EvaluationCallback,
     MetricCallback,
     StopCallback,
-    get_peak_memory_bytes,
 )
 from emomodel.checkpoint_folder import METRICS_FILE, CheckpointFolder, read_metrics
 from emomodel.config import TrainConfig
@@ -25,6 +24,7 @@ from emomodel.evaluation import Evaluator
 from emomodel.loading import BaseModel, load_base_model
 from emomodel.optimizer import make_optimizer, make_schedule
 from emomodel.output import Training, building_output, write_output
+from emomodel.peaks import find_peak_gpu_bytes, get_peak_host_bytes, get_peak_memory_bytes
 from emomodel.progress import Metric, Notice, Phase, Plan, Reporter, Result
 from emomodel.request import TrainRequest
 from emomodel.row_measurement import report_rows
@@ -85,6 +85,8 @@ def run_training(request: TrainRequest, reporter: Reporter, stop: threading.Even
         token_count=metrics[-1].token_count,
         train_seconds=metrics[-1].elapsed_seconds,
         peak_memory_bytes=get_peak_memory_bytes(),
+        peak_gpu_bytes=find_peak_gpu_bytes(),
+        peak_host_bytes=get_peak_host_bytes(),
     )
 
 
@@ -125,7 +127,7 @@ def train(
 ) -> list[Metric]:
     """Run the Trainer, from the newest checkpoint on where there is one; returns the metrics of the whole training.
 
-    When `stop` is set it ends early. Raises LossDiverged and CheckpointMismatch.
+    When `stop` is set it ends early. Raises LossDiverged and CheckpointUnusable.
     """
     optimizer = make_optimizer(
         [parameter for name, parameter in model.peft_model.named_parameters() if "lora_" in name],

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from emomodel.checkpoint import PROJECTION_FILE
-from emomodel.errors import CheckpointMismatch, Stopped
+from emomodel.errors import CheckpointUnusable, Stopped
 from emomodel.progress import Metric, Notice, Progress
 from emomodel.request import TrainRequest
 from emomodel.train import run_training
@@ -115,7 +115,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path, tiny_gemma: Pa
 
 def test_a_checkpoint_of_another_config_is_refused(tmp_path: Path, tiny_gemma: Path) -> None:
     interrupt(make(tmp_path, tiny_gemma), after=4)
-    with pytest.raises(CheckpointMismatch, match="checkpoint-3 is not of this job"):
+    with pytest.raises(CheckpointUnusable, match="checkpoint-3 is not of this job"):
         finish(make(tmp_path, tiny_gemma, lora_rank=4))
 
 

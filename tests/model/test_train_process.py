@@ -15,7 +15,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.errors import DatasetRefused, LossDiverged, ModelError, ModelLoadFailed, NoTargets, OutputExists
+from emomodel.errors import (
+    DatasetChanged,
+    DatasetRefused,
+    LossDiverged,
+    ModelError,
+    ModelLoadFailed,
+    NoTargets,
+    OutputExists,
+)
 from emomodel.loading import load_base_model
 from emomodel.progress import (
     EXIT_FAILED,
@@ -200,7 +208,7 @@ LONG_PROMPT = "How was the concert? " * 30
 @pytest.mark.parametrize(
     ("error", "lines", "words"),
     [
-        (NoTargets, [chat(LONG_PROMPT, "It was fine.")], "raise max_length"),
+        (NoTargets, [chat(LONG_PROMPT, "It was fine.")], "max_length"),
         (DatasetRefused, [chat("Hi", "Hello"), {"messages": []}], "line 2"),
     ],
 )
@@ -217,7 +225,7 @@ def test_a_changed_dataset_file_is_refused(tmp_path: Path, tiny_gemma: Path) -> 
     request = make_request(tmp_path, tiny_gemma)
     with request.dataset_path.open("a") as stream:
         stream.write("\n")
-    with pytest.raises(DatasetRefused, match="has changed"):
+    with pytest.raises(DatasetChanged, match="has changed"):
         run_training(request, ListReporter(), threading.Event())
 
 

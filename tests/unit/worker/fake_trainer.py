@@ -104,7 +104,14 @@ def write_output(request: TrainRequest) -> None:
 
 def report_result() -> None:
     reporter.report(
-        Result(final_loss=0.8, step_count=STEP_COUNT, token_count=50, train_seconds=0.5, peak_memory_bytes=1000)
+        Result(
+            final_loss=0.8,
+            step_count=STEP_COUNT,
+            token_count=50,
+            train_seconds=0.5,
+            peak_memory_bytes=1000,
+            peak_host_bytes=1000,
+        )
     )
 
 
