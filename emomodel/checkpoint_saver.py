@@ -82,12 +82,11 @@ class CheckpointSaver:
         return self._free_bytes(self._folder.scratch.parent)
 
     def _make_notice(self, step: int, reason: CheckpointReason, error: Exception) -> Notice:
-        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
-        room = f"it takes {self._expected_bytes / _MIB:.0f} MiB"
+        room = f"it takes {self._expected_bytes / _MIB:.1f} MiB"
         if self._min_free_bytes:
-            room += f" beside {self._min_free_bytes / _MIB:.0f} MiB that have to stay free"
+            room += f" beside {self._min_free_bytes / _MIB:.1f} MiB that have to stay free"
         try:
-            room += f", and {self._find_free() / _MIB:.0f} MiB are free"
+            room += f", and {self._find_free() / _MIB:.1f} MiB are free"
         except OSError:
             logger.warning("the free space can't be told", exc_info=True)
         if reason != "stop":
@@ -98,8 +97,17 @@ class CheckpointSaver:
             outlook = f"the run goes on from the last one, of step {self._last_step}"
         return Notice(
             code="checkpoint_failed",
-            message=f"the checkpoint of step {step} could not be saved: {cause} ({room}); {outlook}",
+            message=f"the checkpoint of step {step} could not be saved: {_describe(error)} ({room}); {outlook}",
         )
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, RuntimeError):
+        # PyTorch says by how many bytes its file is too short, and not why.
+        return "a file could not be written whole"
+    return str(error).partition("\n")[0]
 
 
 def find_free_bytes(folder: Path) -> int:

@@ -358,7 +358,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, t
     assert len(messages) == expected[by]
     for message in messages:
         assert "too little space" in message
-        assert "10 MiB that have to stay free, and 10 MiB are free" in message
+        assert "10.0 MiB that have to stay free, and 10.0 MiB are free" in message
     if by == SAVE_AND_STOP_REQUEST:
         assert messages[0].endswith("the run goes on from the last one, of step 3")
 
