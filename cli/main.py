@@ -182,11 +182,15 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")] = Path("bundle.zip"),
     preset: PresetOption = "default",
     overrides: SetOption = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="A folder for checkpoints; the same command then goes on from the newest."),
+    ] = None,
 ) -> None:
-    """Train here and now, without a service; writes the same bundle as a job."""
+    """Train here and now, without a service; writes the same bundle as a job. Ctrl-C saves and stops."""
     from cli.train import train_here
 
-    train_here(dataset, base=base, output=output, preset=preset, overrides=overrides or [])
+    train_here(dataset, base=base, output=output, preset=preset, overrides=overrides or [], checkpoints=checkpoints)
 
 
 @app.command()

@@ -92,7 +92,7 @@ def verify_checkpoint(path: Path) -> None:
 def list_checkpoints(folder: Path) -> list[CheckpointInfo]:
     """The whole checkpoints in `folder`, newest first; none where there is no folder."""
     found = []
-    for path in _list_folders(folder):
+    for path in list_checkpoint_paths(folder):
         try:
             found.append(read_checkpoint(path))
         except CheckpointUnusable:
@@ -102,7 +102,7 @@ def list_checkpoints(folder: Path) -> list[CheckpointInfo]:
 
 def delete_checkpoints(folder: Path) -> None:
     """Take away all checkpoints in `folder`, damaged and half-written ones too, and the folder when nothing is left."""
-    for path in [*_list_folders(folder), folder / PARTIAL_FOLDER]:
+    for path in [*list_checkpoint_paths(folder), folder / PARTIAL_FOLDER]:
         delete_checkpoint(path)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -114,10 +114,17 @@ def delete_checkpoint(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _list_folders(folder: Path) -> list[Path]:
+def list_checkpoint_paths(folder: Path) -> list[Path]:
+    """All that is called a checkpoint in `folder`, whole or not, in no order; none where there is no folder."""
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+
+
+def get_step(path: Path) -> int:
+    """The step that the folder's name tells; -1 where it tells none."""
+    name = _NAME.fullmatch(path.name)
+    return int(name[1]) if name else -1
 
 
 def _read_index(path: Path) -> CheckpointIndex:

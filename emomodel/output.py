@@ -16,7 +16,7 @@ from peft import PeftModel
 from emomodel.bundle import write_manifest
 from emomodel.card import make_model_card
 from emomodel.checkpoint import ADAPTER_FOLDER, TOKENIZER_FOLDER, get_layer_sizes, save_adapter, save_projection
-from emomodel.checkpoint_folder import METRICS_FILE, write_metrics
+from emomodel.checkpoint_content import METRICS_FILE, write_metrics
 from emomodel.emotions import Axes
 from emomodel.errors import OutputExists
 from emomodel.loading import BaseModel, copy_notice_files

@@ -18,19 +18,21 @@ from pydantic import ValidationError
 
 from emomodel.errors import ModelError, Stopped
 from emomodel.failure_codes import FAILURE_CODES
+from emomodel.journal import Journal, open_journal
 from emomodel.peaks import find_peak_gpu_bytes, get_peak_host_bytes
 from emomodel.progress import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_ORPHANED,
     EXIT_STOPPED,
-    STOP_REQUEST,
+    SAVE_AND_STOP_REQUEST,
     Failure,
     LineReporter,
     Phase,
     Result,
 )
 from emomodel.request import TrainRequest
+from emomodel.run_requests import RunRequests
 
 logger = logging.getLogger(__name__)
 
@@ -47,29 +49,36 @@ _DISK_FULL_WORDS = "No space left on device"
 def run_train_process(request_path: Path, *, supervised: bool) -> int:
     """Run `python -m emomodel train`; returns the exit code. Unforeseen exceptions go through, after the log has them.
 
-    `supervised`: standard input is a pipe from the supervisor. It carries stop requests, and its end ends this process.
+    `supervised`: standard input is a pipe from the supervisor. It carries requests, and its end ends this process.
     """
     reporter = _take_stdout()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stop, finished = threading.Event(), threading.Event()
-    _stop_on_signals(stop)
+    requests, finished, journal = RunRequests(), threading.Event(), open_journal(os.environ)
+    _stop_on_signals(requests)
     if supervised:
-        threading.Thread(target=_watch_stdin, args=(stop, finished), daemon=True, name="supervisor").start()
+        watch = threading.Thread(
+            target=_watch_stdin, args=(requests, finished, journal), daemon=True, name="supervisor"
+        )
+        watch.start()
     try:
-        result = _run(request_path, reporter, stop)
+        result = _run(request_path, reporter, requests, journal)
     except Stopped:
         logger.info("stopped on request")
         finished.set()
+        journal.note_end("stopped")
         return EXIT_STOPPED
     except Exception as error:
         failure = describe_failure(error)
         if failure is None:
+            journal.note_end("crashed")
             raise
         traceback.print_exc()
         finished.set()
+        journal.note_end(failure.code)
         reporter.report(failure)
         return EXIT_FAILED
     finished.set()
+    journal.note_end("finished")
     reporter.report(result)
     return EXIT_OK
 
@@ -111,8 +120,9 @@ def _find_code(error: Exception) -> str | None:
     return None
 
 
-def _run(request_path: Path, reporter: LineReporter, stop: threading.Event) -> Result:
+def _run(request_path: Path, reporter: LineReporter, requests: RunRequests, journal: Journal) -> Result:
     request = TrainRequest.model_validate_json(request_path.read_bytes())
+    journal.note_start(request_path, request.output_dir)
     reporter.report(Phase(name="importing"))
     keep_to_one_gpu(os.environ)
     from emomodel.backend import import_backend
@@ -120,7 +130,8 @@ def _run(request_path: Path, reporter: LineReporter, stop: threading.Event) -> R
     import_backend(request.config.backend)
     from emomodel.train import run_training
 
-    return run_training(request, reporter, stop)
+    requests.raise_if_stopping()
+    return run_training(request, reporter, requests, journal=journal)
 
 
 def keep_to_one_gpu(environment: MutableMapping[str, str]) -> None:
@@ -140,9 +151,11 @@ def _take_stdout() -> LineReporter:
     return LineReporter(os.fdopen(own, "w", encoding="utf-8"))
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+def _stop_on_signals(requests: RunRequests) -> None:
+    """Whoever sends a signal may know nothing of requests: what was trained is saved."""
+
     def request_stop(number: int, _: FrameType | None) -> None:
-        stop.set()
+        requests.take(SAVE_AND_STOP_REQUEST)
         # A second one ends the process in the usual way, whatever it is busy with.
         signal.signal(number, signal.SIG_DFL)
 
@@ -150,13 +163,14 @@ def _stop_on_signals(stop: threading.Event) -> None:
         signal.signal(number, request_stop)
 
 
-def _watch_stdin(stop: threading.Event, finished: threading.Event) -> None:
-    """Take stop requests; when the input ends before the work does, end the process at once."""
+def _watch_stdin(requests: RunRequests, finished: threading.Event, journal: Journal) -> None:
+    """Take requests; when the input ends before the work does, end the process at once."""
     rest = b""
     # os.read, because a daemon thread inside sys.stdin holds a lock that the interpreter wants when it ends.
     while chunk := os.read(_STDIN, _READ_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
-        if any(line.strip() == STOP_REQUEST.encode() for line in lines):
-            stop.set()
+        for line in lines:
+            requests.take(line.decode(errors="replace").strip())
     if not finished.is_set():
+        journal.note_end("orphaned")
         os._exit(EXIT_ORPHANED)

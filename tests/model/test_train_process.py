@@ -37,6 +37,7 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
+from emomodel.run_requests import RunRequests
 from emomodel.sample_loading import load_samples
 from emomodel.train import run_training
 from tests.model.tiny_training import ListReporter, Trained, make_lines, make_request, start_training
@@ -217,7 +218,7 @@ def test_a_bad_dataset_is_named(
 ) -> None:
     request = make_request(tmp_path, tiny_gemma, lines=lines)
     with pytest.raises(error, match=words):
-        run_training(request, ListReporter(), threading.Event())
+        run_training(request, ListReporter(), RunRequests())
     assert _names(tmp_path) == ["data.jsonl"]
 
 
@@ -226,7 +227,7 @@ def test_a_changed_dataset_file_is_refused(tmp_path: Path, tiny_gemma: Path) -> 
     with request.dataset_path.open("a") as stream:
         stream.write("\n")
     with pytest.raises(DatasetChanged, match="has changed"):
-        run_training(request, ListReporter(), threading.Event())
+        run_training(request, ListReporter(), RunRequests())
 
 
 def test_what_is_cut_and_left_out_is_reported(tmp_path: Path, tiny_gemma: Path) -> None:
@@ -234,7 +235,7 @@ def test_what_is_cut_and_left_out_is_reported(tmp_path: Path, tiny_gemma: Path) 
     lines = [*make_lines()[:8], chat(LONG_PROMPT, "It was fine."), chat("Hi", long_reply)]
     request = make_request(tmp_path, tiny_gemma, lines=lines, epochs=1)
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     notices = {line.code: line.message for line in reporter.progress if isinstance(line, Notice)}
     (plan,) = [line for line in reporter.progress if isinstance(line, Plan)]
     assert notices.keys() == {"examples_truncated", "examples_dropped"}
@@ -249,7 +250,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path, tiny_gemma: 
     weights["model.norm.weight"][0] = torch.nan
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(LossDiverged, match="at step 1"):
-        run_training(make_request(tmp_path / "job", broken), ListReporter(), threading.Event())
+        run_training(make_request(tmp_path / "job", broken), ListReporter(), RunRequests())
     assert not (tmp_path / "job" / "output").exists()
 
 
@@ -260,7 +261,7 @@ def test_a_base_model_that_lacks_a_weight_is_refused(tmp_path: Path, tiny_gemma:
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelLoadFailed, match=r"lacks 1 weights: model\.layers\.1\.mlp\.up_proj"):
-        run_training(make_request(tmp_path / "job", broken), ListReporter(), threading.Event())
+        run_training(make_request(tmp_path / "job", broken), ListReporter(), RunRequests())
 
 
 def test_a_folder_with_files_is_never_overwritten(tmp_path: Path, tiny_gemma: Path) -> None:
@@ -268,12 +269,12 @@ def test_a_folder_with_files_is_never_overwritten(tmp_path: Path, tiny_gemma: Pa
     request.output_dir.mkdir()
     (request.output_dir / "precious").touch()
     with pytest.raises(OutputExists):
-        run_training(request, ListReporter(), threading.Event())
+        run_training(request, ListReporter(), RunRequests())
     assert _names(request.output_dir) == ["precious"]
 
 
 def test_the_same_request_gives_the_same_losses(tmp_path: Path, tiny_gemma: Path, trained: Trained) -> None:
     reporter = ListReporter()
-    run_training(make_request(tmp_path, tiny_gemma), reporter, threading.Event())
+    run_training(make_request(tmp_path, tiny_gemma), reporter, RunRequests())
     losses = [line.loss for line in reporter.progress if isinstance(line, Metric)]
     assert losses == [line.loss for line in trained.progress if isinstance(line, Metric)]
