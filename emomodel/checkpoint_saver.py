@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from emomodel.checkpoint_folder import CheckpointFolder
 from emomodel.journal import Journal
-from emomodel.progress import Checkpoint, CheckpointReason, Notice, Reporter
+from emomodel.progress import CHECKPOINT_FAILED, Checkpoint, CheckpointReason, Notice, Reporter
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class CheckpointSaver:
         else:
             outlook = f"the run goes on from the last one, of step {self._last_step}"
         return Notice(
-            code="checkpoint_failed",
+            code=CHECKPOINT_FAILED,
             message=f"the checkpoint of step {step} could not be saved: {_describe(error)} ({room}); {outlook}",
         )
 

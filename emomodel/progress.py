@@ -22,6 +22,10 @@ EXIT_FAILED = 1
 EXIT_STOPPED = 3
 EXIT_ORPHANED = 4
 
+# Codes of notices that a supervisor acts on.
+RESUMED = "resumed"
+CHECKPOINT_FAILED = "checkpoint_failed"
+
 CheckpointReason = Literal["schedule", "request", "stop"]
 PhaseName = Literal["importing", "loading_dataset", "loading_model", "training", "saving"]
 
@@ -86,6 +90,7 @@ class Notice(_Line):
     type: Literal["notice"] = "notice"
     code: str
     message: str
+    step: int | None = Field(None, description="The step that it is about, where it is about one.")
 
 
 class Result(_Line):

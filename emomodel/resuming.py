@@ -14,7 +14,7 @@ from emomodel.checkpoint_index import (
     verify_checkpoint,
 )
 from emomodel.errors import CheckpointUnusable
-from emomodel.progress import Notice, Reporter
+from emomodel.progress import RESUMED, Notice, Reporter
 
 
 def find_checkpoint(
@@ -30,7 +30,8 @@ def find_checkpoint(
         except CheckpointUnusable as error:
             reporter.report(Notice(code="checkpoint_unusable", message=str(error)))
         else:
-            reporter.report(Notice(code="resumed", message=f"the training goes on from {path.name}"))
+            message = f"the training goes on from {path.name}"
+            reporter.report(Notice(code=RESUMED, message=message, step=found.step))
             return found
     if candidates:
         message = "no checkpoint can be gone on from: the training begins anew"

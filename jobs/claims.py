@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from emomodel.progress import Checkpoint
+from emomodel.progress import CHECKPOINT_FAILED, RESUMED, Checkpoint, Notice
 from emomodel.progress import Metric as MetricLine
 from jobs.clock import utc_now
 from jobs.database import lock_claims
@@ -19,9 +19,6 @@ from jobs.service import add_event
 from jobs.settings import MIB, Device
 from jobs.status import JobStatus, StopKind
 from jobs.turns import find_head, list_teams_by_turn
-
-# The code of the notice that a checkpoint could not be saved: who asked for it need not wait any more.
-CHECKPOINT_FAILED = "checkpoint_failed"
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,18 @@ def record_plan(session: Session, *, job_id: str, attempt: int, total_steps: int
     add_event(session, job_id=job_id, attempt=attempt, kind="plan", message=message)
 
 
-def record_notice(session: Session, *, job_id: str, attempt: int, code: str, message: str) -> None:
+def record_notice(session: Session, *, job_id: str, attempt: int, notice: Notice) -> None:
     """Raises RunFenced."""
     values: dict[str, Any] = {"heartbeat_at": utc_now()}
-    if code == CHECKPOINT_FAILED:
+    if notice.code == CHECKPOINT_FAILED:
+        # Who asked for it need not wait any more.
         values["checkpoint_requested_at"] = None
     update_owned(session, job_id, attempt, **values)
+    if notice.code == RESUMED:
+        statement = update(Run).where(Run.job_id == job_id, Run.attempt == attempt)
+        session.execute(statement.values(resumed_step=notice.step))
+    # PostgreSQL's texts hold no null character.
+    message = notice.message.replace("\x00", "")
     add_event(session, job_id=job_id, attempt=attempt, kind="notice", message=message)
 
 
@@ -95,12 +98,6 @@ def record_checkpoint(session: Session, *, job_id: str, attempt: int, checkpoint
     if checkpoint.reason != "schedule":
         message = f"Step {checkpoint.step} is saved: {checkpoint.size_bytes / MIB:.0f} MiB."
         add_event(session, job_id=job_id, attempt=attempt, kind="checkpoint", message=message)
-
-
-def record_resumed(session: Session, *, job_id: str, attempt: int, step: int) -> None:
-    """The run goes on from the checkpoint of this step. Raises RunFenced."""
-    update_owned(session, job_id, attempt, checkpoint_step=step)
-    session.execute(update(Run).where(Run.job_id == job_id, Run.attempt == attempt).values(resumed_step=step))
 
 
 def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequence[tuple[int, MetricLine]]) -> None:

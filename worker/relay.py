@@ -8,7 +8,7 @@ from typing import Self
 from emomodel.progress import Checkpoint, Metric, Notice, Phase, Plan
 from jobs import claims
 from jobs.metrics import Cursor, MetricStream
-from worker.news import describe_notice, describe_phase, describe_plan
+from worker.news import describe_phase, describe_plan
 from worker.recorder import Recorder
 
 News = Phase | Plan | Notice | Checkpoint
@@ -39,7 +39,7 @@ class Relay:
             case Plan():
                 verb = partial(claims.record_plan, total_steps=news.total_steps, message=describe_plan(news))
             case Notice():
-                verb = partial(claims.record_notice, code=news.code, message=describe_notice(news))
+                verb = partial(claims.record_notice, notice=news)
             case Checkpoint():
                 verb = partial(claims.record_checkpoint, checkpoint=news)
         self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))

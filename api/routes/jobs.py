@@ -178,7 +178,7 @@ def save_checkpoint(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep)
         return _read_job(session, stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id))
 
 
-@router.patch("/jobs/{job_id}", responses=error_responses(404, 409))
+@router.patch("/jobs/{job_id}", responses=error_responses(400, 404, 409, 413))
 def update_job(body: JobUpdate, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
     """Give a job another name, or another priority while it has not ended."""
     with database.write() as session:

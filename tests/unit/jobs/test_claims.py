@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.progress import Metric as MetricLine
+from emomodel.progress import Notice
 from jobs import claims, run_ends, service, stops, turns
 from jobs.clock import utc_now
 from jobs.database import Database
@@ -239,7 +240,7 @@ STALE_WRITES: dict[str, Write] = {
     "heartbeat": lambda s, job_id: claims.heartbeat(s, job_id=job_id, attempt=1, lease_seconds=1),
     "phase": lambda s, job_id: claims.record_phase(s, job_id=job_id, attempt=1, phase="training", message=""),
     "plan": lambda s, job_id: claims.record_plan(s, job_id=job_id, attempt=1, total_steps=1, message=""),
-    "notice": lambda s, job_id: claims.record_notice(s, job_id=job_id, attempt=1, code="x", message=""),
+    "notice": lambda s, job_id: claims.record_notice(s, job_id=job_id, attempt=1, notice=Notice(code="x", message="x")),
     "metrics": lambda s, job_id: claims.record_metrics(s, job_id=job_id, attempt=1, metrics=[(1, make_line(1))]),
     "succeed": lambda s, job_id: run_ends.succeed(
         s, job_id=job_id, attempt=1, end=RunEnd(0), artifacts=[make_artifact(job_id)], message="", result={}

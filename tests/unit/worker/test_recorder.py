@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from emomodel.progress import Notice
 from jobs import claims, run_ends
 from jobs.database import Database
 from jobs.errors import RunFenced
@@ -88,7 +89,7 @@ def test_metrics_arrive_while_the_run_goes_on(database: Database, job: Job) -> N
 def test_the_end_brings_what_was_not_yet_written(database: Database, job: Job) -> None:
     with make_recorder(database, job, heartbeat=30) as recorder:
         recorder.add_metric(1, make_line(1))
-        recorder.add(partial(claims.record_notice, job_id=job.id, attempt=1, code="odd", message="odd"))
+        recorder.add(partial(claims.record_notice, job_id=job.id, attempt=1, notice=Notice(code="odd", message="odd")))
         recorder.finish(
             partial(run_ends.succeed, job_id=job.id, attempt=1, end=RunEnd(0), artifacts=[], message="done", result={})
         )
