@@ -39,7 +39,8 @@ class CheckpointFolder:
         # A run that went on from an earlier checkpoint comes to the same step again.
         delete_checkpoint(final)
         partial.rename(final)
-        sync(self._path)
+        for folder in (self._path, self._path.parent):
+            sync(folder)
         self._clear_out(step)
         return read_checkpoint(final)
 

@@ -24,7 +24,10 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 class CheckpointIndex(BaseModel):
-    """What `checkpoint.json` holds. `course` is the digest of emomodel.course."""
+    """What `checkpoint.json` holds. `course` is the digest of emomodel.course.
+
+    The version goes up when what a checkpoint holds changes: an older emomodel, or a newer one, then begins anew.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

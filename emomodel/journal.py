@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -51,7 +52,9 @@ class FileJournal:
     def _note(self, event: str, **facts: object) -> None:
         # Python writes a float so that it is read back as the same.
         line = {"event": event, "pid": os.getpid(), "at": time.monotonic(), **facts}
-        os.write(self._descriptor, (json.dumps(line) + "\n").encode())
+        # A disk that is full costs lines of the journal, and not the training.
+        with suppress(OSError):
+            os.write(self._descriptor, (json.dumps(line) + "\n").encode())
 
 
 class NoJournal:

@@ -12,7 +12,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 from emomodel.acceleration import accelerated
 from emomodel.callbacks import EvaluationCallback, MetricCallback
 from emomodel.checkpoint_callback import CheckpointCallback, StopCallback
-from emomodel.checkpoint_content import METRICS_FILE, estimate_checkpoint_bytes, read_metrics
+from emomodel.checkpoint_content import estimate_checkpoint_bytes
 from emomodel.checkpoint_folder import CheckpointFolder
 from emomodel.checkpoint_index import PARTIAL_FOLDER, CheckpointInfo
 from emomodel.checkpoint_saver import CheckpointSaver
@@ -22,11 +22,10 @@ from emomodel.emotional_model import EmotionalModel
 from emomodel.errors import Stopped
 from emomodel.evaluation import Evaluator
 from emomodel.journal import Journal
-from emomodel.log_window import LogWindow, read_window
 from emomodel.optimizer import make_optimizer, make_schedule
 from emomodel.progress import Metric, Notice, Reporter
 from emomodel.request import TrainRequest
-from emomodel.resuming import find_checkpoint
+from emomodel.resuming import find_start
 from emomodel.run_plan import RunPlan
 from emomodel.run_requests import RunRequests
 from emomodel.sample_loading import LoadedSamples
@@ -54,17 +53,16 @@ def train(
     """
     config, reporter, requests = request.config, surroundings.reporter, surroundings.requests
     course = digest_course(request, batching=plan.batching)
-    found = find_checkpoint(request.checkpoint_dir, request.resume_from, model.peft_model, course, reporter)
-    window = read_window(found.path) if found else LogWindow()
+    start = find_start(request.checkpoint_dir, request.resume_from, model.peft_model, course, reporter)
     progress = MetricCallback(
         reporter,
         plan.order,
         batches_per_step=config.gradient_accumulation,
-        window=window,
-        earlier=read_metrics(found.path / METRICS_FILE) if found else (),
+        window=start.window,
+        earlier=start.metrics,
     )
     evaluations = _make_evaluations(model, loaded, plan, config, progress, requests)
-    checkpoints = _make_checkpoints(request, model, course, found, progress, surroundings)
+    checkpoints = _make_checkpoints(request, model, course, start.checkpoint, progress, surroundings)
     optimizer = make_optimizer(
         [parameter for name, parameter in model.peft_model.named_parameters() if "lora_" in name],
         model.wrapper.emotion_proj_embed.parameters(),
@@ -86,7 +84,7 @@ def train(
         records_pass=plan.records_pass,
         on_not_recorded=lambda reason: reporter.report(_make_slow_notice(reason)),
         checkpoints=checkpoints,
-        window=window,
+        window=start.window,
         catch_up=catch_up,
         journal=surroundings.journal,
         model=model.peft_model,
@@ -99,7 +97,7 @@ def train(
     trainer.remove_callback(PrinterCallback)
     try:
         with accelerated(model.wrapper, model.peft_model) if plan.accelerates else nullcontext():
-            trainer.train(resume_from_checkpoint=str(found.path) if found else None)
+            trainer.train(resume_from_checkpoint=str(start.checkpoint.path) if start.checkpoint else None)
     finally:
         # The Trainer makes it, whether anything is saved or not.
         shutil.rmtree(scratch, ignore_errors=True)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emomodel.checkpoint import PROJECTION_FILE
-from emomodel.checkpoint_index import INDEX_FILE, list_checkpoints
+from emomodel.checkpoint_index import INDEX_FILE, list_checkpoints, write_index
 from emomodel.errors import LossDiverged, Stopped
 from emomodel.progress import (
     CHECKPOINT_REQUEST,
@@ -169,6 +169,30 @@ def test_a_training_stopped_once_at_any_step_equals_an_uninterrupted_one(
     assert min(line.step for line in reporter.progress if isinstance(line, Metric)) >= step
 
 
+def test_an_evaluation_that_a_stop_breaks_off_is_done_first_when_the_training_goes_on(
+    tmp_path: Path, tiny_gemma: Path, never_stopped: list[Metric]
+) -> None:
+    request = make(tmp_path, tiny_gemma, **ONCE)
+    first = interrupt(request, after=6, by=SAVE_AND_STOP_REQUEST)
+    assert [line.step for line in first.progress if isinstance(line, Metric)] == [2, 4]
+    # Another stop finds nothing new to save.
+    again = RunRequests()
+
+    class AskAtOnce(ListReporter):
+        def report(self, progress: Progress) -> None:
+            super().report(progress)
+            if isinstance(progress, Notice) and progress.code == "resumed":
+                again.take(SAVE_AND_STOP_REQUEST)
+
+    with pytest.raises(Stopped):
+        run_training(request, AskAtOnce(), again)
+    assert list_names(request) == ["checkpoint-3", "checkpoint-6"]
+    _, reporter = finish(request)
+    second = [line for line in reporter.progress if isinstance(line, Metric)]
+    assert [line.step for line in second] == [6, 8, 9]
+    assert tell(second) == tell(never_stopped[2:])
+
+
 def test_a_run_that_is_cut_off_goes_on_from_its_last_checkpoint(tmp_path: Path, tiny_gemma: Path) -> None:
     whole, _ = finish(make(tmp_path / "whole", tiny_gemma))
     request = make(tmp_path / "parts", tiny_gemma)
@@ -308,7 +332,14 @@ def _take_all(path: Path) -> None:
     shutil.rmtree(path)
 
 
-@pytest.mark.parametrize("damage", [_garble, _cut, _take_index, _take_all])
+def _make_of_another_version(path: Path) -> None:
+    (checkpoint,) = [found for found in list_checkpoints(path.parent) if found.path == path]
+    (path / INDEX_FILE).unlink()
+    (path / "log_window.json").write_text('{"pane": 1}')
+    write_index(path, step=checkpoint.step, course=checkpoint.course, eval_loss=None)
+
+
+@pytest.mark.parametrize("damage", [_garble, _cut, _take_index, _take_all, _make_of_another_version])
 def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
     tmp_path: Path, tiny_gemma: Path, damage: Callable[[Path], None]
 ) -> None:
