@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 from api import examples
 from emomodel.config import PRESETS, EmotionSpan, Preset, TrainConfig
@@ -11,9 +11,10 @@ from emomodel.preview import PreviewExample
 from emomodel.token_report import TokenReport
 from jobs.base_models import BaseModel as ListedBaseModel
 from jobs.estimates import JobEstimate
+from jobs.failure_codes import find_advice
 from jobs.metrics import MetricPoint
-from jobs.models import Artifact, Dataset, Event, Job
-from jobs.status import JobStatus
+from jobs.models import Artifact, Dataset, Event, Job, Run
+from jobs.status import JobStatus, RunCause, StopKind
 
 MAX_NAME_LENGTH = 200
 MAX_PRIORITY = 100
@@ -24,6 +25,14 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN),
 ]
+
+
+def _take_whole(value: object) -> object:
+    """JSON knows one kind of number, so 2.0 is a whole one; true is none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Priority = Annotated[int, Field(strict=True, ge=-MAX_PRIORITY, le=MAX_PRIORITY), BeforeValidator(_take_whole)]
 
 Item = TypeVar("Item")
 
@@ -135,13 +144,7 @@ class JobCreate(BaseModel):
         description="Only what shall differ from the preset. The defaults shown here are those of `default`.",
     )
     name: Name | None = Field(None, description="For people; default: the dataset's name.")
-    priority: int = Field(
-        0,
-        strict=True,
-        ge=-MAX_PRIORITY,
-        le=MAX_PRIORITY,
-        description="Higher goes first, among the jobs of your own team.",
-    )
+    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team.")
 
     @field_validator("config", mode="before")
     @classmethod
@@ -153,6 +156,15 @@ class JobCreate(BaseModel):
             return value
         given = value.model_dump(exclude_unset=True) if isinstance(value, TrainConfig) else value
         return PRESETS[preset] | given if isinstance(given, dict) else given
+
+
+class JobUpdate(BaseModel):
+    """What of a job may be changed after it was posted. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    priority: Priority | None = Field(None, description="Only while the job has not ended.")
 
 
 class JobDataset(_Read):
@@ -230,8 +242,58 @@ class JobEstimateRead(_Read):
 class JobError(_Read):
     """Why a job failed."""
 
-    code: str
-    message: str
+    code: str = Field(description="A word from docs/errors.md.")
+    message: str = Field(description="What happened.")
+    advice: str | None = Field(description="What to change.")
+    log: list[str] = Field(description="The last lines that the training process wrote to its log.")
+
+    @classmethod
+    def find(cls, code: str | None, message: str | None, log: list[str] | None = None) -> "JobError | None":
+        """None where there is no code."""
+        if code is None:
+            return None
+        return cls(code=code, message=message or "", advice=find_advice(code), log=log or [])
+
+
+class Checkpoint(_Read):
+    """What a job would go on from."""
+
+    step: int
+    saved_at: datetime
+
+
+class RunRead(_Read):
+    """One attempt at a job."""
+
+    attempt: int
+    slot: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None = Field(description="The job's status after it; null while it runs.")
+    cause: RunCause | None = Field(
+        description="Why the job went on after it: `crash` counts towards the limit, `interruption` does not."
+    )
+    error: JobError | None
+    exit_code: int | None = Field(description="Of the training process; negative for a signal.")
+    resumed_step: int | None = Field(description="The step of the checkpoint that it went on from; null for none.")
+    peak_gpu_bytes: int | None
+    peak_host_bytes: int | None
+
+    @classmethod
+    def of(cls, run: Run) -> "RunRead":
+        return cls(
+            attempt=run.attempt,
+            slot=run.slot,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            outcome=run.outcome,
+            cause=run.cause,
+            error=JobError.find(run.error_code, run.error_message),
+            exit_code=run.exit_code,
+            resumed_step=run.resumed_step,
+            peak_gpu_bytes=run.peak_gpu_bytes,
+            peak_host_bytes=run.peak_host_bytes,
+        )
 
 
 class JobRead(_Read):
@@ -263,6 +325,12 @@ class JobRead(_Read):
         description="What it took: seconds, steps, tokens, memory; once it succeeded."
     )
     stop_requested: bool = Field(description="Whether the run was asked to stop and has not confirmed yet.")
+    stop_kind: StopKind | None = Field(description="What it was asked to stop for.")
+    checkpoint: Checkpoint | None = Field(description="The newest one; null before the first.")
+    checkpoint_requested: bool = Field(description="Whether the run was asked to save and has not yet.")
+    batch_split: int = Field(description="2 when it goes on with half the batch_size, after want of GPU memory.")
+    peak_gpu_bytes: int | None = Field(description="The most GPU memory that any of its runs took.")
+    peak_host_bytes: int | None = Field(description="The most memory that any of its training processes took.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -286,10 +354,18 @@ class JobRead(_Read):
             tokens_per_second=job.tokens_per_second,
             queue_position=queue_position,
             eta_seconds=job.eta_seconds,
-            error=JobError(code=job.error_code, message=job.error_message or "") if job.error_code else None,
+            error=JobError.find(job.error_code, job.error_message, job.error_log),
             estimate=job.estimate,
             result=job.result,
             stop_requested=job.stop_requested_at is not None,
+            stop_kind=job.stop_kind,
+            checkpoint=Checkpoint(step=job.checkpoint_step, saved_at=job.checkpoint_at)
+            if job.checkpoint_step is not None and job.checkpoint_at is not None
+            else None,
+            checkpoint_requested=job.checkpoint_requested_at is not None,
+            batch_split=job.batch_split,
+            peak_gpu_bytes=job.peak_gpu_bytes,
+            peak_host_bytes=job.peak_host_bytes,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,

@@ -71,8 +71,13 @@ class Client:
     def get_job(self, job_id: str) -> Json:
         return self._request("GET", f"/jobs/{job_id}")
 
-    def cancel_job(self, job_id: str) -> Json:
-        return self._request("POST", f"/jobs/{job_id}/cancel")
+    def ask_of_job(self, job_id: str, verb: str) -> Json:
+        """One of the verbs that are sub-paths of a job: cancel, pause, resume, checkpoint, preempt."""
+        return self._request("POST", f"/jobs/{job_id}/{verb}")
+
+    def list_runs(self, job_id: str) -> list[Json]:
+        runs: list[Json] = self._request("GET", f"/jobs/{job_id}/runs")["items"]
+        return runs
 
     def list_artifacts(self, job_id: str) -> list[Json]:
         artifacts: list[Json] = self._request("GET", f"/jobs/{job_id}/artifacts")["items"]

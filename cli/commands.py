@@ -79,6 +79,19 @@ def _make_request(client: Client, submission: Submission) -> dict[str, Any]:
     return request
 
 
+def ask_of_job(job_id: str, verb: str) -> None:
+    """One of the verbs that stop a job or let it go on; prints where the job is then."""
+    with open_client() as client:
+        job = client.ask_of_job(job_id, verb)
+    print(f"{job_id}: {describe_status(job)}")
+
+
+def describe_status(job: Mapping[str, Any]) -> str:
+    """A job's status, and what it has been asked for."""
+    asked = f", asked to stop ({job['stop_kind']})" if job["stop_requested"] else ""
+    return str(job["status"]) + asked + (", asked to save a checkpoint" if job["checkpoint_requested"] else "")
+
+
 def describe_estimate(found: Mapping[str, Any]) -> str:
     """An estimate as a few lines for people."""
     sources = {

@@ -134,11 +134,31 @@ def watch(job_id: JobId) -> None:
 @app.command()
 def cancel(job_id: JobId) -> None:
     """Cancel a job, waiting or running."""
-    from cli.commands import open_client
+    _ask_of_job(job_id, "cancel")
 
-    with open_client() as client:
-        job = client.cancel_job(job_id)
-    print(f"{job_id}: {'asked to stop' if job['finished_at'] is None else job['status']}")
+
+@app.command()
+def pause(job_id: JobId) -> None:
+    """Pause a job: it saves a checkpoint, leaves its slot, and keeps its place."""
+    _ask_of_job(job_id, "pause")
+
+
+@app.command()
+def resume(job_id: JobId) -> None:
+    """Let a paused job wait for a slot again; it goes on from its checkpoint."""
+    _ask_of_job(job_id, "resume")
+
+
+@app.command()
+def checkpoint(job_id: JobId) -> None:
+    """Have a running job save a checkpoint now and go on."""
+    _ask_of_job(job_id, "checkpoint")
+
+
+def _ask_of_job(job_id: str, verb: str) -> None:
+    from cli.commands import ask_of_job
+
+    ask_of_job(job_id, verb)
 
 
 @app.command()
@@ -162,11 +182,15 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")] = Path("bundle.zip"),
     preset: PresetOption = "default",
     overrides: SetOption = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="A folder for checkpoints; the same command then goes on from the newest."),
+    ] = None,
 ) -> None:
-    """Train here and now, without a service; writes the same bundle as a job."""
+    """Train here and now, without a service; writes the same bundle as a job. Ctrl-C saves and stops."""
     from cli.train import train_here
 
-    train_here(dataset, base=base, output=output, preset=preset, overrides=overrides or [])
+    train_here(dataset, base=base, output=output, preset=preset, overrides=overrides or [], checkpoints=checkpoints)
 
 
 @app.command()

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from cli.emomodel_process import ChildFailed
 from cli.errors import CliError
@@ -14,7 +17,17 @@ from cli.overrides import parse_overrides
 from cli.progress import ProgressLine, format_duration, format_metric
 from emomodel.bundle import pack
 from emomodel.config import Preset, make_config
-from emomodel.progress import Failure, Metric, Notice, Phase, Result, parse_progress
+from emomodel.progress import (
+    EXIT_STOPPED,
+    SAVE_AND_STOP_REQUEST,
+    Checkpoint,
+    Failure,
+    Metric,
+    Notice,
+    Phase,
+    Result,
+    parse_progress,
+)
 from emomodel.request import TrainRequest
 from jobs.settings import GIB
 
@@ -23,8 +36,17 @@ class OutputRefused(CliError):
     """The bundle can't be written where it was asked for."""
 
 
-def train_here(dataset: Path, *, base: str, output: Path, preset: Preset, overrides: Sequence[str]) -> None:
-    """Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, ChildFailed."""
+class TrainingStopped(CliError):
+    """The training was asked to stop before its end."""
+
+
+def train_here(
+    dataset: Path, *, base: str, output: Path, preset: Preset, overrides: Sequence[str], checkpoints: Path | None
+) -> None:
+    """`checkpoints` is a folder for them; the training goes on from one that lies there.
+
+    Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, ChildFailed, TrainingStopped.
+    """
     config = make_config(preset, parse_overrides(overrides))
     _check_writable(output)
     with dataset.open("rb") as stream:
@@ -39,9 +61,10 @@ def train_here(dataset: Path, *, base: str, output: Path, preset: Preset, overri
             base_model_path=base,
             config=config,
             output_dir=folder / "output",
+            checkpoint_dir=checkpoints.absolute() if checkpoints else None,
         )
         (folder / "request.json").write_text(request.model_dump_json())
-        _run(folder)
+        _run(folder, checkpoints)
         pack(request.output_dir, output)
     print(output)
 
@@ -56,14 +79,19 @@ def _check_writable(output: Path) -> None:
         raise OutputRefused(f"the folder {output.parent} doesn't exist or can't be written to; make it first")
 
 
-def _run(folder: Path) -> None:
-    argv = [sys.executable, "-m", "emomodel", "train", str(folder / "request.json")]
+def _run(folder: Path, checkpoints: Path | None) -> None:
+    """Raises ChildFailed and TrainingStopped."""
+    argv = [sys.executable, "-m", "emomodel", "train", "--supervised", str(folder / "request.json")]
     line = ProgressLine(sys.stderr)
-    failure = ""
+    failure, last_step = "", None
     log_path = folder / "log.txt"
     with (
         log_path.open("w") as log,
-        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True) as child,  # noqa: S603  our own argv
+        # In a session of its own, a Ctrl-C at the terminal reaches this process alone, which passes it on.
+        subprocess.Popen(  # noqa: S603  our own argv
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        ) as child,
+        _passing_on_signals(child, line),
     ):
         for text in child.stdout or ():
             progress = parse_progress(text)
@@ -73,13 +101,47 @@ def _run(folder: Path) -> None:
                 line.show(progress.name.replace("_", " ") + " ...", phase=progress.name)
             elif isinstance(progress, Notice):
                 line.finish(progress.message)
+            elif isinstance(progress, Checkpoint):
+                last_step = progress.step
             elif isinstance(progress, Failure):
                 failure = progress.message
             elif isinstance(progress, Result):
                 line.finish(_describe(progress))
+    if child.returncode == EXIT_STOPPED:
+        raise TrainingStopped(_describe_stop(checkpoints, last_step))
     if child.returncode != 0:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-15:])
         raise ChildFailed(failure or f"training ended with exit code {child.returncode}; its last lines:\n{tail}")
+
+
+@contextmanager
+def _passing_on_signals(child: subprocess.Popen[str], line: ProgressLine) -> Iterator[None]:
+    """The first signal asks the training to save and stop, a second one kills it."""
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        signal.signal(number, kill)
+        line.finish("stopping after this step; once more to stop at once")
+        if child.stdin is not None:
+            with suppress(BrokenPipeError):
+                child.stdin.write(f"{SAVE_AND_STOP_REQUEST}\n")
+                child.stdin.flush()
+
+    def kill(_number: int, _: FrameType | None) -> None:
+        child.kill()
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe_stop(checkpoints: Path | None, last_step: int | None) -> str:
+    if checkpoints is None:
+        return "stopped, and nothing is saved; with --checkpoints FOLDER a training can go on later"
+    saved = "nothing new is saved" if last_step is None else f"saved after step {last_step}"
+    return f"stopped, {saved}; the same command goes on from what is in {checkpoints}"
 
 
 def _describe(result: Result) -> str:

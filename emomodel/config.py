@@ -23,6 +23,7 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 # Optimizer updates of a training at most.
 MAX_STEPS = 10_000_000
+_MAX_ACCUMULATION = 4096
 
 
 class TrainConfig(BaseModel):
@@ -36,7 +37,7 @@ class TrainConfig(BaseModel):
         None, description="Stop after this many optimizer updates, whatever `epochs` says."
     )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(12, description="Examples per forward pass.")
-    gradient_accumulation: Annotated[int, Field(ge=1, le=4096)] = Field(
+    gradient_accumulation: Annotated[int, Field(ge=1, le=_MAX_ACCUMULATION)] = Field(
         1, description="Forward passes per optimizer update."
     )
     max_length: Annotated[int, Field(ge=8, le=131_072)] = Field(
@@ -113,6 +114,10 @@ class TrainConfig(BaseModel):
     load_in_4bit: bool | None = Field(None, description="Hold the base model in nf4; default: on CUDA yes, on CPU no.")
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Of base model and activations.")
     gradient_checkpointing: bool = Field(False, description="Less memory for about half the speed.")
+    auto_batch: bool = Field(
+        False,
+        description="When the GPU's memory is full, try once more with half the batch and twice the accumulation.",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(42, description="Seeds data order, initialisation and dropout.")
     checkpoint_every: Annotated[int, Field(ge=1, le=MAX_STEPS)] = Field(
         200, description="Steps between two checkpoints, where the operator has given them a place."
@@ -169,3 +174,14 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 def make_config(preset: Preset = "default", changes: Mapping[str, Any] | None = None) -> TrainConfig:
     """The config of a preset, with `changes` on top. Raises pydantic.ValidationError for a change that is no field."""
     return TrainConfig.model_validate(PRESETS[preset] | dict(changes or {}))
+
+
+def halve_batch(config: TrainConfig) -> TrainConfig | None:
+    """The config with half the examples per forward pass and twice the passes per update; None where that can't be.
+
+    An update takes as many examples as before, one less for each pass of an odd `batch_size`.
+    """
+    accumulation = 2 * config.gradient_accumulation
+    if config.batch_size == 1 or accumulation > _MAX_ACCUMULATION:
+        return None
+    return config.model_copy(update={"batch_size": config.batch_size // 2, "gradient_accumulation": accumulation})

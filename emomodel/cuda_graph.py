@@ -4,7 +4,7 @@ At the batch sizes of fine-tuning a GPU works off kernels faster than Python lau
 for one shape, and replayed for each batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -33,6 +33,17 @@ class GraphedPass:
             loss = model(**self._inputs, **constants)["loss"]
             return loss.detach(), torch.autograd.grad(loss, self._parameters)
 
+        # What is drawn here is no step of the training: one that goes on from a checkpoint records at another step.
+        random_numbers = torch.cuda.get_rng_state()
+        try:
+            self._warm_up(run)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._loss, self._gradients = run()
+        finally:
+            torch.cuda.set_rng_state(random_numbers)
+
+    def _warm_up(self, run: Callable[[], object]) -> None:
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -41,9 +52,6 @@ class GraphedPass:
         torch.cuda.current_stream().wait_stream(aside)
         # The recording allocates from a pool of its own; what the warm-up left in the common one would be in its way.
         torch.cuda.empty_cache()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._loss, self._gradients = run()
 
     def __call__(self, batch: Mapping[str, Any]) -> Tensor:
         """The loss of `batch`; its gradients are added to the parameters' `grad`."""

@@ -2,15 +2,16 @@
 
     ModelError
     ├── DatasetRefused     the dataset can't be made into samples
+    │   └── DatasetChanged the dataset's file is not the one that the job was made with
     ├── NoTargets          no example has a token to learn within max_length
     ├── ModelLoadFailed    the base model, or its tokenizer, can't be loaded
-    ├── LossDiverged       the loss is not a finite number
+    ├── LossDiverged       the loss is not a finite number, or has exploded
     ├── OutputExists       the output folder holds files already
-    ├── CheckpointMismatch the checkpoint is not of this job
+    ├── CheckpointUnusable the checkpoint is damaged or not of this training; another is taken, or none
     ├── BundleMismatch     the bundle's pieces don't fit each other or the base model
     └── PromptRefused      the prompt can't be made a chat of the base model
 
-`code` is what a Failure line carries.
+The message says what happened. `code` is what a Failure line carries; emomodel.failure_codes has the advice to it.
 """
 
 
@@ -30,6 +31,12 @@ class DatasetRefused(ModelError):
     code = "dataset_invalid"
 
 
+class DatasetChanged(DatasetRefused):
+    """The dataset's file is not the one that the job was made with."""
+
+    code = "dataset_changed"
+
+
 class NoTargets(ModelError):
     """No example has a token to learn."""
 
@@ -43,7 +50,7 @@ class ModelLoadFailed(ModelError):
 
 
 class LossDiverged(ModelError):
-    """The loss is not a finite number."""
+    """The loss is not a finite number, or has exploded."""
 
     code = "loss_diverged"
 
@@ -54,10 +61,10 @@ class OutputExists(ModelError):
     code = "output_exists"
 
 
-class CheckpointMismatch(ModelError):
-    """The checkpoint is not of this job."""
+class CheckpointUnusable(ModelError):
+    """The checkpoint is damaged, or not of this training."""
 
-    code = "checkpoint_mismatch"
+    code = "checkpoint_unusable"
 
 
 class BundleMismatch(ModelError):

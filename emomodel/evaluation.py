@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from emomodel.collator import find_target_positions
 from emomodel.dataset import IGNORED_LABEL
+from emomodel.errors import Stopped
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper
 
 # Entries of the logits that are made at a time: 256 MiB in float32.
@@ -36,6 +37,10 @@ class Evaluation:
     example_count: int
 
 
+def _never() -> bool:
+    return False
+
+
 class Evaluator:
     """Measures a model on samples, in batches of the training's own kind."""
 
@@ -53,18 +58,26 @@ class Evaluator:
         self._batch_size = batch_size
 
     @torch.no_grad()
-    def measure(self) -> list[ExampleLoss]:
-        """One loss per sample, in their order. Neither the model's mode nor its random numbers are left changed."""
+    def measure(self, should_stop: Callable[[], bool] = _never) -> list[ExampleLoss]:
+        """One loss per sample, in their order. Neither the model's mode nor its random numbers are left changed.
+
+        Raises Stopped when `should_stop` says so before a batch.
+        """
         was_training = self._wrapper.training
         self._wrapper.eval()
         try:
-            return [loss for batch in self._split() for loss in self._measure_batch(batch)]
+            losses: list[ExampleLoss] = []
+            for batch in self._split():
+                if should_stop():
+                    raise Stopped("the evaluation was broken off")
+                losses += self._measure_batch(batch)
+            return losses
         finally:
             self._wrapper.train(was_training)
 
-    def sum_up(self) -> Evaluation:
-        """The mean over all target tokens."""
-        losses = self.measure()
+    def sum_up(self, should_stop: Callable[[], bool] = _never) -> Evaluation:
+        """The mean over all target tokens. Raises Stopped, as `measure` does."""
+        losses = self.measure(should_stop)
         count = sum(example.target_count for example in losses)
         return Evaluation(
             loss=sum(example.loss * example.target_count for example in losses) / count,

@@ -16,7 +16,7 @@ from peft import PeftModel
 from emomodel.bundle import write_manifest
 from emomodel.card import make_model_card
 from emomodel.checkpoint import ADAPTER_FOLDER, TOKENIZER_FOLDER, get_layer_sizes, save_adapter, save_projection
-from emomodel.checkpoint_folder import METRICS_FILE, write_metrics
+from emomodel.checkpoint_content import METRICS_FILE, write_metrics
 from emomodel.emotions import Axes
 from emomodel.errors import OutputExists
 from emomodel.loading import BaseModel, copy_notice_files
@@ -54,7 +54,7 @@ def building_output(output_dir: Path) -> Iterator[Path]:
     `output_dir` may exist as an empty folder. What a killed process left half-filled is cleared away.
     """
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise OutputExists(f"the output folder {output_dir} is not empty; give another, or empty it")
+        raise OutputExists(f"the output folder {output_dir} is not empty")
     partial = output_dir.with_name(f".{output_dir.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -17,18 +17,22 @@ from types import FrameType
 from pydantic import ValidationError
 
 from emomodel.errors import ModelError, Stopped
+from emomodel.failure_codes import FAILURE_CODES
+from emomodel.journal import Journal, open_journal
+from emomodel.peaks import find_peak_gpu_bytes, get_peak_host_bytes
 from emomodel.progress import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_ORPHANED,
     EXIT_STOPPED,
-    STOP_REQUEST,
+    SAVE_AND_STOP_REQUEST,
     Failure,
     LineReporter,
     Phase,
     Result,
 )
 from emomodel.request import TrainRequest
+from emomodel.run_requests import RunRequests
 
 logger = logging.getLogger(__name__)
 
@@ -36,58 +40,89 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _READ_BYTES = 4096
 # How the allocators of PyTorch and the file formats put it; they have no class of error for it.
 _NO_MEMORY_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allocate memory", "not enough memory")
+# What the GPU's libraries say that PyTorch has no class of error for, or a new one with each release.
+_GPU_MEMORY_WORDS = ("CUDA error: out of memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_GPU_FAULT_WORDS = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error")
 _DISK_FULL_WORDS = "No space left on device"
 
 
 def run_train_process(request_path: Path, *, supervised: bool) -> int:
     """Run `python -m emomodel train`; returns the exit code. Unforeseen exceptions go through, after the log has them.
 
-    `supervised`: standard input is a pipe from the supervisor. It carries stop requests, and its end ends this process.
+    `supervised`: standard input is a pipe from the supervisor. It carries requests, and its end ends this process.
     """
     reporter = _take_stdout()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stop, finished = threading.Event(), threading.Event()
-    _stop_on_signals(stop)
+    requests, finished, journal = RunRequests(), threading.Event(), open_journal(os.environ)
+    _stop_on_signals(requests)
     if supervised:
-        threading.Thread(target=_watch_stdin, args=(stop, finished), daemon=True, name="supervisor").start()
+        watch = threading.Thread(
+            target=_watch_stdin, args=(requests, finished, journal), daemon=True, name="supervisor"
+        )
+        watch.start()
     try:
-        result = _run(request_path, reporter, stop)
+        result = _run(request_path, reporter, requests, journal)
     except Stopped:
         logger.info("stopped on request")
         finished.set()
+        journal.note_end("stopped")
         return EXIT_STOPPED
     except Exception as error:
         failure = describe_failure(error)
         if failure is None:
+            journal.note_end("crashed")
             raise
         traceback.print_exc()
         finished.set()
+        journal.note_end(failure.code)
         reporter.report(failure)
         return EXIT_FAILED
     finished.set()
+    journal.note_end("finished")
     reporter.report(result)
     return EXIT_OK
 
 
 def describe_failure(error: Exception) -> Failure | None:
     """The failure line for an exception whose cause can be named, else None."""
+    code = _find_code(error)
+    if code is None:
+        return None
+    known = FAILURE_CODES[code]
+    what = f"{str(error).rstrip('.')}." if isinstance(error, ModelError | ValidationError) else known.what
+    return Failure(
+        code=code,
+        message=f"{what} {known.advice}",
+        peak_gpu_bytes=find_peak_gpu_bytes(),
+        peak_host_bytes=get_peak_host_bytes(),
+    )
+
+
+def _find_code(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, ModelError):
-        return Failure(code=error.code, message=text)
+        return error.code
     if isinstance(error, ValidationError):
-        return Failure(code="request_invalid", message=f"the training request can't be read: {text}")
+        return "request_invalid"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or _DISK_FULL_WORDS in text:
-        return Failure(code="disk_full", message="the disk is full; free some space and start the job again")
-    if _is_cuda_out_of_memory(error):
-        advice = "lower batch_size or max_length, raise gradient_accumulation, or set gradient_checkpointing"
-        return Failure(code="cuda_out_of_memory", message=f"the GPU's memory is full; {advice}")
+        return "disk_full"
+    # If torch was never imported, the error isn't its.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
+        return "cuda_out_of_memory"
+    if isinstance(error, RuntimeError):
+        if any(words in text for words in _GPU_MEMORY_WORDS):
+            return "cuda_out_of_memory"
+        if any(words in text for words in _GPU_FAULT_WORDS):
+            return "cuda_error"
     if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY_WORDS):
-        return Failure(code="out_of_memory", message="the memory is full; lower batch_size or max_length")
+        return "host_out_of_memory"
     return None
 
 
-def _run(request_path: Path, reporter: LineReporter, stop: threading.Event) -> Result:
+def _run(request_path: Path, reporter: LineReporter, requests: RunRequests, journal: Journal) -> Result:
     request = TrainRequest.model_validate_json(request_path.read_bytes())
+    journal.note_start(request_path, request.output_dir)
     reporter.report(Phase(name="importing"))
     keep_to_one_gpu(os.environ)
     from emomodel.backend import import_backend
@@ -95,7 +130,8 @@ def _run(request_path: Path, reporter: LineReporter, stop: threading.Event) -> R
     import_backend(request.config.backend)
     from emomodel.train import run_training
 
-    return run_training(request, reporter, stop)
+    requests.raise_if_stopping()
+    return run_training(request, reporter, requests, journal=journal)
 
 
 def keep_to_one_gpu(environment: MutableMapping[str, str]) -> None:
@@ -115,9 +151,11 @@ def _take_stdout() -> LineReporter:
     return LineReporter(os.fdopen(own, "w", encoding="utf-8"))
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+def _stop_on_signals(requests: RunRequests) -> None:
+    """Whoever sends a signal may know nothing of requests: what was trained is saved."""
+
     def request_stop(number: int, _: FrameType | None) -> None:
-        stop.set()
+        requests.take(SAVE_AND_STOP_REQUEST)
         # A second one ends the process in the usual way, whatever it is busy with.
         signal.signal(number, signal.SIG_DFL)
 
@@ -125,19 +163,14 @@ def _stop_on_signals(stop: threading.Event) -> None:
         signal.signal(number, request_stop)
 
 
-def _watch_stdin(stop: threading.Event, finished: threading.Event) -> None:
-    """Take stop requests; when the input ends before the work does, end the process at once."""
+def _watch_stdin(requests: RunRequests, finished: threading.Event, journal: Journal) -> None:
+    """Take requests; when the input ends before the work does, end the process at once."""
     rest = b""
     # os.read, because a daemon thread inside sys.stdin holds a lock that the interpreter wants when it ends.
     while chunk := os.read(_STDIN, _READ_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
-        if any(line.strip() == STOP_REQUEST.encode() for line in lines):
-            stop.set()
+        for line in lines:
+            requests.take(line.decode(errors="replace").strip())
     if not finished.is_set():
+        journal.note_end("orphaned")
         os._exit(EXIT_ORPHANED)
-
-
-def _is_cuda_out_of_memory(error: Exception) -> bool:
-    # If torch was never imported, the error isn't its.
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(error, torch.cuda.OutOfMemoryError)

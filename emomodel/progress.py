@@ -1,8 +1,9 @@
 """The lines that a training process emits, and the requests that it takes. [light]
 
 The process writes one JSON object a line to its standard output, nothing else; whatever libraries print goes to
-standard error. Its standard input is the other direction: the line ``stop`` asks it to end after the current step; the
-end of input means that the supervisor is gone, and the process ends at once.
+standard error. Its standard input is the other direction, one request a line: ``stop`` asks it to end after the
+present step and to save nothing, ``save_and_stop`` to end there with a checkpoint, ``checkpoint`` to save one there and
+go on. The end of input means that the supervisor is gone, and the process ends at once.
 """
 
 import sys
@@ -10,7 +11,10 @@ from typing import Annotated, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+# A stop after a save_and_stop wins: nothing is saved. SIGTERM and SIGINT mean save_and_stop.
 STOP_REQUEST = "stop"
+SAVE_AND_STOP_REQUEST = "save_and_stop"
+CHECKPOINT_REQUEST = "checkpoint"
 
 # The exit codes of `python -m emomodel train`. 1 is Python's own for an unforeseen exception.
 EXIT_OK = 0
@@ -18,6 +22,11 @@ EXIT_FAILED = 1
 EXIT_STOPPED = 3
 EXIT_ORPHANED = 4
 
+# Codes of notices that a supervisor acts on.
+RESUMED = "resumed"
+CHECKPOINT_FAILED = "checkpoint_failed"
+
+CheckpointReason = Literal["schedule", "request", "stop"]
 PhaseName = Literal["importing", "loading_dataset", "loading_model", "training", "saving"]
 
 
@@ -64,12 +73,24 @@ class Metric(_Line):
     eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
 
 
+class Checkpoint(_Line):
+    """A checkpoint is whole and on the disk."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    step: int
+    path: str
+    size_bytes: int
+    seconds: float = Field(description="What saving it took.")
+    reason: CheckpointReason = Field(description="By checkpoint_every, on request, or because the training stops.")
+
+
 class Notice(_Line):
     """Something that the owner of the job should know, though the run goes on."""
 
     type: Literal["notice"] = "notice"
     code: str
     message: str
+    step: int | None = Field(None, description="The step that it is about, where it is about one.")
 
 
 class Result(_Line):
@@ -80,18 +101,22 @@ class Result(_Line):
     step_count: int
     token_count: int
     train_seconds: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int = Field(description="The peak of the GPU where there is one, else of the process.")
+    peak_gpu_bytes: int | None = Field(None, description="The peak of the GPU's memory, where there is a GPU.")
+    peak_host_bytes: int = Field(description="The peak of the process's own memory.")
 
 
 class Failure(_Line):
-    """The last line of a run that failed for a reason that the process could name."""
+    """The last line of a run that failed for a reason that the process could name; see emomodel.failure_codes."""
 
     type: Literal["failure"] = "failure"
     code: str
     message: str
+    peak_gpu_bytes: int | None = None
+    peak_host_bytes: int | None = None
 
 
-Progress = Annotated[Phase | Plan | Metric | Notice | Result | Failure, Field(discriminator="type")]
+Progress = Annotated[Phase | Plan | Metric | Checkpoint | Notice | Result | Failure, Field(discriminator="type")]
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 
 

@@ -34,5 +34,11 @@ class TrainRequest(BaseModel):
     output_dir: Path = Field(description="Made by the process; complete when the result line is out.")
     row_report_path: Path | None = Field(None, description="Where the loss of each example goes, if it is wanted.")
     checkpoint_dir: Path | None = Field(
-        None, description="Where checkpoints go. If it holds one, the training goes on from there."
+        None, description="Where this attempt's checkpoints go. If it holds some, they count for going on, too."
     )
+    resume_from: tuple[Path, ...] = Field(
+        (), description="Checkpoints of earlier attempts, each a folder. The newest that is whole and fits is taken."
+    )
+    checkpoints_kept: int = Field(2, ge=1, description="So many of the last checkpoints are kept.")
+    keep_best: bool = Field(True, description="Keep the checkpoint with the lowest eval_loss, too, if it is measured.")
+    min_free_bytes: int = Field(0, ge=0, description="A checkpoint is not saved if less than this would be left free.")

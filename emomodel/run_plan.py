@@ -26,12 +26,13 @@ Collator = Callable[[list[Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """`accelerates`: see emomodel.acceleration. `records_pass`: a pass is recorded once, and replayed.
+    """`batching` is what the config's `auto` has come to. `accelerates`: see emomodel.acceleration.
 
-    `eval_every` is in steps; None where nothing is held out.
+    `records_pass`: a pass is recorded once, and replayed. `eval_every` is in steps; None where nothing is held out.
     """
 
     order: BatchOrder
+    batching: str
     step_count: int
     collator: Collator
     eval_collator: Collator
@@ -68,6 +69,7 @@ def make_run_plan(
     steps_per_epoch = max(order.batches_per_epoch // config.gradient_accumulation, 1)
     return RunPlan(
         order=order,
+        batching=batching,
         step_count=step_count,
         collator=make_collator(order.largest, order.longest_example),
         eval_collator=make_collator(largest, max(lengths, default=1)),

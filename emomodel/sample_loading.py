@@ -7,7 +7,7 @@ from pathlib import Path
 from emomodel.chat import ChatError, ChatFormat
 from emomodel.dataset import Samples, make_samples
 from emomodel.emotions import Axes
-from emomodel.errors import DatasetRefused, ModelLoadFailed, NoTargets
+from emomodel.errors import DatasetChanged, DatasetRefused, ModelLoadFailed, NoTargets
 from emomodel.examples import Example, read_examples
 from emomodel.loading import BaseModel
 from emomodel.problems import DatasetInvalid
@@ -60,9 +60,7 @@ def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: R
         message = f"the tokens are other than in the dataset's statistics and preview: {difference}"
         reporter.report(Notice(code="tokenizer_differs", message=message))
     if not training.samples:
-        raise NoTargets(
-            f"no example has a reply within its first {config.max_length} tokens; raise max_length or shorten prompts"
-        )
+        raise NoTargets(f"no example has a reply within its first {config.max_length} tokens (max_length)")
     if (split.held_out or config.eval_fraction) and not held_out.samples:
         message = "nothing is left to measure the loss on: raise eval_fraction, or take a larger dataset"
         reporter.report(Notice(code="nothing_held_out", message=message))
@@ -119,9 +117,9 @@ def _make_notices(samples: Samples, max_length: int) -> list[Notice]:
 
 
 def _check_file(path: Path, sha256: str, what: str) -> None:
-    """Raises DatasetRefused when the file is missing, or is not the one that the job was made with."""
+    """Raises DatasetChanged when the file is missing, or is not the one that the job was made with."""
     if not path.is_file():
-        raise DatasetRefused(f"the {what} file {path} does not exist; upload the dataset again")
+        raise DatasetChanged(f"the {what} file {path} does not exist")
     with path.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-            raise DatasetRefused(f"the {what} file has changed since the job was made; upload the dataset again")
+            raise DatasetChanged(f"the {what} file has changed since the job was made")

@@ -1,34 +1,32 @@
-"""The verbs of a run: claim, heartbeat, succeed, fail, and the reaper's. Each write is conditional on the attempt."""
+"""The verbs of a run that goes on: claim, heartbeat, and what it tells. Each write is conditional on the attempt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
+from emomodel.progress import CHECKPOINT_FAILED, RESUMED, Checkpoint, Notice
 from emomodel.progress import Metric as MetricLine
 from jobs.clock import utc_now
 from jobs.database import lock_claims
 from jobs.errors import RunFenced
 from jobs.metrics import get_metric_values
-from jobs.models import Artifact, Job, Metric, Run, Slot
+from jobs.models import Job, Metric, Run, Slot
 from jobs.service import add_event
-from jobs.settings import Device
-from jobs.status import FINAL_STATUSES, JobStatus, can_move
+from jobs.settings import MIB, Device
+from jobs.status import JobStatus, StopKind
 from jobs.turns import find_head, list_teams_by_turn
-
-# How a run is marked whose worker gave no sign of life, or which the operator interrupted. The first counts as a crash.
-WORKER_LOST = "worker_lost"
-INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
 class Heartbeat:
     """What a run learns at a sign of life."""
 
-    stop_requested: bool
+    stop: StopKind | None
+    checkpoint_requested_at: datetime | None
 
 
 def note_slot(session: Session, *, name: str, device: Device, host: str, memory_bytes: int | None = None) -> None:
@@ -40,14 +38,16 @@ def note_slot(session: Session, *, name: str, device: Device, host: str, memory_
         slot.device, slot.host, slot.memory_bytes, slot.seen_at = device, host, memory_bytes, utc_now()
 
 
-def claim_next(session: Session, *, slot: str, device: Device, lease_seconds: float) -> Job | None:
+def claim_next(
+    session: Session, *, slot: str, device: Device, lease_seconds: float, boot_id: str | None = None
+) -> Job | None:
     """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before."""
     lock_claims(session)
     if session.scalar(select(Job.id).where(Job.slot == slot, Job.status == JobStatus.RUNNING)) is not None:
         return None
     for team_id in list_teams_by_turn(session):
         job = find_head(session, team_id=team_id, device=device)
-        if job is not None and _take(session, job, slot, lease_seconds):
+        if job is not None and _take(session, job, slot, lease_seconds, boot_id):
             return job
     return None
 
@@ -55,27 +55,49 @@ def claim_next(session: Session, *, slot: str, device: Device, lease_seconds: fl
 def heartbeat(session: Session, *, job_id: str, attempt: int, lease_seconds: float) -> Heartbeat:
     """Extend the lease. Raises RunFenced."""
     now = utc_now()
-    _update_owned(session, job_id, attempt, heartbeat_at=now, lease_expires_at=now + timedelta(seconds=lease_seconds))
-    stop_requested_at = session.scalar(select(Job.stop_requested_at).where(Job.id == job_id))
-    return Heartbeat(stop_requested=stop_requested_at is not None)
+    update_owned(session, job_id, attempt, heartbeat_at=now, lease_expires_at=now + timedelta(seconds=lease_seconds))
+    stop, checkpoint_requested_at = session.execute(
+        select(Job.stop_kind, Job.checkpoint_requested_at).where(Job.id == job_id)
+    ).one()
+    return Heartbeat(stop, checkpoint_requested_at)
 
 
 def record_phase(session: Session, *, job_id: str, attempt: int, phase: str, message: str) -> None:
     """Raises RunFenced."""
-    _update_owned(session, job_id, attempt, phase=phase)
+    update_owned(session, job_id, attempt, phase=phase)
     add_event(session, job_id=job_id, attempt=attempt, kind="phase", message=message)
 
 
 def record_plan(session: Session, *, job_id: str, attempt: int, total_steps: int, message: str) -> None:
     """Raises RunFenced."""
-    _update_owned(session, job_id, attempt, total_steps=total_steps)
+    update_owned(session, job_id, attempt, total_steps=total_steps)
     add_event(session, job_id=job_id, attempt=attempt, kind="plan", message=message)
 
 
-def record_notice(session: Session, *, job_id: str, attempt: int, message: str) -> None:
+def record_notice(session: Session, *, job_id: str, attempt: int, notice: Notice) -> None:
     """Raises RunFenced."""
-    _update_owned(session, job_id, attempt, heartbeat_at=utc_now())
+    values: dict[str, Any] = {"heartbeat_at": utc_now()}
+    if notice.code == CHECKPOINT_FAILED:
+        # Who asked for it need not wait any more.
+        values["checkpoint_requested_at"] = None
+    update_owned(session, job_id, attempt, **values)
+    if notice.code == RESUMED:
+        statement = update(Run).where(Run.job_id == job_id, Run.attempt == attempt)
+        session.execute(statement.values(resumed_step=notice.step))
+    # PostgreSQL's texts hold no null character.
+    message = notice.message.replace("\x00", "")
     add_event(session, job_id=job_id, attempt=attempt, kind="notice", message=message)
+
+
+def record_checkpoint(session: Session, *, job_id: str, attempt: int, checkpoint: Checkpoint) -> None:
+    """One that was asked for is an event; those by schedule would drown the others. Raises RunFenced."""
+    values: dict[str, Any] = {"checkpoint_step": checkpoint.step, "checkpoint_at": utc_now()}
+    if checkpoint.reason == "request":
+        values["checkpoint_requested_at"] = None
+    update_owned(session, job_id, attempt, **values)
+    if checkpoint.reason != "schedule":
+        message = f"Step {checkpoint.step} is saved: {checkpoint.size_bytes / MIB:.0f} MiB."
+        add_event(session, job_id=job_id, attempt=attempt, kind="checkpoint", message=message)
 
 
 def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequence[tuple[int, MetricLine]]) -> None:
@@ -84,7 +106,7 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
     Raises RunFenced.
     """
     _, last = metrics[-1]
-    _update_owned(
+    update_owned(
         session,
         job_id,
         attempt,
@@ -103,114 +125,7 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
     )
 
 
-def succeed(
-    session: Session,
-    *,
-    job_id: str,
-    attempt: int,
-    artifacts: Sequence[Artifact],
-    message: str,
-    result: Mapping[str, Any],
-) -> None:
-    """Running -> succeeded, with what the run made and what it took. Raises RunFenced."""
-    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, exit_code=0, result=dict(result))
-    session.add_all(artifacts)
-
-
-def fail(
-    session: Session,
-    *,
-    job_id: str,
-    attempt: int,
-    code: str,
-    message: str,
-    exit_code: int | None,
-    artifacts: Sequence[Artifact] = (),
-) -> None:
-    """Running -> failed, with the reason. Raises RunFenced."""
-    _end(
-        session, job_id, attempt, JobStatus.FAILED, message, exit_code=exit_code, error_code=code, error_message=message
-    )
-    session.add_all(artifacts)
-
-
-def confirm_cancel(
-    session: Session, *, job_id: str, attempt: int, exit_code: int | None, artifacts: Sequence[Artifact] = ()
-) -> None:
-    """Running -> cancelled: the process has gone. Raises RunFenced."""
-    _end(session, job_id, attempt, JobStatus.CANCELLED, "The run has stopped.", exit_code=exit_code)
-    session.add_all(artifacts)
-
-
-def requeue(session: Session, *, job_id: str, attempt: int, message: str, exit_code: int | None) -> None:
-    """Running -> queued: the run was interrupted and the job goes on later; or -> cancelled, where that was asked for.
-
-    An interruption doesn't count among the attempts that max_attempts limits. Raises RunFenced.
-    """
-    statement = select(Job).where(Job.id == job_id).with_for_update()
-    job = session.scalar(statement.execution_options(populate_existing=True))
-    if job is not None and job.stop_requested_at is not None:
-        confirm_cancel(session, job_id=job_id, attempt=attempt, exit_code=exit_code)
-    else:
-        _end(session, job_id, attempt, JobStatus.QUEUED, message, exit_code=exit_code, run_error=INTERRUPTED)
-
-
-def reap(session: Session, *, max_attempts: int) -> list[str]:
-    """Requeue each running job whose lease has ended (or fail or cancel it); returns the jobs' ids."""
-    lock_claims(session)
-    statement = select(Job).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now())
-    # The lock makes the database look again at a row that a late heartbeat or a cancel is just changing.
-    lost = session.scalars(statement.with_for_update()).all()
-    for job in lost:
-        give_up_run(
-            session, job=job, max_attempts=max_attempts, reason="Its worker gave no sign of life and is taken for dead"
-        )
-    return [job.id for job in lost]
-
-
-def give_up_run(session: Session, *, job: Job, max_attempts: int, reason: str) -> None:
-    """End a run that nobody supervises any more: requeue the job, or cancel or fail it when that is due."""
-    if job.stop_requested_at is not None:
-        _end(
-            session,
-            job.id,
-            job.attempt,
-            JobStatus.CANCELLED,
-            f"{reason}; the job was to be cancelled.",
-            error_code=None,
-        )
-        return
-    crash_count = 1 + _count_crashes(session, job.id)
-    if crash_count >= max_attempts:
-        message = f"{reason}. This was crash {crash_count} of {max_attempts}; see the job's log for its last lines."
-        _end(session, job.id, job.attempt, JobStatus.FAILED, message, error_code=WORKER_LOST, error_message=message)
-    else:
-        _end(
-            session,
-            job.id,
-            job.attempt,
-            JobStatus.QUEUED,
-            f"{reason}; the job is queued again.",
-            run_error=WORKER_LOST,
-        )
-
-
-def list_ended_runs(session: Session, *, within: timedelta) -> list[tuple[str, int]]:
-    """(job id, attempt) of the runs that ended lately and whose job has ended too."""
-    statement = (
-        select(Run.job_id, Run.attempt)
-        .join(Job, Job.id == Run.job_id)
-        .where(Run.ended_at >= utc_now() - within, Job.status.in_(FINAL_STATUSES))
-    )
-    return [(job_id, attempt) for job_id, attempt in session.execute(statement)]
-
-
-def _count_crashes(session: Session, job_id: str) -> int:
-    statement = select(func.count()).select_from(Run).where(Run.job_id == job_id, Run.error_code == WORKER_LOST)
-    return session.scalar(statement) or 0
-
-
-def _take(session: Session, job: Job, slot: str, lease_seconds: float) -> bool:
+def _take(session: Session, job: Job, slot: str, lease_seconds: float, boot_id: str | None) -> bool:
     now = utc_now()
     attempt = job.attempt + 1
     taken = _update(
@@ -230,46 +145,26 @@ def _take(session: Session, job: Job, slot: str, lease_seconds: float) -> bool:
     )
     if taken:
         session.refresh(job)
-        session.add(Run(job_id=job.id, attempt=attempt, team_id=job.team_id, slot=slot, started_at=now))
+        size = session.scalar(select(Slot.size).where(Slot.name == slot)) or 1.0
+        session.add(
+            Run(
+                job_id=job.id,
+                attempt=attempt,
+                team_id=job.team_id,
+                slot=slot,
+                slot_size=size,
+                boot_id=boot_id,
+                started_at=now,
+            )
+        )
         add_event(
             session, job_id=job.id, attempt=attempt, kind="running", message=f"Attempt {attempt} starts on {slot}."
         )
     return taken
 
 
-def _end(
-    session: Session,
-    job_id: str,
-    attempt: int,
-    status: JobStatus,
-    message: str,
-    *,
-    exit_code: int | None = None,
-    run_error: str | None = None,
-    **values: Any,
-) -> None:
-    """Leave `running`: the job's row, the run's row and the event, all conditional on the attempt."""
-    assert can_move(JobStatus.RUNNING, status)
-    now = utc_now()
-    # What has ended, or waits, has no speed, and no time left that anybody could know.
-    left = dict.fromkeys(("slot", "lease_expires_at", "stop_requested_at", "phase", "eta_seconds", "tokens_per_second"))
-    values = left | values
-    if status.is_final:
-        values["finished_at"] = now
-    _update_owned(session, job_id, attempt, status=status, **values)
-    session.execute(
-        update(Run)
-        .where(Run.job_id == job_id, Run.attempt == attempt)
-        .values(
-            ended_at=now, outcome=status.value, exit_code=exit_code, error_code=run_error or values.get("error_code")
-        )
-    )
-    kind = "requeued" if status is JobStatus.QUEUED else status.value
-    add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
-
-
-def _update_owned(session: Session, job_id: str, attempt: int, **values: Any) -> None:
-    """Raises RunFenced when this attempt no longer runs the job."""
+def update_owned(session: Session, job_id: str, attempt: int, **values: Any) -> None:
+    """Change the job's row for the run that owns it. Raises RunFenced when this attempt no longer runs the job."""
     if not _update(session, [Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING], **values):
         raise RunFenced(f"attempt {attempt} no longer owns job {job_id}")
 

@@ -14,6 +14,8 @@ EmotuneError
 │   └── ApiKeyNotFound
 ├── Conflict
 │   ├── JobFinished
+│   ├── JobNotRunning
+│   ├── JobStopping
 │   ├── DatasetInUse
 │   ├── UploadCompleted
 │   ├── UploadIncomplete
@@ -124,9 +126,21 @@ class Conflict(EmotuneError):
 
 
 class JobFinished(Conflict):
-    """The job has already ended, so it can't be cancelled."""
+    """The job has already ended."""
 
     code = "job_finished"
+
+
+class JobNotRunning(Conflict):
+    """The job doesn't run."""
+
+    code = "job_not_running"
+
+
+class JobStopping(Conflict):
+    """The job is being cancelled. Wait for its end, and post it again if it is still wanted."""
+
+    code = "job_stopping"
 
 
 class DatasetInUse(Conflict):

@@ -1,4 +1,4 @@
-"""The verbs on jobs that a team uses: create, get, list, cancel, and what follows a job."""
+"""The verbs on jobs that a team uses: create, get, list, and what follows a job."""
 
 import hashlib
 import json
@@ -15,14 +15,13 @@ from jobs.clock import utc_now
 from jobs.errors import (
     ArtifactNotFound,
     IdempotencyKeyReused,
-    JobFinished,
     JobNotFound,
     NoSlotForConfig,
     ValidationDatasetUnfit,
 )
 from jobs.estimates import estimate_job
 from jobs.memory import check_memory
-from jobs.models import Artifact, Dataset, Event, Job, Slot
+from jobs.models import Artifact, Dataset, Event, Job, Run, Slot
 from jobs.pages import Page, read_page
 from jobs.status import JobStatus
 
@@ -157,31 +156,6 @@ def list_jobs(session: Session, *, team_id: str, status: JobStatus | None, curso
     return read_page(session, statement, Job, cursor=cursor, limit=limit)
 
 
-def request_cancel(session: Session, *, team_id: str, job_id: str) -> Job:
-    """A waiting job is cancelled at once, a running one is asked to stop. Asking again changes nothing.
-
-    Raises JobNotFound, and JobFinished when it has succeeded or failed.
-    """
-    statement = select(Job).where(Job.team_id == team_id, Job.id == job_id).with_for_update()
-    job = session.scalar(statement)
-    if job is None:
-        raise JobNotFound
-    if job.status is JobStatus.CANCELLED or job.stop_requested_at is not None:
-        return job
-    if job.status.is_final:
-        raise JobFinished(f"the job has already {job.status}, so it can't be cancelled.")
-    now = utc_now()
-    if job.status is JobStatus.RUNNING:
-        job.stop_requested_at = now
-        add_event(
-            session, job_id=job.id, attempt=job.attempt, kind="cancel_requested", message="The run is asked to stop."
-        )
-    else:
-        job.status, job.finished_at = JobStatus.CANCELLED, now
-        add_event(session, job_id=job.id, attempt=job.attempt, kind="cancelled", message="Cancelled while it waited.")
-    return job
-
-
 def add_event(session: Session, *, job_id: str, attempt: int, kind: str, message: str) -> None:
     """Call it after the job's row was changed: the row's lock then keeps the ids of a job's events in commit order."""
     session.flush()
@@ -192,6 +166,11 @@ def list_events(session: Session, *, job_id: str, after: int, limit: int) -> Seq
     """Events with an id above `after`, oldest first. The caller has reached the job through its team."""
     statement = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
     return session.scalars(statement).all()
+
+
+def list_runs(session: Session, *, job_id: str) -> Sequence[Run]:
+    """The attempts of a job, oldest first. The caller has reached the job through its team."""
+    return session.scalars(select(Run).where(Run.job_id == job_id).order_by(Run.attempt)).all()
 
 
 def list_artifacts(session: Session, *, job_id: str) -> Sequence[Artifact]:

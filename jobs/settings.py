@@ -92,9 +92,22 @@ class Settings(BaseSettings):
         1, description="Between two signs of life of a run; also how soon a stop is seen."
     )
     lease_seconds: Seconds = Field(30, description="A run without a heartbeat for this long is taken for dead.")
-    stop_grace_seconds: Seconds = Field(30, description="From asking a run to stop until SIGTERM.")
+    stop_grace_seconds: Seconds = Field(
+        30, description="From asking a run to save and stop until SIGTERM; also when its worker is to leave."
+    )
     kill_grace_seconds: Seconds = Field(10, description="From SIGTERM until SIGKILL of the run's process group.")
-    max_attempts: Annotated[int, Field(ge=1)] = Field(3, description="A job whose runs die this often fails.")
+    max_crashes: Annotated[int, Field(ge=1)] = Field(
+        3, description="A job whose runs crash so often fails; interruptions by the operator don't count."
+    )
+    silence_seconds: Seconds = Field(
+        3600, description="A training process that reports nothing for so long is taken for stuck, and ended."
+    )
+    job_timeout_seconds: Seconds | None = Field(
+        None, description="All runs of a job together may take so long, unless it was posted with a time of its own."
+    )
+    checkpoints_kept: Annotated[int, Field(ge=1)] = Field(
+        2, description="So many of a running job's last checkpoints are kept, and the best one beside them."
+    )
     sweep_seconds: Seconds = Field(5, description="Between two sweeps of the housekeeping worker.")
     trainer_threads: Annotated[int, Field(ge=1)] | None = Field(
         None, description="CPU threads of a training process; default: all cores."

@@ -3,6 +3,7 @@
 datasets/<dataset_id>.jsonl           a dataset as JSON Lines; equal ones of a team are hard links to one file
 uploads/<upload_id>/<number>          the parts of an upload that is not complete
 runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, a while output/
+                                      and checkpoints/
 artifacts/<job_id>/<filename>         finished outputs
 incoming/                             what is still being written
 """
@@ -30,6 +31,7 @@ REQUEST_FILE = "request.json"
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
 OUTPUT_FOLDER = "output"
+CHECKPOINT_FOLDER = "checkpoints"
 ROW_REPORT_FILE = "row_report.parquet"
 KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
 
@@ -129,14 +131,30 @@ class Storage:
     def delete_dataset(self, dataset_id: str) -> None:
         self.get_dataset_path(dataset_id).unlink(missing_ok=True)
 
-    def clear_run_folder(self, job_id: str, attempt: int) -> None:
-        """Delete all but KEPT_FILES: weights are heavy."""
+    def get_checkpoint_folder(self, job_id: str, attempt: int) -> Path:
+        """Each run writes into its own, so that one that was taken for dead can't spoil its successor's."""
+        return self.get_run_folder(job_id, attempt) / CHECKPOINT_FOLDER
+
+    def list_attempts(self, job_id: str) -> list[int]:
+        """The attempts of a job that have a folder, oldest first."""
+        folder = self.root / "runs" / _checked_id(job_id)
+        return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
+
+    def clear_run_folder(self, job_id: str, attempt: int, *, keeps_checkpoints: bool = False) -> None:
+        """Delete all but KEPT_FILES, and the checkpoints where the job goes on: weights are heavy."""
         folder = self.get_run_folder(job_id, attempt)
         for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name in KEPT_FILES or (keeps_checkpoints and path.name == CHECKPOINT_FOLDER):
+                continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name not in KEPT_FILES:
+            else:
                 path.unlink(missing_ok=True)
+
+    def clear_run_folders(self, job_id: str) -> None:
+        """Those of all attempts, once the job has ended."""
+        for attempt in self.list_attempts(job_id):
+            self.clear_run_folder(job_id, attempt)
 
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
         """Files that some dead process left half-written; `now` in seconds since the epoch."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from jobs import claims, uploads
+from jobs import run_ends, uploads
 from jobs.datasets import find_known_ids
 from jobs.settings import DAY_SECONDS
 from worker.resources import Resources
@@ -29,7 +29,7 @@ def collect_garbage(resources: Resources) -> None:
     old_ids = storage.list_dataset_ids(ABANDONED_SECONDS, now)
     with resources.database.read() as session:
         lost_ids = old_ids - find_known_ids(session)
-        ended = claims.list_ended_runs(session, within=CLEARED_WITHIN)
+        ended = run_ends.list_ended_runs(session, within=CLEARED_WITHIN)
     _collect_uploads(resources, now)
     for dataset_id in lost_ids:
         log.info("dataset_without_row_deleted", dataset_id=dataset_id)

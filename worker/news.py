@@ -1,6 +1,6 @@
 """The readable words of a training process's news, which become events of the job."""
 
-from emomodel.progress import Notice, Phase, PhaseName, Plan
+from emomodel.progress import Phase, PhaseName, Plan
 
 PHASES: dict[PhaseName, str] = {
     "importing": "The training process loads its libraries.",
@@ -21,7 +21,3 @@ def describe_plan(plan: Plan) -> str:
         f"{plan.total_steps} steps on {plan.example_count} examples{cut}; {plan.target_token_count} tokens per epoch "
         f"count in the loss; {plan.trainable_parameter_count} parameters are trained on {plan.device}."
     )
-
-
-def describe_notice(notice: Notice) -> str:
-    return notice.message.replace("\x00", "")

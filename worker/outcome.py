@@ -1,11 +1,20 @@
 """Outcome: what a run's end means for its job."""
 
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emomodel.progress import EXIT_OK, Failure, Result
+from emomodel.progress import EXIT_OK, EXIT_STOPPED, Failure, Result
 from worker.supervisor import Ending, StopReason
+
+# What the GPU's or the machine's present state may explain: the next try may go better.
+TRANSIENT_CODES = frozenset({"cuda_error", "disk_full", "host_out_of_memory"})
+CUDA_OUT_OF_MEMORY = "cuda_out_of_memory"
+
+_WHY_INTERRUPTED = {
+    StopReason.PREEMPT: "Its slot was needed",
+    StopReason.DRAIN: "Its worker was asked to leave",
+    StopReason.PAUSE: "It was paused",
+}
 
 
 @dataclass(frozen=True)
@@ -15,21 +24,37 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
+    """Another try would end the same way."""
+
     code: str
     message: str
-    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The process died, or what it died of may pass: worth another try."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """The GPU's memory was full, and the config allows to go on with smaller batches."""
+
+    message: str
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    exit_code: int
+    pass
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The worker leaves; the job goes on elsewhere or later."""
+    """Somebody wanted the process gone; the job goes on elsewhere or later, or is paused."""
 
-    exit_code: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -37,43 +62,52 @@ class Lost:
     """The job goes on without this run: nothing of it may be touched."""
 
 
-Outcome = Succeeded | Failed | Cancelled | Interrupted | Lost
+Outcome = Succeeded | Failed | Crashed | TooLarge | Cancelled | Interrupted | Lost
 
 
-def decide_outcome(ending: Ending, *, last_lines: Sequence[str], was_out_of_memory: bool) -> Outcome:
-    """A run that was complete before it saw a stop has succeeded; a stop explains every other end."""
+def decide_outcome(ending: Ending, *, was_out_of_memory: bool, can_halve_batch: bool) -> Outcome:
+    """A run that was complete before it saw a stop has succeeded; a stop explains most other ends."""
     if ending.stop_reason is StopReason.LOST:
         return Lost()
     if isinstance(ending.last_line, Result) and ending.exit_code == EXIT_OK:
         return Succeeded(ending.last_line)
     if ending.stop_reason is StopReason.CANCEL:
-        return Cancelled(ending.exit_code)
-    if ending.stop_reason is StopReason.DRAIN:
-        return Interrupted(ending.exit_code)
+        return Cancelled()
+    if ending.stop_reason is StopReason.TIMEOUT:
+        return Failed("timeout", "The job has used up its time. Give it more (timeout_seconds), or fewer epochs.")
+    if ending.stop_reason is StopReason.SILENCE:
+        return Crashed("trainer_stalled", "The training process had said nothing for too long and was ended.")
+    if ending.stop_reason is not None:
+        return Interrupted(_WHY_INTERRUPTED[ending.stop_reason])
     if isinstance(ending.last_line, Failure):
-        return Failed(_clean(ending.last_line.code), _clean(ending.last_line.message), ending.exit_code)
-    return _explain_crash(ending.exit_code, last_lines, was_out_of_memory)
+        return _judge_failure(ending.last_line, can_halve_batch=can_halve_batch)
+    if ending.exit_code == EXIT_STOPPED:
+        # SIGTERM from outside, as a machine that shuts down sends it to all of its processes.
+        return Interrupted("Its training process was asked to stop from outside")
+    return _explain_crash(ending.exit_code, was_out_of_memory)
 
 
-def _explain_crash(exit_code: int, last_lines: Sequence[str], was_out_of_memory: bool) -> Failed:
+def _judge_failure(failure: Failure, *, can_halve_batch: bool) -> Outcome:
+    # PostgreSQL's texts hold no null character.
+    code, message = failure.code.replace("\x00", ""), failure.message.replace("\x00", "")
+    if code == CUDA_OUT_OF_MEMORY and can_halve_batch:
+        return TooLarge(message)
+    return Crashed(code, message) if code in TRANSIENT_CODES else Failed(code, message)
+
+
+def _explain_crash(exit_code: int, was_out_of_memory: bool) -> Crashed:
     if exit_code == -signal.SIGKILL and was_out_of_memory:
-        code = "host_out_of_memory"
-        reason = (
+        return Crashed(
+            "host_out_of_memory",
             "The machine ran out of memory and its kernel ended the training process (SIGKILL). "
-            "Lower batch_size or max_length, or give the slot more memory"
+            "Lower batch_size or max_length, or give the slot more memory.",
         )
-    elif exit_code < 0:
-        code = "trainer_killed"
-        reason = f"The training process was killed by {_name_signal(-exit_code)}, which the worker had not sent"
-    elif exit_code == EXIT_OK:
-        code = "trainer_crashed"
-        reason = "The training process ended without a result"
-    else:
-        code = "trainer_crashed"
-        reason = f"The training process ended with exit code {exit_code}"
-    if not last_lines:
-        return Failed(code, f"{reason}. It had written nothing to its log.", exit_code)
-    return Failed(code, "\n".join([f"{reason}. The last lines of its log:", *last_lines]), exit_code)
+    if exit_code < 0:
+        name = _name_signal(-exit_code)
+        return Crashed("trainer_killed", f"The training process was killed by {name}, which the worker had not sent.")
+    if exit_code == EXIT_OK:
+        return Crashed("trainer_crashed", "The training process ended without a result.")
+    return Crashed("trainer_crashed", f"The training process ended with exit code {exit_code}; its log tells more.")
 
 
 def _name_signal(number: int) -> str:
@@ -81,8 +115,3 @@ def _name_signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL's texts hold no null character."""
-    return text.replace("\x00", "")

@@ -8,6 +8,7 @@ lost, for by then another worker may have its job.
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ from emomodel.progress import Metric
 from jobs import claims
 from jobs.database import Database
 from jobs.errors import RunFenced
+from jobs.status import StopKind
 
 # How long the end of a run waits for the database: its files are safe, and only their rows are missing.
 FINISH_PATIENCE_SECONDS = 600.0
@@ -26,7 +28,7 @@ FINISH_PATIENCE_SECONDS = 600.0
 # What a database says that is locked, restarting or not to be reached.
 TRANSIENT_ERRORS = (OperationalError, InterfaceError)
 
-Verb = Callable[[Session], None]
+Verb = Callable[[Session], object]
 
 log = structlog.get_logger()
 
@@ -55,7 +57,7 @@ class Recorder:
         self._verbs: list[Verb] = []
         self._metrics: list[tuple[int, Metric]] = []
         self._lock = threading.Lock()
-        self._stop_requested = False
+        self._heartbeat = claims.Heartbeat(stop=None, checkpoint_requested_at=None)
         self._fenced = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="recorder", daemon=True)
@@ -70,9 +72,14 @@ class Recorder:
         self._close()
 
     @property
-    def stop_requested(self) -> bool:
-        """Whether the team wants the run to stop."""
-        return self._stop_requested
+    def stop(self) -> StopKind | None:
+        """What the run is wanted to stop for."""
+        return self._heartbeat.stop
+
+    @property
+    def checkpoint_requested_at(self) -> datetime | None:
+        """When a checkpoint was asked for that has not been told of yet."""
+        return self._heartbeat.checkpoint_requested_at
 
     @property
     def is_lost(self) -> bool:
@@ -152,7 +159,7 @@ class Recorder:
         if metrics:
             self._flush_at = now + self._flush_seconds
         self._lease_ends = now + self._lease_seconds
-        self._stop_requested = heartbeat.stop_requested
+        self._heartbeat = heartbeat
 
     def _drop_news(self) -> None:
         with self._lock:

@@ -5,13 +5,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from emomodel.progress import Metric, Notice, Phase, Plan
+from emomodel.progress import Checkpoint, Metric, Notice, Phase, Plan
 from jobs import claims
 from jobs.metrics import Cursor, MetricStream
-from worker.news import describe_notice, describe_phase, describe_plan
+from worker.news import describe_phase, describe_plan
 from worker.recorder import Recorder
 
-News = Phase | Plan | Notice
+News = Phase | Plan | Notice | Checkpoint
 
 
 class Relay:
@@ -39,7 +39,9 @@ class Relay:
             case Plan():
                 verb = partial(claims.record_plan, total_steps=news.total_steps, message=describe_plan(news))
             case Notice():
-                verb = partial(claims.record_notice, message=describe_notice(news))
+                verb = partial(claims.record_notice, notice=news)
+            case Checkpoint():
+                verb = partial(claims.record_checkpoint, checkpoint=news)
         self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))
 
     def __enter__(self) -> Self:

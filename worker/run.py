@@ -4,32 +4,44 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from emomodel.config import TrainConfig
+from emomodel.config import TrainConfig, halve_batch
 from emomodel.manifest import BundleError
-from emomodel.progress import EXIT_OK
 from emomodel.request import TrainRequest, ValidationDataset
-from jobs import claims, turns
+from jobs import claims, run_ends, turns
 from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
 from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
+from jobs.run_ends import RunEnd
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment
 from worker.oom import count_oom_kills
-from worker.outcome import Cancelled, Failed, Interrupted, Lost, Outcome, Succeeded, decide_outcome
+from worker.outcome import (
+    CUDA_OUT_OF_MEMORY,
+    Cancelled,
+    Crashed,
+    Failed,
+    Interrupted,
+    Lost,
+    Outcome,
+    Succeeded,
+    TooLarge,
+    decide_outcome,
+)
 from worker.outputs import store_bundle, store_traces
 from worker.recorder import Recorder
 from worker.relay import Relay
 from worker.resources import Resources
+from worker.run_checkpoints import RunCheckpoints
 from worker.run_log import RunLog
 from worker.slot_lock import SlotLock, hold_slot
-from worker.supervisor import Ending, Grace, supervise
+from worker.supervisor import Ending, Grace, Limits, supervise
 from worker.trainer import Trainer
 
 # The request's path follows.
@@ -63,7 +75,7 @@ def _claim(resources: Resources) -> Job | None:
     """Only an ended lease tells that a run on this slot is dead: the row may be that of a worker started by mistake."""
     settings = resources.settings
     with resources.database.write() as session:
-        claims.reap(session, max_attempts=settings.max_attempts)
+        run_ends.reap(session, max_crashes=settings.max_crashes)
         return claims.claim_next(
             session, slot=settings.slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
         )
@@ -81,11 +93,12 @@ def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: S
         lease_seconds=settings.lease_seconds,
     )
     folder = resources.storage.get_run_folder(job.id, job.attempt)
+    checkpoints = RunCheckpoints(resources.storage, job_id=job.id, attempt=job.attempt, kept=settings.checkpoints_kept)
     with recorder:
-        run = _Run(resources, job, folder, recorder)
+        run = _Run(resources, job, folder, recorder, checkpoints)
         try:
             try:
-                run.finish(run.train(lock, trainer_argv))
+                run.finish(*run.train(lock, trainer_argv))
             except Exception as error:
                 if isinstance(error, RunFenced):
                     raise
@@ -104,45 +117,51 @@ class _Run:
     job: Job
     folder: Path
     recorder: Recorder
+    checkpoints: RunCheckpoints
 
-    def train(self, lock: SlotLock, trainer_argv: Sequence[str]) -> Outcome:
+    def train(self, lock: SlotLock, trainer_argv: Sequence[str]) -> tuple[Outcome, RunEnd]:
         """Start the training process and stay with it to its end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             request_path = self._write_request()
         except EmotuneError as error:
-            return Failed(error.code, error.message)
+            return Failed(error.code, error.message), RunEnd()
         oom_kills_before = count_oom_kills()
         with RunLog(self.folder / LOG_FILE) as run_log, self._open_relay() as relay:
             ending = self._supervise([*trainer_argv, str(request_path)], run_log, relay, lock)
         was_out_of_memory = not ending.was_forced and count_oom_kills() > oom_kills_before
-        return decide_outcome(ending, last_lines=run_log.get_last_lines(), was_out_of_memory=was_out_of_memory)
+        outcome = decide_outcome(ending, was_out_of_memory=was_out_of_memory, can_halve_batch=self._can_halve_batch())
+        return outcome, self._describe_end(ending, run_log)
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome, end: RunEnd) -> None:
         """Store what was made, then tell the rows. Raises RunFenced."""
         log.info("run_ends", outcome=type(outcome).__name__.lower())
         match outcome:
             case Lost():
                 raise RunFenced
-            case Interrupted():
-                self._requeue(outcome)
-                return
             case Succeeded():
-                self._succeed(outcome)
+                self._succeed(outcome, end)
             case Failed():
-                self._fail(outcome)
+                end = replace(end, code=outcome.code, message=outcome.message)
+                self._record(run_ends.fail, end=end, artifacts=self._store_traces())
+            case Crashed():
+                self._crash(replace(end, code=outcome.code, message=outcome.message))
             case Cancelled():
-                self._record(claims.confirm_cancel, exit_code=outcome.exit_code, artifacts=self._store_traces())
-        self.resources.storage.clear_run_folder(self.job.id, self.job.attempt)
+                self._record(run_ends.confirm_cancel, end=end, artifacts=self._store_traces())
+            case Interrupted():
+                self._record(run_ends.interrupt, end=end, message=outcome.why)
+            case TooLarge():
+                self._retry_smaller(outcome, end)
+        self._clear()
 
     def break_off(self, error: Exception) -> None:
         """The worker itself failed, perhaps for want of disk: write the reason and no file. Raises RunFenced."""
         is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        message = "The worker's disk is full." if is_full else f"The worker failed: {type(error).__name__}: {error}"
-        code = "disk_full" if is_full else "worker_error"
-        self._record(claims.fail, code=code, message=message.replace("\x00", ""), exit_code=None)
+        message = "The worker's disk is full." if is_full else f"The worker failed: {type(error).__name__}: {error}."
+        end = RunEnd(code="disk_full" if is_full else "worker_error", message=message.replace("\x00", ""))
+        self._record(run_ends.crash, end=end, max_crashes=self.resources.settings.max_crashes)
 
-    def _succeed(self, outcome: Succeeded) -> None:
+    def _succeed(self, outcome: Succeeded, end: RunEnd) -> None:
         result = outcome.result
         message = f"{result.step_count} steps in {result.train_seconds:.0f} s; last loss {result.final_loss:.4f}."
         message += describe_error(
@@ -151,29 +170,68 @@ class _Run:
         try:
             bundle = store_bundle(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
         except BundleError as error:
-            self._fail(Failed("bundle_invalid", f"The training process left no whole bundle: {error}", EXIT_OK))
+            told = f"The training process left no whole bundle: {error}."
+            self._crash(replace(end, code="bundle_invalid", message=told))
         else:
             self._record(
-                claims.succeed,
+                run_ends.succeed,
+                end=replace(end, log=()),
                 artifacts=[bundle, *self._store_traces()],
                 message=message,
                 result=result.model_dump(exclude={"type"}),
             )
 
-    def _fail(self, outcome: Failed) -> None:
+    def _crash(self, end: RunEnd) -> None:
         self._record(
-            claims.fail,
-            code=outcome.code,
-            message=outcome.message,
-            exit_code=outcome.exit_code,
+            run_ends.crash,
+            end=end,
+            max_crashes=self.resources.settings.max_crashes,
             artifacts=self._store_traces(),
         )
 
-    def _requeue(self, outcome: Interrupted) -> None:
-        message = "Its worker was asked to leave; the job is queued again."
-        self._record(claims.requeue, message=message, exit_code=outcome.exit_code)
+    def _retry_smaller(self, outcome: TooLarge, end: RunEnd) -> None:
+        config = halve_batch(self._make_config())
+        assert config is not None  # noqa: S101 - decide_outcome was told so
+        message = (
+            f"The GPU's memory was full. The job begins anew with a batch_size of {config.batch_size} and a "
+            f"gradient_accumulation of {config.gradient_accumulation}, which it allows (auto_batch)."
+        )
+        self.checkpoints.delete_all()
+        end = replace(end, code=CUDA_OUT_OF_MEMORY, message=outcome.message)
+        self._record(run_ends.retry_smaller, end=end, message=message)
 
-    def _record(self, verb: Callable[..., None], **values: object) -> None:
+    def _clear(self) -> None:
+        """Leave what the job goes on from, where it does."""
+        storage = self.resources.storage
+        with self.resources.database.read() as session:
+            has_ended = session.get_one(Job, self.job.id).status.is_final
+        if has_ended:
+            storage.clear_run_folders(self.job.id)
+        else:
+            storage.clear_run_folder(self.job.id, self.job.attempt, keeps_checkpoints=True)
+
+    def _describe_end(self, ending: Ending, run_log: RunLog) -> RunEnd:
+        told = ending.last_line
+        peak_gpu_bytes = told.peak_gpu_bytes if told is not None else None
+        if peak_gpu_bytes is None and self.resources.settings.slot_device == "cuda":
+            peak_gpu_bytes = ending.last_memory_bytes
+        return RunEnd(
+            exit_code=ending.exit_code,
+            log=run_log.get_last_lines(),
+            peak_gpu_bytes=peak_gpu_bytes,
+            peak_host_bytes=ending.peak_host_bytes,
+        )
+
+    def _make_config(self) -> TrainConfig:
+        """The job's, or the smaller batches that it has come down to."""
+        config = TrainConfig.model_validate(self.job.config)
+        return (halve_batch(config) or config) if self.job.batch_split > 1 else config
+
+    def _can_halve_batch(self) -> bool:
+        config = self._make_config()
+        return config.auto_batch and self.job.batch_split == 1 and halve_batch(config) is not None
+
+    def _record(self, verb: Callable[..., object], **values: object) -> None:
         self.recorder.finish(partial(verb, job_id=self.job.id, attempt=self.job.attempt, **values))
 
     def _store_traces(self) -> list[Artifact]:
@@ -197,11 +255,28 @@ class _Run:
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         )
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)
+        limits = Limits(self._find_seconds_left(), settings.silence_seconds)
         with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
             lock.note_trainer(trainer.pid)
-            ending = supervise(trainer, relay=relay, recorder=self.recorder, drain=self.resources.drain, grace=grace)
+            ending = supervise(
+                trainer,
+                relay=relay,
+                recorder=self.recorder,
+                drain=self.resources.drain,
+                grace=grace,
+                limits=limits,
+                on_checkpoint=self.checkpoints.note_saved,
+            )
         lock.forget_trainer()
         return ending
+
+    def _find_seconds_left(self) -> float | None:
+        """Of the time that all runs of the job together may take."""
+        timeout_seconds = self.job.timeout_seconds or self.resources.settings.job_timeout_seconds
+        if timeout_seconds is None:
+            return None
+        with self.resources.database.read() as session:
+            return timeout_seconds - run_ends.get_run_seconds(session, job_id=self.job.id)
 
     def _find_validation(self) -> ValidationDataset | None:
         job = self.job
@@ -215,8 +290,8 @@ class _Run:
 
     def _write_request(self) -> Path:
         """Raises BaseModelUnknown and BaseModelMissing."""
-        job = self.job
-        base_model = get_base_model(self.resources.settings.base_models, job.base_model)
+        job, settings = self.job, self.resources.settings
+        base_model = get_base_model(settings.base_models, job.base_model)
         is_folder, path = base_model.is_folder, base_model.path
         request = TrainRequest(
             dataset_path=self.resources.storage.get_dataset_path(job.dataset_id),
@@ -226,9 +301,13 @@ class _Run:
             row_report_path=self.folder / ROW_REPORT_FILE if job.config.get("row_report") else None,
             base_model=job.base_model,
             base_model_path=str(Path(path).expanduser().absolute()) if is_folder else path,
-            config=TrainConfig.model_validate(job.config),
+            config=self._make_config(),
             axes=tuple(job.axes),
             output_dir=self.folder / OUTPUT_FOLDER,
+            checkpoint_dir=self.checkpoints.folder,
+            resume_from=tuple(checkpoint.path for checkpoint in self.checkpoints.list_earlier()),
+            checkpoints_kept=settings.checkpoints_kept,
+            min_free_bytes=settings.min_free_disk_bytes,
         )
         request_path = self.folder / REQUEST_FILE
         request_path.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")

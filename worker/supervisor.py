@@ -2,13 +2,28 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
+from functools import partial
 
 import structlog
 
-from emomodel.progress import Failure, Metric, Notice, Phase, Plan, Progress, Result
+from emomodel.progress import (
+    CHECKPOINT_REQUEST,
+    SAVE_AND_STOP_REQUEST,
+    STOP_REQUEST,
+    Checkpoint,
+    Failure,
+    Metric,
+    Notice,
+    Phase,
+    Plan,
+    Progress,
+    Result,
+)
+from jobs.status import StopKind
 from worker.drain import Drain
 from worker.recorder import Recorder
 from worker.relay import Relay
@@ -17,19 +32,32 @@ from worker.trainer import Trainer
 # How long a stop, or the process's end, may go unseen.
 POLL_SECONDS = 0.1
 
-# A worker that is asked to leave has little time: container runtimes kill after ten seconds.
-DRAIN_STOP_GRACE_SECONDS = 5.0
-DRAIN_KILL_GRACE_SECONDS = 3.0
-
 log = structlog.get_logger()
 
 
 class StopReason(Enum):
     """Why the supervisor ended the process. A later member outranks an earlier one."""
 
-    CANCEL = auto()
+    PREEMPT = auto()
     DRAIN = auto()
+    PAUSE = auto()
+    TIMEOUT = auto()
+    CANCEL = auto()
+    SILENCE = auto()
     LOST = auto()
+
+    @property
+    def request(self) -> str:
+        """What the process is asked: where the job goes on later, a checkpoint is wanted."""
+        saves = self in (StopReason.PREEMPT, StopReason.DRAIN, StopReason.PAUSE)
+        return SAVE_AND_STOP_REQUEST if saves else STOP_REQUEST
+
+
+_REASONS = {
+    StopKind.PREEMPT: StopReason.PREEMPT,
+    StopKind.PAUSE: StopReason.PAUSE,
+    StopKind.CANCEL: StopReason.CANCEL,
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +68,16 @@ class Grace:
     kill_seconds: float
 
     def for_reason(self, reason: StopReason) -> "Grace":
-        if reason is StopReason.CANCEL:
-            return self
-        if reason is StopReason.DRAIN:
-            return Grace(
-                min(self.stop_seconds, DRAIN_STOP_GRACE_SECONDS), min(self.kill_seconds, DRAIN_KILL_GRACE_SECONDS)
-            )
-        # Another run of the same job may begin at any moment.
-        return Grace(0.0, 0.0)
+        # After a loss another run of the same job may begin at any moment; what is silent doesn't listen either.
+        return Grace(0.0, 0.0) if reason in (StopReason.LOST, StopReason.SILENCE) else self
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long the process may run, and how long it may say nothing, in seconds."""
+
+    run_seconds: float | None
+    silence_seconds: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +88,10 @@ class Ending:
     stop_reason: StopReason | None
     was_forced: bool
     last_line: Result | Failure | None
+    # Of the process itself, as the kernel counted it.
+    peak_host_bytes: int | None = None
+    # What its last metric told: of the GPU where there is one.
+    last_memory_bytes: int | None = None
 
 
 class StopLadder:
@@ -72,14 +106,12 @@ class StopLadder:
         self.was_forced = False
 
     def begin(self, reason: StopReason, now: float) -> None:
-        """Start, or go on faster for a reason that outranks the first one."""
-        if self.reason is None:
-            self._steps = [self._trainer.ask_to_stop, self._terminate, self._kill]
-            self._due_at = now
-        elif reason.value > self.reason.value:
-            self._due_at = now
-        else:
+        """Start; or go on at once for a reason that outranks the first one, with what that one asks for."""
+        if self.reason is not None and reason.value <= self.reason.value:
             return
+        harder = self._steps[-2:] if self.reason is not None else [self._terminate, self._kill]
+        self._steps = [partial(self._trainer.ask, reason.request), *harder]
+        self._due_at = now
         log.info("trainer_stops", pid=self._trainer.pid, reason=reason.name.lower())
         self.reason = reason
 
@@ -101,43 +133,104 @@ class StopLadder:
         self._trainer.send_signal(signal.SIGKILL)
 
 
-def supervise(trainer: Trainer, *, relay: Relay, recorder: Recorder, drain: Drain, grace: Grace) -> Ending:
-    """Returns when the process and its group are gone and all its lines are relayed."""
+def supervise(
+    trainer: Trainer,
+    *,
+    relay: Relay,
+    recorder: Recorder,
+    drain: Drain,
+    grace: Grace,
+    limits: Limits,
+    on_checkpoint: Callable[[], None],
+) -> Ending:
+    """Returns when the process and its group are gone and all its lines are relayed.
+
+    `on_checkpoint` is called after each checkpoint that the process has saved.
+    """
     ladder = StopLadder(trainer, grace)
-    lines = _LineSorter(relay)
+    lines = _LineSorter(relay, on_checkpoint)
+    watch = _Watch(recorder, drain, limits)
     try:
         while not trainer.has_ended:
-            lines.take(trainer.find_progress(POLL_SECONDS))
-            reason = _find_stop_reason(recorder, drain)
+            progress = trainer.find_progress(POLL_SECONDS)
+            lines.take(progress)
+            watch.note(progress)
+            reason = watch.find_stop_reason()
             if reason is not None:
                 ladder.begin(reason, time.monotonic())
+            elif watch.wants_checkpoint():
+                trainer.ask(CHECKPOINT_REQUEST)
             ladder.climb(time.monotonic())
     finally:
         exit_code = trainer.close()
     while (progress := trainer.find_progress(0)) is not None:
         lines.take(progress)
-    return Ending(exit_code, ladder.reason, ladder.was_forced, lines.last_line)
+    return Ending(
+        exit_code,
+        ladder.reason,
+        ladder.was_forced,
+        lines.last_line,
+        peak_host_bytes=trainer.peak_bytes,
+        last_memory_bytes=lines.last_memory_bytes,
+    )
 
 
-def _find_stop_reason(recorder: Recorder, drain: Drain) -> StopReason | None:
-    if recorder.is_lost:
-        return StopReason.LOST
-    if drain.is_requested:
-        return StopReason.DRAIN
-    return StopReason.CANCEL if recorder.stop_requested else None
+class _Watch:
+    """What is wanted of a process: by its team, the operator, its worker, and the clock."""
+
+    def __init__(self, recorder: Recorder, drain: Drain, limits: Limits) -> None:
+        self._recorder = recorder
+        self._drain = drain
+        self._limits = limits
+        self._began_at = self._heard_at = time.monotonic()
+        self._asked_at: datetime | None = None
+
+    def note(self, progress: Progress | None) -> None:
+        if progress is not None:
+            self._heard_at = time.monotonic()
+
+    def find_stop_reason(self) -> StopReason | None:
+        """The reason that outranks the others."""
+        return max(self._list_reasons(), key=lambda reason: reason.value, default=None)
+
+    def wants_checkpoint(self) -> bool:
+        """Whether a checkpoint has been asked for; once for each time that it has."""
+        requested_at = self._recorder.checkpoint_requested_at
+        is_new = requested_at is not None and requested_at != self._asked_at
+        self._asked_at = requested_at
+        return is_new
+
+    def _list_reasons(self) -> Iterator[StopReason]:
+        now = time.monotonic()
+        if self._recorder.is_lost:
+            yield StopReason.LOST
+        if self._drain.is_requested:
+            yield StopReason.DRAIN
+        if self._recorder.stop is not None:
+            yield _REASONS[self._recorder.stop]
+        if self._limits.run_seconds is not None and now - self._began_at > self._limits.run_seconds:
+            yield StopReason.TIMEOUT
+        if now - self._heard_at > self._limits.silence_seconds:
+            yield StopReason.SILENCE
 
 
 class _LineSorter:
     """Hands metrics and news on, and keeps the line that says how it went."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, on_checkpoint: Callable[[], None]) -> None:
         self._relay = relay
+        self._on_checkpoint = on_checkpoint
         self.last_line: Result | Failure | None = None
+        self.last_memory_bytes: int | None = None
 
     def take(self, progress: Progress | None) -> None:
         match progress:
             case Metric():
+                self.last_memory_bytes = progress.memory_bytes
                 self._relay.hand_on_metric(progress)
+            case Checkpoint():
+                self._relay.hand_on_news(progress)
+                self._on_checkpoint()
             case Phase() | Plan() | Notice():
                 self._relay.hand_on_news(progress)
             case Result() | Failure():

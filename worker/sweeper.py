@@ -2,7 +2,7 @@
 
 import structlog
 
-from jobs import claims, turns
+from jobs import run_ends, turns
 from jobs.service import list_slots_seen
 from jobs.settings import DEVICES
 from worker.resources import Resources
@@ -18,7 +18,7 @@ def sweep(resources: Resources) -> None:
 
 def _requeue_stalled(resources: Resources) -> None:
     with resources.database.write() as session:
-        reaped = claims.reap(session, max_attempts=resources.settings.max_attempts)
+        reaped = run_ends.reap(session, max_crashes=resources.settings.max_crashes)
     for job_id in reaped:
         log.warning("run_reaped", job_id=job_id)
 

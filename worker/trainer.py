@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import IO, Self, cast
 
 import structlog
 
-from emomodel.progress import STOP_REQUEST, Progress, ProgressError, parse_progress
+from emomodel.progress import Progress, ProgressError, parse_progress
 from worker import process_group
 from worker.run_log import RunLog
 
@@ -24,6 +25,9 @@ MAX_LINE_BYTES = 1024**2
 
 # After the group's end nobody holds the pipes, unless a process left the session: then what it says is dropped.
 PIPE_WAIT_SECONDS = 5.0
+
+# Linux counts in kibibytes, macOS in bytes.
+RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 log = structlog.get_logger()
 
@@ -45,6 +49,8 @@ class Trainer:
             bufsize=0,
         )
         self.pid = self._process.pid
+        # The most resident memory that the process itself had; known at its end.
+        self.peak_bytes: int | None = None
         # The types of Popen don't know that each stream that was asked for is there.
         self._stdin = cast("IO[bytes]", self._process.stdin)
         self._readers = [
@@ -67,9 +73,10 @@ class Trainer:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._process.returncode is not None or os.waitid(os.P_PID, self.pid, flags) is not None
 
-    def ask_to_stop(self) -> None:
+    def ask(self, request: str) -> None:
+        """One of the requests of emomodel.progress."""
         try:
-            self._stdin.write(f"{STOP_REQUEST}\n".encode())
+            self._stdin.write(f"{request}\n".encode())
         except BrokenPipeError:
             log.info("trainer_does_not_listen", pid=self.pid)
 
@@ -89,12 +96,19 @@ class Trainer:
         if self._process.returncode is not None:
             return self._process.returncode
         process_group.send_signal(self.pid, signal.SIGKILL)
-        exit_code = self._process.wait()
+        exit_code = self._reap()
         process_group.kill_members(self.pid)
         for reader in self._readers:
             reader.join(PIPE_WAIT_SECONDS)
         self._stdin.close()
         return exit_code
+
+    def _reap(self) -> int:
+        """As Popen.wait does, which drops what the kernel tells of the process's memory."""
+        _, status, usage = os.wait4(self.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.peak_bytes = usage.ru_maxrss * RSS_UNIT_BYTES
+        return self._process.returncode
 
     def _read_progress(self, stream: io.RawIOBase) -> None:
         with io.BufferedReader(stream) as buffered:

@@ -1,4 +1,4 @@
-"""Jobs: post, list, get, cancel."""
+"""Jobs: post, list, get, change, stop, and let go on."""
 
 from typing import Annotated
 
@@ -18,8 +18,8 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.schemas import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, Page
-from jobs import estimates, service
+from api.schemas import Items, JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, Page, RunRead
+from jobs import estimates, service, stops
 from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
 from jobs.memory import find_lack, find_shape
@@ -148,7 +148,50 @@ def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep)
 def cancel_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
     """Cancel a job: one that waits at once, one that runs after its present step. Asking again changes nothing."""
     with database.write() as session:
-        return _read_job(session, service.request_cancel(session, team_id=caller.team_id, job_id=job_id))
+        return _read_job(session, stops.request_cancel(session, team_id=caller.team_id, job_id=job_id))
+
+
+@router.post("/jobs/{job_id}/pause", responses=error_responses(404, 409))
+def pause_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+    """Pause a job: it saves a checkpoint, leaves its slot, and keeps its place in the queue for when it is resumed."""
+    with database.write() as session:
+        return _read_job(session, stops.request_pause(session, team_id=caller.team_id, job_id=job_id))
+
+
+@router.post("/jobs/{job_id}/resume", responses=error_responses(404, 409))
+def resume_job(
+    job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, doorbell: DoorbellDep, tasks: BackgroundTasks
+) -> JobRead:
+    """Let a paused job wait for a slot again. It goes on from its last checkpoint, as if it had not been paused."""
+    with database.write() as session:
+        job = stops.resume_job(session, team_id=caller.team_id, job_id=job_id)
+        answer = _read_job(session, job)
+        needs_cuda = job.needs_cuda
+    tasks.add_task(doorbell.ring, needs_cuda=needs_cuda)
+    return answer
+
+
+@router.post("/jobs/{job_id}/checkpoint", status_code=202, responses=error_responses(404, 409))
+def save_checkpoint(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+    """Have a running job save a checkpoint now and go on. `checkpoint_requested` is true until it has."""
+    with database.write() as session:
+        return _read_job(session, stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id))
+
+
+@router.patch("/jobs/{job_id}", responses=error_responses(400, 404, 409, 413))
+def update_job(body: JobUpdate, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+    """Give a job another name, or another priority while it has not ended."""
+    with database.write() as session:
+        job = stops.update_job(session, team_id=caller.team_id, job_id=job_id, name=body.name, priority=body.priority)
+        return _read_job(session, job)
+
+
+@router.get("/jobs/{job_id}/runs", responses=error_responses(404))
+def list_runs(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Items[RunRead]:
+    """The attempts of a job, oldest first: where and when, how each ended, and why the job went on after it."""
+    with database.read() as session:
+        job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        return Items(items=[RunRead.of(run) for run in service.list_runs(session, job_id=job.id)])
 
 
 def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_key: str | None) -> Job | None:

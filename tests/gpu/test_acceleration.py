@@ -22,7 +22,14 @@ from emomodel.config import LINEAR_MODULES
 from emomodel.cuda_graph import GraphedPass
 from emomodel.dataset import IGNORED_LABEL
 from emomodel.packing import PackingCollator, Shape
-from emomodel.progress import Metric, Result, parse_progress
+from emomodel.progress import (
+    EXIT_STOPPED,
+    SAVE_AND_STOP_REQUEST,
+    Checkpoint,
+    Metric,
+    Result,
+    parse_progress,
+)
 from emomodel.request import TrainRequest
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 from tests.model.tiny_training import REPOSITORY, make_request
@@ -133,11 +140,12 @@ def test_recorded_passes_of_one_update_add_up(fast: PeftModel) -> None:
     assert distance(total, learn(fast, [pack(6)])[1] + learn(fast, [pack(7)])[1]) < 0.02
 
 
-def start(request: TrainRequest) -> subprocess.Popen[str]:
+def start(request: TrainRequest, *flags: str) -> subprocess.Popen[str]:
     path = request.output_dir.with_name("request.json")
     path.write_text(request.model_dump_json())
     return subprocess.Popen(
-        [sys.executable, "-m", "emomodel", "train", str(path)],
+        [sys.executable, "-m", "emomodel", "train", str(path), *flags],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -170,4 +178,47 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, gemma_270
     parts = finish(request)
     print([round(abs(ours - theirs) / theirs, 4) for ours, theirs in zip(parts, whole, strict=True)])
     # Up to the noise of 16 bits, in which two runs of the same training differ too.
+    assert parts == pytest.approx(whole, rel=0.03)
+
+
+def test_a_recording_draws_no_random_number_of_the_training(fast: PeftModel) -> None:
+    before = torch.cuda.get_rng_state()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        recorded = GraphedPass(fast, pack(5), accumulates=False)
+        assert torch.equal(torch.cuda.get_rng_state(), before)
+        recorded(pack(6))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_training_that_saves_and_stops_goes_on(tmp_path: Path, gemma_270m_shape: Path, dropout: float) -> None:
+    config: dict[str, Any] = {
+        "dtype": "auto",
+        "max_steps": 16,
+        "checkpoint_every": 100,
+        "log_every": 2,
+        "lora_learning_rate": 1e-3,
+        "lora_dropout": dropout,
+        "gradient_accumulation": 2,
+    }
+    whole = finish(make_request(tmp_path / "whole", gemma_270m_shape, **config))
+    request = make_request(tmp_path / "parts", gemma_270m_shape, **config)
+    request = request.model_copy(update={"checkpoint_dir": tmp_path / "checkpoints"})
+    process = start(request, "--supervised")
+    assert process.stdout is not None
+    assert process.stdin is not None
+    saved: list[Checkpoint] = []
+    for line in process.stdout:
+        progress = parse_progress(line)
+        if isinstance(progress, Metric) and progress.step == 6:
+            process.stdin.write(f"{SAVE_AND_STOP_REQUEST}\n")
+            process.stdin.flush()
+        if isinstance(progress, Checkpoint):
+            saved.append(progress)
+    process.communicate()
+    assert process.returncode == EXIT_STOPPED
+    # Where the request came in time it is the middle of a log window.
+    assert [checkpoint.reason for checkpoint in saved] == ["stop"]
+    assert 6 <= saved[0].step < 16
+    parts = finish(request)
+    print(saved[0].step, [round(abs(ours - theirs) / theirs, 4) for ours, theirs in zip(parts, whole, strict=True)])
     assert parts == pytest.approx(whole, rel=0.03)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -87,6 +88,32 @@ def test_train_verify_and_generate_need_no_stack(tmp_path: Path, tiny_gemma: Pat
     found = emotune("verify", str(bundle), data_dir=tmp_path)
     assert found.returncode == 1
     assert found.stderr.strip()
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: Path) -> None:
+    bundle, checkpoints = tmp_path / "bundle.zip", tmp_path / "checkpoints"
+    asked = ["--base", str(tiny_gemma), "-o", str(bundle), "--checkpoints", str(checkpoints), *SETTINGS]
+    # Enough steps to be stopped within.
+    argv = ["train", str(SAMPLES), *asked, "--set=max_steps=40", "--set=epochs=50"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "step " in line:
+                process.send_signal(signal.SIGINT)
+                break
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    stopped = re.search(r"emotune: stopped, saved after step (\d+); the same command goes on", said)
+    assert stopped is not None, said
+    assert not bundle.exists()
+
+    finished = emotune(*argv, data_dir=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert f"the training goes on from checkpoint-{stopped[1]}" in finished.stderr
+    assert "40 steps in " in finished.stderr
+    assert bundle.is_file()
 
 
 def test_a_wrong_hyperparameter_is_named_before_anything_starts(tmp_path: Path, tiny_gemma: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_cancel_ends_a_running_job_and_its_process(installation: Installation)
     job_id = installation.submit(ENDLESS_CONFIG)
     installation.wait_for_step(job_id)
     trainer = get_the_trainer(installation)
-    installation.client.cancel_job(job_id)
+    installation.client.ask_of_job(job_id, "cancel")
     job = installation.wait_for_status(job_id, "cancelled")
     assert job["error"] is None
     assert not trainer.is_running()
@@ -30,13 +30,37 @@ def test_a_cancel_ends_a_running_job_and_its_process(installation: Installation)
 
 
 @on_sqlite
-def test_a_killed_training_process_fails_its_job_with_the_reason(installation: Installation) -> None:
-    job_id = installation.submit(ENDLESS_CONFIG)
-    installation.wait_for_step(job_id)
+def test_a_killed_training_process_is_started_again_and_goes_on_where_it_was(installation: Installation) -> None:
+    job_id = installation.submit(SHORT_CONFIG | {"max_steps": 150, "checkpoint_every": 10})
+    installation.wait_for_job(job_id, lambda job: job["checkpoint"] is not None)
     get_the_trainer(installation).kill()
-    job = installation.wait_for_status(job_id, "failed")
-    assert job["error"]["code"] == "trainer_killed"
-    assert "SIGKILL" in job["error"]["message"]
+    job = installation.wait_for_status(job_id, "succeeded", "failed")
+    assert (job["status"], job["attempt"], job["step"]) == ("succeeded", 2, 150), job["error"]
+    first, second = installation.client.list_runs(job_id)
+    assert (first["cause"], first["error"]["code"], first["exit_code"]) == ("crash", "trainer_killed", -9)
+    assert (second["cause"], second["error"]) == (None, None)
+    # Where the runs overlap, the second repeats the first.
+    losses: dict[int, set[float]] = {}
+    for point in installation.list_metrics(job_id):
+        losses.setdefault(point["step"], set()).add(point["loss"])
+    assert sorted(losses) == list(range(1, 151))
+    assert {len(found) for found in losses.values()} == {1}
+
+
+@on_sqlite
+def test_a_paused_job_leaves_the_slot_to_another_and_goes_on(installation: Installation) -> None:
+    job_id = installation.submit(SHORT_CONFIG | {"max_steps": 100})
+    installation.wait_for_step(job_id)
+    installation.client.ask_of_job(job_id, "pause")
+    paused = installation.wait_for_status(job_id, "paused")
+    assert installation.list_trainers() == []
+    other_id = installation.submit(SHORT_CONFIG, name="other")
+    assert installation.wait_for_status(other_id, "succeeded", "failed")["status"] == "succeeded"
+    installation.client.ask_of_job(job_id, "resume")
+    job = installation.wait_for_status(job_id, "succeeded", "failed")
+    assert (job["status"], job["attempt"]) == ("succeeded", 2), job["error"]
+    steps = [point["step"] for point in installation.list_metrics(job_id)]
+    assert steps == list(range(1, 101)), paused["checkpoint"]
 
 
 def test_a_killed_workers_job_is_requeued_after_its_lease_and_finishes(installation: Installation) -> None:

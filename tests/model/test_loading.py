@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from transformers import (
 
 from emomodel.errors import ModelLoadFailed
 from emomodel.loading import BaseModel, load_base_model
+from emomodel.run_requests import RunRequests
 from emomodel.train import run_training
 from tests.model.tiny_training import ListReporter, make_request
 from tests.tiny_gemma import VOCAB_SIZE
@@ -140,7 +140,7 @@ def test_a_base_model_without_chat_template_is_refused_before_it_trains(folder: 
     (folder / "chat_template.jinja").unlink()
     request = make_request(tmp_path / "job", folder)
     with pytest.raises(ModelLoadFailed, match="no chat template; use an instruction-tuned base model"):
-        run_training(request, ListReporter(), threading.Event())
+        run_training(request, ListReporter(), RunRequests())
 
 
 def test_a_file_in_the_place_of_a_folder_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,16 @@ from transformers import (
 
 from emomodel.collator import DataCollatorForEmotionalGemma
 from emomodel.config import make_config
+from emomodel.emotional_model import make_emotional_model
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.generate import generate, load_bundle
 from emomodel.loading import BaseModel, load_base_model
 from emomodel.progress import Metric
 from emomodel.request import TrainRequest
+from emomodel.run_requests import RunRequests
 from emomodel.sample_loading import load_samples
 from emomodel.sampling import Sampling
-from emomodel.train import make_emotional_model, run_training
+from emomodel.train import run_training
 from tests.model.model_shapes import SHAPE_CONFIG, SHAPES, save_shape
 from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_request
 
@@ -57,7 +58,7 @@ def shaped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     save_shape(request.param, folder / "base")
     job = make_request(folder, folder / "base", **SHAPE_CONFIG)
     reporter = ListReporter()
-    run_training(job, reporter, threading.Event())
+    run_training(job, reporter, RunRequests())
     losses = [line.loss for line in reporter.progress if isinstance(line, Metric)]
     return Shaped(request.param, folder / "base", job, losses)
 

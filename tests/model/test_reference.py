@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from emomodel.output import Training, write_output
 from emomodel.progress import Metric, Notice
 from emomodel.reference import check_reference, make_reference
 from emomodel.reference_prompts import Precision, Reference, make_prompts, read_reference
+from emomodel.run_requests import RunRequests
 from emomodel.tolerance import choose_tolerance
 from emomodel.train import run_training
 from emomodel.verification import SelfTest, as_asked, describe_self_test, run_self_test
@@ -298,7 +298,7 @@ def test_custom_axes_get_reference_prompts_of_their_own(tmp_path: Path, tiny_gem
     ]
     request = make_request(tmp_path, tiny_gemma, lines=lines, max_steps=3)
     request = request.model_copy(update={"axes": ("COLD_WARM", "SOFT_HARD")})
-    run_training(request, ListReporter(), threading.Event())
+    run_training(request, ListReporter(), RunRequests())
     test = check(request.output_dir, tiny_gemma)
     assert test.has_passed
     assert [each.name for each in test.checks] == ["neutral", "warm", "cold", "cold -> warm", "all axes"]

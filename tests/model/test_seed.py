@@ -1,6 +1,5 @@
 """What docs/seed.md says of the original project's hints, where no other test shows it."""
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,13 @@ from emomodel.chat import ChatFormat
 from emomodel.collator import DataCollatorForEmotionalGemma
 from emomodel.config import EmotionInit, make_config
 from emomodel.dataset import IGNORED_LABEL, make_sample
+from emomodel.emotional_model import EmotionalModel, make_emotional_model
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.examples import Example, Span, Turn
 from emomodel.loading import BaseModel, load_base_model
+from emomodel.run_requests import RunRequests
 from emomodel.sample_loading import load_samples
-from emomodel.train import EmotionalModel, make_emotional_model, run_training
+from emomodel.train import run_training
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_request
 
@@ -145,7 +146,7 @@ def test_gradient_checkpointing_is_off_unless_asked_for(tmp_path: Path, tiny_gem
     asked: dict[str, Any] = {"gradient_checkpointing": True} if is_on else {}
     handle = register_module_forward_hook(listen)
     try:
-        run_training(make_request(tmp_path, tiny_gemma, max_steps=1, **asked), ListReporter(), threading.Event())
+        run_training(make_request(tmp_path, tiny_gemma, max_steps=1, **asked), ListReporter(), RunRequests())
     finally:
         handle.remove()
     assert heard == {is_on}

@@ -15,7 +15,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.errors import DatasetRefused, LossDiverged, ModelError, ModelLoadFailed, NoTargets, OutputExists
+from emomodel.errors import (
+    DatasetChanged,
+    DatasetRefused,
+    LossDiverged,
+    ModelError,
+    ModelLoadFailed,
+    NoTargets,
+    OutputExists,
+)
 from emomodel.loading import load_base_model
 from emomodel.progress import (
     EXIT_FAILED,
@@ -29,6 +37,7 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
+from emomodel.run_requests import RunRequests
 from emomodel.sample_loading import load_samples
 from emomodel.train import run_training
 from tests.model.tiny_training import ListReporter, Trained, make_lines, make_request, start_training
@@ -200,7 +209,7 @@ LONG_PROMPT = "How was the concert? " * 30
 @pytest.mark.parametrize(
     ("error", "lines", "words"),
     [
-        (NoTargets, [chat(LONG_PROMPT, "It was fine.")], "raise max_length"),
+        (NoTargets, [chat(LONG_PROMPT, "It was fine.")], "max_length"),
         (DatasetRefused, [chat("Hi", "Hello"), {"messages": []}], "line 2"),
     ],
 )
@@ -209,7 +218,7 @@ def test_a_bad_dataset_is_named(
 ) -> None:
     request = make_request(tmp_path, tiny_gemma, lines=lines)
     with pytest.raises(error, match=words):
-        run_training(request, ListReporter(), threading.Event())
+        run_training(request, ListReporter(), RunRequests())
     assert _names(tmp_path) == ["data.jsonl"]
 
 
@@ -217,8 +226,8 @@ def test_a_changed_dataset_file_is_refused(tmp_path: Path, tiny_gemma: Path) -> 
     request = make_request(tmp_path, tiny_gemma)
     with request.dataset_path.open("a") as stream:
         stream.write("\n")
-    with pytest.raises(DatasetRefused, match="has changed"):
-        run_training(request, ListReporter(), threading.Event())
+    with pytest.raises(DatasetChanged, match="has changed"):
+        run_training(request, ListReporter(), RunRequests())
 
 
 def test_what_is_cut_and_left_out_is_reported(tmp_path: Path, tiny_gemma: Path) -> None:
@@ -226,7 +235,7 @@ def test_what_is_cut_and_left_out_is_reported(tmp_path: Path, tiny_gemma: Path) 
     lines = [*make_lines()[:8], chat(LONG_PROMPT, "It was fine."), chat("Hi", long_reply)]
     request = make_request(tmp_path, tiny_gemma, lines=lines, epochs=1)
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     notices = {line.code: line.message for line in reporter.progress if isinstance(line, Notice)}
     (plan,) = [line for line in reporter.progress if isinstance(line, Plan)]
     assert notices.keys() == {"examples_truncated", "examples_dropped"}
@@ -241,7 +250,7 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path, tiny_gemma: 
     weights["model.norm.weight"][0] = torch.nan
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(LossDiverged, match="at step 1"):
-        run_training(make_request(tmp_path / "job", broken), ListReporter(), threading.Event())
+        run_training(make_request(tmp_path / "job", broken), ListReporter(), RunRequests())
     assert not (tmp_path / "job" / "output").exists()
 
 
@@ -252,7 +261,7 @@ def test_a_base_model_that_lacks_a_weight_is_refused(tmp_path: Path, tiny_gemma:
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelLoadFailed, match=r"lacks 1 weights: model\.layers\.1\.mlp\.up_proj"):
-        run_training(make_request(tmp_path / "job", broken), ListReporter(), threading.Event())
+        run_training(make_request(tmp_path / "job", broken), ListReporter(), RunRequests())
 
 
 def test_a_folder_with_files_is_never_overwritten(tmp_path: Path, tiny_gemma: Path) -> None:
@@ -260,12 +269,12 @@ def test_a_folder_with_files_is_never_overwritten(tmp_path: Path, tiny_gemma: Pa
     request.output_dir.mkdir()
     (request.output_dir / "precious").touch()
     with pytest.raises(OutputExists):
-        run_training(request, ListReporter(), threading.Event())
+        run_training(request, ListReporter(), RunRequests())
     assert _names(request.output_dir) == ["precious"]
 
 
 def test_the_same_request_gives_the_same_losses(tmp_path: Path, tiny_gemma: Path, trained: Trained) -> None:
     reporter = ListReporter()
-    run_training(make_request(tmp_path, tiny_gemma), reporter, threading.Event())
+    run_training(make_request(tmp_path, tiny_gemma), reporter, RunRequests())
     losses = [line.loss for line in reporter.progress if isinstance(line, Metric)]
     assert losses == [line.loss for line in trained.progress if isinstance(line, Metric)]

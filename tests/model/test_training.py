@@ -1,7 +1,7 @@
 """The training's arithmetic: batches, accumulation, groups, what is trained and what is not."""
 
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ from emomodel.batching import BatchOrder
 from emomodel.callbacks import EvaluationCallback, MetricCallback
 from emomodel.checkpoint import PROJECTION_FILE
 from emomodel.config import TrainConfig
+from emomodel.emotional_model import make_emotional_model
 from emomodel.errors import DatasetRefused
 from emomodel.evaluation import Evaluation
 from emomodel.loading import load_base_model
+from emomodel.log_window import LogWindow
 from emomodel.progress import Metric, Notice, Plan
 from emomodel.request import TrainRequest, ValidationDataset
 from emomodel.row_report import read_worst
-from emomodel.train import make_emotional_model, run_training
+from emomodel.run_requests import RunRequests
+from emomodel.train import run_training
 from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_lines, make_request
 
 pytestmark = pytest.mark.model
@@ -32,7 +35,7 @@ def run(folder: Path, base: Path, **config: Any) -> tuple[list[float], Weights, 
     """Losses, adapter and projection of a short training."""
     request = make_request(folder, base, **config)
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     losses = [line.loss for line in reporter.progress if isinstance(line, Metric)]
     adapter = load_file(request.output_dir / "adapter" / "adapter_model.safetensors")
     return losses, adapter, torch.load(request.output_dir / PROJECTION_FILE, weights_only=True)
@@ -80,7 +83,7 @@ def test_bfloat16_without_centring_and_with_token_rule_trains_too(tmp_path: Path
 def test_log_every_reports_means_and_always_the_last_step(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make_request(tmp_path / "rare", tiny_gemma, max_steps=5, log_every=2)
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     every, _, _ = run(tmp_path / "often", tiny_gemma, max_steps=5)
     rare = [line for line in reporter.progress if isinstance(line, Metric)]
     assert [line.step for line in rare] == [2, 4, 5]
@@ -108,7 +111,7 @@ def test_a_training_of_one_step_trains_both_parts(tmp_path: Path, tiny_gemma: Pa
 
 def train_and_list_metrics(request: TrainRequest) -> list[Metric]:
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     return [line for line in reporter.progress if isinstance(line, Metric)]
 
 
@@ -148,13 +151,13 @@ def test_a_validation_dataset_is_measured_in_place_of_a_share(tmp_path: Path, ti
     assert metrics[-1].eval_loss is not None
     changes = {"validation": validation.model_copy(update={"sha256": "0" * 64}), "output_dir": tmp_path / "again"}
     with pytest.raises(DatasetRefused, match="the validation dataset file has changed"):
-        run_training(request.model_copy(update=changes), ListReporter(), threading.Event())
+        run_training(request.model_copy(update=changes), ListReporter(), RunRequests())
 
 
 def test_a_limit_and_balance_choose_the_examples(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make_request(tmp_path, tiny_gemma, sample_limit=10, balance="axes", max_steps=3, batch_size=4)
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     (plan,) = [line for line in reporter.progress if isinstance(line, Plan)]
     assert plan.example_count == 10
 
@@ -162,7 +165,7 @@ def test_a_limit_and_balance_choose_the_examples(tmp_path: Path, tiny_gemma: Pat
 def test_an_eval_share_that_holds_nothing_out_is_said(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make_request(tmp_path, tiny_gemma, lines=make_lines()[1:3], eval_fraction=0.01, max_steps=1)
     reporter = ListReporter()
-    run_training(request, reporter, threading.Event())
+    run_training(request, reporter, RunRequests())
     assert [line.code for line in reporter.progress if isinstance(line, Notice)] == ["nothing_held_out"]
 
 
@@ -172,7 +175,7 @@ def test_the_row_report_has_each_example_and_finds_the_odd_one(tmp_path: Path, t
     lines[6]["messages"][1]["content"] = "<emo joy=0.9>Thunder rolled above silver fish.</emo>"
     path = tmp_path / "rows.parquet"
     request = make_request(tmp_path / "run", tiny_gemma, lines=lines, eval_fraction=0.25)
-    run_training(request.model_copy(update={"row_report_path": path}), ListReporter(), threading.Event())
+    run_training(request.model_copy(update={"row_report_path": path}), ListReporter(), RunRequests())
     rows = read_worst(path, 1000)
     assert sorted(row.line for row in rows) == list(range(1, 37))
     assert [row.loss for row in rows] == sorted((row.loss for row in rows), reverse=True)
@@ -182,16 +185,16 @@ def test_the_row_report_has_each_example_and_finds_the_odd_one(tmp_path: Path, t
 
 
 def test_the_time_that_measuring_takes_is_none_of_training(tmp_path: Path) -> None:
-    def evaluate() -> Evaluation:
+    def evaluate(should_stop: Callable[[], bool]) -> Evaluation:
         time.sleep(0.5)
         return Evaluation(loss=1.0, neutral_loss=2.0, example_count=3)
 
     reporter = ListReporter()
     order = BatchOrder([2] * 8, [1] * 8, batch_size=4, batch_count=4, seed=1, groups_by_length=False)
-    progress = MetricCallback(reporter, order)
+    progress = MetricCallback(reporter, order, batches_per_step=1, window=LogWindow())
     args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
     state, control = TrainerState(global_step=1, max_steps=4), TrainerControl()
-    EvaluationCallback(evaluate, progress, every=1).on_step_end(args, state, control)
+    EvaluationCallback(evaluate, progress, RunRequests(), every=1).on_step_end(args, state, control)
     assert control.should_log
     progress.on_log(args, state, control, logs={"loss": 3.0})
     (metric,) = reporter.progress

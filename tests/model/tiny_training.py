@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emomodel.journal import VARIABLE
 from emomodel.progress import Progress
 from emomodel.request import TrainRequest
 
@@ -66,7 +67,7 @@ def make_request(folder: Path, base: Path, *, lines: list[dict[str, Any]] | None
     )
 
 
-def start_training(request: TrainRequest, *flags: str) -> subprocess.Popen[str]:
+def start_training(request: TrainRequest, *flags: str, journal: Path | None = None) -> subprocess.Popen[str]:
     """The real process, with its three streams as pipes."""
     path = request.output_dir.with_name("request.json")
     path.write_text(request.model_dump_json(), encoding="utf-8")
@@ -77,7 +78,7 @@ def start_training(request: TrainRequest, *flags: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
-        env=os.environ | ONE_THREAD,
+        env=os.environ | ONE_THREAD | ({VARIABLE: str(journal)} if journal else {}),
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.failure_codes import CODES
+from scripts import make_errors_doc
 from scripts.make_configuration_doc import PAGE, render
 from scripts.make_readme_tree import README
 from scripts.make_readme_tree import render as render_tree
@@ -42,6 +44,11 @@ def test_light_modules_leave_torch_unloaded(module: str) -> None:
 
 def test_every_setting_and_every_hyperparameter_is_documented_as_it_is() -> None:
     assert PAGE.read_text() == render(), "run python scripts/make_configuration_doc.py"
+
+
+def test_every_code_of_a_failed_job_is_documented_as_it_is() -> None:
+    assert make_errors_doc.PAGE.read_text() == make_errors_doc.render(), "run python -m scripts.make_errors_doc"
+    assert CODES.keys() >= make_errors_doc.CRASH_CODES
 
 
 def test_the_lock_carries_exact_versions_and_no_address() -> None:

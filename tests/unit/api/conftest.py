@@ -11,9 +11,10 @@ from fastapi.testclient import TestClient
 from api.main import create_app
 from emomodel.config import TrainConfig
 from emomodel.progress import Metric
-from jobs import claims, service
+from jobs import claims, run_ends, service
 from jobs.database import Database
 from jobs.models import Artifact, Dataset, Job
+from jobs.run_ends import RunEnd
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.unit.conftest import TestTeam
@@ -112,7 +113,9 @@ def make_succeeded_job(database: Database, settings: Settings, make_job: Callabl
         )
         with database.write() as session:
             claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-            claims.succeed(session, job_id=job_id, attempt=1, artifacts=[artifact], message="Done.", result={})
+            run_ends.succeed(
+                session, job_id=job_id, attempt=1, end=RunEnd(0), artifacts=[artifact], message="Done.", result={}
+            )
         return job_id
 
     return make

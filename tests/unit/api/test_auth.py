@@ -68,8 +68,9 @@ def test_another_teams_job_does_not_exist(
     client: TestClient, other_client: TestClient, make_job: Callable[..., Job], method: str, path: str
 ) -> None:
     job_id = make_job().id
-    theirs = other_client.request(method, fill(path, job_id=job_id))
-    missing = other_client.request(method, fill(path))
+    body: dict[str, str] | None = {} if method == "patch" else None
+    theirs = other_client.request(method, fill(path, job_id=job_id), json=body)
+    missing = other_client.request(method, fill(path), json=body)
     assert theirs.status_code == missing.status_code == 404
     assert theirs.json() == missing.json()
     assert theirs.json()["error"]["code"] == "job_not_found"

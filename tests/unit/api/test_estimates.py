@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims
+from jobs import claims, run_ends
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.models import Dataset, Job, Run
+from jobs.run_ends import RunEnd
 from jobs.settings import GIB, Settings
 
 GEMMA_270M = {
@@ -89,7 +90,7 @@ def run_job(database: Database, job_id: str, *, train_seconds: float) -> None:
     with database.write() as session:
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
         result = {"train_seconds": train_seconds, "token_count": round(1000 * train_seconds), "step_count": 5}
-        claims.succeed(session, job_id=job_id, attempt=1, artifacts=[], message="Done.", result=result)
+        run_ends.succeed(session, job_id=job_id, attempt=1, end=RunEnd(0), artifacts=[], message="Done.", result=result)
         run = session.get_one(Run, (job_id, 1))
         run.ended_at = run.started_at.fromtimestamp(
             run.started_at.timestamp() + train_seconds + 20, run.started_at.tzinfo

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import PRESETS, Preset, TrainConfig, make_config
 from emomodel.progress import Metric
-from jobs import claims, datasets
+from jobs import claims, datasets, run_ends
 from jobs.database import Database
 from jobs.models import Dataset, Job
 from jobs.queue import Doorbell
+from jobs.run_ends import RunEnd
 from jobs.settings import Settings
 
 
@@ -399,9 +400,17 @@ def test_a_failed_job_says_why(client: TestClient, database: Database, make_job:
     job_id = make_job().id
     with database.write() as session:
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-        claims.fail(session, job_id=job_id, attempt=1, code="out_of_memory", message="Too big.", exit_code=-9)
+        run_ends.fail(session, job_id=job_id, attempt=1, end=RunEnd(-9, "host_out_of_memory", "Too big.", ["Killed"]))
     job = client.get(f"/jobs/{job_id}").json()
-    assert (job["status"], job["error"]) == ("failed", {"code": "out_of_memory", "message": "Too big."})
+    assert (job["status"], job["error"]) == (
+        "failed",
+        {
+            "code": "host_out_of_memory",
+            "message": "Too big.",
+            "advice": "Lower batch_size or max_length.",
+            "log": ["Killed"],
+        },
+    )
 
 
 def test_cancelling_a_waiting_job_ends_it(client: TestClient, make_job: Callable[..., Job]) -> None:
@@ -427,7 +436,7 @@ def test_cancelling_a_job_that_failed_is_a_conflict(
     job_id = make_job().id
     with database.write() as session:
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-        claims.fail(session, job_id=job_id, attempt=1, code="x", message="x", exit_code=1)
+        run_ends.fail(session, job_id=job_id, attempt=1, end=RunEnd(1, "x", "x"))
     response = client.post(f"/jobs/{job_id}/cancel")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "job_finished")
 

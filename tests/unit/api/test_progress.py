@@ -10,9 +10,10 @@ from fastapi.testclient import TestClient
 from api.downloads import PIECE_BYTES
 from api.schemas import MetricRead
 from emomodel.progress import Metric
-from jobs import claims
+from jobs import claims, run_ends
 from jobs.database import Database
 from jobs.models import Job
+from jobs.run_ends import RunEnd
 from jobs.settings import Settings
 from jobs.storage import Storage
 
@@ -37,10 +38,10 @@ def ended_job(database: Database, make_job: Callable[..., Job], make_metric: Cal
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
         metrics = [(seq, make_metric(seq)) for seq in range(1, 6)]
         claims.record_metrics(session, job_id=job_id, attempt=1, metrics=metrics)
-        claims.requeue(session, job_id=job_id, attempt=1, message="The worker was restarted.", exit_code=None)
+        run_ends.interrupt(session, job_id=job_id, attempt=1, message="The worker was restarted.", end=RunEnd(None))
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
         claims.record_metrics(session, job_id=job_id, attempt=2, metrics=metrics[:2])
-        claims.confirm_cancel(session, job_id=job_id, attempt=2, exit_code=3)
+        run_ends.confirm_cancel(session, job_id=job_id, attempt=2, end=RunEnd(3))
     return job_id
 
 

@@ -15,9 +15,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from emomodel.progress import Metric
-from jobs import claims, service
+from jobs import claims, run_ends, stops
 from jobs.database import Database
 from jobs.models import Job
+from jobs.run_ends import RunEnd
 from jobs.settings import Settings
 from tests.unit.api.test_datasets import LINE, list_files
 from tests.unit.api.test_progress import STREAM, read_frames
@@ -70,8 +71,8 @@ def test_a_follower_sees_metrics_as_they_come_and_holds_nothing(
             wait_until(lambda: services.database.engine.pool.checkedout() == 0)
             assert services.follower_limiter.borrowed_tokens == 0
         with database.write() as session:
-            service.request_cancel(session, team_id=team.id, job_id=job_id)
-            claims.confirm_cancel(session, job_id=job_id, attempt=1, exit_code=3)
+            stops.request_cancel(session, team_id=team.id, job_id=job_id)
+            run_ends.confirm_cancel(session, job_id=job_id, attempt=1, end=RunEnd(3))
         text += "".join(chunks)
     frames = read_frames(text)
     assert [frame.get("id") for frame in frames] == ["1-1", "1-2", None]

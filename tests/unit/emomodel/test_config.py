@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from emomodel.config import LINEAR_MODULES, PRESETS, Preset, TrainConfig, make_config
+from emomodel.config import LINEAR_MODULES, PRESETS, Preset, TrainConfig, halve_batch, make_config
 
 # What the original project's train.py and emotional_gemma.py say, as docs/seed.md lists it.
 ORIGINAL: dict[str, Any] = {
@@ -49,7 +49,7 @@ def test_the_preset_original_is_the_original_project_to_the_letter() -> None:
     # What is left is how it runs on this machine and how often it reports, and what the original knew nothing of: all
     # examples are trained on, and none is measured.
     left = set(TrainConfig.model_fields) - set(ORIGINAL)
-    how = {"backend", "acceleration", "load_in_4bit", "dtype", "log_every", "checkpoint_every"}
+    how = {"backend", "acceleration", "auto_batch", "load_in_4bit", "dtype", "log_every", "checkpoint_every"}
     assert left - how == {"sample_limit", "eval_fraction", "eval_every", "balance", "row_report"}
     config = make_config("original")
     assert (config.sample_limit, config.eval_fraction, config.balance, config.row_report) == (None, 0.0, "none", False)
@@ -124,3 +124,18 @@ def test_a_value_of_another_type_or_without_an_end_is_refused(field: str, value:
 def test_a_whole_number_may_stand_for_a_decimal_one_and_a_list_for_the_modules() -> None:
     config = TrainConfig.model_validate({"epochs": 2, "lora_modules": ["q_proj"]})
     assert (config.epochs, config.lora_modules) == (2.0, ("q_proj",))
+
+
+@pytest.mark.parametrize(("before", "after"), [((12, 1), (6, 2)), ((5, 3), (2, 6)), ((2, 2048), (1, 4096))])
+def test_half_a_batch_takes_twice_the_accumulation(before: tuple[int, int], after: tuple[int, int]) -> None:
+    config = TrainConfig(batch_size=before[0], gradient_accumulation=before[1], epochs=3.0, auto_batch=True)
+    halved = halve_batch(config)
+    assert halved is not None
+    assert (halved.batch_size, halved.gradient_accumulation) == after
+    assert halved.model_copy(update={"batch_size": before[0], "gradient_accumulation": before[1]}) == config
+    assert TrainConfig.model_validate_json(halved.model_dump_json()) == halved
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation"), [(1, 1), (8, 4096)])
+def test_what_can_be_halved_no_more_is_not(batch_size: int, accumulation: int) -> None:
+    assert halve_batch(TrainConfig(batch_size=batch_size, gradient_accumulation=accumulation)) is None

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from emomodel.errors import LossDiverged
+from emomodel import errors
+from emomodel.errors import DatasetChanged, LossDiverged
+from emomodel.failure_codes import FAILURE_CODES
 from emomodel.process import describe_failure, keep_to_one_gpu
 from emomodel.request import TrainRequest
 
@@ -15,15 +17,31 @@ from emomodel.request import TrainRequest
         (LossDiverged("the loss became nan"), "loss_diverged"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk_full"),
-        (MemoryError(), "out_of_memory"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "host_out_of_memory"),
+        (MemoryError(), "host_out_of_memory"),
+        (DatasetChanged("the dataset file has changed since the job was made"), "dataset_changed"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "cuda_error"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"), "cuda_error"),
+        (RuntimeError("CUDA error: out of memory"), "cuda_out_of_memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "cuda_out_of_memory"),
     ],
 )
 def test_causes_that_can_be_named(error: Exception, code: str) -> None:
     failure = describe_failure(error)
     assert failure is not None
     assert failure.code == code
-    assert failure.message
+    assert failure.message.endswith(FAILURE_CODES[code].advice)
+    assert failure.peak_host_bytes is not None
+    assert failure.peak_host_bytes > 1 << 20
+    assert failure.peak_gpu_bytes is None
+
+
+def test_every_error_of_a_training_has_a_code_with_advice() -> None:
+    # These are told to whoever generates or verifies, or lead to a notice: no training fails of them.
+    elsewhere = {"failed", "bundle_mismatch", "prompt_invalid", "checkpoint_unusable"}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ModelError)]
+    assert {kind.code for kind in kinds} - elsewhere <= FAILURE_CODES.keys()
+    assert all(code.what.endswith(".") and code.advice.endswith(".") for code in FAILURE_CODES.values())
 
 
 def test_a_request_that_cannot_be_read_is_named() -> None:

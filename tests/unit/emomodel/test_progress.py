@@ -3,6 +3,7 @@ import io
 import pytest
 
 from emomodel.progress import (
+    Checkpoint,
     Failure,
     LineReporter,
     Metric,
@@ -39,8 +40,18 @@ LINES: list[Progress] = [
         memory_bytes=1 << 30,
     ),
     Notice(code="examples_truncated", message="two\nlines"),
-    Result(final_loss=1.5, step_count=3, token_count=150, train_seconds=1.5, peak_memory_bytes=1 << 30),
+    Checkpoint(step=2, path="/data/checkpoint-2", size_bytes=1 << 20, seconds=0.25, reason="request"),
+    Result(
+        final_loss=1.5,
+        step_count=3,
+        token_count=150,
+        train_seconds=1.5,
+        peak_memory_bytes=1 << 30,
+        peak_gpu_bytes=1 << 30,
+        peak_host_bytes=1 << 31,
+    ),
     Failure(code="disk_full", message="Gürtel"),
+    Failure(code="disk_full", message="", peak_host_bytes=1 << 31),
 ]
 
 

@@ -17,12 +17,14 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.progress import Metric as MetricLine
-from jobs import claims, service, turns
+from emomodel.progress import Notice
+from jobs import claims, run_ends, service, stops, turns
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.errors import RunFenced
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run, Slot
-from jobs.status import JobStatus
+from jobs.run_ends import RunEnd
+from jobs.status import JobStatus, StopKind
 from tests.unit.conftest import make_dataset, make_team
 
 LEASE_SECONDS = 60.0
@@ -105,16 +107,15 @@ def test_a_claim_takes_the_job_and_begins_its_run(database: Database, dataset: D
         assert session.get_one(Run, (job_id, 1)).ended_at is None
 
 
-@pytest.mark.parametrize("verb", ["fail", "requeue", "confirm_cancel"])
+@pytest.mark.parametrize("verb", ["fail", "interrupt", "confirm_cancel"])
 def test_what_no_longer_runs_shows_no_speed_and_no_time_left(database: Database, dataset: Dataset, verb: str) -> None:
     add_job(database, dataset)
     job = claimed(database)
     with database.write() as session:
         claims.record_metrics(session, job_id=job.id, attempt=1, metrics=[(1, make_line(1))])
-    values: dict[str, Any] = {"exit_code": 1}
-    values |= {"fail": {"code": "x", "message": "x"}, "requeue": {"message": "x"}}.get(verb, {})
+    values: dict[str, Any] = {"message": "x"} if verb == "interrupt" else {}
     with database.write() as session:
-        getattr(claims, verb)(session, job_id=job.id, attempt=1, **values)
+        getattr(run_ends, verb)(session, job_id=job.id, attempt=1, end=RunEnd(1, "x", "x"), **values)
     with database.read() as session:
         left = session.get_one(Job, job.id)
         assert (left.eta_seconds, left.tokens_per_second, left.slot) == (None, None, None)
@@ -239,14 +240,14 @@ STALE_WRITES: dict[str, Write] = {
     "heartbeat": lambda s, job_id: claims.heartbeat(s, job_id=job_id, attempt=1, lease_seconds=1),
     "phase": lambda s, job_id: claims.record_phase(s, job_id=job_id, attempt=1, phase="training", message=""),
     "plan": lambda s, job_id: claims.record_plan(s, job_id=job_id, attempt=1, total_steps=1, message=""),
-    "notice": lambda s, job_id: claims.record_notice(s, job_id=job_id, attempt=1, message=""),
+    "notice": lambda s, job_id: claims.record_notice(s, job_id=job_id, attempt=1, notice=Notice(code="x", message="x")),
     "metrics": lambda s, job_id: claims.record_metrics(s, job_id=job_id, attempt=1, metrics=[(1, make_line(1))]),
-    "succeed": lambda s, job_id: claims.succeed(
-        s, job_id=job_id, attempt=1, artifacts=[make_artifact(job_id)], message="", result={}
+    "succeed": lambda s, job_id: run_ends.succeed(
+        s, job_id=job_id, attempt=1, end=RunEnd(0), artifacts=[make_artifact(job_id)], message="", result={}
     ),
-    "fail": lambda s, job_id: claims.fail(s, job_id=job_id, attempt=1, code="x", message="", exit_code=1),
-    "cancel": lambda s, job_id: claims.confirm_cancel(s, job_id=job_id, attempt=1, exit_code=1),
-    "requeue": lambda s, job_id: claims.requeue(s, job_id=job_id, attempt=1, message="", exit_code=1),
+    "fail": lambda s, job_id: run_ends.fail(s, job_id=job_id, attempt=1, end=RunEnd(1, "x", "")),
+    "cancel": lambda s, job_id: run_ends.confirm_cancel(s, job_id=job_id, attempt=1, end=RunEnd(1)),
+    "requeue": lambda s, job_id: run_ends.interrupt(s, job_id=job_id, attempt=1, message="", end=RunEnd(1)),
 }
 
 
@@ -273,7 +274,7 @@ def claimed_and_lost(database: Database, dataset: Dataset) -> Job:
     add_job(database, dataset)
     claimed(database, lease=-1)
     with database.write() as session:
-        claims.reap(session, max_attempts=3)
+        run_ends.reap(session, max_crashes=3)
     return claimed(database, slot="slot-1")
 
 
@@ -289,11 +290,11 @@ def test_a_heartbeat_extends_the_lease_and_brings_the_wish_to_stop(database: Dat
     add_job(database, dataset)
     job = claimed(database, lease=1)
     with database.write() as session:
-        assert not claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=500).stop_requested
+        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=500).stop is None
     assert (get_job(database, job.id).lease_expires_at or utc_now()) - utc_now() > timedelta(seconds=400)
     with database.write() as session:
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
-        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=500).stop_requested
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=500).stop is StopKind.CANCEL
 
 
 def test_metrics_that_come_twice_are_stored_once(database: Database, dataset: Dataset) -> None:
@@ -315,7 +316,7 @@ def test_a_run_within_its_lease_is_left_alone(database: Database, dataset: Datas
     add_job(database, dataset)
     claimed(database)
     with database.write() as session:
-        assert claims.reap(session, max_attempts=3) == []
+        assert run_ends.reap(session, max_crashes=3) == []
 
 
 def test_a_job_whose_runs_die_too_often_fails(database: Database, dataset: Dataset) -> None:
@@ -323,7 +324,7 @@ def test_a_job_whose_runs_die_too_often_fails(database: Database, dataset: Datas
     for expected in (JobStatus.QUEUED, JobStatus.QUEUED, JobStatus.FAILED):
         claimed(database, lease=-1)
         with database.write() as session:
-            assert claims.reap(session, max_attempts=3) == [job_id]
+            assert run_ends.reap(session, max_crashes=3) == [job_id]
         assert get_job(database, job_id).status is expected
     assert get_job(database, job_id).error_code == "worker_lost"
 
@@ -333,10 +334,10 @@ def test_interruptions_do_not_count_as_deaths(database: Database, dataset: Datas
     for attempt in range(1, 6):
         claimed(database)
         with database.write() as session:
-            claims.requeue(session, job_id=job_id, attempt=attempt, message="leaving", exit_code=3)
+            run_ends.interrupt(session, job_id=job_id, attempt=attempt, message="leaving", end=RunEnd(3))
     claimed(database, lease=-1)
     with database.write() as session:
-        claims.reap(session, max_attempts=3)
+        run_ends.reap(session, max_crashes=3)
     assert get_job(database, job_id).status is JobStatus.QUEUED
 
 
@@ -345,12 +346,12 @@ def test_a_job_that_was_to_stop_is_cancelled_not_requeued(database: Database, da
     job_id = add_job(database, dataset)
     claimed(database, lease=-1 if way == "reap" else LEASE_SECONDS)
     with database.write() as session:
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
     with database.write() as session:
         if way == "reap":
-            claims.reap(session, max_attempts=3)
+            run_ends.reap(session, max_crashes=3)
         else:
-            claims.requeue(session, job_id=job_id, attempt=1, message="leaving", exit_code=3)
+            run_ends.interrupt(session, job_id=job_id, attempt=1, message="leaving", end=RunEnd(3))
     job = get_job(database, job_id)
     assert (job.status, job.stop_requested_at) == (JobStatus.CANCELLED, None)
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import InvalidRequestError
 
-from jobs import datasets, service
+from jobs import datasets, stops
 from jobs.database import Database
 from jobs.errors import DatasetInUse, DatasetNotFound
 from jobs.models import Dataset
@@ -33,7 +33,7 @@ def test_a_dataset_goes_when_no_job_needs_it(database: Database, dataset: Datase
         job = create(session, dataset)
         with pytest.raises(DatasetInUse, match=job.id):
             datasets.delete_dataset(session, team_id=dataset.team_id, dataset_id=dataset.id)
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
         assert job.status is JobStatus.CANCELLED
         datasets.delete_dataset(session, team_id=dataset.team_id, dataset_id=dataset.id)
     with database.read() as session, pytest.raises(DatasetNotFound):

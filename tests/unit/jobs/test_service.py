@@ -4,11 +4,12 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, service
+from jobs import claims, run_ends, service, stops
 from jobs.database import Database
 from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
 from jobs.models import Artifact, Dataset, Job
-from jobs.status import JobStatus
+from jobs.run_ends import RunEnd
+from jobs.status import JobStatus, StopKind
 from tests.unit.conftest import TestTeam
 
 
@@ -86,7 +87,7 @@ def test_what_needs_cuda_waits_for_the_first_slot_and_is_refused_once_there_are_
 def test_jobs_are_listed_by_status_newest_first(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         ids = [create(session, dataset).id for _ in range(3)]
-        service.request_cancel(session, team_id=dataset.team_id, job_id=ids[1])
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=ids[1])
 
     def list_ids(status: JobStatus | None) -> list[str]:
         with database.read() as session:
@@ -101,10 +102,10 @@ def test_jobs_are_listed_by_status_newest_first(database: Database, dataset: Dat
 def test_a_waiting_job_is_cancelled_at_once(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         job = create(session, dataset)
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
         assert job.status is JobStatus.CANCELLED
         assert job.finished_at is not None
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
         session.flush()
         kinds = [event.kind for event in service.list_events(session, job_id=job.id, after=0, limit=10)]
     assert kinds == ["queued", "cancelled"]
@@ -114,26 +115,26 @@ def test_a_running_job_is_asked_to_stop_once(database: Database, dataset: Datase
     with database.write() as session:
         create(session, dataset)
         job = claim(session)
-        asked_at = service.request_cancel(session, team_id=dataset.team_id, job_id=job.id).stop_requested_at
-        again = service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+        asked_at = stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id).stop_requested_at
+        again = stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
         assert (again.status, again.stop_requested_at) == (JobStatus.RUNNING, asked_at)
-        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=60).stop_requested
+        assert claims.heartbeat(session, job_id=job.id, attempt=1, lease_seconds=60).stop is StopKind.CANCEL
 
 
 def test_a_job_that_succeeded_can_not_be_cancelled(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         create(session, dataset)
         job = claim(session)
-        claims.succeed(session, job_id=job.id, attempt=1, artifacts=[], message="Done.", result={})
+        run_ends.succeed(session, job_id=job.id, attempt=1, end=RunEnd(0), artifacts=[], message="Done.", result={})
         session.refresh(job)
         with pytest.raises(JobFinished):
-            service.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
+            stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
 
 
 def test_another_teams_job_is_not_found(database: Database, dataset: Dataset, other_team: TestTeam) -> None:
     with database.write() as session:
         job = create(session, dataset)
-        for verb in (service.get_job, service.request_cancel):
+        for verb in (service.get_job, stops.request_cancel):
             with pytest.raises(JobNotFound):
                 verb(session, team_id=other_team.id, job_id=job.id)
         assert job.status is JobStatus.QUEUED

@@ -9,13 +9,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from emomodel import progress
 from emomodel.bundle import write_manifest
+from emomodel.checkpoint_index import make_checkpoint_path, read_checkpoint, write_index
 from emomodel.manifest import DatasetEntry, Manifest, MetricsSummary
 from emomodel.progress import (
     EXIT_FAILED,
     EXIT_ORPHANED,
     EXIT_STOPPED,
-    STOP_REQUEST,
+    Checkpoint,
+    CheckpointReason,
     Failure,
     LineReporter,
     Metric,
@@ -32,12 +35,20 @@ LONG_SECONDS = 120.0
 
 reporter = LineReporter()
 stopped = threading.Event()
+save_wanted = threading.Event()
+stop_saves = threading.Event()
 
 
 def watch_stdin() -> None:
     for line in sys.stdin:
-        if line.strip() == STOP_REQUEST:
-            stopped.set()
+        match line.strip():
+            case progress.STOP_REQUEST:
+                stopped.set()
+            case progress.SAVE_AND_STOP_REQUEST:
+                stop_saves.set()
+                stopped.set()
+            case progress.CHECKPOINT_REQUEST:
+                save_wanted.set()
     os._exit(EXIT_ORPHANED)
 
 
@@ -104,7 +115,14 @@ def write_output(request: TrainRequest) -> None:
 
 def report_result() -> None:
     reporter.report(
-        Result(final_loss=0.8, step_count=STEP_COUNT, token_count=50, train_seconds=0.5, peak_memory_bytes=1000)
+        Result(
+            final_loss=0.8,
+            step_count=STEP_COUNT,
+            token_count=50,
+            train_seconds=0.5,
+            peak_memory_bytes=1000,
+            peak_host_bytes=1000,
+        )
     )
 
 
@@ -167,6 +185,55 @@ def ignore_everything(_: TrainRequest) -> None:
     time.sleep(LONG_SECONDS)
 
 
+def save(request: TrainRequest, step: int, reason: CheckpointReason) -> None:
+    assert request.checkpoint_dir is not None
+    path = make_checkpoint_path(request.checkpoint_dir, step)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "trained.safetensors").write_bytes(b"weights")
+    write_index(path, step=step, course="course", eval_loss=None)
+    reporter.report(Checkpoint(step=step, path=str(path), size_bytes=7, seconds=0.1, reason=reason))
+
+
+def work_with_checkpoints(request: TrainRequest) -> None:
+    """Each step takes a moment; the last waits for a request, unless the training has gone on from a checkpoint."""
+    listen()
+    begin()
+    first = 1 + max((read_checkpoint(path).step for path in request.resume_from), default=0)
+    for step in range(first, STEP_COUNT + 1):
+        report_step(step)
+        if first == 1 and step == STEP_COUNT - 1:
+            while not stopped.wait(0.02):
+                if save_wanted.is_set():
+                    save_wanted.clear()
+                    save(request, step, "request")
+            if stop_saves.is_set():
+                save(request, step, "stop")
+            sys.exit(EXIT_STOPPED)
+        save(request, step, "schedule")
+    write_output(request)
+    report_result()
+
+
+def crash_after_a_checkpoint(request: TrainRequest) -> None:
+    """The first run dies; the next goes on."""
+    if request.resume_from:
+        work_with_checkpoints(request)
+        return
+    begin()
+    report_step(1)
+    save(request, 1, "schedule")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill_the_gpu(request: TrainRequest) -> None:
+    """As long as batches have more than 6 examples."""
+    if request.config.batch_size > 6:
+        begin()
+        reporter.report(Failure(code="cuda_out_of_memory", message="the GPU's memory is full", peak_gpu_bytes=99))
+        sys.exit(EXIT_FAILED)
+    succeed(request)
+
+
 def leave_a_child(request: TrainRequest) -> None:
     child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({LONG_SECONDS})"])
     Path(request.output_dir.parent / "request.child").write_text(str(child.pid))
@@ -194,6 +261,9 @@ SCENARIOS = {
         work_until_stopped,
         ignore_stop,
         ignore_everything,
+        work_with_checkpoints,
+        crash_after_a_checkpoint,
+        fill_the_gpu,
         leave_a_child,
         chatter,
     )

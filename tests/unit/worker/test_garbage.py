@@ -3,10 +3,11 @@
 import os
 import time
 
-from jobs import claims, uploads
+from jobs import claims, run_ends, uploads
 from jobs.datasets import add_dataset
 from jobs.ids import new_id
 from jobs.models import Job, Upload
+from jobs.run_ends import RunEnd
 from jobs.teams import get_or_create_team
 from tests.unit.worker.conftest import MakeJob
 from worker.garbage import ABANDONED_SECONDS, collect_garbage
@@ -29,8 +30,8 @@ def test_the_weights_of_ended_jobs_go_and_those_of_others_stay(resources: Resour
     with resources.database.write() as session:
         for number in range(2):
             claims.claim_next(session, slot=f"slot-{number}", device="cpu", lease_seconds=60)
-        claims.fail(session, job_id=ended, attempt=1, code="x", message="x", exit_code=1)
-        claims.requeue(session, job_id=requeued, attempt=1, message="later", exit_code=3)
+        run_ends.fail(session, job_id=ended, attempt=1, end=RunEnd(1, "x", "x"))
+        run_ends.interrupt(session, job_id=requeued, attempt=1, message="later", end=RunEnd(3))
         assert session.get_one(Job, ended).finished_at is not None
     for job_id in (ended, requeued):
         weights = resources.storage.get_run_folder(job_id, 1) / "output" / "weights"

@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from jobs import claims
+from emomodel.progress import Notice
+from jobs import claims, run_ends
 from jobs.database import Database
 from jobs.errors import RunFenced
 from jobs.models import Event, Job, Metric
+from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
 from tests.support.waiting import wait_for
 from tests.unit.jobs.test_claims import make_line
@@ -87,8 +89,10 @@ def test_metrics_arrive_while_the_run_goes_on(database: Database, job: Job) -> N
 def test_the_end_brings_what_was_not_yet_written(database: Database, job: Job) -> None:
     with make_recorder(database, job, heartbeat=30) as recorder:
         recorder.add_metric(1, make_line(1))
-        recorder.add(partial(claims.record_notice, job_id=job.id, attempt=1, message="odd"))
-        recorder.finish(partial(claims.succeed, job_id=job.id, attempt=1, artifacts=[], message="done", result={}))
+        recorder.add(partial(claims.record_notice, job_id=job.id, attempt=1, notice=Notice(code="odd", message="odd")))
+        recorder.finish(
+            partial(run_ends.succeed, job_id=job.id, attempt=1, end=RunEnd(0), artifacts=[], message="done", result={})
+        )
     assert list_seqs(database) == [1]
     with database.read() as session:
         assert session.get_one(Job, job.id).status is JobStatus.SUCCEEDED
@@ -122,7 +126,11 @@ def test_a_fenced_run_is_lost_at_its_next_sign_of_life(database: Database, job: 
             session.get_one(Job, job.id).attempt = 2
         wait_for(lambda: recorder.is_lost)
         with pytest.raises(RunFenced):
-            recorder.finish(partial(claims.succeed, job_id=job.id, attempt=1, artifacts=[], message="done", result={}))
+            recorder.finish(
+                partial(
+                    run_ends.succeed, job_id=job.id, attempt=1, end=RunEnd(0), artifacts=[], message="done", result={}
+                )
+            )
     with database.read() as session:
         assert session.get_one(Job, job.id).status is JobStatus.RUNNING
 
@@ -134,7 +142,9 @@ def test_the_end_waits_for_a_database_that_is_away(
         locked_out()
         recorder.add_metric(1, make_line(1))
         threading.Timer(0.3, locked_out).start()
-        recorder.finish(partial(claims.succeed, job_id=job.id, attempt=1, artifacts=[], message="done", result={}))
+        recorder.finish(
+            partial(run_ends.succeed, job_id=job.id, attempt=1, end=RunEnd(0), artifacts=[], message="done", result={})
+        )
     with database.read() as session:
         assert session.get_one(Job, job.id).status is JobStatus.SUCCEEDED
     assert list_seqs(database) == [1]
@@ -160,7 +170,15 @@ def test_the_end_is_written_without_the_news_that_can_not_be(database: Database,
     with make_recorder(database, job, heartbeat=60) as recorder:
         recorder.add(refuse)
         recorder.finish(
-            partial(claims.succeed, job_id=job.id, attempt=job.attempt, artifacts=[], message="done", result={})
+            partial(
+                run_ends.succeed,
+                job_id=job.id,
+                attempt=job.attempt,
+                end=RunEnd(0),
+                artifacts=[],
+                message="done",
+                result={},
+            )
         )
     with database.read() as session:
         assert session.get_one(Job, job.id).status is JobStatus.SUCCEEDED

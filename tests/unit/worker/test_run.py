@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 
 from emomodel.bundle import verify
-from jobs import claims, service
+from jobs import claims, run_ends, service, stops
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run
@@ -117,14 +117,24 @@ def test_a_failure_that_the_process_names_becomes_the_jobs_error(resources: Reso
     assert get_run(resources.database, job).exit_code == 1
 
 
-def test_a_crash_is_told_with_exit_code_and_last_lines(resources: Resources, make_job: MakeJob) -> None:
+def run_until_it_fails(resources: Resources, argv: list[str]) -> None:
+    """As often as a job may crash."""
+    for _ in range(resources.settings.max_crashes):
+        run_next(resources, argv)
+
+
+def test_a_job_that_crashes_each_time_fails_with_exit_code_and_last_lines(
+    resources: Resources, make_job: MakeJob
+) -> None:
     job_id = make_job().id
-    run_next(resources, fake_argv("crash"))
+    run_until_it_fails(resources, fake_argv("crash"))
     job = get_job(resources.database, job_id)
-    assert (job.status, job.error_code, job.step) == (JobStatus.FAILED, "trainer_crashed", 1)
-    assert job.error_message is not None
-    assert "exit code 1" in job.error_message
-    assert job.error_message.endswith("RuntimeError: the device is on fire")
+    assert (job.status, job.attempt, job.error_code, job.step) == (JobStatus.FAILED, 3, "trainer_crashed", 1)
+    assert "exit code 1" in (job.error_message or "")
+    assert "crash 3 of 3" in (job.error_message or "")
+    assert (job.error_log or [])[-1] == "RuntimeError: the device is on fire"
+    with resources.database.read() as session:
+        assert [run.cause for run in service.list_runs(session, job_id=job_id)] == ["crash", "crash", None]
     assert set(list_artifacts(resources.database, job_id)) == {"log", "metrics"}
 
 
@@ -132,22 +142,25 @@ def test_a_kill_from_outside_is_told_with_the_signals_name(resources: Resources,
     job_id = make_job().id
     run_next(resources, fake_argv("be_killed"))
     job = get_job(resources.database, job_id)
-    assert (job.status, job.error_code) == (JobStatus.FAILED, "trainer_killed")
-    assert job.error_message is not None
-    assert "SIGKILL" in job.error_message
-    assert get_run(resources.database, job).exit_code == -9
+    assert (job.status, job.error_code) == (JobStatus.QUEUED, None)
+    run = get_run(resources.database, job)
+    assert (run.exit_code, run.cause, run.error_code) == (-9, "crash", "trainer_killed")
+    assert "SIGKILL" in (run.error_message or "")
+    # The kernel counted it, although the process could say nothing at its end.
+    assert (run.peak_host_bytes or 0) > 1_000_000
+    assert job.peak_host_bytes == run.peak_host_bytes
 
 
 def test_an_end_without_a_result_is_a_crash(resources: Resources, make_job: MakeJob) -> None:
     job_id = make_job().id
-    run_next(resources, fake_argv("end_in_silence"))
+    run_until_it_fails(resources, fake_argv("end_in_silence"))
     job = get_job(resources.database, job_id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "trainer_crashed")
 
 
 def test_a_result_without_a_bundle_fails_the_job(resources: Resources, make_job: MakeJob) -> None:
     job_id = make_job().id
-    run_next(resources, fake_argv("succeed_without_bundle"))
+    run_until_it_fails(resources, fake_argv("succeed_without_bundle"))
     job = get_job(resources.database, job_id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "bundle_invalid")
     assert "bundle" not in list_artifacts(resources.database, job_id)
@@ -161,7 +174,7 @@ def test_a_base_model_that_went_away_fails_the_job(resources: Resources, make_jo
 
 def test_a_process_that_cannot_be_started_fails_the_job(resources: Resources, make_job: MakeJob) -> None:
     job_id = make_job().id
-    run_next(resources, ["/nowhere/python"])
+    run_until_it_fails(resources, ["/nowhere/python"])
     job = get_job(resources.database, job_id)
     assert (job.status, job.error_code) == (JobStatus.FAILED, "worker_error")
     assert "/nowhere/python" in (job.error_message or "")
@@ -175,7 +188,7 @@ def test_a_cancel_ends_the_process_however_deaf_it_is(
     thread = run_in_thread(resources, scenario)
     wait_for_first_step(resources.database, job_id)
     with resources.database.write() as session:
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
     thread.join(WAIT_SECONDS)
     job = get_job(resources.database, job_id)
     assert job.status is JobStatus.CANCELLED
@@ -193,7 +206,7 @@ def test_a_drain_requeues_the_job_without_counting_a_crash(resources: Resources,
     job = get_job(resources.database, job_id)
     assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
     run = get_run(resources.database, job)
-    assert (run.outcome, run.error_code) == ("queued", "interrupted")
+    assert (run.outcome, run.cause, run.error_code) == ("queued", "interruption", None)
 
 
 def test_a_drain_of_a_cancelled_job_does_not_bring_it_back(
@@ -204,7 +217,7 @@ def test_a_drain_of_a_cancelled_job_does_not_bring_it_back(
     wait_for_first_step(resources.database, job_id)
     resources.drain.request()
     with resources.database.write() as session:
-        service.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
     thread.join(WAIT_SECONDS)
     assert get_job(resources.database, job_id).status is JobStatus.CANCELLED
 
@@ -215,7 +228,7 @@ def test_a_fenced_run_kills_its_process_and_touches_nothing(resources: Resources
     wait_for_first_step(resources.database, job_id)
     with resources.database.write() as session:
         session.get_one(Job, job_id).lease_expires_at = utc_now() - timedelta(seconds=1)
-        claims.reap(session, max_attempts=3)
+        run_ends.reap(session, max_crashes=3)
         taken = claims.claim_next(session, slot="slot-1", device="cpu", lease_seconds=60)
         assert taken is not None
         assert taken.attempt == 2

@@ -1,0 +1,48 @@
+"""RunCheckpoints: where a run saves its checkpoints, and which of earlier runs it may go on from."""
+
+from pathlib import Path
+
+from emomodel.checkpoint_index import CheckpointInfo, delete_checkpoints, list_checkpoints
+from jobs.storage import Storage
+
+
+class RunCheckpoints:
+    """Those of one attempt, in a folder of its own: a run that was taken for dead can't spoil its successor's."""
+
+    def __init__(self, storage: Storage, *, job_id: str, attempt: int, kept: int) -> None:
+        """`kept`: with so many of its own, those of earlier attempts are not needed any more."""
+        self._storage = storage
+        self._job_id = job_id
+        self._attempt = attempt
+        self._kept = kept
+        self._saved_count = 0
+
+    @property
+    def folder(self) -> Path:
+        return self._storage.get_checkpoint_folder(self._job_id, self._attempt)
+
+    def list_earlier(self) -> list[CheckpointInfo]:
+        """Of all earlier attempts, the newest first: by its step, and of equal ones that of the latest attempt."""
+        attempts = [attempt for attempt in self._storage.list_attempts(self._job_id) if attempt < self._attempt]
+        found = [
+            checkpoint
+            for attempt in reversed(attempts)
+            for checkpoint in list_checkpoints(self._storage.get_checkpoint_folder(self._job_id, attempt))
+        ]
+        return sorted(found, key=lambda checkpoint: checkpoint.step, reverse=True)
+
+    def note_saved(self) -> None:
+        """The run has saved one more."""
+        self._saved_count += 1
+        if self._saved_count == self._kept:
+            self.delete_earlier()
+
+    def delete_earlier(self) -> None:
+        for attempt in self._storage.list_attempts(self._job_id):
+            if attempt < self._attempt:
+                delete_checkpoints(self._storage.get_checkpoint_folder(self._job_id, attempt))
+
+    def delete_all(self) -> None:
+        """When the job begins anew."""
+        self.delete_earlier()
+        delete_checkpoints(self.folder)
