@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from jobs.claims import INTERRUPTED, WORKER_LOST
 from jobs.models import Run
-from jobs.status import FINAL_STATUSES, JobStatus
+from jobs.run_ends import WORKER_LOST
+from jobs.status import FINAL_STATUSES, JobStatus, RunCause
 from tests.chaos.evidence import Evidence
+from tests.chaos.journal import Life
 
 Check = Callable[[Evidence], Iterator[str]]
 
@@ -29,8 +30,10 @@ WORKER_FAULTS = frozenset(
         "worker_cannot_write",
     }
 )
-TRAINER_FAULTS = frozenset({"trainer_killed", "trainer_cannot_write", "worker_cannot_write", "rebooted"})
-LEAVE_FAULTS = frozenset({"worker_terminated", "second_worker"})
+TRAINER_FAULTS = frozenset(
+    {"trainer_killed", "trainer_stalled", "trainer_cannot_write", "worker_cannot_write", "disk_filled", "rebooted"}
+)
+LEAVE_FAULTS = frozenset({"worker_terminated", "second_worker", "trainer_terminated"})
 
 # From a run's end on its row until its process is gone, where its supervisor could act: it polls ten times a second and
 # notices at its next heartbeat; the rest is for a busy machine.
@@ -71,26 +74,33 @@ def check_runs(evidence: Evidence) -> Iterator[str]:
 
 def check_reasons(evidence: Evidence) -> Iterator[str]:
     """A cancelled job was to be cancelled; a crash, an interruption and a failure have a fault that explains them."""
+    limit = evidence.settings.max_crashes
     for job_id, job in evidence.jobs.items():
         submitted = evidence.submitted.get(job_id)
-        if job.status is JobStatus.CANCELLED and submitted is not None and not submitted.is_cancel_asked:
+        if job.status is JobStatus.CANCELLED and submitted is not None and "cancel" not in submitted.asked:
             yield f"{job_id} was cancelled, and nobody asked for it"
         runs = evidence.list_runs(job_id)
         for run in runs:
             yield from _check_reason(evidence, run)
-        crash_count = sum(run.error_code == WORKER_LOST for run in runs)
-        if job.error_code == WORKER_LOST and crash_count != evidence.settings.max_attempts:
-            yield f"{job_id} failed after {crash_count} crashes; {evidence.settings.max_attempts} are allowed"
+        crash_count = sum(run.cause is RunCause.CRASH or run.outcome == JobStatus.FAILED for run in runs)
+        if job.status is JobStatus.FAILED and crash_count != limit:
+            yield f"{job_id} failed with {job.error_code} after {crash_count} crashes; {limit} are allowed"
 
 
 def _check_reason(evidence: Evidence, run: Run) -> Iterator[str]:
-    if run.error_code is None:
+    if run.error_code is not None:
+        kinds = WORKER_FAULTS if run.error_code == WORKER_LOST else TRAINER_FAULTS
+    elif run.cause is RunCause.INTERRUPTION:
+        submitted = evidence.submitted.get(run.job_id)
+        if submitted is not None and "pause" in submitted.asked:
+            return
+        kinds = LEAVE_FAULTS
+    else:
         return
-    kinds = {INTERRUPTED: LEAVE_FAULTS, WORKER_LOST: WORKER_FAULTS}.get(run.error_code, TRAINER_FAULTS)
     if evidence.find_hit(run, kinds) is None:
         yield (
-            f"attempt {run.attempt} of {run.job_id} on {run.slot} ended as {run.outcome} with {run.error_code}, "
-            f"{run.started_at:%H:%M:%S.%f} to {run.ended_at:%H:%M:%S.%f}, and no fault explains it"
+            f"attempt {run.attempt} of {run.job_id} on {run.slot} ended as {run.outcome} by {run.cause} with "
+            f"{run.error_code}, {run.started_at:%H:%M:%S.%f} to {run.ended_at:%H:%M:%S.%f}, and no fault explains it"
         )
 
 
@@ -155,6 +165,29 @@ def check_curves(evidence: Evidence) -> Iterator[str]:
                     yield f"attempt {attempt} of {job_id} has the metrics {[row.seq for row in rows]}"
 
 
+def check_progress(evidence: Evidence) -> Iterator[str]:
+    """A run goes on from the newest checkpoint that there was when it began, and loses nothing of it."""
+    by_job: dict[str, list[Life]] = {}
+    for life in evidence.lives:
+        by_job.setdefault(life.job_id, []).append(life)
+    for lives in by_job.values():
+        for life in lives:
+            run = evidence.runs.get((life.job_id, life.attempt))
+            if run is None or not life.losses:
+                continue
+            began_at = run.started_at.timestamp() - evidence.clock_offset
+            earlier = [
+                step
+                for other in lives
+                if other.attempt < life.attempt
+                for at, step in other.checkpoints
+                if at < began_at
+            ]
+            first_step = life.losses[0][0]
+            if first_step <= max(earlier, default=0):
+                yield f"{life.describe()} began with step {first_step}, and there was a checkpoint of {max(earlier)}"
+
+
 def _compare(what: str, curve: list[tuple[int, float]], twin: dict[int, float]) -> Iterator[str]:
     steps = [step for step, _ in curve]
     if steps and steps != list(range(steps[0], steps[0] + len(steps))):
@@ -171,4 +204,5 @@ CHECKS: tuple[Check, ...] = (
     check_fences,
     check_trainers,
     check_curves,
+    check_progress,
 )

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from cli.migrate import migrate
 from jobs.database import Database
-from jobs.models import Job
+from jobs.models import Job, Run
 from jobs.queue import COLLECT_TASK, HOUSEKEEPING_QUEUE, make_celery
 from jobs.settings import GIB, Settings
 from jobs.status import FINAL_STATUSES
@@ -38,6 +38,8 @@ DatabaseKind = Literal["sqlite", "postgresql"]
 
 TEAM_COUNT = 3
 LEASE_SECONDS = 6.0
+# The real training process says nothing while it imports its libraries.
+SILENCE_SECONDS = 30.0
 # A supervisor's pause before it starts again what has died.
 RESTART_SECONDS = (0.2, 2.0)
 # Between two things that the teams do.
@@ -133,7 +135,7 @@ class Experiment:
         began_settling = timeline.now
         load.ask_to_stop()
         settled = timeline.run_until(
-            timeline.now + SETTLE_SECONDS, stop_when=lambda: not load.is_alive and _count_open(database) == 0
+            timeline.now + SETTLE_SECONDS, stop_when=lambda: load.has_let_go() and _count_open(database) == 0
         )
         load.close()
         self._note("settle_seconds", round(timeline.now - began_settling, 1))
@@ -192,11 +194,11 @@ class Experiment:
         for check in (*CHECKS, check_artifacts, check_leftovers):
             outcome.violations += list(check(evidence))
         outcome.jobs_by_status = Counter(job.status.value for job in evidence.jobs.values())
-        outcome.runs_by_end = Counter(f"{run.outcome} {run.error_code or ''}".strip() for run in evidence.runs.values())
+        outcome.runs_by_end = Counter(_describe_end(run) for run in evidence.runs.values())
         self._note("jobs", len(evidence.jobs))
         self._note("runs", len(evidence.runs))
         self._note("trainers", len(evidence.lives))
-        self._note("trainers_resumed", sum(life.resumed_step > 0 for life in evidence.lives))
+        self._note("trainers_resumed", sum(life.has_resumed for life in evidence.lives))
         self._note("real_jobs", sum(job.course == REAL_MODEL for job in evidence.submitted.values()))
         self._note("half_written_files", count_incoming(evidence.settings.data_dir))
 
@@ -214,6 +216,7 @@ class Experiment:
             worker_seen_seconds=3,
             stop_grace_seconds=5,
             kill_grace_seconds=2,
+            silence_seconds=SILENCE_SECONDS,
             trainer_threads=1,
         )
 
@@ -245,6 +248,11 @@ class Experiment:
 def _count_open(database: Database) -> int:
     with database.read() as session:
         return session.scalar(select(func.count()).select_from(Job).where(Job.status.not_in(FINAL_STATUSES))) or 0
+
+
+def _describe_end(run: Run) -> str:
+    cause = f" after {run.cause}" if run.cause is not None else ""
+    return f"{run.outcome}{cause}" + (f" ({run.error_code})" if run.error_code else "")
 
 
 def _find_free_port() -> int:

@@ -82,6 +82,14 @@ class Faults:
     def _trainer_killed(self, slot: str, _: float) -> str | None:
         return _kill(self._system.find_trainer(slot))
 
+    def _trainer_terminated(self, slot: str, _: float) -> str | None:
+        """As a machine that shuts down does to all of its processes."""
+        trainer = self._system.find_trainer(slot)
+        if trainer is None:
+            return None
+        trainer.terminate()
+        return f"pid {trainer.pid}"
+
     def _child_killed(self, slot: str, _: float) -> str | None:
         return _kill(self._system.find_pool_child(slot))
 
@@ -109,6 +117,8 @@ class Faults:
 
     def _trainer_stopped(self, slot: str, seconds: float) -> str | None:
         return self._pause([self._system.find_trainer(slot)], seconds)
+
+    _trainer_stalled = _trainer_stopped
 
     def _second_worker(self, slot: str, seconds: float) -> str | None:
         component = self._system.components[slot]

@@ -15,9 +15,13 @@ class Life:
     started_at: float
     last_at: float
     end: str | None = None
-    resumed_step: int = 0
     losses: list[tuple[int, float]] = field(default_factory=list)
-    checkpoints: list[int] = field(default_factory=list)
+    # When, and after which step.
+    checkpoints: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def has_resumed(self) -> bool:
+        return bool(self.losses) and self.losses[0][0] > 1
 
     def describe(self) -> str:
         return f"pid {self.pid} of attempt {self.attempt} of {self.job_id}"
@@ -49,9 +53,7 @@ def _add(life: Life, entry: dict[str, object]) -> None:
     match entry:
         case {"event": "step", "step": int(step), "loss": float(loss)}:
             life.losses.append((step, loss))
-        case {"event": "checkpoint", "step": int(step)}:
-            life.checkpoints.append(step)
-        case {"event": "resume", "step": int(step)}:
-            life.resumed_step = step
+        case {"event": "checkpoint", "step": int(step), "at": float(at)}:
+            life.checkpoints.append((at, step))
         case {"event": "end", "kind": str(kind)}:
             life.end = kind

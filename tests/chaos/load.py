@@ -25,6 +25,8 @@ REPEATED_SHARE = 0.1
 # Of the pauses between two submissions: a team does something with one of its newest jobs.
 ACTION_SHARE = 0.15
 ACTED_ON = 8
+# What a team does, and how often relative to the rest. Paused jobs are resumed by chance, and at the end.
+VERBS = {"cancel": 2, "pause": 4, "resume": 4, "checkpoint": 3, "priority": 2}
 
 # max_steps, milliseconds a step (in the seed), steps between two checkpoints.
 FAST_COURSES = ((8, 10, 3), (30, 20, 5), (60, 25, 10), (40, 60, 7), (120, 25, 20))
@@ -38,7 +40,7 @@ class Submitted:
     job_id: str
     team: str
     course: str
-    is_cancel_asked: bool = False
+    asked: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -89,10 +91,6 @@ class Load:
         """Its thread ends after the present request, which may need what a fault has taken away."""
         self._closing.set()
 
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
@@ -135,16 +133,32 @@ class Load:
             time.sleep(RETRY_SECONDS)
 
     def _act(self) -> None:
-        newest = list(self.report.jobs.values())[-ACTED_ON:]
-        self._cancel(self._chance.choice(newest))
+        job = self._chance.choice(list(self.report.jobs.values())[-ACTED_ON:])
+        verb = self._chance.choices(list(VERBS), list(VERBS.values()))[0]
+        if verb == "priority":
+            self._ask(job, verb, "PATCH", f"/jobs/{job.job_id}", json={"priority": self._chance.randrange(3)})
+        else:
+            self._ask(job, verb, "POST", f"/jobs/{job.job_id}/{verb}")
 
-    def _cancel(self, job: Submitted) -> None:
+    def _ask(self, job: Submitted, verb: str, method: str, path: str, **options: Any) -> None:
         # Whatever becomes of the request, it may have arrived.
-        job.is_cancel_asked = True
-        response = self._request(job.team, "POST", f"/jobs/{job.job_id}/cancel")
-        self.report.actions["cancel"] += 1
+        job.asked.add(verb)
+        self.report.actions[verb] += 1
+        response = self._request(job.team, method, path, **options)
         if response is not None and response.status_code not in (200, 202, 409) and response.status_code < 500:
-            self.report.violations.append(f"cancel {job.job_id}: {response.status_code} {response.text}")
+            self.report.violations.append(f"{verb} {job.job_id}: {response.status_code} {response.text}")
+
+    def has_let_go(self) -> bool:
+        """Whether the thread has ended; then paused jobs are resumed, as none may be left."""
+        if self._thread.is_alive():
+            return False
+        for team in self._clients:
+            response = self._request(team, "GET", "/jobs?status=paused&limit=200")
+            if response is None or response.status_code != 200:
+                return False
+            for item in response.json()["items"]:
+                self._ask(self.report.jobs[item["id"]], "resume", "POST", f"/jobs/{item['id']}/resume")
+        return True
 
     def _count_waiting(self) -> int:
         """Jobs that wait, as far as the API tells; when it doesn't, enough of them."""

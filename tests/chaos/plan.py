@@ -23,6 +23,7 @@ class FaultKind:
 # A lease of the suite's settings is 6 s: some stops are shorter, some longer.
 COMMON_KINDS = (
     FaultKind("trainer_killed", 8),
+    FaultKind("trainer_terminated", 3),
     FaultKind("child_killed", 4),
     FaultKind("worker_killed", 6),
     FaultKind("worker_terminated", 6),
@@ -43,7 +44,8 @@ COMMON_KINDS = (
 )
 POSTGRES_KINDS = (FaultKind("database_restarted", 4, 0.0, 3.0), FaultKind("database_crashed", 2, 0.0, 3.0))
 SQLITE_KINDS = (FaultKind("database_locked", 5, 0.5, 9.0),)
-# Longer than a SQLite connection waits; too long for a short run.
+# Longer than a SQLite connection waits, or than a training process may be silent: too long for a short run.
+LONG_KINDS = (FaultKind("trainer_stalled", 1, 32.0, 36.0),)
 LONG_SQLITE_KINDS = (FaultKind("database_locked_long", 1, 31.0, 34.0),)
 LONG_RUN_SECONDS = 300.0
 
@@ -61,7 +63,9 @@ class PlannedFault:
 def list_kinds(*, is_sqlite: bool, seconds: float) -> list[FaultKind]:
     """The kinds for a database and a length of the run."""
     kinds = [*COMMON_KINDS, *(SQLITE_KINDS if is_sqlite else POSTGRES_KINDS)]
-    return [*kinds, *LONG_SQLITE_KINDS] if is_sqlite and seconds >= LONG_RUN_SECONDS else kinds
+    if seconds < LONG_RUN_SECONDS:
+        return kinds
+    return [*kinds, *LONG_KINDS, *(LONG_SQLITE_KINDS if is_sqlite else ())]
 
 
 def make_plan(seed: int, *, seconds: float, slot_count: int, kinds: Sequence[FaultKind]) -> list[PlannedFault]:

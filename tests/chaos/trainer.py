@@ -8,6 +8,8 @@ but the standard library is imported, for a start within 30 ms.
 A request for any other base model than FAST_MODEL becomes the real training process, in place.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +26,7 @@ FAST_MODEL = "fast"
 TEMPLATE_VARIABLE = "CHAOS_TEMPLATE"
 JOURNAL_VARIABLE = "EMOMODEL_JOURNAL"
 
+EXIT_FAILED = 1
 EXIT_STOPPED = 3
 EXIT_ORPHANED = 4
 
@@ -42,7 +45,9 @@ class Journal:
 
     def note(self, event: str, **facts: object) -> None:
         line = {"event": event, "pid": os.getpid(), "at": time.monotonic(), **facts}
-        os.write(self._descriptor, (json.dumps(line) + "\n").encode())
+        # As the real one: what the disk refuses costs lines, not the training.
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, (json.dumps(line) + "\n").encode())
 
 
 class Requests:
@@ -50,14 +55,13 @@ class Requests:
 
     def __init__(self) -> None:
         self.is_stopping = False
-        self.is_saving = False
+        self.is_dropped = False
         self.wants_checkpoint = False
 
     def take(self, line: str) -> None:
         if line == "stop":
-            self.is_stopping, self.is_saving = True, False
+            self.is_stopping = self.is_dropped = True
         elif line == "save_and_stop":
-            self.is_saving = not self.is_stopping
             self.is_stopping = True
         elif line == "checkpoint":
             self.wants_checkpoint = True
@@ -78,8 +82,7 @@ class Training:
         self._total_steps = int(config["max_steps"])
         self._step_seconds = config["seed"] / 1000
         self._every = int(config["checkpoint_every"])
-        checkpoint_dir = request.get("checkpoint_dir")
-        self._folder = Path(checkpoint_dir) if checkpoint_dir else None
+        self._folder = Path(request["checkpoint_dir"])
         # Where files lie and how often they are written changes no loss.
         course = [request["dataset_sha256"], request["base_model"], config["max_steps"], config["seed"]]
         self._course = hashlib.sha256(json.dumps(course).encode()).hexdigest()
@@ -110,6 +113,7 @@ class Training:
             "token_count": last["token_count"],
             "train_seconds": last["elapsed_seconds"],
             "peak_memory_bytes": 1,
+            "peak_host_bytes": 1,
         }
 
     def _take_step(self) -> None:
@@ -120,7 +124,7 @@ class Training:
         self._journal.note("step", step=self._step, loss=metric["loss"])
         self._report(**metric)
         if self._requests.is_stopping:
-            if self._requests.is_saving:
+            if not self._requests.is_dropped:
                 self._save("stop")
             raise Stopped
         if self._requests.wants_checkpoint:
@@ -139,20 +143,25 @@ class Training:
         os.write(_PROGRESS, (json.dumps(line) + "\n").encode())
 
     def _resume(self) -> None:
-        own = list(self._folder.glob("checkpoint-*")) if self._folder else []
-        paths = [*map(Path, self._request.get("resume_from", ())), *own]
+        paths = [*map(Path, self._request["resume_from"]), *self._folder.glob("checkpoint-*")]
         for path in sorted(paths, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
             content = read_checkpoint(path, self._course)
             if content is not None:
                 self._step, self._state, self._metrics = content["step"], content["state"], content["metrics"]
-                self._journal.note("resume", step=self._step)
                 self._report(type="notice", code="resumed", message=f"the training goes on from {path.name}")
                 return
 
     def _save(self, reason: str) -> None:
-        if self._folder is None:
-            return
+        try:
+            self._write_checkpoint(reason)
+        except OSError as error:
+            self._report(type="notice", code="checkpoint_failed", message=f"step {self._step} is not saved: {error}")
+
+    def _write_checkpoint(self, reason: str) -> None:
         began = time.monotonic()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folder).free < self._request["min_free_bytes"]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         partial = self._folder / ".partial" / f"checkpoint-{self._step}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -257,9 +266,12 @@ def main(request_path: Path) -> int:
         has_finished.set()
         journal.note("end", kind="stopped")
         return EXIT_STOPPED
-    except BaseException as error:
-        journal.note("end", kind=type(error).__name__)
-        raise
+    except OSError as error:
+        has_finished.set()
+        journal.note("end", kind="disk_full")
+        result = {"type": "failure", "code": "disk_full", "message": f"The disk is full: {error}."}
+        os.write(_PROGRESS, (json.dumps(result) + "\n").encode())
+        return EXIT_FAILED
     has_finished.set()
     journal.note("end", kind="finished")
     os.write(_PROGRESS, (json.dumps(result) + "\n").encode())

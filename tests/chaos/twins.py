@@ -36,6 +36,7 @@ def run_twins(folder: Path, *, dataset: Path, tiny_gemma: Path) -> dict[str, Cur
             base_model_path=str(tiny_gemma),
             config=TrainConfig.model_validate(make_config(course)),
             output_dir=output,
+            checkpoint_dir=folder / course / "checkpoints",
         )
         request_path = output.parent / "request.json"
         request_path.write_text(request.model_dump_json())
