@@ -74,7 +74,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long faults come, on all databases together")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
-    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=3)
     parser.add_argument("--result", type=Path, help="where the numbers go as JSON")
     return parser
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Between two faults, on average.
-MEAN_GAP_SECONDS = 1.8
+MEAN_GAP_SECONDS = 1.5
 # The first jobs are on their way by then.
 FIRST_FAULT_SECONDS = 1.5
 
