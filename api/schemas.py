@@ -297,7 +297,7 @@ class JobRead(_Read):
 
 
 class MetricRead(_Read):
-    """Numbers at a step, those of emomodel.progress.Metric. One that was not finite is null."""
+    """Numbers at a step, those of jobs.metrics.SampledMetric. One that was not finite is null."""
 
     cursor: str
     attempt: int
@@ -315,6 +315,12 @@ class MetricRead(_Read):
     memory_bytes: int
     eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
     eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
+    gpu_utilization_percent: float | None = Field(
+        None, description="Of the slot's GPU a few seconds before, like the three that follow; null on a CPU slot."
+    )
+    gpu_memory_used_bytes: int | None = Field(None, description="By all who use the GPU.")
+    gpu_temperature_celsius: float | None = None
+    gpu_power_watts: float | None = None
 
     @classmethod
     def of(cls, point: MetricPoint) -> "MetricRead":

@@ -243,6 +243,9 @@ def _explain(error: ValidationError) -> str:
     prefix = PREFIX if error.title == Settings.__name__ else ""
     lines = []
     for each in error.errors(include_url=False):
+        if each["type"] == "default_factory_not_called":
+            # It follows from one of the others.
+            continue
         name = ".".join(map(str, each["loc"]))
         message = "is not a known field" if each["type"] == "extra_forbidden" else each["msg"]
         lines.append(f"{prefix + name.upper() if prefix else name}: {message}" if name else message)

@@ -13,7 +13,7 @@ from jobs.clock import utc_now
 from jobs.database import lock_claims
 from jobs.errors import RunFenced
 from jobs.metrics import get_metric_values
-from jobs.models import Artifact, Job, Metric, Run, Slot
+from jobs.models import Artifact, Job, Metric, Run
 from jobs.service import add_event
 from jobs.settings import Device
 from jobs.status import FINAL_STATUSES, JobStatus, can_move
@@ -29,15 +29,6 @@ class Heartbeat:
     """What a run learns at a sign of life."""
 
     stop_requested: bool
-
-
-def note_slot(session: Session, *, name: str, device: Device, host: str, memory_bytes: int | None = None) -> None:
-    """The slot's worker is there."""
-    slot = session.get(Slot, name)
-    if slot is None:
-        session.add(Slot(name=name, device=device, host=host, memory_bytes=memory_bytes, seen_at=utc_now()))
-    else:
-        slot.device, slot.host, slot.memory_bytes, slot.seen_at = device, host, memory_bytes, utc_now()
 
 
 def claim_next(session: Session, *, slot: str, device: Device, lease_seconds: float) -> Job | None:

@@ -11,6 +11,7 @@ EmotuneError
 │   ├── UploadNotFound
 │   ├── PartNotFound
 │   ├── TeamNotFound
+│   ├── SlotNotFound
 │   └── ApiKeyNotFound
 ├── Conflict
 │   ├── JobFinished
@@ -109,6 +110,12 @@ class TeamNotFound(NotFound):
     """There is no team with this name."""
 
     code = "team_not_found"
+
+
+class SlotNotFound(NotFound):
+    """There is no slot with this name. `GET /slots` lists those that there are."""
+
+    code = "slot_not_found"
 
 
 class ApiKeyNotFound(NotFound):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -204,12 +203,6 @@ def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
     if artifact is None:
         raise ArtifactNotFound
     return artifact
-
-
-def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot]:
-    """The slots whose worker was heard of lately."""
-    since = utc_now() - timedelta(seconds=within_seconds)
-    return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

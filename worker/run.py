@@ -14,7 +14,7 @@ from emomodel.config import TrainConfig
 from emomodel.manifest import BundleError
 from emomodel.progress import EXIT_OK
 from emomodel.request import TrainRequest, ValidationDataset
-from jobs import claims, turns
+from jobs import claims, slots, turns
 from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
 from jobs.estimates import describe_error
@@ -28,6 +28,7 @@ from worker.recorder import Recorder
 from worker.relay import Relay
 from worker.resources import Resources
 from worker.run_log import RunLog
+from worker.sampler import Sampler, make_sampler
 from worker.slot_lock import SlotLock, hold_slot
 from worker.supervisor import Ending, Grace, supervise
 from worker.trainer import Trainer
@@ -43,16 +44,20 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
     settings = resources.settings
     if resources.drain.is_requested:
         return
-    with hold_slot(settings.data_dir, settings.slot) as lock:
+    with hold_slot(settings.data_dir, settings.slot, host=settings.host_name, boot_id=resources.boot_id) as lock:
         if lock is None:
             log.warning("slot_taken", slot=settings.slot, advice="two workers run for one slot: stop one of them")
             return
         lock.end_left_over()
-        job = _claim(resources)
+        job = _claim(resources) if resources.slot_check.find_obstacle() is None else None
         if job is None:
             return
-        with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt):
+        with (
+            structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
+            resources.slot_check.occupy(),
+        ):
             _see_through(resources, job, lock, trainer_argv)
+            _wait_for_memory(resources, job, lock)
     with resources.database.read() as session:
         is_next_waiting = turns.has_waiting(session, device=settings.slot_device)
     if is_next_waiting and not resources.drain.is_requested:
@@ -64,9 +69,21 @@ def _claim(resources: Resources) -> Job | None:
     settings = resources.settings
     with resources.database.write() as session:
         claims.reap(session, max_attempts=settings.max_attempts)
+        seen_seconds = settings.worker_seen_seconds
+        if not slots.is_open(session, name=settings.slot, host=settings.host_name, within_seconds=seen_seconds):
+            return None
         return claims.claim_next(
             session, slot=settings.slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
         )
+
+
+def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
+    """A worker that leaves has no time for it, and no next job."""
+    reason = None if resources.drain.is_requested else resources.slot_check.wait_until_free(lock)
+    if reason is not None:
+        message = f"The slot takes no job for now, as the memory did not come back after the run. {reason}"
+        with resources.database.write() as session:
+            slots.record_blocked(session, job_id=job.id, attempt=job.attempt, message=message)
 
 
 def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: Sequence[str]) -> None:
@@ -113,7 +130,11 @@ class _Run:
         except EmotuneError as error:
             return Failed(error.code, error.message)
         oom_kills_before = count_oom_kills()
-        with RunLog(self.folder / LOG_FILE) as run_log, self._open_relay() as relay:
+        with (
+            RunLog(self.folder / LOG_FILE) as run_log,
+            make_sampler(self.resources.settings.slot_device, self.resources.device) as sampler,
+            self._open_relay(sampler) as relay,
+        ):
             ending = self._supervise([*trainer_argv, str(request_path)], run_log, relay, lock)
         was_out_of_memory = not ending.was_forced and count_oom_kills() > oom_kills_before
         return decide_outcome(ending, last_lines=run_log.get_last_lines(), was_out_of_memory=was_out_of_memory)
@@ -179,13 +200,14 @@ class _Run:
     def _store_traces(self) -> list[Artifact]:
         return store_traces(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
 
-    def _open_relay(self) -> Relay:
+    def _open_relay(self, sampler: Sampler) -> Relay:
         return Relay(
             self.folder / METRICS_FILE,
             job_id=self.job.id,
             attempt=self.job.attempt,
             stream=self.resources.stream,
             recorder=self.recorder,
+            sampler=sampler,
         )
 
     def _supervise(self, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
@@ -194,6 +216,7 @@ class _Run:
             os.environ,
             threads=settings.trainer_threads,
             device=settings.slot_device,
+            gpu_uuid=self.resources.device.read().gpu_uuid,
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         )
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import Services, ServicesDep
 from api.schemas import CheckRead, ErrorInfo, Liveness, Readiness
-from jobs.service import list_slots_seen
+from jobs.slots import list_slots_seen
 
 router = APIRouter(prefix="/health", tags=["health"])
 
