@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from cli.datasets import datasets
 from cli.keys import keys
 from cli.processes import keep_private
+from cli.slots import slots
 from emomodel.config import Preset
 from jobs.settings import PREFIX, Settings, load_settings
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(datasets, name="datasets")
+app.add_typer(slots, name="slots")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[

@@ -3,6 +3,8 @@
 EmotuneError
 ├── Unauthorized
 │   └── ApiKeyInvalid
+├── Forbidden
+│   └── OperatorNeeded
 ├── NotFound
 │   ├── JobNotFound
 │   ├── DatasetNotFound
@@ -62,6 +64,18 @@ class ApiKeyInvalid(Unauthorized):
     """The API key is missing, unknown or revoked. Send `Authorization: Bearer KEY`; `emotune keys create` makes one."""
 
     code = "api_key_invalid"
+
+
+class Forbidden(EmotuneError):
+    """Your key doesn't allow this."""
+
+    code = "forbidden"
+
+
+class OperatorNeeded(Forbidden):
+    """This call is for the operator. `emotune keys create --operator` makes a key for it."""
+
+    code = "operator_needed"
 
 
 class NotFound(EmotuneError):

@@ -22,6 +22,8 @@ DAY_SECONDS = 24 * 3600
 # A unix socket's path has to fit sockaddr_un: 108 bytes with the closing zero.
 MAX_SOCKET_PATH_BYTES = 107
 
+SLOT_NAME_FORM = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
 # An index as nvidia-smi counts, or a UUID.
 GPU_FORM = r"\d+|(GPU|MIG)-[0-9A-Fa-f]+[0-9A-Fa-f-]*"
 
@@ -127,7 +129,7 @@ class Settings(BaseSettings):
     )
     slot: str = Field(
         default_factory=_make_slot_name,
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        pattern=SLOT_NAME_FORM,
         description="Name of the slot that a worker runs; default: made of the host's name, the device and the GPU.",
     )
     slot_size: Annotated[float, Field(gt=0)] = Field(

@@ -89,6 +89,21 @@ def is_open(session: Session, *, name: str, host: str, within_seconds: float) ->
     return drained is None and other_host is None
 
 
+def is_another_idle(session: Session, *, name: str, device: Device, within_seconds: float) -> bool:
+    """Whether a slot of the same kind is there that could take a job in place of this one."""
+    since = utc_now() - timedelta(seconds=within_seconds)
+    busy = select(Job.slot).where(Job.status == JobStatus.RUNNING)
+    statement = select(Slot.name).where(
+        Slot.name != name,
+        Slot.device == device,
+        Slot.seen_at >= since,
+        Slot.blocked_reason.is_(None),
+        Slot.drained_at.is_(None),
+        Slot.name.not_in(busy),
+    )
+    return session.scalar(statement.limit(1)) is not None
+
+
 def record_blocked(session: Session, *, job_id: str, attempt: int, message: str) -> None:
     """A run's slot can take no job after it, for a reason that the run's job should know."""
     # Its row is locked, so that the ids of its events come in the order of the commits.

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,9 @@ from worker.trainer import Trainer
 # The request's path follows.
 TRAINER_ARGV = (sys.executable, "-m", "emomodel", "train", "--supervised")
 
+# How long a slot that can't take a job leaves the ring to others.
+PASS_ON_SECONDS = 0.5
+
 log = structlog.get_logger()
 
 
@@ -49,7 +53,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
             log.warning("slot_taken", slot=settings.slot, advice="two workers run for one slot: stop one of them")
             return
         lock.end_left_over()
-        job = _claim(resources) if resources.slot_check.find_obstacle() is None else None
+        job = _claim(resources)
         if job is None:
             return
         with (
@@ -67,14 +71,22 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
 def _claim(resources: Resources) -> Job | None:
     """Only an ended lease tells that a run on this slot is dead: the row may be that of a worker started by mistake."""
     settings = resources.settings
+    slot, seen_seconds = settings.slot, settings.worker_seen_seconds
+    is_free = resources.slot_check.find_obstacle() is None
     with resources.database.write() as session:
         claims.reap(session, max_attempts=settings.max_attempts)
-        seen_seconds = settings.worker_seen_seconds
-        if not slots.is_open(session, name=settings.slot, host=settings.host_name, within_seconds=seen_seconds):
-            return None
-        return claims.claim_next(
-            session, slot=settings.slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
+        if is_free and slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds):
+            return claims.claim_next(
+                session, slot=slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
+            )
+        can_pass_on = slots.is_another_idle(
+            session, name=slot, device=settings.slot_device, within_seconds=seen_seconds
         )
+    if can_pass_on:
+        # The ring was for whoever is idle. While this process waits it hears none, so that another one does.
+        resources.doorbell.ring_device(settings.slot_device)
+        time.sleep(PASS_ON_SECONDS)
+    return None
 
 
 def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:

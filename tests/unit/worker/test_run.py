@@ -348,3 +348,17 @@ def test_a_job_is_told_when_the_memory_of_its_run_does_not_come_back(
     assert (last.kind, last.attempt) == ("slot_blocked", 1)
     assert "did not come back after the run. 30.0 GiB of the GPU's memory are in use" in last.message
     assert check.blocked_reason is not None
+
+
+@pytest.mark.parametrize("is_another_idle", [True, False])
+def test_a_blocked_slot_hands_a_ring_on_to_one_that_is_idle(
+    resources: Resources, make_job: MakeJob, device: DeviceDouble, broker: Celery, is_another_idle: bool
+) -> None:
+    make_job()
+    device.failure = "GPU 0 can't be read: GPU is lost."
+    reason = None if is_another_idle else "no disk"
+    with resources.database.write() as session:
+        slots.note_slot(session, name="slot-1", device="cpu", host="other-box", blocked_reason=reason)
+        slots.note_slot(session, name="slot-2", device="cuda", host="other-box")
+    run_next(resources, fake_argv("succeed"))
+    assert count_rings(broker, "cpu") == int(is_another_idle)
