@@ -27,6 +27,7 @@ class Beacon:
         self._interval_seconds = resources.settings.worker_seen_seconds / SIGNS_PER_SEEN_TIME
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._shine, name="beacon", daemon=True)
+        self._was_blocked = False
         # What a slot is stays the same when it can't be asked for a while.
         self._known = DeviceReading()
 
@@ -46,7 +47,6 @@ class Beacon:
 
     def _give_sign(self) -> None:
         settings, check = self._resources.settings, self._resources.slot_check
-        was_blocked = check.blocked_reason is not None
         try:
             other_host = self._find_other_host()
             check.refuse(None if other_host is None else self._describe_refusal(other_host))
@@ -56,9 +56,10 @@ class Beacon:
         except SQLAlchemyError as error:
             log.warning("slot_not_noted", slot=settings.slot, reason=str(error))
             return
-        if was_blocked and blocked_reason is None:
-            # Rings that came meanwhile found it blocked.
+        if self._was_blocked and blocked_reason is None:
+            # Rings that came while the row said so found nothing to do.
             self._resources.doorbell.ring_device(settings.slot_device)
+        self._was_blocked = blocked_reason is not None
 
     def _find_other_host(self) -> str | None:
         settings = self._resources.settings

@@ -93,7 +93,11 @@ class SlotCheck:
         return used
 
     def _find_full_disk(self) -> str | None:
-        free_bytes = self._storage.get_free_bytes()
+        try:
+            free_bytes = self._storage.get_free_bytes()
+        except OSError as error:
+            # A network disk that is away, say. The slot must outlive it.
+            return f"The data folder can't be used: {error}."
         if free_bytes >= self._min_free_bytes:
             return None
         return (

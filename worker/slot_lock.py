@@ -98,7 +98,7 @@ def has_living_trainer(path: Path, *, boot_id: str) -> bool:
     """Whether the training process that a slot's lock names is still there; anybody of the machine may ask."""
     try:
         noted = _parse(path.read_bytes())
-    except FileNotFoundError:
+    except OSError:
         return False
     return noted is not None and noted.boot_id == boot_id and process_group.is_alive(noted.pid, noted.created)
 

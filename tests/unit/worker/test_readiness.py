@@ -6,11 +6,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
 from structlog.typing import EventDict
 
+from jobs.storage import Storage
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
 from worker.gpu import GpuProcess
@@ -115,6 +117,12 @@ def test_a_disk_that_is_nearly_full_blocks_a_cpu_slot_too(resources: Resources, 
     reason = make_check(resources, min_free_bytes=2**60).find_obstacle() or ""
     assert "of disk are free" in reason
     assert "EMOTUNE_MIN_FREE_DISK_BYTES" in reason
+
+
+def test_a_data_folder_that_cannot_be_used_blocks(resources: Resources, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check = make_check(replace(resources, storage=Storage(tmp_path / "file" / "data")))
+    assert (check.recheck() or "").startswith("The data folder can't be used: ")
 
 
 def test_a_change_is_logged_once_each_way(resources: Resources, device: DeviceDouble, logs: list[EventDict]) -> None:
