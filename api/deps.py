@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 
 from api.errors import suggest
 from jobs.database import Database
-from jobs.errors import ApiKeyInvalid
+from jobs.errors import ApiKeyInvalid, OperatorNeeded
 from jobs.metrics import MetricStream
 from jobs.queue import Doorbell
-from jobs.settings import Settings
+from jobs.settings import SLOT_NAME_FORM, Settings
 from jobs.storage import Storage
 from jobs.teams import Caller, authenticate, note_use
 
@@ -139,9 +139,20 @@ def _get_caller(access: AccessDep) -> Caller:
 
 CallerDep = Annotated[Caller, Depends(_get_caller)]
 
+
+async def _get_operator(caller: CallerDep) -> Caller:
+    """Raises OperatorNeeded."""
+    if not caller.is_operator:
+        raise OperatorNeeded
+    return caller
+
+
+OperatorDep = Annotated[Caller, Depends(_get_operator)]
+
 # What doesn't have the form of an id names nothing: api/errors.py turns a path that doesn't fit into a 404.
 JobIdPath = Annotated[str, Path(pattern=r"^job_[0-9a-z]{26}$", description="Id of a job of your team.")]
 DatasetIdPath = Annotated[str, Path(pattern=r"^ds_[0-9a-z]{26}$", description="Id of a dataset of your team.")]
+SlotNamePath = Annotated[str, Path(pattern=SLOT_NAME_FORM, description="Name of a slot, as `GET /slots` lists it.")]
 
 PageLength = Annotated[int, Query(ge=1, le=MAX_PAGE_LENGTH, description="Most items of the page.")]
 PageCursor = Annotated[

@@ -46,3 +46,21 @@ JOB_REQUEST: JsonDict = {
     "preset": "default",
     "config": {"epochs": 4, "lora_rank": 32},
 }
+SLOT: JsonDict = {
+    "name": "box-cuda-0",
+    "host": "box",
+    "device": "cuda",
+    "status": "running",
+    "blocked_reason": None,
+    "job": {"id": JOB_ID, "name": "warm replies"},
+    "size": 1.0,
+    "memory_bytes": 150_754_820_096,
+    "memory_used_bytes": 21_474_836_480,
+    "gpu_name": "NVIDIA H200",
+    "gpu_uuid": "GPU-3ab1f7c2-8d5e-4f60-9c1b-7a2e6d4b0f93",
+    "utilization_percent": 96.0,
+    "temperature_celsius": 61.0,
+    "power_watts": 412.5,
+    "drained_at": None,
+    "seen_at": "2026-11-22T15:05:12Z",
+}

@@ -23,6 +23,7 @@ from api.routes import (
     metrics,
     models,
     rows,
+    slots,
     uploads,
 )
 from jobs.database import Database
@@ -45,6 +46,7 @@ TAGS = [
     {"name": "progress", "description": "Follow a job: metrics, events and log."},
     {"name": "artifacts", "description": "Download what a job made."},
     {"name": "models", "description": "The base models that jobs may name."},
+    {"name": "slots", "description": "The GPUs and CPUs that run jobs, and what they are doing."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
 
@@ -60,6 +62,7 @@ ROUTES = (
     artifacts,
     rows,
     models,
+    slots,
     health,
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -85,6 +86,16 @@ class Client:
 
     def read_metrics(self, job_id: str, after: str | None) -> Json:
         return self._request("GET", f"/jobs/{job_id}/metrics", params={} if after is None else {"after": after})
+
+    def list_slots(self) -> list[Json]:
+        slots: list[Json] = self._request("GET", "/slots")["items"]
+        return slots
+
+    def drain_slot(self, name: str) -> Json:
+        return self._request("POST", f"/slots/{quote(name, safe='')}/drain")
+
+    def resume_slot(self, name: str) -> Json:
+        return self._request("POST", f"/slots/{quote(name, safe='')}/resume")
 
     def follow_job(self, job_id: str) -> Iterator[tuple[Json, list[Json]]]:
         """The job and its new metrics, again and again until it has ended; outlives a restart of the API."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from cli.datasets import datasets
 from cli.keys import keys
 from cli.processes import keep_private
+from cli.slots import slots
 from emomodel.config import Preset
 from jobs.settings import PREFIX, Settings, load_settings
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(datasets, name="datasets")
+app.add_typer(slots, name="slots")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[
@@ -267,6 +269,9 @@ def _explain(error: ValidationError) -> str:
     prefix = PREFIX if error.title == Settings.__name__ else ""
     lines = []
     for each in error.errors(include_url=False):
+        if each["type"] == "default_factory_not_called":
+            # It follows from one of the others.
+            continue
         name = ".".join(map(str, each["loc"]))
         message = "is not a known field" if each["type"] == "extra_forbidden" else each["msg"]
         lines.append(f"{prefix + name.upper() if prefix else name}: {message}" if name else message)

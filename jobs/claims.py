@@ -29,15 +29,6 @@ class Heartbeat:
     checkpoint_requested_at: datetime | None
 
 
-def note_slot(session: Session, *, name: str, device: Device, host: str, memory_bytes: int | None = None) -> None:
-    """The slot's worker is there."""
-    slot = session.get(Slot, name)
-    if slot is None:
-        session.add(Slot(name=name, device=device, host=host, memory_bytes=memory_bytes, seen_at=utc_now()))
-    else:
-        slot.device, slot.host, slot.memory_bytes, slot.seen_at = device, host, memory_bytes, utc_now()
-
-
 def claim_next(
     session: Session, *, slot: str, device: Device, lease_seconds: float, boot_id: str | None = None
 ) -> Job | None:

@@ -3,6 +3,8 @@
 EmotuneError
 ├── Unauthorized
 │   └── ApiKeyInvalid
+├── Forbidden
+│   └── OperatorNeeded
 ├── NotFound
 │   ├── JobNotFound
 │   ├── DatasetNotFound
@@ -11,6 +13,7 @@ EmotuneError
 │   ├── UploadNotFound
 │   ├── PartNotFound
 │   ├── TeamNotFound
+│   ├── SlotNotFound
 │   └── ApiKeyNotFound
 ├── Conflict
 │   ├── JobFinished
@@ -65,6 +68,18 @@ class ApiKeyInvalid(Unauthorized):
     code = "api_key_invalid"
 
 
+class Forbidden(EmotuneError):
+    """Your key doesn't allow this."""
+
+    code = "forbidden"
+
+
+class OperatorNeeded(Forbidden):
+    """This call is for the operator. `emotune keys create --operator` makes a key for it."""
+
+    code = "operator_needed"
+
+
 class NotFound(EmotuneError):
     """There is no such thing."""
 
@@ -111,6 +126,12 @@ class TeamNotFound(NotFound):
     """There is no team with this name."""
 
     code = "team_not_found"
+
+
+class SlotNotFound(NotFound):
+    """There is no slot with this name. `GET /slots` lists those that there are."""
+
+    code = "slot_not_found"
 
 
 class ApiKeyNotFound(NotFound):

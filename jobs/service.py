@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.model_shape import ModelShape
-from jobs.clock import utc_now
 from jobs.errors import (
     ArtifactNotFound,
     IdempotencyKeyReused,
@@ -183,12 +181,6 @@ def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
     if artifact is None:
         raise ArtifactNotFound
     return artifact
-
-
-def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot]:
-    """The slots whose worker was heard of lately."""
-    since = utc_now() - timedelta(seconds=within_seconds)
-    return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

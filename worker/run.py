@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ import structlog
 from emomodel.config import TrainConfig, halve_batch
 from emomodel.manifest import BundleError
 from emomodel.request import TrainRequest, ValidationDataset
-from jobs import claims, run_ends, turns
+from jobs import claims, run_ends, slots, turns
 from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
 from jobs.estimates import describe_error
@@ -40,12 +41,16 @@ from worker.relay import Relay
 from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints
 from worker.run_log import RunLog
+from worker.sampler import Sampler, make_sampler
 from worker.slot_lock import SlotLock, hold_slot
 from worker.supervisor import Ending, Grace, Limits, supervise
 from worker.trainer import Trainer
 
 # The request's path follows.
 TRAINER_ARGV = (sys.executable, "-m", "emomodel", "train", "--supervised")
+
+# How long a slot that can't take a job leaves the ring to others.
+PASS_ON_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -55,7 +60,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
     settings = resources.settings
     if resources.drain.is_requested:
         return
-    with hold_slot(settings.data_dir, settings.slot) as lock:
+    with hold_slot(settings.data_dir, settings.slot, host=settings.host_name, boot_id=resources.boot_id) as lock:
         if lock is None:
             log.warning("slot_taken", slot=settings.slot, advice="two workers run for one slot: stop one of them")
             return
@@ -63,8 +68,12 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
         job = _claim(resources)
         if job is None:
             return
-        with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt):
+        with (
+            structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
+            resources.slot_check.occupy(),
+        ):
             _see_through(resources, job, lock, trainer_argv)
+            _wait_for_memory(resources, job, lock)
     with resources.database.read() as session:
         is_next_waiting = turns.has_waiting(session, device=settings.slot_device)
     if is_next_waiting and not resources.drain.is_requested:
@@ -74,11 +83,36 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
 def _claim(resources: Resources) -> Job | None:
     """Only an ended lease tells that a run on this slot is dead: the row may be that of a worker started by mistake."""
     settings = resources.settings
+    slot, seen_seconds = settings.slot, settings.worker_seen_seconds
+    is_free = resources.slot_check.find_obstacle() is None
     with resources.database.write() as session:
+        run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id)
         run_ends.reap(session, max_crashes=settings.max_crashes)
-        return claims.claim_next(
-            session, slot=settings.slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
+        if is_free and slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds):
+            return claims.claim_next(
+                session,
+                slot=slot,
+                device=settings.slot_device,
+                lease_seconds=settings.lease_seconds,
+                boot_id=resources.boot_id,
+            )
+        can_pass_on = slots.is_another_idle(
+            session, name=slot, device=settings.slot_device, within_seconds=seen_seconds
         )
+    if can_pass_on:
+        # The ring was for whoever is idle. While this process waits it hears none, so that another one does.
+        resources.doorbell.ring_device(settings.slot_device)
+        time.sleep(PASS_ON_SECONDS)
+    return None
+
+
+def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
+    """A worker that leaves has no time for it, and no next job."""
+    reason = None if resources.drain.is_requested else resources.slot_check.wait_until_free(lock)
+    if reason is not None:
+        message = f"The slot takes no job for now, as the memory did not come back after the run. {reason}"
+        with resources.database.write() as session:
+            slots.record_blocked(session, job_id=job.id, attempt=job.attempt, message=message)
 
 
 def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: Sequence[str]) -> None:
@@ -127,7 +161,11 @@ class _Run:
         except EmotuneError as error:
             return Failed(error.code, error.message), RunEnd()
         oom_kills_before = count_oom_kills()
-        with RunLog(self.folder / LOG_FILE) as run_log, self._open_relay() as relay:
+        with (
+            RunLog(self.folder / LOG_FILE) as run_log,
+            make_sampler(self.resources.settings.slot_device, self.resources.device) as sampler,
+            self._open_relay(sampler) as relay,
+        ):
             ending = self._supervise([*trainer_argv, str(request_path)], run_log, relay, lock)
         was_out_of_memory = not ending.was_forced and count_oom_kills() > oom_kills_before
         outcome = decide_outcome(ending, was_out_of_memory=was_out_of_memory, can_halve_batch=self._can_halve_batch())
@@ -237,13 +275,14 @@ class _Run:
     def _store_traces(self) -> list[Artifact]:
         return store_traces(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
 
-    def _open_relay(self) -> Relay:
+    def _open_relay(self, sampler: Sampler) -> Relay:
         return Relay(
             self.folder / METRICS_FILE,
             job_id=self.job.id,
             attempt=self.job.attempt,
             stream=self.resources.stream,
             recorder=self.recorder,
+            sampler=sampler,
         )
 
     def _supervise(self, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
@@ -252,6 +291,7 @@ class _Run:
             os.environ,
             threads=settings.trainer_threads,
             device=settings.slot_device,
+            gpu_uuid=self.resources.device.read().gpu_uuid,
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         )
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)

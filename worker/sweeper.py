@@ -3,8 +3,8 @@
 import structlog
 
 from jobs import run_ends, turns
-from jobs.service import list_slots_seen
 from jobs.settings import DEVICES
+from jobs.slots import list_slots_seen
 from worker.resources import Resources
 
 log = structlog.get_logger()

@@ -26,7 +26,9 @@ ROUTES_OF_DATASET = [route for route in ROUTES if "{dataset_id}" in route[1]]
 
 def fill(path: str, *, job_id: str = "job_" + "0" * 26, dataset_id: str = "ds_" + "0" * 26) -> str:
     """A path whose ids name nothing but what is given, with what the route can't do without."""
-    filled = path.format(job_id=job_id, dataset_id=dataset_id, kind="bundle", upload_id="upl_" + "0" * 26, number=1)
+    filled = path.format(
+        job_id=job_id, dataset_id=dataset_id, kind="bundle", upload_id="upl_" + "0" * 26, number=1, name="slot-0"
+    )
     return filled + ("?base_model=tiny-gemma" if path.endswith(("/preview", "/statistics")) else "")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims, run_ends
+from jobs import claims, run_ends, slots
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.models import Dataset, Job, Run
@@ -36,7 +36,7 @@ def request_body(dataset: Dataset, database: Database, settings: Settings) -> di
     with database.write() as session:
         row = session.merge(dataset)
         row.report, row.example_count = REPORT, 330
-        claims.note_slot(session, name="slot-0", device="cpu", host="here", memory_bytes=24 * GIB)
+        slots.note_slot(session, name="slot-0", device="cpu", host="here", memory_bytes=24 * GIB)
     return {"dataset_id": dataset.id, "base_model": "tiny-gemma"}
 
 

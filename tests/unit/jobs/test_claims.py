@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.progress import Metric as MetricLine
 from emomodel.progress import Notice
-from jobs import claims, run_ends, service, stops, turns
+from jobs import claims, run_ends, service, slots, stops, turns
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.errors import RunFenced
@@ -365,7 +365,7 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
             return list(turns.list_devices_to_wake(session, seen_within_seconds=10))
 
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
     assert list_devices() == []
     add_job(database, dataset)
     assert list_devices() == ["cpu"]
@@ -373,8 +373,8 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
     add_job(database, dataset)
     assert list_devices() == [], "the only slot is busy"
     with database.write() as session:
-        claims.note_slot(session, name="gpu-0", device="cuda", host="here")
-        claims.note_slot(session, name="slot-1", device="cpu", host="here")
+        slots.note_slot(session, name="gpu-0", device="cuda", host="here")
+        slots.note_slot(session, name="slot-1", device="cpu", host="here")
         session.get_one(Slot, "slot-1").seen_at = utc_now() - timedelta(seconds=20)
     assert list_devices() == ["cuda"], "slot-1 has not been heard of"
 
@@ -382,7 +382,7 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
 def test_a_job_that_needs_cuda_wakes_no_cpu_slot(database: Database, dataset: Dataset) -> None:
     add_job(database, dataset, needs_cuda=True)
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
         assert turns.list_devices_to_wake(session, seen_within_seconds=10) == []
         assert not turns.has_waiting(session, device="cpu")
         assert turns.has_waiting(session, device="cuda")

@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from jobs import claims
+from jobs import claims, slots
 from jobs.models import Job
 from jobs.status import JobStatus
 from tests.support.brokers import count_rings
@@ -13,7 +13,7 @@ from worker.sweeper import sweep
 
 def note_slot(resources: Resources) -> None:
     with resources.database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
 
 
 def test_a_stalled_run_is_requeued_and_its_slot_rung(resources: Resources, make_job: MakeJob, broker: Celery) -> None:
