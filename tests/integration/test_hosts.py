@@ -24,8 +24,9 @@ def start_two_jobs(installation: Installation) -> tuple[Process, dict[str, str]]
     worker = installation.start_worker_of_host("box-b")
     for name in (OWN, OTHER):
         installation.wait_for_slot(name, lambda slot: slot["status"] == "idle")
-    for job_id in [installation.submit(ENDLESS_CONFIG, name=name) for name in ("first", "second")]:
-        installation.wait_for_step(job_id)
+    config = ENDLESS_CONFIG | {"checkpoint_every": 5}
+    for job_id in [installation.submit(config, name=name) for name in ("first", "second")]:
+        installation.wait_for_job(job_id, lambda job: job["checkpoint"] is not None)
     slots = installation.get_slots()
     assert [(name, slot["host"], slot["status"]) for name, slot in slots.items()] == [
         (OWN, "box-a", "running"),
@@ -37,14 +38,18 @@ def start_two_jobs(installation: Installation) -> tuple[Process, dict[str, str]]
 def test_a_job_of_a_host_that_died_goes_on_on_the_other_one(installation: Installation) -> None:
     worker, jobs = start_two_jobs(installation)
     assert len(set(jobs.values())) == 2
-    installation.client.cancel_job(jobs[OWN])
+    installation.client.ask_of_job(jobs[OWN], "cancel")
     installation.wait_for_status(jobs[OWN], "cancelled")
     installation.kill_worker(worker)
     installation.wait_for_step(jobs[OTHER], attempt=2)
     slot = installation.wait_for_slot(OWN, lambda slot: slot["status"] == "running")
     assert slot["job"]["id"] == jobs[OTHER]
+    # From the shared folder, with the checkpoint that the other host has left.
+    first, second = installation.client.list_runs(jobs[OTHER])
+    assert (first["slot"], second["slot"], first["error"]["code"]) == (OTHER, OWN, "worker_lost")
+    assert second["resumed_step"] >= 5
     installation.wait_for_slot(OTHER, lambda slot: slot["status"] == "away")
-    installation.client.cancel_job(jobs[OTHER])
+    installation.client.ask_of_job(jobs[OTHER], "cancel")
     installation.wait_for_status(jobs[OTHER], "cancelled")
 
 
