@@ -23,6 +23,7 @@ from jobs.errors import (
     DatasetTooLarge,
     DiskFull,
     EmotuneError,
+    Forbidden,
     Invalid,
     JobNotFound,
     NoSlotForConfig,
@@ -36,6 +37,7 @@ from jobs.errors import (
 # The nearest class counts. What is not here is no fault of the caller: 500.
 STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     Unauthorized: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -79,6 +81,7 @@ _UNREADABLE = "There was an error parsing the body"
 _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request can't be read",
     401: "The API key is missing, unknown or revoked",
+    403: "Your key doesn't allow it",
     404: "Your team has no such thing",
     409: "It doesn't fit the present status of things",
     413: "Too large",

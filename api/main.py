@@ -25,9 +25,11 @@ from api.routes import (
     rows,
     uploads,
 )
+from jobs.board import BoardKeeper
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell, make_celery
+from jobs.rules import QueueRules
 from jobs.settings import Settings, load_settings
 from jobs.storage import Storage
 
@@ -111,6 +113,7 @@ def _open_services(settings: Settings) -> Services:
         metric_stream=MetricStream(
             redis, length=settings.metric_stream_length, expire_seconds=settings.metric_stream_seconds
         ),
+        board_keeper=BoardKeeper(QueueRules.of(settings)),
         follower_limiter=anyio.CapacityLimiter(FOLLOWER_THREADS),
     )
 

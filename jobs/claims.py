@@ -2,22 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from emomodel.progress import Metric as MetricLine
+from jobs import usage
 from jobs.clock import utc_now
 from jobs.database import lock_claims
 from jobs.errors import RunFenced
 from jobs.metrics import get_metric_values
 from jobs.models import Artifact, Job, Metric, Run, Slot
+from jobs.offers import Offer
+from jobs.rules import QueueRules
 from jobs.service import add_event
 from jobs.settings import Device
 from jobs.status import FINAL_STATUSES, JobStatus, can_move
-from jobs.turns import find_head, list_teams_by_turn
+from jobs.turns import find_next
 
 # How a run is marked whose worker gave no sign of life, or which the operator interrupted. The first counts as a crash.
 WORKER_LOST = "worker_lost"
@@ -40,14 +43,32 @@ def note_slot(session: Session, *, name: str, device: Device, host: str, memory_
         slot.device, slot.host, slot.memory_bytes, slot.seen_at = device, host, memory_bytes, utc_now()
 
 
-def claim_next(session: Session, *, slot: str, device: Device, lease_seconds: float) -> Job | None:
-    """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before."""
+def claim_next(
+    session: Session,
+    *,
+    slot: str,
+    device: Device,
+    lease_seconds: float,
+    rules: QueueRules | None = None,
+    now: datetime | None = None,
+) -> Job | None:
+    """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before.
+
+    A slot that is drained or blocked takes none. Without rules those of the settings' defaults hold.
+    """
+    rules, now = rules or QueueRules(), now or utc_now()
     lock_claims(session)
     if session.scalar(select(Job.id).where(Job.slot == slot, Job.status == JobStatus.RUNNING)) is not None:
         return None
-    for team_id in list_teams_by_turn(session):
-        job = find_head(session, team_id=team_id, device=device)
-        if job is not None and _take(session, job, slot, lease_seconds):
+    row = session.get(Slot, slot, populate_existing=True)
+    if row is not None and (row.drained_at is not None or row.blocked_reason is not None):
+        return None
+    usage.renew_half_lives(session, rules=rules, now=now)
+    offer = Offer(device, row.memory_bytes, row.size) if row is not None else Offer(device)
+    while (job_id := find_next(session, offer=offer, rules=rules, now=now)) is not None:
+        job = session.get_one(Job, job_id, populate_existing=True)
+        # It fails where the job was cancelled meanwhile: then it no longer waits, and the next is found.
+        if _take(session, job, slot, lease_seconds, size=offer.size, now=now):
             return job
     return None
 
@@ -210,8 +231,7 @@ def _count_crashes(session: Session, job_id: str) -> int:
     return session.scalar(statement) or 0
 
 
-def _take(session: Session, job: Job, slot: str, lease_seconds: float) -> bool:
-    now = utc_now()
+def _take(session: Session, job: Job, slot: str, lease_seconds: float, *, size: float, now: datetime) -> bool:
     attempt = job.attempt + 1
     taken = _update(
         session,
@@ -230,7 +250,17 @@ def _take(session: Session, job: Job, slot: str, lease_seconds: float) -> bool:
     )
     if taken:
         session.refresh(job)
-        session.add(Run(job_id=job.id, attempt=attempt, team_id=job.team_id, slot=slot, started_at=now))
+        session.add(
+            Run(
+                job_id=job.id,
+                attempt=attempt,
+                team_id=job.team_id,
+                slot=slot,
+                slot_size=size,
+                expected_seconds=usage.expect_run(job),
+                started_at=now,
+            )
+        )
         add_event(
             session, job_id=job.id, attempt=attempt, kind="running", message=f"Attempt {attempt} starts on {slot}."
         )
@@ -264,6 +294,7 @@ def _end(
             ended_at=now, outcome=status.value, exit_code=exit_code, error_code=run_error or values.get("error_code")
         )
     )
+    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
     kind = "requeued" if status is JobStatus.QUEUED else status.value
     add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
 

@@ -19,6 +19,7 @@ from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
 from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
+from jobs.rules import QueueRules
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment
 from worker.oom import count_oom_kills
@@ -65,7 +66,11 @@ def _claim(resources: Resources) -> Job | None:
     with resources.database.write() as session:
         claims.reap(session, max_attempts=settings.max_attempts)
         return claims.claim_next(
-            session, slot=settings.slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
+            session,
+            slot=settings.slot,
+            device=settings.slot_device,
+            lease_seconds=settings.lease_seconds,
+            rules=QueueRules.of(settings),
         )
 
 
