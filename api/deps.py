@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from api.errors import suggest
 from jobs.board import BoardKeeper
 from jobs.database import Database
-from jobs.errors import ApiKeyInvalid
+from jobs.errors import ApiKeyInvalid, OperatorNeeded
 from jobs.metrics import MetricStream
 from jobs.queue import Doorbell
 from jobs.settings import Settings
@@ -145,6 +145,16 @@ def _get_caller(access: AccessDep) -> Caller:
 
 
 CallerDep = Annotated[Caller, Depends(_get_caller)]
+
+
+def _get_operator(caller: CallerDep) -> Caller:
+    """A caller whose key is an operator's. Raises OperatorNeeded."""
+    if not caller.is_operator:
+        raise OperatorNeeded
+    return caller
+
+
+OperatorDep = Annotated[Caller, Depends(_get_operator)]
 
 # What doesn't have the form of an id names nothing: api/errors.py turns a path that doesn't fit into a 404.
 JobIdPath = Annotated[str, Path(pattern=r"^job_[0-9a-z]{26}$", description="Id of a job of your team.")]

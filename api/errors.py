@@ -29,6 +29,7 @@ from jobs.errors import (
     NoSlotForConfig,
     NotFound,
     PartNotFound,
+    TeamNotFound,
     Unauthorized,
     UploadNotFound,
     WouldNotFit,
@@ -56,6 +57,7 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "kind": ArtifactNotFound,
     "upload_id": UploadNotFound,
     "number": PartNotFound,
+    "team": TeamNotFound,
 }
 
 # Python's own phrases change with its version; these words are for programs and stay.

@@ -22,7 +22,9 @@ from api.routes import (
     logs,
     metrics,
     models,
+    queue,
     rows,
+    teams,
     uploads,
 )
 from jobs.board import BoardKeeper
@@ -46,6 +48,8 @@ TAGS = [
     {"name": "jobs", "description": "Post, look up and cancel fine-tunes."},
     {"name": "progress", "description": "Follow a job: metrics, events and log."},
     {"name": "artifacts", "description": "Download what a job made."},
+    {"name": "queue", "description": "Who waits, where and why. Operators hold, release and move jobs."},
+    {"name": "teams", "description": "Shares and quotas."},
     {"name": "models", "description": "The base models that jobs may name."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
@@ -61,6 +65,8 @@ ROUTES = (
     logs,
     artifacts,
     rows,
+    queue,
+    teams,
     models,
     health,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -73,6 +74,28 @@ class Client:
 
     def cancel_job(self, job_id: str) -> Json:
         return self._request("POST", f"/jobs/{job_id}/cancel")
+
+    def read_queue(self, offset: int = 0) -> Json:
+        return self._request("GET", "/queue", params={"offset": offset})
+
+    def hold_job(self, job_id: str, reason: str) -> Json:
+        return self._request("POST", f"/queue/{job_id}/hold", json={"reason": reason})
+
+    def release_job(self, job_id: str) -> Json:
+        return self._request("POST", f"/queue/{job_id}/release")
+
+    def move_job(self, job_id: str, position: int | None) -> Json:
+        return self._request("POST", f"/queue/{job_id}/move", json={"position": position})
+
+    def get_own_team(self) -> Json:
+        return self._request("GET", "/team")
+
+    def list_teams(self) -> list[Json]:
+        teams: list[Json] = self._request("GET", "/teams")["items"]
+        return teams
+
+    def change_team(self, name: str, changes: Json) -> Json:
+        return self._request("PATCH", f"/teams/{quote(name, safe='')}", json=changes)
 
     def list_artifacts(self, job_id: str) -> list[Json]:
         artifacts: list[Json] = self._request("GET", f"/jobs/{job_id}/artifacts")["items"]

@@ -35,14 +35,14 @@ class WaitReason:
     message: str
 
 
-def explain(board: Board, place: Place | HeldJob, *, rules: QueueRules) -> WaitReason:
-    """The nearest reason: the one that would have to go first."""
+def explain(board: Board, place: Place | HeldJob, *, rules: QueueRules, is_own: bool = True) -> WaitReason:
+    """The nearest reason: the one that would have to go first. `is_own`: told to the job's own team."""
     if isinstance(place, HeldJob):
         return WaitReason(WaitCode.HELD, f"held by the operator: {place.reason or 'no reason given'}")
     return (
         _explain_slots(board, place.job)
         or _explain_quotas(board.standings[place.job.team_id], rules)
-        or _explain_order(place)
+        or _explain_order(place, "your team" if is_own else "its team")
     )
 
 
@@ -73,11 +73,11 @@ def _explain_quotas(standing: Standing, rules: QueueRules) -> WaitReason | None:
     return None
 
 
-def _explain_order(place: Place) -> WaitReason:
+def _explain_order(place: Place, team: str) -> WaitReason:
     if place.starts_in == 0:
         return WaitReason(WaitCode.STARTING, "a slot is free for it")
     if place.team_ahead:
-        return WaitReason(WaitCode.BEHIND_TEAM, f"behind {_count(place.team_ahead)} of your team")
+        return WaitReason(WaitCode.BEHIND_TEAM, f"behind {_count(place.team_ahead)} of {team}")
     if place.pinned_ahead and place.job.pinned_rank is None:
         return WaitReason(
             WaitCode.BEHIND_PINNED, f"behind {_count(place.pinned_ahead)} that the operator has put first"
@@ -87,7 +87,7 @@ def _explain_order(place: Place) -> WaitReason:
     ahead = (place.position or 1) - 1
     if ahead and place.job.pinned_rank is None:
         return WaitReason(
-            WaitCode.OVER_SHARE, f"behind {_count(ahead)} of teams that have used less of their share than yours"
+            WaitCode.OVER_SHARE, f"behind {_count(ahead)} of teams that have used less of their share than {team}"
         )
     return WaitReason(WaitCode.NO_FREE_SLOT, "no slot is free")
 

@@ -95,8 +95,13 @@ _SELECT_RUNNING = (
 )
 
 
-def load_standings(session: Session, *, rules: QueueRules, now: datetime) -> dict[str, Standing]:
-    """Where each team stands, by its id; running jobs count with what they are expected to use."""
+def load_standings(
+    session: Session, *, rules: QueueRules, now: datetime, with_windows: bool = False
+) -> dict[str, Standing]:
+    """Where each team stands, by its id; running jobs count with what they are expected to use.
+
+    What was used within the window of the quotas is read for teams with such a quota only, unless `with_windows`.
+    """
     standings = {}
     for row in session.execute(_SELECT_TEAMS):
         account = get_account(row).as_of(now)
@@ -120,15 +125,16 @@ def load_standings(session: Session, *, rules: QueueRules, now: datetime) -> dic
         )
         elapsed = max((now - run.started_at).total_seconds(), 0.0)
         standing.window_seconds += max(elapsed, run.expected_seconds) * run.slot_size
-    _add_ended(session, standings, rules, now)
+    bound = [each.team_id for each in standings.values() if with_windows or each.max_slot_seconds is not None]
+    if bound:
+        _add_ended(session, standings, bound, rules, now)
     return standings
 
 
-def _add_ended(session: Session, standings: dict[str, Standing], rules: QueueRules, now: datetime) -> None:
-    """What teams with a quota of slot seconds have used. A run counts whole while its beginning is in the window."""
-    bound = [team_id for team_id, standing in standings.items() if standing.max_slot_seconds is not None]
-    if not bound:
-        return
+def _add_ended(
+    session: Session, standings: dict[str, Standing], bound: list[str], rules: QueueRules, now: datetime
+) -> None:
+    """A run counts whole while its beginning is in the window."""
     since = now - timedelta(seconds=rules.quota_window_seconds)
     statement = (
         select(Run.team_id, func.sum(Run.slot_seconds))

@@ -211,7 +211,7 @@ def test_the_reasons_say_what_would_have_to_go_first(session: Session, make_wait
     assert place_of(session, other).position == 1
     assert explain_job(session, jobs[1]) == (
         "over_share",
-        "behind 1 job of teams that have used less of their share than yours",
+        "behind 1 job of teams that have used less of their share than your team",
     )
     make_waiting("greens", priority_class=PriorityClass.URGENT)
     assert explain_job(session, other) == ("behind_class", "behind 1 job of a higher priority class")
