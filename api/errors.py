@@ -30,6 +30,7 @@ from jobs.errors import (
     NotFound,
     PartNotFound,
     SlotNotFound,
+    TeamNotFound,
     Unauthorized,
     UploadNotFound,
     WouldNotFit,
@@ -58,6 +59,7 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "upload_id": UploadNotFound,
     "number": PartNotFound,
     "name": SlotNotFound,
+    "team": TeamNotFound,
 }
 
 # Python's own phrases change with its version; these words are for programs and stay.

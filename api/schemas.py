@@ -14,12 +14,16 @@ from jobs.estimates import JobEstimate
 from jobs.failure_codes import find_advice
 from jobs.metrics import MetricPoint
 from jobs.models import Artifact, Dataset, Event, Job, Run
+from jobs.priorities import PriorityClass
+from jobs.reasons import WaitCode, WaitReason
 from jobs.slots import SlotStatus, SlotView
 from jobs.status import JobStatus, RunCause, StopKind
 from jobs.teams import Caller
 
 MAX_NAME_LENGTH = 200
 MAX_PRIORITY = 100
+# A year: what is longer is a slip.
+MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 
 # Names are shown to people and kept in databases that take no zero byte: no control characters.
 NAME_PATTERN = r"^[^\x00-\x1f\x7f]*$"
@@ -146,7 +150,18 @@ class JobCreate(BaseModel):
         description="Only what shall differ from the preset. The defaults shown here are those of `default`.",
     )
     name: Name | None = Field(None, description="For people; default: the dataset's name.")
-    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team.")
+    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team and class.")
+    priority_class: PriorityClass = Field(
+        PriorityClass.NORMAL,
+        description="Jobs of a higher class go first, whatever the teams have used, and may take the slot of one of a "
+        "lower class. `low` may wait and be interrupted; `urgent` needs the operator's leave.",
+    )
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_TIMEOUT_SECONDS,
+        description="The job fails when all its runs together have taken so long; default: it may take any time.",
+    )
 
     @field_validator("config", mode="before")
     @classmethod
@@ -217,28 +232,40 @@ class JobEstimateRead(_Read):
         description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`; "
         "`arithmetic`: nothing like it has run here, so this may be far off."
     )
-    queue_position: int
-    starts_at: datetime | None = Field(description="Null where no slot is known that could run it.")
+    queue_position: int | None = Field(description="Null where your team's quotas would give it no turn.")
+    starts_at: datetime | None = Field(description="Null where it has no turn, or no open slot could run it.")
     ends_at: datetime | None
 
     @classmethod
     def of(cls, found: JobEstimate, *, lack: str | None) -> "JobEstimateRead":
+        work = found.work
         return cls(
-            device=found.device,
-            example_count=found.example_count,
-            token_count=found.token_count,
-            step_count=found.step_count,
-            memory=found.memory,
-            peak_memory_bytes=found.peak_memory_bytes,
-            fits=None if found.memory is None else lack is None,
+            device=work.device,
+            example_count=work.example_count,
+            token_count=work.token_count,
+            step_count=work.step_count,
+            memory=work.memory,
+            peak_memory_bytes=work.peak_memory_bytes,
+            fits=None if work.memory is None else lack is None,
             advice=lack,
-            train_seconds=found.train_seconds,
-            total_seconds=found.total_seconds,
-            speed_source=found.speed_source,
+            train_seconds=work.train_seconds,
+            total_seconds=work.total_seconds,
+            speed_source=work.speed_source,
             queue_position=found.queue_position,
             starts_at=found.starts_at,
             ends_at=found.ends_at,
         )
+
+
+class WaitReasonRead(_Read):
+    """Why a job waits."""
+
+    code: WaitCode = Field(description="Stable word for programs.")
+    message: str = Field(description="For people.")
+
+    @classmethod
+    def of(cls, reason: WaitReason) -> "WaitReasonRead":
+        return cls(code=reason.code, message=reason.message)
 
 
 class JobError(_Read):
@@ -307,6 +334,8 @@ class JobRead(_Read):
     name: str
     status: JobStatus
     priority: int
+    priority_class: PriorityClass
+    timeout_seconds: float | None
     base_model: str
     dataset: JobDataset
     validation_dataset: JobDataset | None
@@ -318,8 +347,10 @@ class JobRead(_Read):
     last_loss: float | None
     tokens_per_second: float | None
     queue_position: int | None = Field(
-        description="1 for the job that is next; only while it is queued, and only when the job is read by itself."
+        description="1 for the job that is next; only while it is queued, and only when the job is read by itself. "
+        "Null also while it has no turn: `queue_reason` says why."
     )
+    queue_reason: WaitReasonRead | None = Field(description="Why it waits; wherever `queue_position` may be.")
     eta_seconds: float | None
     error: JobError | None
     estimate: dict[str, Any] | None = Field(description="What it was expected to take when it was posted.")
@@ -338,12 +369,14 @@ class JobRead(_Read):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job, *, queue_position: int | None = None) -> "JobRead":
+    def of(cls, job: Job, *, queue_position: int | None = None, queue_reason: WaitReason | None = None) -> "JobRead":
         return cls(
             id=job.id,
             name=job.name,
             status=job.status,
             priority=job.priority,
+            priority_class=job.priority_class,
+            timeout_seconds=job.timeout_seconds,
             base_model=job.base_model,
             dataset=JobDataset(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256),
             validation_dataset=JobDataset.of_validation(job),
@@ -355,6 +388,7 @@ class JobRead(_Read):
             last_loss=job.last_loss,
             tokens_per_second=job.tokens_per_second,
             queue_position=queue_position,
+            queue_reason=WaitReasonRead.of(queue_reason) if queue_reason else None,
             eta_seconds=job.eta_seconds,
             error=JobError.find(job.error_code, job.error_message, job.error_log),
             estimate=job.estimate,

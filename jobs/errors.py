@@ -4,7 +4,8 @@ EmotuneError
 ├── Unauthorized
 │   └── ApiKeyInvalid
 ├── Forbidden
-│   └── OperatorNeeded
+│   ├── OperatorNeeded
+│   └── PriorityClassTooHigh
 ├── NotFound
 │   ├── JobNotFound
 │   ├── DatasetNotFound
@@ -26,6 +27,8 @@ EmotuneError
 │   ├── TokenizerUnusable
 │   ├── DatasetOutdated
 │   ├── StatisticsFailed
+│   ├── QuotaExceeded
+│   ├── JobNotWaiting
 │   └── IdempotencyKeyReused
 ├── Invalid
 │   ├── BaseModelUnknown
@@ -78,6 +81,12 @@ class OperatorNeeded(Forbidden):
     """This call is for the operator. `emotune keys create --operator` makes a key for it."""
 
     code = "operator_needed"
+
+
+class PriorityClassTooHigh(Forbidden):
+    """Your team may not post jobs of this priority class."""
+
+    code = "priority_class_too_high"
 
 
 class NotFound(EmotuneError):
@@ -204,6 +213,18 @@ class StatisticsFailed(Conflict):
     """The statistics of this dataset could not be computed."""
 
     code = "statistics_failed"
+
+
+class QuotaExceeded(Conflict):
+    """Your team's quota doesn't allow it."""
+
+    code = "quota_exceeded"
+
+
+class JobNotWaiting(Conflict):
+    """The job doesn't wait for a slot, so its place in the queue can't be changed."""
+
+    code = "job_not_waiting"
 
 
 class IdempotencyKeyReused(Conflict):

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
+from jobs import usage
 from jobs.claims import update_owned
 from jobs.clock import utc_now
 from jobs.database import lock_claims
@@ -246,6 +247,7 @@ def _end(
             peak_host_bytes=end.peak_host_bytes,
         )
     )
+    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
     kind = "requeued" if status is JobStatus.QUEUED else status.value
     add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
 

@@ -113,6 +113,21 @@ class Settings(BaseSettings):
     )
     worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
 
+    # The queue
+    usage_half_life_seconds: Seconds = Field(
+        DAY_SECONDS, description="What a team has used of the slots counts half after so long (docs/decisions/0009)."
+    )
+    entry_penalty_seconds: Annotated[float, Field(ge=0)] = Field(
+        60,
+        description="Slot seconds that a job counts before its first run; its end shows what it really took.",
+    )
+    quota_window_seconds: Seconds = Field(
+        7 * DAY_SECONDS, description="A team's quota of slot seconds is for so long a time, which goes along."
+    )
+    low_wait_seconds: Seconds = Field(
+        7 * DAY_SECONDS, description="A job of the class `low` that has waited so long goes among the `normal` ones."
+    )
+
     # The worker
     host_name: str = Field(
         default_factory=socket.gethostname,

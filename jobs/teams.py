@@ -33,6 +33,11 @@ def get_or_create_team(session: Session, *, name: str) -> Team:
     return team
 
 
+def get_team(session: Session, *, team_id: str) -> Team:
+    """The team that a caller speaks for."""
+    return session.get_one(Team, team_id)
+
+
 def create_key(session: Session, *, team: Team, name: str, is_operator: bool = False) -> tuple[ApiKey, str]:
     """A new key and its secret, which is shown this once and not kept."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)

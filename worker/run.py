@@ -19,6 +19,7 @@ from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
 from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
+from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment
@@ -95,6 +96,7 @@ def _claim(resources: Resources) -> Job | None:
                 device=settings.slot_device,
                 lease_seconds=settings.lease_seconds,
                 boot_id=resources.boot_id,
+                rules=QueueRules.of(settings),
             )
         can_pass_on = slots.is_another_idle(
             session, name=slot, device=settings.slot_device, within_seconds=seen_seconds

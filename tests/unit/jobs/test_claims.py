@@ -181,57 +181,6 @@ def test_concurrent_claimers_get_each_job_once(migrated_file: Path, job_count: i
         assert set(taken) <= jobs
 
 
-@many_databases
-@given(
-    teams=st.lists(
-        st.tuples(
-            st.lists(st.integers(-1, 1), max_size=4),  # priorities of the waiting jobs
-            st.integers(0, 2),  # jobs that run already
-            st.integers(0, 3),  # slot minutes used before
-        ),
-        min_size=1,
-        max_size=3,
-    )
-)
-def test_the_queue_position_is_the_order_of_the_claims(
-    migrated_file: Path, teams: list[tuple[list[int], int, int]]
-) -> None:
-    with fresh_database(migrated_file) as database:
-        waiting: list[str] = []
-        for number, (priorities, running_count, minutes) in enumerate(teams):
-            dataset = make_dataset(database, make_team(database, f"team-{number}"))
-            for running in range(running_count):
-                job_id = add_job(database, dataset)
-                _pretend_running(database, job_id, slot=f"busy-{number}-{running}")
-            _pretend_used(database, dataset, minutes)
-            waiting += [add_job(database, dataset, priority=priority) for priority in priorities]
-        with database.read() as session:
-            position = {
-                job_id: turns.get_queue_position(session, job=session.get_one(Job, job_id)) for job_id in waiting
-            }
-        order = [claimed(database, slot=f"slot-{turn}").id for turn in range(len(waiting))]
-        assert order == sorted(waiting, key=position.__getitem__)
-        assert sorted(position.values()) == list(range(1, len(waiting) + 1))
-
-
-def _pretend_running(database: Database, job_id: str, *, slot: str) -> None:
-    with database.write() as session:
-        job = session.get_one(Job, job_id)
-        job.status, job.attempt, job.slot = JobStatus.RUNNING, 1, slot
-        session.add(Run(job_id=job_id, attempt=1, team_id=job.team_id, slot=slot, started_at=utc_now()))
-
-
-def _pretend_used(database: Database, dataset: Dataset, minutes: int) -> None:
-    """An ended run, half a minute beyond the whole ones, so that no boundary is near."""
-    job_id = add_job(database, dataset)
-    with database.write() as session:
-        job = session.get_one(Job, job_id)
-        job.status, job.attempt = JobStatus.SUCCEEDED, 1
-        began = utc_now() - timedelta(hours=1)
-        ended = began + timedelta(minutes=minutes, seconds=30)
-        session.add(Run(job_id=job_id, attempt=1, team_id=job.team_id, slot="old", started_at=began, ended_at=ended))
-
-
 # Who may write
 
 
