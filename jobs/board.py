@@ -15,10 +15,9 @@ from jobs.forecast import Place, SlotOutlook, WaitingJob, forecast
 from jobs.models import Job, Run, Slot
 from jobs.offers import Offer
 from jobs.rules import QueueRules
-from jobs.settings import Device
 from jobs.shares import Standing, decay
 from jobs.status import JobStatus
-from jobs.turns import get_class
+from jobs.turns import get_class, make_offer
 from jobs.usage import load_standings
 
 # A queue this short is ordered anew for whoever asks: it takes a few milliseconds.
@@ -134,8 +133,7 @@ def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list
     }
     for slot in session.scalars(select(Slot)):
         is_open = slot.seen_at >= since and slot.drained_at is None and slot.blocked_reason is None
-        device: Device = "cuda" if slot.device == "cuda" else "cpu"
-        slots[slot.name] = (Offer(device, slot.memory_bytes, slot.size), is_open)
+        slots[slot.name] = (make_offer(slot), is_open)
     outlooks = []
     for name, (offer, is_open) in sorted(slots.items()):
         row = running.get(name)

@@ -27,6 +27,11 @@ def _make_conditions(offer: Offer) -> list[ColumnElement[bool]]:
     return conditions
 
 
+def make_offer(slot: Slot) -> Offer:
+    device: Device = "cuda" if slot.device == "cuda" else "cpu"
+    return Offer(device, slot.memory_bytes, slot.size)
+
+
 def find_next(session: Session, *, offer: Offer, rules: QueueRules, now: datetime) -> str | None:
     """The id of the job that a slot with this offer has to take: pinned ones, then by class, team, priority and age."""
     waiting = _Waiting(session, offer, rules, now)
