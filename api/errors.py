@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -79,6 +82,11 @@ _HTTP_ADVICE: Mapping[int, str] = {
     405: "This path doesn't take this method. `GET /openapi.json` lists which it takes.",
 }
 
+# When a call is to be sent again that the database couldn't answer: restarts and locks take seconds.
+RETRY_SECONDS = 2
+
+log = structlog.get_logger()
+
 # FastAPI's words for a body that is not even text.
 _UNREADABLE = "There was an error parsing the body"
 
@@ -93,6 +101,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     416: "The range lies outside the file",
     422: "Something in the request is wrong: `error.field` says what",
     500: "An error of the service; quote the `X-Request-ID` to the operator",
+    503: "The database doesn't answer just now; send the same again",
     507: "The disk is nearly full",
 }
 
@@ -142,6 +151,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(EmotuneError, _answer_domain_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    for unreachable in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(unreachable, _answer_unreachable_database)
 
 
 # Handlers are coroutines, else each error would cost a thread. Starlette types them for any Exception.
@@ -174,6 +185,14 @@ def _list_methods(request: Request) -> list[str]:
         for method in _METHODS
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
+
+
+async def _answer_unreachable_database(_request: Request, error: Exception) -> Response:
+    """It restarts, or is locked: the same call will soon go through, and nothing of this one was kept."""
+    log.warning("database_unavailable", reason=str(error).partition("\n")[0])
+    message = "The database doesn't answer just now. Nothing was changed; send the same again in a moment."
+    body = ErrorBody(error=ErrorInfo(code="database_unavailable", message=message))
+    return make_error_response(HTTPStatus.SERVICE_UNAVAILABLE, body, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _answer_validation_error(_request: Request, error: Exception) -> Response:

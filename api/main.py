@@ -101,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_get_operation_id,
-        responses=error_responses(422, 500),
+        responses=error_responses(422, 500, 503),
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)

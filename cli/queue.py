@@ -44,6 +44,14 @@ def hold(job_id: JobId, reason: Annotated[str, typer.Option(help="Its team reads
         print(describe_entry(client.hold_job(job_id, reason)))
 
 
+@queue.command("preempt")
+def preempt(job_id: JobId) -> None:
+    """Have a running job save a checkpoint, give its slot away, and wait again."""
+    from cli.commands import ask_of_job
+
+    ask_of_job(job_id, "preempt")
+
+
 @queue.command("release")
 def release(job_id: JobId) -> None:
     """Let a held job have its turn again."""

@@ -1,4 +1,4 @@
-"""The operator's verbs: on any team's waiting jobs, and on the teams' weights and quotas.
+"""The operator's verbs: on any team's jobs, and on the teams' weights and quotas.
 
 Only callers with an operator's key get here, and only here are jobs reached without their team.
 """
@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from jobs import stops
 from jobs.board import draw_board
 from jobs.clock import utc_now
 from jobs.database import lock_claims
-from jobs.errors import JobNotFound, JobNotWaiting, TeamNotFound
+from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNotFound
 from jobs.models import Job, Team
 from jobs.rules import QueueRules
 from jobs.service import add_event
@@ -50,6 +51,17 @@ def release_job(session: Session, *, job_id: str) -> Job:
     if job.held_at is not None:
         job.held_at = job.hold_reason = None
         _note(session, job, "released", "The operator lets the job have its turn again.")
+    return job
+
+
+def preempt_job(session: Session, *, job_id: str) -> Job:
+    """Have a running job save a checkpoint, give its slot away, and wait again.
+
+    Raises JobNotFound, and JobNotRunning when it doesn't run. One that is to stop anyway is left to that.
+    """
+    job = get_any_job(session, job_id=job_id)
+    if not stops.preempt(session, job_id=job_id, reason="The operator wants the slot") and job.stop_kind is None:
+        raise JobNotRunning(f"the job is {job.status}, so it has no slot to give.")
     return job
 
 

@@ -3,10 +3,13 @@
 A metric is handed on with how the slot's GPU was at the time.
 """
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import structlog
 
 from emomodel.progress import Checkpoint, Metric, Notice, Phase, Plan
 from jobs import claims
@@ -14,6 +17,8 @@ from jobs.metrics import Cursor, MetricStream, SampledMetric
 from worker.news import describe_phase, describe_plan
 from worker.recorder import Recorder
 from worker.sampler import Sampler
+
+log = structlog.get_logger()
 
 News = Phase | Plan | Notice | Checkpoint
 
@@ -45,7 +50,7 @@ class Relay:
         sampled = self._add_sample(metric)
         self._stream.publish(self._job_id, Cursor(self._attempt, self._seq), sampled)
         self._recorder.add_metric(self._seq, sampled)
-        self._file.write(sampled.model_dump_json(exclude_none=True) + "\n")
+        self._note(sampled.model_dump_json(exclude_none=True) + "\n")
 
     def hand_on_news(self, news: News) -> None:
         match news:
@@ -58,6 +63,17 @@ class Relay:
             case Checkpoint():
                 verb = partial(claims.record_checkpoint, checkpoint=news)
         self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))
+
+    def _note(self, line: str) -> None:
+        """The file is a copy for reading later; a full disk ends it, and not the run."""
+        if self._file.closed:
+            return
+        try:
+            self._file.write(line)
+        except OSError as error:
+            log.warning("metrics_file_ends", job_id=self._job_id, reason=str(error))
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _add_sample(self, metric: Metric) -> SampledMetric:
         sample = self._sampler.newest

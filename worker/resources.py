@@ -9,6 +9,7 @@ from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell
 from jobs.settings import Settings
 from jobs.storage import Storage
+from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.gpu import Cpu, Gpu, SlotDevice
 from worker.host import get_boot_id
@@ -29,6 +30,7 @@ class Resources:
     device: SlotDevice
     slot_check: SlotCheck
     boot_id: str
+    clock_watch: ClockWatch
 
     @classmethod
     def open(cls, settings: Settings, celery: Celery, drain: Drain) -> "Resources":
@@ -49,6 +51,7 @@ class Resources:
             device=device,
             slot_check=make_slot_check(settings, storage, device, boot_id),
             boot_id=boot_id,
+            clock_watch=ClockWatch(rest_seconds=settings.lease_seconds),
         )
 
 

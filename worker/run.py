@@ -21,6 +21,7 @@ from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
 from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
+from jobs.status import JobStatus
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment
 from worker.oom import count_oom_kills
@@ -36,7 +37,7 @@ from worker.outcome import (
     TooLarge,
     decide_outcome,
 )
-from worker.outputs import store_bundle, store_traces
+from worker.outputs import store_bundle, store_traces, withdraw_artifacts
 from worker.recorder import Recorder
 from worker.relay import Relay
 from worker.resources import Resources
@@ -88,7 +89,8 @@ def _claim(resources: Resources) -> Job | None:
     is_free = resources.slot_check.find_obstacle() is None
     with resources.database.write() as session:
         run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id)
-        run_ends.reap(session, max_crashes=settings.max_crashes)
+        if resources.clock_watch.is_steady():
+            run_ends.reap(session, max_crashes=settings.max_crashes)
         if is_free and slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds):
             return claims.claim_next(
                 session,
@@ -134,15 +136,19 @@ def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: S
         run = _Run(resources, job, folder, recorder, checkpoints)
         try:
             try:
-                run.finish(*run.train(lock, trainer_argv))
+                status = run.finish(*run.train(lock, trainer_argv))
             except Exception as error:
                 if isinstance(error, RunFenced):
                     raise
                 # Whatever it is, the team must not wait for a lease to end and the next attempt to fail the same way.
                 log.exception("run_broke")
-                run.break_off(error)
+                status = run.break_off(error)
         except RunFenced:
+            # What it has stored is left to the garbage collection, which asks the rows: its end may have been written
+            # by a commit whose answer never came.
             log.warning("run_lost")
+            return
+    run.clear(status)
 
 
 @dataclass(frozen=True)
@@ -173,35 +179,44 @@ class _Run:
         outcome = decide_outcome(ending, was_out_of_memory=was_out_of_memory, can_halve_batch=self._can_halve_batch())
         return outcome, self._describe_end(ending, run_log)
 
-    def finish(self, outcome: Outcome, end: RunEnd) -> None:
-        """Store what was made, then tell the rows. Raises RunFenced."""
+    def finish(self, outcome: Outcome, end: RunEnd) -> JobStatus:
+        """Store what was made, then tell the rows; returns where the job is then. Raises RunFenced."""
         log.info("run_ends", outcome=type(outcome).__name__.lower())
         match outcome:
             case Lost():
                 raise RunFenced
             case Succeeded():
-                self._succeed(outcome, end)
+                return self._succeed(outcome, end)
             case Failed():
                 end = replace(end, code=outcome.code, message=outcome.message)
-                self._record(run_ends.fail, end=end, artifacts=self._store_traces())
+                return self._record(run_ends.fail, end=end, artifacts=self._store_traces())
             case Crashed():
-                self._crash(replace(end, code=outcome.code, message=outcome.message))
+                return self._crash(replace(end, code=outcome.code, message=outcome.message))
             case Cancelled():
-                self._record(run_ends.confirm_cancel, end=end, artifacts=self._store_traces())
+                return self._record(run_ends.confirm_cancel, end=end, artifacts=self._store_traces())
             case Interrupted():
-                self._record(run_ends.interrupt, end=end, message=outcome.why)
+                return self._record(run_ends.interrupt, end=end, message=outcome.why)
             case TooLarge():
-                self._retry_smaller(outcome, end)
-        self._clear()
+                return self._retry_smaller(outcome, end)
 
-    def break_off(self, error: Exception) -> None:
+    def clear(self, status: JobStatus) -> None:
+        """Leave what the job goes on from, where it does, and what it has to show, where it has ended."""
+        storage = self.resources.storage
+        if status.is_final:
+            storage.clear_run_folders(self.job.id)
+        else:
+            storage.clear_run_folder(self.job.id, self.job.attempt, keeps_checkpoints=True)
+            # No row speaks of these: the job has yet to end.
+            withdraw_artifacts(storage, job_id=self.job.id, attempt=self.job.attempt)
+
+    def break_off(self, error: Exception) -> JobStatus:
         """The worker itself failed, perhaps for want of disk: write the reason and no file. Raises RunFenced."""
         is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         message = "The worker's disk is full." if is_full else f"The worker failed: {type(error).__name__}: {error}."
         end = RunEnd(code="disk_full" if is_full else "worker_error", message=message.replace("\x00", ""))
-        self._record(run_ends.crash, end=end, max_crashes=self.resources.settings.max_crashes)
+        return self._record(run_ends.crash, end=end, max_crashes=self.resources.settings.max_crashes)
 
-    def _succeed(self, outcome: Succeeded, end: RunEnd) -> None:
+    def _succeed(self, outcome: Succeeded, end: RunEnd) -> JobStatus:
         result = outcome.result
         message = f"{result.step_count} steps in {result.train_seconds:.0f} s; last loss {result.final_loss:.4f}."
         message += describe_error(
@@ -211,25 +226,24 @@ class _Run:
             bundle = store_bundle(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
         except BundleError as error:
             told = f"The training process left no whole bundle: {error}."
-            self._crash(replace(end, code="bundle_invalid", message=told))
-        else:
-            self._record(
-                run_ends.succeed,
-                end=replace(end, log=()),
-                artifacts=[bundle, *self._store_traces()],
-                message=message,
-                result=result.model_dump(exclude={"type"}),
-            )
+            return self._crash(replace(end, code="bundle_invalid", message=told))
+        return self._record(
+            run_ends.succeed,
+            end=replace(end, log=()),
+            artifacts=[bundle, *self._store_traces()],
+            message=message,
+            result=result.model_dump(exclude={"type"}),
+        )
 
-    def _crash(self, end: RunEnd) -> None:
-        self._record(
+    def _crash(self, end: RunEnd) -> JobStatus:
+        return self._record(
             run_ends.crash,
             end=end,
             max_crashes=self.resources.settings.max_crashes,
             artifacts=self._store_traces(),
         )
 
-    def _retry_smaller(self, outcome: TooLarge, end: RunEnd) -> None:
+    def _retry_smaller(self, outcome: TooLarge, end: RunEnd) -> JobStatus:
         config = halve_batch(self._make_config())
         assert config is not None  # noqa: S101 - decide_outcome was told so
         message = (
@@ -238,17 +252,7 @@ class _Run:
         )
         self.checkpoints.delete_all()
         end = replace(end, code=CUDA_OUT_OF_MEMORY, message=outcome.message)
-        self._record(run_ends.retry_smaller, end=end, message=message)
-
-    def _clear(self) -> None:
-        """Leave what the job goes on from, where it does."""
-        storage = self.resources.storage
-        with self.resources.database.read() as session:
-            has_ended = session.get_one(Job, self.job.id).status.is_final
-        if has_ended:
-            storage.clear_run_folders(self.job.id)
-        else:
-            storage.clear_run_folder(self.job.id, self.job.attempt, keeps_checkpoints=True)
+        return self._record(run_ends.retry_smaller, end=end, message=message)
 
     def _describe_end(self, ending: Ending, run_log: RunLog) -> RunEnd:
         told = ending.last_line
@@ -271,8 +275,8 @@ class _Run:
         config = self._make_config()
         return config.auto_batch and self.job.batch_split == 1 and halve_batch(config) is not None
 
-    def _record(self, verb: Callable[..., object], **values: object) -> None:
-        self.recorder.finish(partial(verb, job_id=self.job.id, attempt=self.job.attempt, **values))
+    def _record(self, verb: Callable[..., JobStatus], **values: object) -> JobStatus:
+        return self.recorder.finish(partial(verb, job_id=self.job.id, attempt=self.job.attempt, **values))
 
     def _store_traces(self) -> list[Artifact]:
         return store_traces(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)

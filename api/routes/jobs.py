@@ -13,6 +13,7 @@ from api.deps import (
     DatabaseDep,
     DoorbellDep,
     JobIdPath,
+    OperatorDep,
     PageCursor,
     PageLength,
     SettingsDep,
@@ -20,7 +21,7 @@ from api.deps import (
 )
 from api.errors import error_responses
 from api.schemas import Items, JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, Page, RunRead
-from jobs import estimates, service, stops
+from jobs import estimates, operators, service, stops
 from jobs.base_models import get_base_model
 from jobs.board import BoardKeeper
 from jobs.datasets import get_dataset
@@ -201,6 +202,15 @@ def save_checkpoint(
     with database.write() as session:
         job = stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id)
         return _read_job(session, job, board_keeper)
+
+
+@router.post("/jobs/{job_id}/preempt", status_code=202, responses=error_responses(403, 404, 409))
+def preempt_job(
+    job_id: JobIdPath, _operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> JobRead:
+    """The operator's: have a running job of any team save a checkpoint, give its slot away, and wait again."""
+    with database.write() as session:
+        return _read_job(session, operators.preempt_job(session, job_id=job_id), board_keeper)
 
 
 @router.patch("/jobs/{job_id}", responses=error_responses(400, 404, 409, 413))

@@ -21,7 +21,7 @@ ROUTES = sorted(
 )
 CLOSED_ROUTES = [route for route in ROUTES if route[1] not in OPEN_PATHS]
 # On any team's jobs: for operators only.
-ROUTES_OF_OPERATOR = [route for route in ROUTES if route[1].startswith("/queue/")]
+ROUTES_OF_OPERATOR = [route for route in ROUTES if route[1].startswith("/queue/") or route[1].endswith("/preempt")]
 ROUTES_OF_JOB = [route for route in ROUTES if "{job_id}" in route[1] and route not in ROUTES_OF_OPERATOR]
 ROUTES_OF_DATASET = [route for route in ROUTES if "{dataset_id}" in route[1]]
 
@@ -43,7 +43,7 @@ def fill(path: str, *, job_id: str = "job_" + "0" * 26, dataset_id: str = "ds_" 
 def test_the_lists_of_routes_are_not_empty() -> None:
     assert len(CLOSED_ROUTES) >= 13
     assert len(ROUTES_OF_JOB) >= 8
-    assert len(ROUTES_OF_OPERATOR) >= 3
+    assert len(ROUTES_OF_OPERATOR) >= 4
     assert len(ROUTES_OF_DATASET) >= 5
 
 

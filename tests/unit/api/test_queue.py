@@ -200,3 +200,17 @@ def test_classes_and_timeouts_are_posted_and_read(client: TestClient, operator: 
     assert client.get(f"/jobs/{plain['id']}").json()["queue_position"] == 2
     estimate = client.post("/jobs:estimate", json={**body, "priority_class": "low"}).json()
     assert estimate["queue_position"] == 3
+
+
+def test_an_operator_preempts_a_running_job_of_any_team(
+    client: TestClient, operator: TestClient, database: Database, slot: str, make_job: Callable[..., Job]
+) -> None:
+    job_id = make_job().id
+    assert operator.post(f"/jobs/{job_id}/preempt").json()["error"]["code"] == "job_not_running"
+    with database.write() as session:
+        assert claims.claim_next(session, slot=slot, device="cpu", lease_seconds=60) is not None
+    assert client.post(f"/jobs/{job_id}/preempt").status_code == 403
+    for _ in range(2):
+        asked = operator.post(f"/jobs/{job_id}/preempt")
+        assert (asked.status_code, asked.json()["stop_kind"]) == (202, "preempt")
+    assert client.get(f"/jobs/{job_id}").json()["stop_requested"] is True

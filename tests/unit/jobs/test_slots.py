@@ -85,6 +85,7 @@ def test_a_slots_status_tells_what_matters_most(database: Database, dataset: Dat
         note(session, blocked_reason="no disk")
         assert get_status(session) is SlotStatus.DRAINED, "the operator's word outlives a sign of life"
         assert slots.resume_slot(session, name="slot-0", seen_within_seconds=60).status is SlotStatus.BLOCKED
+        note(session)
         start_job(session, dataset, "slot-0")
         assert get_status(session) is SlotStatus.RUNNING
         assert get_status(session, within=0) is SlotStatus.AWAY

@@ -18,6 +18,7 @@ from jobs.storage import Storage
 from tests.support.brokers import make_memory_broker
 from tests.support.gpus import DeviceDouble
 from tests.support.redis_doubles import MemoryRedis
+from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.resources import Resources, make_slot_check
 
@@ -72,6 +73,7 @@ def resources(
         device=device,
         slot_check=make_slot_check(worker_settings, storage, device, BOOT_ID),
         boot_id=BOOT_ID,
+        clock_watch=ClockWatch(rest_seconds=worker_settings.lease_seconds),
     )
 
 
