@@ -27,7 +27,8 @@ class RunningJob:
     # Of the class that it counts as.
     rank: int
     started_at: datetime
-    is_stopping: bool = False
+    # Since when it has been asked to stop.
+    stopping_since: datetime | None = None
     # The operator's own order: it would take the slot again at once.
     is_pinned: bool = False
 
@@ -61,13 +62,17 @@ def choose_victims(places: Sequence[Place], slots: Sequence[SlotInUse], standing
     Each waiting job, in the order of the claims, takes a slot that is free or about to be. One that finds none takes
     that of a job of a lower class: of the lowest, and of those the one that started last and so loses least.
     """
-    free = [slot.offer for slot in slots if slot.running is None or slot.running.is_stopping]
+    free = [slot.offer for slot in slots if slot.running is None]
     # What fits few jobs is given away first.
     free.sort(key=lambda offer: (offer.device == "cuda", offer.memory_bytes or math.inf))
+    # Then what will be free, in the order of asking: so a second look gives each to whom the first one meant it for.
+    runs = [(slot.offer, slot.running.stopping_since) for slot in slots if slot.running is not None]
+    stopping = [(since, offer) for offer, since in runs if since is not None]
+    free += [offer for _, offer in sorted(stopping, key=lambda each: each[0])]
     victims = [
         (slot.offer, slot.running)
         for slot in slots
-        if slot.running is not None and not slot.running.is_stopping and not slot.running.is_pinned
+        if slot.running is not None and slot.running.stopping_since is None and not slot.running.is_pinned
     ]
     teams = {standing.team_id: replace(standing) for standing in standings}
     chosen: list[str] = []
@@ -112,7 +117,6 @@ def _list_slots(session: Session, rules: QueueRules, now: datetime) -> list[Slot
             Job.priority_class,
             Job.created_at,
             Job.pinned_rank,
-            Job.stop_kind,
             Job.stop_requested_at,
             Run.started_at,
         )
@@ -124,7 +128,7 @@ def _list_slots(session: Session, rules: QueueRules, now: datetime) -> list[Slot
             id=row.id,
             rank=get_class(row.priority_class, row.created_at, rules=rules, now=now).rank,
             started_at=row.started_at,
-            is_stopping=row.stop_kind is not None or row.stop_requested_at is not None,
+            stopping_since=row.stop_requested_at,
             is_pinned=row.pinned_rank is not None,
         )
         for row in session.execute(statement)

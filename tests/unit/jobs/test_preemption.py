@@ -84,7 +84,7 @@ def test_a_slot_that_is_free_or_about_to_be_is_enough(
     low = run("slot-0", priority_class=LOW)
     other = run("slot-1", priority_class=LOW, minutes=60)
     wait(priority_class=URGENT)
-    low.stop_kind = StopKind.PREEMPT
+    low.stop_kind, low.stop_requested_at = StopKind.PREEMPT, NOW
     assert find(session) == []
     wait(priority_class=URGENT)
     assert find(session) == [other.id]
@@ -164,13 +164,18 @@ waiting = st.lists(st.tuples(st.sampled_from(PriorityClass), st.booleans()), max
 def test_whoever_gives_way_gives_way_to_a_higher_class_and_a_second_look_names_no_others(
     rows: list[tuple[Device, int | None, bool]], queue: list[tuple[PriorityClass, bool]]
 ) -> None:
-    def make_slots(stopping: set[str]) -> list[SlotInUse]:
+    def make_slots(asked: list[str]) -> list[SlotInUse]:
+        def find_stop(number: int, is_stopping: bool) -> datetime | None:
+            if is_stopping:
+                return NOW - timedelta(seconds=1)
+            return NOW + timedelta(seconds=asked.index(str(number))) if str(number) in asked else None
+
         return [
             SlotInUse(
                 Offer(device),
                 None
                 if rank is None
-                else RunningJob(str(number), rank, NOW, is_stopping=is_stopping or str(number) in stopping),
+                else RunningJob(str(number), rank, NOW, stopping_since=find_stop(number, is_stopping)),
             )
             for number, (device, rank, is_stopping) in enumerate(rows)
         ]
@@ -180,7 +185,7 @@ def test_whoever_gives_way_gives_way_to_a_higher_class_and_a_second_look_names_n
         for number, (each, needs_cuda) in enumerate(queue)
     ]
     places = [Place(job, number) for number, job in enumerate(jobs, start=1)]
-    chosen = choose_victims(places, make_slots(set()), [Standing("reds")])
+    chosen = choose_victims(places, make_slots([]), [Standing("reds")])
     assert len(chosen) == len(set(chosen)) <= len(jobs)
     highest = max((each.rank for each, _ in queue), default=-1)
     for victim in chosen:
@@ -188,4 +193,4 @@ def test_whoever_gives_way_gives_way_to_a_higher_class_and_a_second_look_names_n
         assert rank is not None
         assert rank < highest
         assert not is_stopping
-    assert choose_victims(places, make_slots(set(chosen)), [Standing("reds")]) == []
+    assert choose_victims(places, make_slots(chosen), [Standing("reds")]) == []
