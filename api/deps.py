@@ -18,11 +18,12 @@ from redis import Redis
 from sqlalchemy.orm import Session
 
 from api.errors import suggest
+from jobs.board import BoardKeeper
 from jobs.database import Database
-from jobs.errors import ApiKeyInvalid
+from jobs.errors import ApiKeyInvalid, OperatorNeeded
 from jobs.metrics import MetricStream
 from jobs.queue import Doorbell
-from jobs.settings import Settings
+from jobs.settings import SLOT_NAME_FORM, Settings
 from jobs.storage import Storage
 from jobs.teams import Caller, authenticate, note_use
 
@@ -40,6 +41,7 @@ class Services:
     redis: Redis
     doorbell: Doorbell
     metric_stream: MetricStream
+    board_keeper: BoardKeeper
     # Followers of live feeds read in threads of their own, so that many of them can't keep requests waiting.
     follower_limiter: anyio.CapacityLimiter
 
@@ -73,6 +75,10 @@ async def _get_metric_stream(services: ServicesDep) -> MetricStream:
     return services.metric_stream
 
 
+async def _get_board_keeper(services: ServicesDep) -> BoardKeeper:
+    return services.board_keeper
+
+
 async def refuse_unknown_parameters(request: Request) -> None:
     """A misspelt parameter would else be passed over in silence, and the answer be another than the one asked for."""
     if not request.scope["query_string"]:
@@ -97,6 +103,7 @@ DatabaseDep = Annotated[Database, Depends(_get_database)]
 StorageDep = Annotated[Storage, Depends(_get_storage)]
 DoorbellDep = Annotated[Doorbell, Depends(_get_doorbell)]
 MetricStreamDep = Annotated[MetricStream, Depends(_get_metric_stream)]
+BoardKeeperDep = Annotated[BoardKeeper, Depends(_get_board_keeper)]
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key of your team; `emotune keys create` makes one.")
@@ -139,9 +146,20 @@ def _get_caller(access: AccessDep) -> Caller:
 
 CallerDep = Annotated[Caller, Depends(_get_caller)]
 
+
+async def _get_operator(caller: CallerDep) -> Caller:
+    """Raises OperatorNeeded."""
+    if not caller.is_operator:
+        raise OperatorNeeded
+    return caller
+
+
+OperatorDep = Annotated[Caller, Depends(_get_operator)]
+
 # What doesn't have the form of an id names nothing: api/errors.py turns a path that doesn't fit into a 404.
 JobIdPath = Annotated[str, Path(pattern=r"^job_[0-9a-z]{26}$", description="Id of a job of your team.")]
 DatasetIdPath = Annotated[str, Path(pattern=r"^ds_[0-9a-z]{26}$", description="Id of a dataset of your team.")]
+SlotNamePath = Annotated[str, Path(pattern=SLOT_NAME_FORM, description="Name of a slot, as `GET /slots` lists it.")]
 
 PageLength = Annotated[int, Query(ge=1, le=MAX_PAGE_LENGTH, description="Most items of the page.")]
 PageCursor = Annotated[

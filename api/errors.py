@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -23,11 +26,14 @@ from jobs.errors import (
     DatasetTooLarge,
     DiskFull,
     EmotuneError,
+    Forbidden,
     Invalid,
     JobNotFound,
     NoSlotForConfig,
     NotFound,
     PartNotFound,
+    SlotNotFound,
+    TeamNotFound,
     Unauthorized,
     UploadNotFound,
     WouldNotFit,
@@ -36,6 +42,7 @@ from jobs.errors import (
 # The nearest class counts. What is not here is no fault of the caller: 500.
 STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     Unauthorized: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -54,6 +61,8 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "kind": ArtifactNotFound,
     "upload_id": UploadNotFound,
     "number": PartNotFound,
+    "name": SlotNotFound,
+    "team": TeamNotFound,
 }
 
 # Python's own phrases change with its version; these words are for programs and stay.
@@ -73,12 +82,18 @@ _HTTP_ADVICE: Mapping[int, str] = {
     405: "This path doesn't take this method. `GET /openapi.json` lists which it takes.",
 }
 
+# When a call is to be sent again that the database couldn't answer: restarts and locks take seconds.
+RETRY_SECONDS = 2
+
+log = structlog.get_logger()
+
 # FastAPI's words for a body that is not even text.
 _UNREADABLE = "There was an error parsing the body"
 
 _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request can't be read",
     401: "The API key is missing, unknown or revoked",
+    403: "Your key doesn't allow it",
     404: "Your team has no such thing",
     409: "It doesn't fit the present status of things",
     413: "Too large",
@@ -86,6 +101,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     416: "The range lies outside the file",
     422: "Something in the request is wrong: `error.field` says what",
     500: "An error of the service; quote the `X-Request-ID` to the operator",
+    503: "The database doesn't answer just now; send the same again",
     507: "The disk is nearly full",
 }
 
@@ -135,6 +151,8 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(EmotuneError, _answer_domain_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    for unreachable in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(unreachable, _answer_unreachable_database)
 
 
 # Handlers are coroutines, else each error would cost a thread. Starlette types them for any Exception.
@@ -167,6 +185,14 @@ def _list_methods(request: Request) -> list[str]:
         for method in _METHODS
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
+
+
+async def _answer_unreachable_database(_request: Request, error: Exception) -> Response:
+    """It restarts, or is locked: the same call will soon go through, and nothing of this one was kept."""
+    log.warning("database_unavailable", reason=str(error).partition("\n")[0])
+    message = "The database doesn't answer just now. Nothing was changed; send the same again in a moment."
+    body = ErrorBody(error=ErrorInfo(code="database_unavailable", message=message))
+    return make_error_response(HTTPStatus.SERVICE_UNAVAILABLE, body, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _answer_validation_error(_request: Request, error: Exception) -> Response:

@@ -22,12 +22,17 @@ from api.routes import (
     logs,
     metrics,
     models,
+    queue,
     rows,
+    slots,
+    teams,
     uploads,
 )
+from jobs.board import BoardKeeper
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell, make_celery
+from jobs.rules import QueueRules
 from jobs.settings import Settings, load_settings
 from jobs.storage import Storage
 
@@ -44,7 +49,10 @@ TAGS = [
     {"name": "jobs", "description": "Post, look up and cancel fine-tunes."},
     {"name": "progress", "description": "Follow a job: metrics, events and log."},
     {"name": "artifacts", "description": "Download what a job made."},
+    {"name": "queue", "description": "Who waits, where and why. Operators hold, release and move jobs."},
+    {"name": "teams", "description": "Shares and quotas."},
     {"name": "models", "description": "The base models that jobs may name."},
+    {"name": "slots", "description": "The GPUs and CPUs that run jobs, and what they are doing."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
 
@@ -59,7 +67,10 @@ ROUTES = (
     logs,
     artifacts,
     rows,
+    queue,
+    teams,
     models,
+    slots,
     health,
 )
 
@@ -90,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_get_operation_id,
-        responses=error_responses(422, 500),
+        responses=error_responses(422, 500, 503),
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
@@ -111,6 +122,7 @@ def _open_services(settings: Settings) -> Services:
         metric_stream=MetricStream(
             redis, length=settings.metric_stream_length, expire_seconds=settings.metric_stream_seconds
         ),
+        board_keeper=BoardKeeper(QueueRules.of(settings)),
         follower_limiter=anyio.CapacityLimiter(FOLLOWER_THREADS),
     )
 

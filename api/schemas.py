@@ -14,10 +14,16 @@ from jobs.estimates import JobEstimate
 from jobs.failure_codes import find_advice
 from jobs.metrics import MetricPoint
 from jobs.models import Artifact, Dataset, Event, Job, Run
+from jobs.priorities import PriorityClass
+from jobs.reasons import WaitCode, WaitReason
+from jobs.slots import SlotStatus, SlotView
 from jobs.status import JobStatus, RunCause, StopKind
+from jobs.teams import Caller
 
 MAX_NAME_LENGTH = 200
 MAX_PRIORITY = 100
+# A year: what is longer is a slip.
+MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 
 # Names are shown to people and kept in databases that take no zero byte: no control characters.
 NAME_PATTERN = r"^[^\x00-\x1f\x7f]*$"
@@ -144,7 +150,18 @@ class JobCreate(BaseModel):
         description="Only what shall differ from the preset. The defaults shown here are those of `default`.",
     )
     name: Name | None = Field(None, description="For people; default: the dataset's name.")
-    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team.")
+    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team and class.")
+    priority_class: PriorityClass = Field(
+        PriorityClass.NORMAL,
+        description="Jobs of a higher class go first, whatever the teams have used, and may take the slot of one of a "
+        "lower class. `low` may wait and be interrupted; `urgent` needs the operator's leave.",
+    )
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_TIMEOUT_SECONDS,
+        description="The job fails when all its runs together have taken so long; default: it may take any time.",
+    )
 
     @field_validator("config", mode="before")
     @classmethod
@@ -215,28 +232,40 @@ class JobEstimateRead(_Read):
         description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`; "
         "`arithmetic`: nothing like it has run here, so this may be far off."
     )
-    queue_position: int
-    starts_at: datetime | None = Field(description="Null where no slot is known that could run it.")
+    queue_position: int | None = Field(description="Null where your team's quotas would give it no turn.")
+    starts_at: datetime | None = Field(description="Null where it has no turn, or no open slot could run it.")
     ends_at: datetime | None
 
     @classmethod
     def of(cls, found: JobEstimate, *, lack: str | None) -> "JobEstimateRead":
+        work = found.work
         return cls(
-            device=found.device,
-            example_count=found.example_count,
-            token_count=found.token_count,
-            step_count=found.step_count,
-            memory=found.memory,
-            peak_memory_bytes=found.peak_memory_bytes,
-            fits=None if found.memory is None else lack is None,
+            device=work.device,
+            example_count=work.example_count,
+            token_count=work.token_count,
+            step_count=work.step_count,
+            memory=work.memory,
+            peak_memory_bytes=work.peak_memory_bytes,
+            fits=None if work.memory is None else lack is None,
             advice=lack,
-            train_seconds=found.train_seconds,
-            total_seconds=found.total_seconds,
-            speed_source=found.speed_source,
+            train_seconds=work.train_seconds,
+            total_seconds=work.total_seconds,
+            speed_source=work.speed_source,
             queue_position=found.queue_position,
             starts_at=found.starts_at,
             ends_at=found.ends_at,
         )
+
+
+class WaitReasonRead(_Read):
+    """Why a job waits."""
+
+    code: WaitCode = Field(description="Stable word for programs.")
+    message: str = Field(description="For people.")
+
+    @classmethod
+    def of(cls, reason: WaitReason) -> "WaitReasonRead":
+        return cls(code=reason.code, message=reason.message)
 
 
 class JobError(_Read):
@@ -305,6 +334,8 @@ class JobRead(_Read):
     name: str
     status: JobStatus
     priority: int
+    priority_class: PriorityClass
+    timeout_seconds: float | None
     base_model: str
     dataset: JobDataset
     validation_dataset: JobDataset | None
@@ -316,8 +347,10 @@ class JobRead(_Read):
     last_loss: float | None
     tokens_per_second: float | None
     queue_position: int | None = Field(
-        description="1 for the job that is next; only while it is queued, and only when the job is read by itself."
+        description="1 for the job that is next; only while it is queued, and only when the job is read by itself. "
+        "Null also while it has no turn: `queue_reason` says why."
     )
+    queue_reason: WaitReasonRead | None = Field(description="Why it waits; wherever `queue_position` may be.")
     eta_seconds: float | None
     error: JobError | None
     estimate: dict[str, Any] | None = Field(description="What it was expected to take when it was posted.")
@@ -336,12 +369,14 @@ class JobRead(_Read):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job, *, queue_position: int | None = None) -> "JobRead":
+    def of(cls, job: Job, *, queue_position: int | None = None, queue_reason: WaitReason | None = None) -> "JobRead":
         return cls(
             id=job.id,
             name=job.name,
             status=job.status,
             priority=job.priority,
+            priority_class=job.priority_class,
+            timeout_seconds=job.timeout_seconds,
             base_model=job.base_model,
             dataset=JobDataset(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256),
             validation_dataset=JobDataset.of_validation(job),
@@ -353,6 +388,7 @@ class JobRead(_Read):
             last_loss=job.last_loss,
             tokens_per_second=job.tokens_per_second,
             queue_position=queue_position,
+            queue_reason=WaitReasonRead.of(queue_reason) if queue_reason else None,
             eta_seconds=job.eta_seconds,
             error=JobError.find(job.error_code, job.error_message, job.error_log),
             estimate=job.estimate,
@@ -373,7 +409,7 @@ class JobRead(_Read):
 
 
 class MetricRead(_Read):
-    """Numbers at a step, those of emomodel.progress.Metric. One that was not finite is null."""
+    """Numbers at a step, those of jobs.metrics.SampledMetric. One that was not finite is null."""
 
     cursor: str
     attempt: int
@@ -391,6 +427,12 @@ class MetricRead(_Read):
     memory_bytes: int
     eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
     eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
+    gpu_utilization_percent: float | None = Field(
+        None, description="Of the slot's GPU a few seconds before, like the three that follow; null on a CPU slot."
+    )
+    gpu_memory_used_bytes: int | None = Field(None, description="By all who use the GPU.")
+    gpu_temperature_celsius: float | None = None
+    gpu_power_watts: float | None = None
 
     @classmethod
     def of(cls, point: MetricPoint) -> "MetricRead":
@@ -443,6 +485,66 @@ class BaseModelRead(_Read):
     @classmethod
     def of(cls, model: ListedBaseModel) -> "BaseModelRead":
         return cls(name=model.name, is_available=model.is_available, size_bytes=model.size_bytes)
+
+
+def may_see(caller: Caller, job: Job) -> bool:
+    """Whether a list that is for everybody may name the job to this caller."""
+    return caller.is_operator or job.team_id == caller.team_id
+
+
+class SlotJobRead(_Read):
+    """The job that runs on a slot."""
+
+    id: str
+    name: str
+
+
+class SlotRead(_Read):
+    """One GPU (or the CPU) that runs one job at a time."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.SLOT]})
+
+    name: str
+    host: str
+    device: str = Field(description="`cpu` or `cuda`.")
+    status: SlotStatus = Field(
+        description="`idle`, `running`, `blocked` (its worker takes no job now: see `blocked_reason`), `drained` (the "
+        "operator wants no new jobs there) or `away` (its worker was not heard of lately)."
+    )
+    blocked_reason: str | None = Field(description="As it was when the worker was last heard of.")
+    job: SlotJobRead | None = Field(description="What runs there, for its own team and the operator; else null.")
+    size: float = Field(description="What a second on it counts in a team's usage, relative to the other slots.")
+    memory_bytes: int | None = Field(description="Of the GPU, or of the machine for a CPU.")
+    memory_used_bytes: int | None = Field(description="Of the GPU, like all that follows but the dates; else null.")
+    gpu_name: str | None
+    gpu_uuid: str | None
+    utilization_percent: float | None
+    temperature_celsius: float | None
+    power_watts: float | None
+    drained_at: datetime | None = Field(description="Since when the operator wants no new jobs there.")
+    seen_at: datetime = Field(description="When its worker was last heard of.")
+
+    @classmethod
+    def of(cls, view: SlotView, *, caller: Caller) -> "SlotRead":
+        slot, job = view.slot, view.job
+        return cls(
+            name=slot.name,
+            host=slot.host,
+            device=slot.device,
+            status=view.status,
+            blocked_reason=slot.blocked_reason,
+            job=SlotJobRead(id=job.id, name=job.name) if job and may_see(caller, job) else None,
+            size=slot.size,
+            memory_bytes=slot.memory_bytes,
+            memory_used_bytes=slot.memory_used_bytes,
+            gpu_name=slot.gpu_name,
+            gpu_uuid=slot.gpu_uuid,
+            utilization_percent=slot.utilization_percent,
+            temperature_celsius=slot.temperature_celsius,
+            power_watts=slot.power_watts,
+            drained_at=slot.drained_at,
+            seen_at=slot.seen_at,
+        )
 
 
 class CheckRead(_Read):

@@ -3,7 +3,8 @@
     python -m emomodel.sample_model FOLDER
     python -m benchmarks.real_weights FOLDER RESULTS.json
 
-The runs take the same chats in the same order, so that their losses can be compared step by step.
+The runs take the same chats in the same order, so that their losses can be compared step by step
+(benchmarks.compare_losses).
 """
 
 import argparse
@@ -22,8 +23,10 @@ from emomodel.config import TrainConfig
 from emomodel.request import TrainRequest
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "chats.jsonl"
+PLAIN: dict[str, Any] = {"acceleration": "off", "batching": "dynamic", "load_in_4bit": False, "backend": "transformers"}
 RUNS: dict[str, dict[str, Any]] = {
-    "plain 16-bit": {"acceleration": "off", "batching": "dynamic", "load_in_4bit": False, "backend": "transformers"},
+    "exact: plain in float32": PLAIN | {"dtype": "float32"},
+    "plain 16-bit": PLAIN,
     "accelerated 16-bit": {"load_in_4bit": False},
     "default": {},
 }

@@ -5,8 +5,8 @@
 
 Short chats have the lengths of samples/chats.jsonl under Gemma's tokenizer (benchmarks/sample_lengths.json: tokens and
 targets of each); full rows have 1,024 tokens. All variants with one batch size take the same chats in the same order,
-so that their losses can be compared. Speeds are of real tokens, by the median of the last half of the steps; the first
-step, with all that is compiled, stands apart. RESULTS.json is written after each variant.
+so that their losses can be compared (benchmarks.compare_losses). Speeds are of real tokens, by the median of the last
+half of the steps; the first step, with all that is compiled, stands apart. RESULTS.json is written after each variant.
 """
 
 import argparse
@@ -62,10 +62,17 @@ PLAIN: dict[str, Any] = {"backend": "transformers", "acceleration": "off", "batc
 UNSLOTH = {"backend": "unsloth", "batching": "packed"}
 OURS = {"backend": "transformers", "batching": "packed"}
 IN_4_BITS, IN_16_BITS = {"load_in_4bit": True}, {"load_in_4bit": False}
+IN_FLOAT32 = {"dtype": "float32"}
 
 VARIANTS = [
     Variant("a: plain, 12x128", "short", 24, PLAIN | SEED_BATCH),
     Variant("a: plain, 8x1024", "full", 12, PLAIN | ROWS),
+    # The same trainings as a: without the noise of 16 bits, and with the noise of other shapes.
+    Variant("exact: plain in float32, 12x128", "short", 24, PLAIN | SEED_BATCH | IN_FLOAT32),
+    Variant(
+        "exact: plain in float32, 8x1024", "full", 12, PLAIN | ROWS | IN_FLOAT32 | {"gradient_checkpointing": True}
+    ),
+    Variant("plain, 12 chats, dynamic padding", "short", 24, PLAIN | SEED_BATCH | {"batching": "dynamic"}),
     Variant(
         "b: Unsloth nf4, the seed's recipe, 12x128",
         "short",

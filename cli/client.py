@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -79,12 +80,44 @@ class Client:
         runs: list[Json] = self._request("GET", f"/jobs/{job_id}/runs")["items"]
         return runs
 
+    def read_queue(self, offset: int = 0) -> Json:
+        return self._request("GET", "/queue", params={"offset": offset})
+
+    def hold_job(self, job_id: str, reason: str) -> Json:
+        return self._request("POST", f"/queue/{job_id}/hold", json={"reason": reason})
+
+    def release_job(self, job_id: str) -> Json:
+        return self._request("POST", f"/queue/{job_id}/release")
+
+    def move_job(self, job_id: str, position: int | None) -> Json:
+        return self._request("POST", f"/queue/{job_id}/move", json={"position": position})
+
+    def get_own_team(self) -> Json:
+        return self._request("GET", "/team")
+
+    def list_teams(self) -> list[Json]:
+        teams: list[Json] = self._request("GET", "/teams")["items"]
+        return teams
+
+    def change_team(self, name: str, changes: Json) -> Json:
+        return self._request("PATCH", f"/teams/{quote(name, safe='')}", json=changes)
+
     def list_artifacts(self, job_id: str) -> list[Json]:
         artifacts: list[Json] = self._request("GET", f"/jobs/{job_id}/artifacts")["items"]
         return artifacts
 
     def read_metrics(self, job_id: str, after: str | None) -> Json:
         return self._request("GET", f"/jobs/{job_id}/metrics", params={} if after is None else {"after": after})
+
+    def list_slots(self) -> list[Json]:
+        slots: list[Json] = self._request("GET", "/slots")["items"]
+        return slots
+
+    def drain_slot(self, name: str) -> Json:
+        return self._request("POST", f"/slots/{quote(name, safe='')}/drain")
+
+    def resume_slot(self, name: str) -> Json:
+        return self._request("POST", f"/slots/{quote(name, safe='')}/resume")
 
     def follow_job(self, job_id: str) -> Iterator[tuple[Json, list[Json]]]:
         """The job and its new metrics, again and again until it has ended; outlives a restart of the API."""

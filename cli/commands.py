@@ -14,6 +14,7 @@ from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.watch import watch_job
 from emomodel.config import Preset, make_config
+from jobs.priorities import PriorityClass
 from jobs.settings import GIB, load_settings
 
 DATASET_ID = re.compile(r"ds_[0-9a-z]{26}")
@@ -36,6 +37,8 @@ class Submission:
     base_model: str
     name: str = ""
     priority: int = 0
+    priority_class: PriorityClass = PriorityClass.NORMAL
+    timeout_seconds: float | None = None
     preset: Preset = "default"
     overrides: Sequence[str] = ()
     validation: str = ""
@@ -65,13 +68,18 @@ def _make_request(client: Client, submission: Submission) -> dict[str, Any]:
     changes = parse_overrides(submission.overrides)
     make_config(submission.preset, changes)
     _check_model(client, submission.base_model)
-    request = {
+    request: dict[str, Any] = {
         "dataset_id": _get_dataset_id(client, submission.dataset),
         "base_model": submission.base_model,
         "priority": submission.priority,
         "preset": submission.preset,
         "config": changes,
     }
+    # An API of an earlier release knows neither.
+    if submission.priority_class is not PriorityClass.NORMAL:
+        request["priority_class"] = submission.priority_class
+    if submission.timeout_seconds is not None:
+        request["timeout_seconds"] = submission.timeout_seconds
     if submission.name:
         request["name"] = submission.name
     if submission.validation:
@@ -104,7 +112,7 @@ def describe_estimate(found: Mapping[str, Any]) -> str:
         f"{found['step_count']:,} steps, {found['token_count']:,} tokens of {found['example_count']:,} examples",
         f"{timedelta(seconds=round(found['total_seconds']))} on {found['device']} ({sources[found['speed_source']]})",
         f"{peak / GIB:.1f} GiB of memory" if peak else "memory: the base model's sizes are not known",
-        f"position {found['queue_position']} in the queue, "
+        (f"position {found['queue_position']} in the queue, " if found["queue_position"] else "no turn for now, ")
         + (f"starts about {found['starts_at'][:16]} UTC" if found["starts_at"] else "no slot is there to run it"),
     ]
     return "\n".join([*lines, *([found["advice"]] if found["advice"] else [])])

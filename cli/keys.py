@@ -14,15 +14,20 @@ keys = typer.Typer(no_args_is_help=True, callback=keep_private, help="API keys: 
 def create(
     team: Annotated[str, typer.Option(help="The team; it is made when it doesn't exist.")] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "unnamed",
+    is_operator: Annotated[
+        bool, typer.Option("--operator", help="It may also steer the queue, and see what belongs to other teams.")
+    ] = False,
 ) -> None:
     """Make a key. Its secret is shown this once."""
     from cli.database import open_database
     from jobs.teams import create_key, get_or_create_team
 
     with open_database(load_settings()) as database, database.write() as session:
-        key, secret = create_key(session, team=get_or_create_team(session, name=team), name=name)
+        key, secret = create_key(
+            session, team=get_or_create_team(session, name=team), name=name, is_operator=is_operator
+        )
         key_id = key.id
-    print(f"{key_id}  team {team}  {name}\n{secret}")
+    print(f"{key_id}  team {team}  {name}{'  operator' if is_operator else ''}\n{secret}")
 
 
 @keys.command("list")
@@ -35,7 +40,8 @@ def list_all() -> None:
         for key in list_keys(session):
             status = "revoked" if key.revoked_at else "active"
             used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
-            print(f"{key.id}  {key.prefix}...  team {key.team.name}  {key.name}  {status}  last used {used}")
+            role = "  operator" if key.is_operator else ""
+            print(f"{key.id}  {key.prefix}...  team {key.team.name}  {key.name}{role}  {status}  last used {used}")
 
 
 @keys.command("revoke")

@@ -15,7 +15,11 @@ from pydantic import ValidationError
 from cli.datasets import datasets
 from cli.keys import keys
 from cli.processes import keep_private
+from cli.queue import queue
+from cli.slots import slots
+from cli.teams import teams
 from emomodel.config import Preset
+from jobs.priorities import PriorityClass
 from jobs.settings import PREFIX, Settings, load_settings
 
 app = typer.Typer(
@@ -26,6 +30,9 @@ app = typer.Typer(
 )
 app.add_typer(keys, name="keys")
 app.add_typer(datasets, name="datasets")
+app.add_typer(slots, name="slots")
+app.add_typer(queue, name="queue")
+app.add_typer(teams, name="teams")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[
@@ -95,6 +102,12 @@ def submit(
     base_model: Annotated[str, typer.Option("--model", "-m", help="A name from the operator's list.")],
     name: Annotated[str, typer.Option(help="What the job is called; default: the dataset's name.")] = "",
     priority: Annotated[int, typer.Option(help="Higher goes first within your team.")] = 0,
+    priority_class: Annotated[
+        PriorityClass, typer.Option(help="A higher class goes before all lower ones; `low` may be interrupted.")
+    ] = PriorityClass.NORMAL,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Seconds that all its runs together may take; default: any time.")
+    ] = None,
     preset: PresetOption = "default",
     overrides: SetOption = None,
     validation: Annotated[str, typer.Option(help="A file or a dataset's id to measure the loss on.")] = "",
@@ -111,6 +124,8 @@ def submit(
         base_model=base_model,
         name=name,
         priority=priority,
+        priority_class=priority_class,
+        timeout_seconds=timeout,
         preset=preset,
         overrides=overrides or [],
         validation=validation,
@@ -267,6 +282,9 @@ def _explain(error: ValidationError) -> str:
     prefix = PREFIX if error.title == Settings.__name__ else ""
     lines = []
     for each in error.errors(include_url=False):
+        if each["type"] == "default_factory_not_called":
+            # It follows from one of the others.
+            continue
         name = ".".join(map(str, each["loc"]))
         message = "is not a known field" if each["type"] == "extra_forbidden" else each["msg"]
         lines.append(f"{prefix + name.upper() if prefix else name}: {message}" if name else message)

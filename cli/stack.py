@@ -32,6 +32,7 @@ STOP_SECONDS = 10
 
 # What has to work before anybody can work. A disk that is nearly full is no reason: its owner has to make room.
 NEEDED_CHECKS = ("database", "redis", "worker")
+SHORT_SLOT = "slot-0"
 FIRST_TEAM = "default"
 FIRST_KEY = "local"
 
@@ -44,7 +45,7 @@ class Stack:
     """Use it as a context manager: it starts on entry, and stops what it started on exit."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings = _with_short_slot(settings)
         self.processes: list[Process] = []
         self.api_key = ""
         self._lock: TextIO | None = None
@@ -164,6 +165,13 @@ class Stack:
     @staticmethod
     def _explain(process: Process) -> str:
         return f"The last lines of {process.log_path}:\n{process.read_log_tail()}"
+
+
+def _with_short_slot(settings: Settings) -> Settings:
+    """A database in the folder serves one machine. There a slot needs no host in its name, which might change."""
+    if settings.database_url is not None or "slot" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"slot": SHORT_SLOT})
 
 
 def make_environment(settings: Settings) -> dict[str, str]:

@@ -29,7 +29,9 @@ def watch_job(client: Client, job_id: str) -> dict[str, Any]:
 
 def _describe(job: dict[str, Any], last: dict[str, Any] | None) -> str:
     if job["status"] == "queued":
-        return f"queued, place {job['queue_position']}"
+        place = f"place {job['queue_position']}" if job["queue_position"] else "no turn"
+        reason = job["queue_reason"]
+        return f"queued, {place}" + (f": {reason['message']}" if reason else "")
     attempt = f"attempt {job['attempt']}, " if job["attempt"] > 1 else ""
     # The metrics of an attempt that died are not this one's progress.
     if last is not None and last["attempt"] == job["attempt"] and job["phase"] in ("training", "saving", None):

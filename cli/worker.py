@@ -14,8 +14,8 @@ def run_worker(settings: Settings, *, housekeeping: bool) -> None:
 def make_worker_argv(settings: Settings, *, housekeeping: bool) -> list[str]:
     """What Celery is told. Prefork: a solo worker answers nothing while it is busy."""
     if housekeeping:
-        own = ["-Q", HOUSEKEEPING_QUEUE, "-n", "housekeeping@%h", "-B"]
+        own = ["-Q", HOUSEKEEPING_QUEUE, "-n", f"housekeeping@{settings.host_name}", "-B"]
     else:
-        own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@%h"]
+        own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@{settings.host_name}"]
     common = ["-P", "prefork", "-c", "1", "--without-gossip", "--without-mingle", "-l", settings.log_level]
     return ["worker", *own, *common]

@@ -22,6 +22,7 @@ from emomodel.memory_costs import (
     OPTIMIZER_BYTES,
     Device,
     Engine,
+    LayerCost,
     find_engine,
     is_packed,
 )
@@ -211,21 +212,26 @@ def _count_activations(
     config: TrainConfig, shape: ModelShape, engine: Engine, rows: int, length: int, device: Device
 ) -> tuple[int, int]:
     """Bytes that are kept from the forward pass on, and what the backward pass of a layer adds to them."""
-    cost, tokens = engine.layer, rows * length
-    layer = tokens * (
-        cost.hidden * shape.hidden_size
-        + cost.query * shape.query_size
-        + cost.key_value * shape.key_value_size
-        + cost.intermediate * shape.intermediate_size
-        + cost.rank * config.lora_rank
-        + (0 if is_packed(config, device) else cost.mask * length)
-    )
+    tokens = rows * length
+    mask_length = 0 if is_packed(config, device) else length
+
+    def count_layer(cost: LayerCost) -> int:
+        return tokens * (
+            cost.hidden * shape.hidden_size
+            + cost.query * shape.query_size
+            + cost.key_value * shape.key_value_size
+            + cost.intermediate * shape.intermediate_size
+            + cost.rank * config.lora_rank
+            + cost.mask * mask_length
+        )
+
     ends = tokens * ENDS_BYTES * shape.hidden_size
-    # The gradients within a layer are as many as what it kept.
+    backward = count_layer(engine.backward)
     if not config.gradient_checkpointing:
-        return ends + shape.layer_count * layer, layer
+        return ends + shape.layer_count * count_layer(engine.layer), backward
+    # One layer at a time is made again, and holds what its backward pass holds before it begins.
     size = FLOAT32_BYTES if config.dtype == "float32" else BFLOAT16_BYTES
-    return ends + shape.layer_count * tokens * size * shape.hidden_size, 2 * layer
+    return ends + shape.layer_count * tokens * size * shape.hidden_size, 2 * backward
 
 
 def _count_logits(shape: ModelShape, engine: Engine, tokens: int, learnt: int) -> int:

@@ -65,6 +65,9 @@ class Engine:
     """A way of running the layers and the loss."""
 
     layer: LayerCost
+    """What each layer keeps from the forward pass on."""
+    backward: LayerCost
+    """What the backward pass of one layer adds: the gradients within it, and what it makes again."""
     full_logits: Literal["all", "labels", "none"]
     """Which positions get all their logits at once."""
     chunk_bytes: int = 0
@@ -81,14 +84,16 @@ EAGER = LayerCost(hidden=9 * 4, query=4 * 2 + 2 * 4, key_value=4, intermediate=3
 # The same with float32 activations, where nothing has to be copied: modules share their inputs.
 EAGER_FLOAT32 = LayerCost(hidden=6 * 4, query=5 * 4, key_value=4, intermediate=4 * 4, rank=7 * 4, mask=4)
 
-# Compiled layers, which make norms and products again in the backward pass. hidden: two residuals, two inputs of the
+# Compiled layers that make in the backward pass what is cheap to make again. hidden: two residuals, two inputs of the
 # modules and one output, 16 bits. query: queries before and after their norm, repeated keys and values, the output.
-# key_value: keys and values. intermediate: gate, up and their product.
-COMPILED = LayerCost(hidden=5 * 2, query=5 * 2, key_value=2 * 2, intermediate=3 * 2, rank=7 * 2, mask=2)
+# key_value: keys and values. intermediate: gate, up and their product. Two measured peaks of one model with Unsloth, at
+# 8,192 and 32,768 tokens, lie 62 KiB per token and layer apart, and this makes 63.
+UNSLOTH = LayerCost(hidden=5 * 2, query=5 * 2, key_value=2 * 2, intermediate=3 * 2, rank=7 * 2, mask=2)
 
-# Unsloth's own compiled layers keep as much: two measured peaks of one model, at 8,192 and 32,768 tokens, lie 62 KiB
-# per token and layer apart, and COMPILED makes 63.
-UNSLOTH = COMPILED
+# The accelerated layers (emomodel/acceleration.py) make more of this again, and keep what matrix products and attention
+# gave, and no more. hidden: their input and the outputs of o_proj and down_proj. query: queries before and after their
+# norm, and the output. key_value: keys before and after their norm, and values. intermediate: gate and up.
+COMPILED = LayerCost(hidden=3 * 2, query=3 * 2, key_value=3 * 2, intermediate=2 * 2, rank=7 * 2, mask=2)
 
 
 def find_engine(config: TrainConfig, device: Device) -> Engine:
@@ -96,12 +101,13 @@ def find_engine(config: TrainConfig, device: Device) -> Engine:
     is_float32 = config.dtype == "float32"
     eager = EAGER_FLOAT32 if is_float32 else EAGER
     takes_all = config.acceleration == "off" and not is_packed(config, device)
-    with_transformers = Engine(eager, "all" if takes_all else "labels")
+    with_transformers = Engine(eager, eager, "all" if takes_all else "labels")
     if device == "cpu":
         return with_transformers
-    with_unsloth = Engine(_widen(UNSLOTH) if is_float32 else UNSLOTH, "none", UNSLOTH_CHUNK_BYTES)
+    compiled = _widen(UNSLOTH) if is_float32 else UNSLOTH
+    with_unsloth = Engine(compiled, compiled, "none", UNSLOTH_CHUNK_BYTES)
     if config.acceleration == "auto" and not is_float32 and is_packed(config, device):
-        with_transformers = Engine(COMPILED, "none", HEAD_LOSS_CHUNK_BYTES)
+        with_transformers = Engine(COMPILED, UNSLOTH, "none", HEAD_LOSS_CHUNK_BYTES)
     # Left to itself the training takes Unsloth on GPUs before Ampere only, which are too few to be asked after.
     return with_unsloth if config.backend == "unsloth" else with_transformers
 

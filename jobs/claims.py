@@ -10,15 +10,18 @@ from sqlalchemy.orm import Session
 
 from emomodel.progress import CHECKPOINT_FAILED, RESUMED, Checkpoint, Notice
 from emomodel.progress import Metric as MetricLine
+from jobs import usage
 from jobs.clock import utc_now
 from jobs.database import lock_claims
 from jobs.errors import RunFenced
 from jobs.metrics import get_metric_values
 from jobs.models import Job, Metric, Run, Slot
+from jobs.offers import Offer
+from jobs.rules import QueueRules
 from jobs.service import add_event
 from jobs.settings import MIB, Device
 from jobs.status import JobStatus, StopKind
-from jobs.turns import find_head, list_teams_by_turn
+from jobs.turns import find_next
 
 
 @dataclass(frozen=True)
@@ -29,25 +32,33 @@ class Heartbeat:
     checkpoint_requested_at: datetime | None
 
 
-def note_slot(session: Session, *, name: str, device: Device, host: str, memory_bytes: int | None = None) -> None:
-    """The slot's worker is there."""
-    slot = session.get(Slot, name)
-    if slot is None:
-        session.add(Slot(name=name, device=device, host=host, memory_bytes=memory_bytes, seen_at=utc_now()))
-    else:
-        slot.device, slot.host, slot.memory_bytes, slot.seen_at = device, host, memory_bytes, utc_now()
-
-
 def claim_next(
-    session: Session, *, slot: str, device: Device, lease_seconds: float, boot_id: str | None = None
+    session: Session,
+    *,
+    slot: str,
+    device: Device,
+    lease_seconds: float,
+    boot_id: str | None = None,
+    rules: QueueRules | None = None,
+    now: datetime | None = None,
 ) -> Job | None:
-    """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before."""
+    """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before.
+
+    A slot that is drained or blocked takes none. Without rules those of the settings' defaults hold.
+    """
+    rules, now = rules or QueueRules(), now or utc_now()
     lock_claims(session)
     if session.scalar(select(Job.id).where(Job.slot == slot, Job.status == JobStatus.RUNNING)) is not None:
         return None
-    for team_id in list_teams_by_turn(session):
-        job = find_head(session, team_id=team_id, device=device)
-        if job is not None and _take(session, job, slot, lease_seconds, boot_id):
+    row = session.get(Slot, slot, populate_existing=True)
+    if row is not None and (row.drained_at is not None or row.blocked_reason is not None):
+        return None
+    usage.renew_half_lives(session, rules=rules, now=now)
+    offer = Offer(device, row.memory_bytes, row.size) if row is not None else Offer(device)
+    while (job_id := find_next(session, offer=offer, rules=rules, now=now)) is not None:
+        job = session.get_one(Job, job_id, populate_existing=True)
+        # It fails where the job was cancelled meanwhile: then it no longer waits, and the next is found.
+        if _take(session, job, slot, lease_seconds, size=offer.size, boot_id=boot_id, now=now):
             return job
     return None
 
@@ -125,8 +136,9 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
     )
 
 
-def _take(session: Session, job: Job, slot: str, lease_seconds: float, boot_id: str | None) -> bool:
-    now = utc_now()
+def _take(
+    session: Session, job: Job, slot: str, lease_seconds: float, *, size: float, boot_id: str | None, now: datetime
+) -> bool:
     attempt = job.attempt + 1
     taken = _update(
         session,
@@ -145,7 +157,6 @@ def _take(session: Session, job: Job, slot: str, lease_seconds: float, boot_id: 
     )
     if taken:
         session.refresh(job)
-        size = session.scalar(select(Slot.size).where(Slot.name == slot)) or 1.0
         session.add(
             Run(
                 job_id=job.id,
@@ -154,6 +165,7 @@ def _take(session: Session, job: Job, slot: str, lease_seconds: float, boot_id: 
                 slot=slot,
                 slot_size=size,
                 boot_id=boot_id,
+                expected_seconds=usage.expect_run(job),
                 started_at=now,
             )
         )

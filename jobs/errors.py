@@ -3,6 +3,9 @@
 EmotuneError
 ├── Unauthorized
 │   └── ApiKeyInvalid
+├── Forbidden
+│   ├── OperatorNeeded
+│   └── PriorityClassTooHigh
 ├── NotFound
 │   ├── JobNotFound
 │   ├── DatasetNotFound
@@ -11,6 +14,7 @@ EmotuneError
 │   ├── UploadNotFound
 │   ├── PartNotFound
 │   ├── TeamNotFound
+│   ├── SlotNotFound
 │   └── ApiKeyNotFound
 ├── Conflict
 │   ├── JobFinished
@@ -23,6 +27,8 @@ EmotuneError
 │   ├── TokenizerUnusable
 │   ├── DatasetOutdated
 │   ├── StatisticsFailed
+│   ├── QuotaExceeded
+│   ├── JobNotWaiting
 │   └── IdempotencyKeyReused
 ├── Invalid
 │   ├── BaseModelUnknown
@@ -63,6 +69,24 @@ class ApiKeyInvalid(Unauthorized):
     """The API key is missing, unknown or revoked. Send `Authorization: Bearer KEY`; `emotune keys create` makes one."""
 
     code = "api_key_invalid"
+
+
+class Forbidden(EmotuneError):
+    """Your key doesn't allow this."""
+
+    code = "forbidden"
+
+
+class OperatorNeeded(Forbidden):
+    """This call is for the operator. `emotune keys create --operator` makes a key for it."""
+
+    code = "operator_needed"
+
+
+class PriorityClassTooHigh(Forbidden):
+    """Your team may not post jobs of this priority class."""
+
+    code = "priority_class_too_high"
 
 
 class NotFound(EmotuneError):
@@ -111,6 +135,12 @@ class TeamNotFound(NotFound):
     """There is no team with this name."""
 
     code = "team_not_found"
+
+
+class SlotNotFound(NotFound):
+    """There is no slot with this name. `GET /slots` lists those that there are."""
+
+    code = "slot_not_found"
 
 
 class ApiKeyNotFound(NotFound):
@@ -183,6 +213,18 @@ class StatisticsFailed(Conflict):
     """The statistics of this dataset could not be computed."""
 
     code = "statistics_failed"
+
+
+class QuotaExceeded(Conflict):
+    """Your team's quota doesn't allow it."""
+
+    code = "quota_exceeded"
+
+
+class JobNotWaiting(Conflict):
+    """The job doesn't wait for a slot, so its place in the queue can't be changed."""
+
+    code = "job_not_waiting"
 
 
 class IdempotencyKeyReused(Conflict):

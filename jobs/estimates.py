@@ -17,12 +17,15 @@ from emomodel.config import TrainConfig
 from emomodel.estimate import DatasetStats, Estimate, estimate
 from emomodel.model_shape import ModelShape
 from emomodel.steps import count_batches, count_steps
-from jobs.clock import utc_now
+from jobs.board import draw_board
+from jobs.forecast import WaitingJob
 from jobs.ids import new_id
+from jobs.memory import measure_needs
 from jobs.models import Dataset, Job, Run, Slot
+from jobs.priorities import PriorityClass
+from jobs.rules import QueueRules
 from jobs.settings import Device
 from jobs.status import JobStatus
-from jobs.turns import get_queue_position
 
 # Of the like jobs that ended last.
 _SAMPLE_SIZE = 20
@@ -50,7 +53,7 @@ SpeedSource = Literal["like_jobs", "same_base_model", "arithmetic"]
 
 
 @dataclass(frozen=True)
-class JobEstimate:
+class WorkEstimate:
     """Bytes, seconds and tokens that a job will take on one kind of device."""
 
     device: Device
@@ -63,18 +66,26 @@ class JobEstimate:
     train_seconds: float
     total_seconds: float
     speed_source: SpeedSource
-    queue_position: int
-    starts_at: datetime | None
-    """None where no slot has been seen that could run it."""
-
-    @property
-    def ends_at(self) -> datetime | None:
-        return self.starts_at + timedelta(seconds=self.total_seconds) if self.starts_at else None
 
     def to_record(self) -> dict[str, Any]:
         """What the job keeps, to be held against what comes."""
         kept = ("device", "token_count", "step_count", "peak_memory_bytes", "train_seconds", "speed_source")
         return {name: value for name, value in asdict(self).items() if name in kept}
+
+
+@dataclass(frozen=True)
+class JobEstimate:
+    """What a job will take, and when its turn will come."""
+
+    work: WorkEstimate
+    queue_position: int | None
+    """None where its team's quotas give it no turn."""
+    starts_at: datetime | None
+    """None where it has no turn, or no open slot could run it."""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        return self.starts_at + timedelta(seconds=self.work.total_seconds) if self.starts_at else None
 
 
 @dataclass(frozen=True)
@@ -89,11 +100,36 @@ def estimate_job(
     *,
     team_id: str,
     priority: int,
+    priority_class: PriorityClass,
     base_model: str,
     dataset: Dataset,
     config: TrainConfig,
     shape: ModelShape | None,
+    rules: QueueRules,
 ) -> JobEstimate:
+    """Of a job that would be posted now."""
+    work = estimate_work(session, base_model=base_model, dataset=dataset, config=config, shape=shape)
+    needs = measure_needs(config=config, shape=shape, report=dataset.report)
+    newcomer = WaitingJob(
+        id=new_id("job"),
+        team_id=team_id,
+        priority_class=priority_class,
+        priority=priority,
+        needs_cuda=config.needs_cuda,
+        cpu_memory_bytes=needs.get("cpu"),
+        cuda_memory_bytes=needs.get("cuda"),
+        expected_seconds=work.total_seconds,
+        advance_seconds=rules.entry_penalty_seconds,
+    )
+    board = draw_board(session, rules=rules, newcomer=newcomer)
+    place = next(place for place in board.places if place.job is newcomer)
+    starts_at = None if place.starts_in is None else board.at + timedelta(seconds=round(place.starts_in))
+    return JobEstimate(work=work, queue_position=place.position, starts_at=starts_at)
+
+
+def estimate_work(
+    session: Session, *, base_model: str, dataset: Dataset, config: TrainConfig, shape: ModelShape | None
+) -> WorkEstimate:
     """On the kind of device that would run it: CUDA where such a slot is known or needed, else the CPU."""
     device = _choose_device(session, config)
     stats = DatasetStats.of_report(dataset.report)
@@ -111,8 +147,7 @@ def estimate_job(
     memory = estimate(config, shape, stats, device) if shape else None
     speed = _find_speed(session, base_model, config, device, shape)
     train_seconds = max(token_count / speed.tokens_per_second, step_count * _STEP_SECONDS[device])
-    position = get_queue_position(session, job=Job(id=new_id("job"), team_id=team_id, priority=priority))
-    return JobEstimate(
+    return WorkEstimate(
         device=device,
         example_count=example_count,
         token_count=token_count,
@@ -122,8 +157,6 @@ def estimate_job(
         train_seconds=round(train_seconds, 1),
         total_seconds=round(train_seconds + speed.overhead_seconds, 1),
         speed_source=speed.source,
-        queue_position=position,
-        starts_at=_predict_start(session, config, device, ahead=position - 1),
     )
 
 
@@ -187,22 +220,3 @@ def _average(rows: Sequence[Any], source: SpeedSource) -> _Speed:
         row.result["train_seconds"] for row in rows
     )
     return _Speed(tokens_per_second, statistics.median(overheads), source)
-
-
-def _predict_start(session: Session, config: TrainConfig, device: Device, *, ahead: int) -> datetime | None:
-    """Now where a slot is idle; else after what runs and waits, spread over the slots that can take it."""
-    devices: list[Device] = ["cuda"] if config.needs_cuda or device == "cuda" else ["cpu", "cuda"]
-    slots = set(session.scalars(select(Slot.name).where(Slot.device.in_(devices))))
-    if not slots:
-        return None
-    running = session.execute(select(Job.slot, Job.eta_seconds).where(Job.status == JobStatus.RUNNING)).all()
-    remaining = [eta or 0.0 for slot, eta in running if slot in slots]
-    now = utc_now()
-    if ahead < len(slots) - len(remaining):
-        return now
-    waiting = session.scalars(select(Job.estimate).where(Job.status == JobStatus.QUEUED)).all()
-    known = [record["train_seconds"] for record in waiting if record]
-    each = statistics.mean(known) if known else 0.0
-    # One slot has to come free, and the slots share what is ahead.
-    seconds = min(remaining, default=0.0) + each * ahead / len(slots)
-    return now + timedelta(seconds=round(seconds))

@@ -33,6 +33,14 @@ def find_shape(model: BaseModel) -> ModelShape | None:
     return find_model_shape(Path(model.path).expanduser()) if model.is_folder else None
 
 
+def measure_needs(*, config: TrainConfig, shape: ModelShape | None, report: Mapping[str, Any]) -> dict[Device, int]:
+    """Bytes that the training would take on each kind of device that can run it; empty where that isn't known."""
+    if shape is None:
+        return {}
+    stats = DatasetStats.of_report(report)
+    return {device: estimate(config, shape, stats, device).total_bytes for device in _list_devices(config)}
+
+
 def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> None:
     """Refuse what no slot could ever hold. Raises WouldNotFit."""
     lack = find_lack(session, config=config, shape=shape, report=report)
@@ -47,10 +55,9 @@ def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, repor
     before there is any slot, a job waits.
     """
     stats = DatasetStats.of_report(report)
-    devices: list[Device] = ["cuda"] if config.needs_cuda else ["cpu", "cuda"]
     needs: dict[Device, Estimate] = {}
     slots: list[tuple[Device, int]] = []
-    for device in devices:
+    for device in _list_devices(config):
         needs[device] = estimate(config, shape, stats, device)
         for memory_bytes in session.scalars(select(Slot.memory_bytes).where(Slot.device == device)):
             if memory_bytes is None or needs[device].fits(memory_bytes):
@@ -79,6 +86,10 @@ def describe_changes(alternatives: Iterable[Mapping[str, Any]]) -> str:
     if not words:
         return "No smaller batch or shorter max_length would help; choose a smaller base model."
     return f"Set {', or '.join(words)}."
+
+
+def _list_devices(config: TrainConfig) -> list[Device]:
+    return ["cuda"] if config.needs_cuda else ["cpu", "cuda"]
 
 
 def _in_gib(size_bytes: int) -> str:

@@ -36,6 +36,15 @@ REDIS_PAUSE_SECONDS = 5
 log = structlog.get_logger()
 
 
+class SampledMetric(MetricLine):
+    """A metric with how the slot's GPU was at the time; null on a CPU slot, and where the GPU doesn't tell."""
+
+    gpu_utilization_percent: float | None = None
+    gpu_memory_used_bytes: int | None = None
+    gpu_temperature_celsius: float | None = None
+    gpu_power_watts: float | None = None
+
+
 @dataclass(frozen=True, order=True)
 class Cursor:
     """The place after which a reader goes on."""
@@ -59,7 +68,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class MetricPoint:
-    """A metric and its place; `values` are the fields of emomodel.progress.Metric."""
+    """A metric and its place; `values` are the fields of a SampledMetric; older ones have no sample."""
 
     cursor: Cursor
     values: dict[str, Any]

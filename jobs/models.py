@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeDecorator
 from jobs.clock import utc_now
 from jobs.ids import new_id
 from jobs.priorities import PriorityClass
+from jobs.settings import DAY_SECONDS
 from jobs.status import JobStatus, RunCause, StopKind
 
 # SQLite numbers rows by itself only in an INTEGER column; elsewhere ids outgrow 32 bits.
@@ -86,9 +87,12 @@ class Team(Base):
     max_queued: Mapped[int | None]
     max_slot_seconds: Mapped[float | None]
     max_priority_class: Mapped[PriorityClass] = mapped_column(PriorityClassColumn, default=PriorityClass.NORMAL)
-    # Slot seconds of its ended runs, decayed to `usage_at`, with what waiting jobs have paid in advance.
+    # Slot seconds of its ended runs, and what jobs have paid in advance whose first run has not ended; both decayed to
+    # `usage_at`, by the half-life that they are kept with (jobs/shares.py).
     usage_seconds: Mapped[float] = mapped_column(default=0.0)
+    advance_seconds: Mapped[float] = mapped_column(default=0.0)
     usage_at: Mapped[datetime | None]
+    usage_half_life_seconds: Mapped[float] = mapped_column(default=DAY_SECONDS)
 
 
 class ApiKey(Base):
@@ -150,7 +154,23 @@ class Job(Base):
     __tablename__ = "job"
     __table_args__ = (
         UniqueConstraint("team_id", "idempotency_key"),
-        Index("ix_job_queue", "status", "team_id", "priority", "id"),
+        # Holds all that the order of the queue depends on, so that a claim reads no row but the one that it takes.
+        Index(
+            "ix_job_queue",
+            "status",
+            "priority_class",
+            "team_id",
+            "priority",
+            "id",
+            "created_at",
+            "held_at",
+            "pinned_rank",
+            "needs_cuda",
+            "cpu_memory_bytes",
+            "cuda_memory_bytes",
+            "expected_seconds",
+            "prepaid_seconds",
+        ),
         Index("ix_job_team_id_id", "team_id", "id"),
         # The last word on "one job at a time per slot".
         Index(
@@ -244,6 +264,9 @@ class Run(Base):
     slot: Mapped[str] = mapped_column(String(64))
     # Of the slot when the run began: what its seconds count (jobs/usage.py).
     slot_size: Mapped[float] = mapped_column(default=1.0)
+    # How long it was expected to take when it began, and what it took, times the slot's size; null until its end.
+    expected_seconds: Mapped[float] = mapped_column(default=0.0)
+    slot_seconds: Mapped[float | None]
     # Of the host's boot: a run of an earlier one is over.
     boot_id: Mapped[str | None] = mapped_column(String(64))
     # The step of the checkpoint that it went on from.

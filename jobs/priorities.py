@@ -16,4 +16,10 @@ class PriorityClass(StrEnum):
     @property
     def rank(self) -> int:
         """Higher goes first."""
-        return list(PriorityClass).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {priority_class: rank for rank, priority_class in enumerate(PriorityClass)}
+
+# Highest first.
+CLASSES = tuple(reversed(PriorityClass))

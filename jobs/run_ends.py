@@ -1,6 +1,6 @@
 """The verbs that end a run: succeed, fail, crash, confirm a stop, requeue, and the reaper's.
 
-Each write is conditional on the attempt.
+Each write is conditional on the attempt. Those for one run return where its job is then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
+from jobs import usage
 from jobs.claims import update_owned
 from jobs.clock import utc_now
 from jobs.database import lock_claims
@@ -44,41 +45,45 @@ def succeed(
     artifacts: Sequence[Artifact],
     message: str,
     result: Mapping[str, Any],
-) -> None:
+) -> JobStatus:
     """Running -> succeeded, with what the run made and what it took. Raises RunFenced."""
     _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, end=end, result=dict(result))
     session.add_all(artifacts)
+    return JobStatus.SUCCEEDED
 
 
-def fail(session: Session, *, job_id: str, attempt: int, end: RunEnd, artifacts: Sequence[Artifact] = ()) -> None:
+def fail(session: Session, *, job_id: str, attempt: int, end: RunEnd, artifacts: Sequence[Artifact] = ()) -> JobStatus:
     """Running -> failed, with the reason. Raises RunFenced."""
     _fail(session, job_id, attempt, end, end.message or "")
     session.add_all(artifacts)
+    return JobStatus.FAILED
 
 
 def confirm_cancel(
     session: Session, *, job_id: str, attempt: int, end: RunEnd, artifacts: Sequence[Artifact] = ()
-) -> None:
+) -> JobStatus:
     """Running -> cancelled: the process has gone. Raises RunFenced."""
     _end(session, job_id, attempt, JobStatus.CANCELLED, "The run has stopped.", end=end)
     session.add_all(artifacts)
+    return JobStatus.CANCELLED
 
 
-def interrupt(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> None:
+def interrupt(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> JobStatus:
     """Running -> queued: somebody wanted the slot, or the worker to leave. Raises RunFenced.
 
     Where the team has asked for a stop meanwhile, it gets that instead: paused or cancelled. There is no bound on how
     often a job may be interrupted.
     """
-    _release(session, job_id, attempt, end, f"{message}; the job is queued again.", cause=RunCause.INTERRUPTION)
+    return _release(session, job_id, attempt, end, f"{message}; the job is queued again.", cause=RunCause.INTERRUPTION)
 
 
-def retry_smaller(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> None:
+def retry_smaller(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> JobStatus:
     """Running -> queued, to be begun anew with batches of half the size, or what the team asked for.
 
     Raises RunFenced.
     """
-    _release(session, job_id, attempt, end, message, cause=RunCause.SMALLER_BATCH, batch_split=Job.batch_split * 2)
+    smaller = {"batch_split": Job.batch_split * 2}
+    return _release(session, job_id, attempt, end, message, cause=RunCause.SMALLER_BATCH, **smaller)
 
 
 def crash(
@@ -246,6 +251,7 @@ def _end(
             peak_host_bytes=end.peak_host_bytes,
         )
     )
+    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
     kind = "requeued" if status is JobStatus.QUEUED else status.value
     add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.model_shape import ModelShape
+from jobs import quotas, usage
 from jobs.clock import utc_now
 from jobs.errors import (
     ArtifactNotFound,
@@ -19,10 +20,12 @@ from jobs.errors import (
     NoSlotForConfig,
     ValidationDatasetUnfit,
 )
-from jobs.estimates import estimate_job
-from jobs.memory import check_memory
+from jobs.estimates import estimate_work
+from jobs.memory import check_memory, measure_needs
 from jobs.models import Artifact, Dataset, Event, Job, Run, Slot
 from jobs.pages import Page, read_page
+from jobs.priorities import PriorityClass
+from jobs.rules import QueueRules
 from jobs.status import JobStatus
 
 
@@ -38,13 +41,18 @@ def create_job(
     validation: Dataset | None = None,
     shape: ModelShape | None = None,
     idempotency_key: str | None = None,
+    priority_class: PriorityClass = PriorityClass.NORMAL,
+    timeout_seconds: float | None = None,
+    rules: QueueRules | None = None,
+    now: datetime | None = None,
 ) -> tuple[Job, bool]:
     """The new job, and True; or the one that the same request with the same key made before, and False.
 
     Without a name it is called like the dataset. `shape` is the base model's: where it isn't known, nobody asks whether
-    the training fits a slot's memory. Raises ValidationDatasetUnfit, NoSlotForConfig, WouldNotFit and
-    IdempotencyKeyReused.
+    the training fits a slot's memory. Raises ValidationDatasetUnfit, NoSlotForConfig, WouldNotFit, QuotaExceeded,
+    PriorityClassTooHigh and IdempotencyKeyReused.
     """
+    rules, now = rules or QueueRules(), now or utc_now()
     request_sha256 = digest_request(
         name=name,
         priority=priority,
@@ -52,30 +60,34 @@ def create_job(
         dataset_id=dataset.id,
         validation_dataset_id=validation.id if validation else None,
         config=config,
+        priority_class=priority_class,
+        timeout_seconds=timeout_seconds,
     )
+    # From here on no other request of the team counts its jobs.
+    team = usage.lock_team(session, team_id=team_id)
     earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
     if earlier is not None:
         return earlier, False
     check_request(session, dataset=dataset, validation=validation, config=config)
+    quotas.check_class(team, priority_class)
     if shape is not None:
         check_memory(session, config=config, shape=shape, report=dataset.report)
-    forecast = estimate_job(
-        session,
-        team_id=team_id,
-        priority=priority,
-        base_model=base_model,
-        dataset=dataset,
-        config=config,
-        shape=shape,
-    )
+    work = estimate_work(session, base_model=base_model, dataset=dataset, config=config, shape=shape)
+    quotas.check_quotas(session, team, expected_seconds=work.total_seconds)
+    needs = measure_needs(config=config, shape=shape, report=dataset.report)
     job = Job(
         team_id=team_id,
         name=name or dataset.name,
-        estimate=forecast.to_record(),
+        estimate=work.to_record(),
+        priority_class=priority_class,
         priority=priority,
         base_model=base_model,
         config=config.model_dump(mode="json"),
         needs_cuda=config.needs_cuda,
+        cpu_memory_bytes=needs.get("cpu"),
+        cuda_memory_bytes=needs.get("cuda"),
+        expected_seconds=work.total_seconds,
+        timeout_seconds=timeout_seconds,
         dataset_id=dataset.id,
         dataset_name=dataset.name,
         dataset_sha256=dataset.sha256,
@@ -86,6 +98,7 @@ def create_job(
         axes=dataset.axes,
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
+        created_at=now,
     )
     try:
         with session.begin_nested():
@@ -96,6 +109,7 @@ def create_job(
         if earlier is None:
             raise
         return earlier, False
+    usage.pay_advance(team, job, rules=rules, now=now)
     add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
     return job, True
 
@@ -115,9 +129,23 @@ def digest_request(
     dataset_id: str,
     validation_dataset_id: str | None,
     config: TrainConfig,
+    priority_class: PriorityClass = PriorityClass.NORMAL,
+    timeout_seconds: float | None = None,
 ) -> str:
     """The sha256 by which a request is known again: of what the caller sent, not of what lies behind the names."""
-    request = [name, priority, base_model, dataset_id, validation_dataset_id, config.model_dump(mode="json")]
+    request: list[object] = [
+        name,
+        priority,
+        base_model,
+        dataset_id,
+        validation_dataset_id,
+        config.model_dump(mode="json"),
+    ]
+    # Requests of an earlier release had no such fields, and are still known again.
+    if priority_class is not PriorityClass.NORMAL:
+        request.append({"priority_class": priority_class.value})
+    if timeout_seconds is not None:
+        request.append({"timeout_seconds": timeout_seconds})
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
@@ -183,12 +211,6 @@ def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
     if artifact is None:
         raise ArtifactNotFound
     return artifact
-
-
-def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot]:
-    """The slots whose worker was heard of lately."""
-    since = utc_now() - timedelta(seconds=within_seconds)
-    return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

@@ -3,10 +3,12 @@
 import difflib
 import hashlib
 import os
+import re
+import socket
 import tempfile
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -20,6 +22,11 @@ DAY_SECONDS = 24 * 3600
 # A unix socket's path has to fit sockaddr_un: 108 bytes with the closing zero.
 MAX_SOCKET_PATH_BYTES = 107
 
+SLOT_NAME_FORM = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+# An index as nvidia-smi counts, or a UUID.
+GPU_FORM = r"\d+|(GPU|MIG)-[0-9A-Fa-f]+[0-9A-Fa-f-]*"
+
 # One heartbeat may be late, and one may fail, without a run being taken for dead.
 MIN_HEARTBEATS_PER_LEASE = 3
 
@@ -30,6 +37,9 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 
 
 PREFIX = "EMOTUNE_"
+
+# What a host gives to the names of its slots; a longer one is cut and gets a digest of the whole.
+MAX_SLOT_HOST_LENGTH = 40
 
 # Read by the command line alone (cli/credentials.py).
 CLIENT_VARIABLES = frozenset({"EMOTUNE_URL", "EMOTUNE_API_KEY"})
@@ -45,6 +55,25 @@ class SettingUnreadable(EmotuneError):
     """The value of an EMOTUNE_* variable is not the JSON that it has to be."""
 
     code = "setting_unreadable"
+
+
+def _get_first_visible_gpu() -> str:
+    """What CUDA_VISIBLE_DEVICES names first; an empty or negative list names nothing."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
+    return first if re.fullmatch(GPU_FORM, first) else "0"
+
+
+def _make_slot_name(data: dict[str, Any]) -> str:
+    """Of the fields before it, so that the slots of two hosts, or of two GPUs of one, are never called alike."""
+    host = re.sub(r"[^a-z0-9]+", "-", data["host_name"].lower()).strip("-") or "host"
+    if len(host) > MAX_SLOT_HOST_LENGTH:
+        digest = hashlib.sha256(data["host_name"].encode()).hexdigest()[:8]
+        host = f"{host[: MAX_SLOT_HOST_LENGTH - len(digest) - 1].rstrip('-')}-{digest}"
+    if data["slot_device"] == "cpu":
+        return f"{host}-cpu"
+    # Of a UUID such as GPU-3ab1..., the first group tells GPUs apart.
+    gpu: str = data["slot_gpu"].lower()
+    return f"{host}-cuda-{gpu if gpu.isdecimal() else gpu.split('-')[1]}"
 
 
 class Settings(BaseSettings):
@@ -79,15 +108,51 @@ class Settings(BaseSettings):
     max_line_bytes: Bytes = Field(MIB, description="Longest line of a dataset.")
     max_problems: Annotated[int, Field(ge=1)] = Field(100, description="Most problems listed in a dataset's report.")
     min_free_disk_bytes: Bytes = Field(
-        GIB, description="Below this much free disk uploads and jobs are refused and `/health/ready` fails."
+        GIB,
+        description="Below this much free disk uploads and jobs are refused, slots take none, `/health/ready` fails.",
     )
     worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
 
+    # The queue
+    usage_half_life_seconds: Seconds = Field(
+        DAY_SECONDS, description="What a team has used of the slots counts half after so long (docs/decisions/0009)."
+    )
+    entry_penalty_seconds: Annotated[float, Field(ge=0)] = Field(
+        60,
+        description="Slot seconds that a job counts before its first run; its end shows what it really took.",
+    )
+    quota_window_seconds: Seconds = Field(
+        7 * DAY_SECONDS, description="A team's quota of slot seconds is for so long a time, which goes along."
+    )
+    low_wait_seconds: Seconds = Field(
+        7 * DAY_SECONDS, description="A job of the class `low` that has waited so long goes among the `normal` ones."
+    )
+
     # The worker
-    slot: str = Field(
-        "slot-0", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name of the slot that a worker runs."
+    host_name: str = Field(
+        default_factory=socket.gethostname,
+        validate_default=True,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$",
+        description="What this machine is called; default: its host name. Set it in containers, whose names change.",
     )
     slot_device: Device = Field("cpu", description="What the slot is: `cpu` or `cuda`.")
+    slot_gpu: str = Field(
+        default_factory=_get_first_visible_gpu,
+        pattern=f"^({GPU_FORM})$",
+        description="The GPU of a `cuda` slot: its index as `nvidia-smi` counts, or its UUID; default: the first of "
+        "`CUDA_VISIBLE_DEVICES`, else 0.",
+    )
+    slot: str = Field(
+        default_factory=_make_slot_name,
+        pattern=SLOT_NAME_FORM,
+        description="Name of the slot that a worker runs; default: made of the host's name, the device and the GPU.",
+    )
+    slot_size: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="What a second on the slot counts in a team's usage, relative to the other slots."
+    )
+    slot_max_used_bytes: Bytes = Field(
+        3 * GIB // 2, description="With more of the GPU's memory in use before a job the slot is blocked."
+    )
     heartbeat_seconds: Seconds = Field(
         1, description="Between two signs of life of a run; also how soon a stop is seen."
     )

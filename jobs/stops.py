@@ -7,6 +7,7 @@ confirms it, and its end makes the status what was asked for (jobs/run_ends.py).
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from jobs import usage
 from jobs.clock import utc_now
 from jobs.errors import JobFinished, JobNotFound, JobNotRunning, JobStopping
 from jobs.models import Job
@@ -27,7 +28,9 @@ def request_cancel(session: Session, *, team_id: str, job_id: str) -> Job:
         _ask(session, job, StopKind.CANCEL, "cancel_requested", "The run is asked to stop.")
     else:
         told = "Cancelled while it waited." if job.status is JobStatus.QUEUED else "Cancelled while it was paused."
-        job.status, job.finished_at = JobStatus.CANCELLED, utc_now()
+        now = utc_now()
+        job.status, job.finished_at = JobStatus.CANCELLED, now
+        usage.settle_advance(session, job_id=job.id, now=now)
         add_event(session, job_id=job.id, attempt=job.attempt, kind="cancelled", message=told)
     return job
 

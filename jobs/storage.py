@@ -108,6 +108,14 @@ class Storage:
             incoming.move_to(self.get_artifact_path(job_id, filename))
         return incoming.size_bytes, incoming.sha256
 
+    def delete_artifact(self, job_id: str, filename: str) -> None:
+        self.get_artifact_path(job_id, filename).unlink(missing_ok=True)
+
+    def list_artifact_files(self, job_id: str) -> set[str]:
+        """The names of all files that are stored for a job, whatever the rows say."""
+        folder = self.root / "artifacts" / _checked_id(job_id)
+        return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
     def put_dataset(self, dataset_id: str, incoming: IncomingFile, *, twin_id: str | None) -> None:
         """Put a file into its place; where the dataset `twin_id` has the same content, as a second name of its file."""
         target = self.get_dataset_path(dataset_id)

@@ -33,10 +33,21 @@ def get_or_create_team(session: Session, *, name: str) -> Team:
     return team
 
 
-def create_key(session: Session, *, team: Team, name: str) -> tuple[ApiKey, str]:
+def get_team(session: Session, *, team_id: str) -> Team:
+    """The team that a caller speaks for."""
+    return session.get_one(Team, team_id)
+
+
+def create_key(session: Session, *, team: Team, name: str, is_operator: bool = False) -> tuple[ApiKey, str]:
     """A new key and its secret, which is shown this once and not kept."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
-    key = ApiKey(team_id=team.id, name=name, prefix=secret[:SHOWN_CHARACTERS], sha256=_digest(secret))
+    key = ApiKey(
+        team_id=team.id,
+        name=name,
+        prefix=secret[:SHOWN_CHARACTERS],
+        sha256=_digest(secret),
+        is_operator=is_operator,
+    )
     session.add(key)
     session.flush()
     return key, secret
@@ -49,6 +60,7 @@ class Caller:
     key_id: str
     team_id: str
     last_used_at: datetime | None
+    is_operator: bool = False
 
     @property
     def is_use_worth_noting(self) -> bool:
@@ -56,7 +68,7 @@ class Caller:
 
 
 # Columns instead of objects, and built once: it runs at every request.
-_FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at).where(
+_FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at, ApiKey.is_operator).where(
     ApiKey.sha256 == bindparam("sha256"), ApiKey.revoked_at.is_(None)
 )
 

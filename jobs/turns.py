@@ -1,93 +1,134 @@
-"""Turns: which waiting job a slot takes next, and where in the queue a job stands."""
+"""Turns: which waiting job a slot takes next. docs/decisions/0009 has the rule and its reasons."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
-from jobs.models import Job, Run, Slot
+from jobs.models import Job, Slot
+from jobs.offers import Offer
+from jobs.priorities import CLASSES, PriorityClass
+from jobs.rules import QueueRules
 from jobs.settings import DEVICES, Device
+from jobs.shares import TurnOrder
 from jobs.status import JobStatus
-
-# Teams take turns by what they used in this window; the queue's finer rules build on it.
-USAGE_WINDOW = timedelta(hours=24)
-
-# Usage counts in whole minutes: a second more or less must not decide, nor move the queue while one looks at it.
-USAGE_UNIT_SECONDS = 60
+from jobs.usage import load_standings
 
 
-def list_teams_by_turn(session: Session) -> list[str]:
-    """Teams with a waiting job: those with the fewest running first, then those that used least."""
-    queued, running, usage = (
-        _count_by_team(session, JobStatus.QUEUED),
-        _count_by_team(session, JobStatus.RUNNING),
-        _get_usage(session),
-    )
-    return sorted(queued, key=lambda team_id: (running.get(team_id, 0), usage.get(team_id, 0), team_id))
+def _make_conditions(offer: Offer) -> list[ColumnElement[bool]]:
+    """That a job waits, isn't held, and that the offer fits it (Offer.fits)."""
+    conditions: list[ColumnElement[bool]] = [Job.status == JobStatus.QUEUED, Job.held_at.is_(None)]
+    if offer.device == "cpu":
+        conditions.append(Job.needs_cuda.is_(False))
+    if offer.memory_bytes is not None:
+        needed = Job.cuda_memory_bytes if offer.device == "cuda" else Job.cpu_memory_bytes
+        conditions.append(or_(needed.is_(None), needed <= offer.memory_bytes))
+    return conditions
 
 
-def find_head(session: Session, *, team_id: str, device: Device) -> Job | None:
-    """The waiting job of a team that goes first on such a device."""
-    statement = _select_waiting(device).where(Job.team_id == team_id)
-    return session.scalar(statement.order_by(Job.priority.desc(), Job.id).limit(1))
+def make_offer(slot: Slot) -> Offer:
+    device: Device = "cuda" if slot.device == "cuda" else "cpu"
+    return Offer(device, slot.memory_bytes, slot.size)
+
+
+def find_next(session: Session, *, offer: Offer, rules: QueueRules, now: datetime) -> str | None:
+    """The id of the job that a slot with this offer has to take: pinned ones, then by class, team, priority and age."""
+    waiting = _Waiting(session, offer, rules, now)
+    teams_by_class = waiting.list_teams()
+    if not any(teams_by_class.values()):
+        return None
+    standings = load_standings(session, rules=rules, now=now)
+    for job_id, team_id in waiting.list_pinned():
+        if standings[team_id].may_run:
+            return job_id
+    order = TurnOrder(standings.values())
+    for priority_class in CLASSES:
+        teams = {team_id for team_id in teams_by_class[priority_class] if standings[team_id].may_run}
+        while (chosen := order.choose(teams.__contains__)) is not None:
+            head = waiting.find_head(priority_class, chosen)
+            if head is not None:
+                return head
+            # Its last job was cancelled since the teams were listed.
+            teams.discard(chosen)
+    return None
+
+
+class _Waiting:
+    """The jobs that wait and are not held, as one slot sees them at one moment. It reads the index `ix_job_queue`."""
+
+    def __init__(self, session: Session, offer: Offer, rules: QueueRules, now: datetime) -> None:
+        self._session = session
+        self._conditions = _make_conditions(offer)
+        self._is_raised = (Job.priority_class == PriorityClass.LOW) & (
+            Job.created_at < now - timedelta(seconds=rules.low_wait_seconds)
+        )
+        self._has_pinned = False
+        # Teams with jobs that were raised to the normal class.
+        self._raised: set[str] = set()
+
+    def list_teams(self) -> dict[PriorityClass, set[str]]:
+        """The teams with such a job, by the class that it counts as."""
+        statement = (
+            select(
+                Job.priority_class,
+                Job.team_id,
+                func.count().label("all_count"),
+                func.sum(case((self._is_raised, 1), else_=0)).label("raised_count"),
+                func.count(Job.pinned_rank).label("pinned_count"),
+            )
+            .where(*self._conditions)
+            # As the index is ordered.
+            .group_by(Job.priority_class, Job.team_id)
+        )
+        found: dict[PriorityClass, set[str]] = {each: set() for each in CLASSES}
+        for row in self._session.execute(statement):
+            if row.raised_count:
+                found[PriorityClass.NORMAL].add(row.team_id)
+                self._raised.add(row.team_id)
+            if row.all_count > row.raised_count:
+                found[row.priority_class].add(row.team_id)
+            self._has_pinned = self._has_pinned or row.pinned_count > 0
+        return found
+
+    def list_pinned(self) -> list[tuple[str, str]]:
+        """Ids of pinned jobs and of their teams, in the operator's order."""
+        if not self._has_pinned:
+            return []
+        statement = select(Job.id, Job.team_id).where(*self._conditions, Job.pinned_rank.is_not(None))
+        return [(row.id, row.team_id) for row in self._session.execute(statement.order_by(Job.pinned_rank, Job.id))]
+
+    def find_head(self, priority_class: PriorityClass, team_id: str) -> str | None:
+        """The job of a team that goes first within a class."""
+        counts_as = Job.priority_class == priority_class
+        if priority_class is PriorityClass.NORMAL and team_id in self._raised:
+            counts_as |= self._is_raised
+        elif priority_class is PriorityClass.LOW:
+            counts_as &= ~self._is_raised
+        statement = select(Job.id).where(*self._conditions, counts_as, Job.team_id == team_id)
+        return self._session.scalar(statement.order_by(Job.priority.desc(), Job.id).limit(1))
+
+
+def get_class(
+    priority_class: PriorityClass, created_at: datetime, *, rules: QueueRules, now: datetime
+) -> PriorityClass:
+    """The class that a job counts as: one of the lowest goes among the next once it has waited long."""
+    if priority_class is PriorityClass.LOW and created_at < now - timedelta(seconds=rules.low_wait_seconds):
+        return PriorityClass.NORMAL
+    return priority_class
 
 
 def has_waiting(session: Session, *, device: Device) -> bool:
-    """Whether a job waits that this device can run."""
-    return session.scalar(_select_waiting(device).limit(1)) is not None
+    """Whether a job waits that this device can run, whatever the quotas say."""
+    return session.scalar(select(Job.id).where(*_make_conditions(Offer(device))).limit(1)) is not None
 
 
 def list_devices_to_wake(session: Session, *, seen_within_seconds: float) -> list[Device]:
-    """The devices of slots that are there and idle, while a job waits that they can run."""
+    """The devices of slots that are there, idle and open, while a job waits that they can run."""
     since = utc_now() - timedelta(seconds=seen_within_seconds)
     busy = select(Job.slot).where(Job.status == JobStatus.RUNNING)
-    idle = select(Slot.device).where(Slot.seen_at >= since, Slot.name.not_in(busy))
+    idle = select(Slot.device).where(
+        Slot.seen_at >= since, Slot.name.not_in(busy), Slot.drained_at.is_(None), Slot.blocked_reason.is_(None)
+    )
     devices = set(session.scalars(idle.distinct()))
     return [device for device in DEVICES if device in devices and has_waiting(session, device=device)]
-
-
-def get_queue_position(session: Session, *, job: Job) -> int:
-    """1 for the job that is claimed next, by the rule of claim_next; the queued jobs of all teams count."""
-    queued = _count_by_team(session, JobStatus.QUEUED)
-    running = _count_by_team(session, JobStatus.RUNNING)
-    usage = _get_usage(session)
-    before_in_team = session.scalar(
-        select(func.count())
-        .select_from(Job)
-        .where(
-            Job.team_id == job.team_id,
-            Job.status == JobStatus.QUEUED,
-            (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id)),
-        )
-    )
-    # The k-th waiting job of a team has its turn when the team runs `running + k` jobs: the fewest go first.
-    own_turn = running.get(job.team_id, 0) + (before_in_team or 0)
-    own_rank = (usage.get(job.team_id, 0), job.team_id)
-    position = 1 + (before_in_team or 0)
-    for team_id, count in queued.items():
-        if team_id != job.team_id:
-            ahead = own_turn - running.get(team_id, 0) + ((usage.get(team_id, 0), team_id) < own_rank)
-            position += min(count, max(0, ahead))
-    return position
-
-
-def _select_waiting(device: Device) -> Select[Job]:
-    statement = select(Job).where(Job.status == JobStatus.QUEUED)
-    return statement if device == "cuda" else statement.where(Job.needs_cuda.is_(False))
-
-
-def _count_by_team(session: Session, status: JobStatus) -> dict[str, int]:
-    statement = select(Job.team_id, func.count()).where(Job.status == status).group_by(Job.team_id)
-    return dict(session.execute(statement).all())
-
-
-def _get_usage(session: Session) -> dict[str, int]:
-    """Whole slot minutes by team within the window."""
-    now = utc_now()
-    since = now - USAGE_WINDOW
-    usage: dict[str, float] = {}
-    rows = session.execute(select(Run.team_id, Run.started_at, Run.ended_at).where(Run.started_at >= since))
-    for team_id, started_at, ended_at in rows:
-        usage[team_id] = usage.get(team_id, 0.0) + ((ended_at or now) - started_at).total_seconds()
-    return {team_id: int(seconds // USAGE_UNIT_SECONDS) for team_id, seconds in usage.items()}

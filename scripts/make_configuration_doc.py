@@ -76,6 +76,9 @@ def _preset_table() -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.default_factory not in (None, dict):
+        # What the machine has to say: the description tells what that is.
+        return "-"
     return _show(field.get_default(call_default_factory=True))
 
 

@@ -1,13 +1,13 @@
-"""The slot's sign of life: busy or idle, its worker is there."""
+"""The slot's sign of life: what its worker knows of it, whether it is busy or idle, free or blocked."""
 
-import os
+import dataclasses
 import threading
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import claims
-from worker.memory import find_memory_bytes
+from jobs import slots
+from worker.gpu import DeviceReading, GpuUnreadable
 from worker.resources import Resources
 
 # A slot counts as absent after settings.worker_seen_seconds; several signs fit into that time.
@@ -17,13 +17,19 @@ log = structlog.get_logger()
 
 
 class Beacon:
-    """A thread that notes the slot in the database every few seconds, for as long as its process lives."""
+    """A thread that notes the slot in the database every few seconds, for as long as its process lives.
+
+    Each time it also looks whether the slot is still blocked, or is by now.
+    """
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._interval_seconds = resources.settings.worker_seen_seconds / SIGNS_PER_SEEN_TIME
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._shine, name="beacon", daemon=True)
+        self._was_blocked = False
+        # What a slot is stays the same when it can't be asked for a while.
+        self._known = DeviceReading()
 
     def start(self) -> None:
         self._thread.start()
@@ -33,24 +39,64 @@ class Beacon:
         self._thread.join()
 
     def _shine(self) -> None:
-        # Once: it doesn't change, and asking the GPU's driver takes time.
-        memory_bytes = find_memory_bytes(self._resources.settings.slot_device, os.environ)
-        self._note(memory_bytes)
+        self._give_sign()
         while not self._closing.wait(self._interval_seconds):
             # A worker that is leaving is not there for new jobs.
             if not self._resources.drain.is_requested:
-                self._note(memory_bytes)
+                self._give_sign()
 
-    def _note(self, memory_bytes: int | None) -> None:
-        settings = self._resources.settings
+    def _give_sign(self) -> None:
+        settings, check = self._resources.settings, self._resources.slot_check
         try:
-            with self._resources.database.write() as session:
-                claims.note_slot(
-                    session,
-                    name=settings.slot,
-                    device=settings.slot_device,
-                    host=self._resources.host,
-                    memory_bytes=memory_bytes,
-                )
+            other_host = self._find_other_host()
+            check.refuse(None if other_host is None else self._describe_refusal(other_host))
+            blocked_reason = check.recheck()
+            if other_host is None:
+                self._note(blocked_reason)
         except SQLAlchemyError as error:
             log.warning("slot_not_noted", slot=settings.slot, reason=str(error))
+            return
+        if self._was_blocked and blocked_reason is None:
+            # Rings that came while the row said so found nothing to do.
+            self._resources.doorbell.ring_device(settings.slot_device)
+        self._was_blocked = blocked_reason is not None
+
+    def _find_other_host(self) -> str | None:
+        settings = self._resources.settings
+        with self._resources.database.read() as session:
+            return slots.find_other_host(
+                session, name=settings.slot, host=settings.host_name, within_seconds=settings.worker_seen_seconds
+            )
+
+    def _describe_refusal(self, other_host: str) -> str:
+        settings = self._resources.settings
+        return (
+            f"A worker on {other_host} runs a slot of this name, so that of {settings.host_name} takes no job. "
+            "Give one of them another EMOTUNE_SLOT."
+        )
+
+    def _note(self, blocked_reason: str | None) -> None:
+        settings = self._resources.settings
+        reading = self._read()
+        with self._resources.database.write() as session:
+            slots.note_slot(
+                session,
+                name=settings.slot,
+                device=settings.slot_device,
+                host=settings.host_name,
+                boot_id=self._resources.boot_id,
+                size=settings.slot_size,
+                blocked_reason=blocked_reason,
+                **dataclasses.asdict(reading),
+            )
+
+    def _read(self) -> DeviceReading:
+        try:
+            reading = self._resources.device.read()
+        except GpuUnreadable:
+            # Why not is told by the slot's check.
+            return self._known
+        self._known = DeviceReading(
+            memory_bytes=reading.memory_bytes, gpu_name=reading.gpu_name, gpu_uuid=reading.gpu_uuid
+        )
+        return reading

@@ -23,11 +23,12 @@ CACHE_VARIABLES = {
 
 
 def make_trainer_environment(
-    own: Mapping[str, str], *, threads: int | None, device: Device, cache_folder: Path
+    own: Mapping[str, str], *, threads: int | None, device: Device, gpu_uuid: str | None, cache_folder: Path
 ) -> dict[str, str]:
     """The worker's own variables without our settings, which hold passwords that a training process has no use for.
 
-    What is compiled for a GPU goes to `cache_folder`, unless the operator has named other places.
+    It sees its slot's GPU alone, by UUID, as CUDA may count GPUs otherwise than we do. What is compiled for a GPU goes
+    to `cache_folder`, unless the operator has named other places.
     """
     environment = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
     environment["PYTHONUNBUFFERED"] = "1"
@@ -35,6 +36,8 @@ def make_trainer_environment(
         environment |= KEEP_MEMORY
     else:
         environment = {name: str(cache_folder / part) for name, part in CACHE_VARIABLES.items()} | environment
+    if gpu_uuid is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = gpu_uuid
     if threads is not None:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
     return environment

@@ -7,6 +7,7 @@ import structlog
 
 from jobs import run_ends, uploads
 from jobs.datasets import find_known_ids
+from jobs.service import list_artifacts
 from jobs.settings import DAY_SECONDS
 from worker.resources import Resources
 
@@ -34,8 +35,19 @@ def collect_garbage(resources: Resources) -> None:
     for dataset_id in lost_ids:
         log.info("dataset_without_row_deleted", dataset_id=dataset_id)
         storage.delete_dataset(dataset_id)
-    for job_id, attempt in ended:
-        storage.clear_run_folder(job_id, attempt)
+    for job_id in dict.fromkeys(job_id for job_id, _ in ended):
+        storage.clear_run_folders(job_id)
+        _collect_artifacts(resources, job_id)
+
+
+def _collect_artifacts(resources: Resources, job_id: str) -> None:
+    """Files of an ended job that no row names: of a run that was killed, or lost its job, before it could tell."""
+    files = resources.storage.list_artifact_files(job_id)
+    with resources.database.read() as session:
+        files -= {artifact.filename for artifact in list_artifacts(session, job_id=job_id)}
+    for filename in files:
+        log.info("artifact_without_row_deleted", job_id=job_id, filename=filename)
+        resources.storage.delete_artifact(job_id, filename)
 
 
 def _collect_uploads(resources: Resources, now: float) -> None:

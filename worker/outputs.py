@@ -43,8 +43,7 @@ def store_traces(storage: Storage, folder: Path, *, job_id: str, attempt: int) -
 
 def _store(storage: Storage, folder: Path, output: Output, job_id: str, attempt: int) -> Artifact:
     source = folder / output.path
-    # The attempt is in the name, so that a run that was taken for dead can't replace its successor's file.
-    filename = f"{source.stem}-{attempt}{source.suffix}"
+    filename = _make_filename(output, attempt)
     size_bytes, sha256 = storage.put_artifact(job_id, filename, source)
     return Artifact(
         job_id=job_id,
@@ -54,6 +53,18 @@ def _store(storage: Storage, folder: Path, output: Output, job_id: str, attempt:
         size_bytes=size_bytes,
         sha256=sha256,
     )
+
+
+def withdraw_artifacts(storage: Storage, *, job_id: str, attempt: int) -> None:
+    """Delete what this attempt has stored, if anything."""
+    for output in (BUNDLE, *TRACES):
+        storage.delete_artifact(job_id, _make_filename(output, attempt))
+
+
+def _make_filename(output: Output, attempt: int) -> str:
+    """The attempt is in the name, so that a run that was taken for dead can't replace its successor's file."""
+    path = Path(output.path)
+    return f"{path.stem}-{attempt}{path.suffix}"
 
 
 def _has_content(path: Path) -> bool:

@@ -56,6 +56,18 @@ def is_same_group(leader_pid: int, created: float) -> bool:
     While a group has members its number is not given away, so a group without a leader is the old one, or empty.
     """
     try:
-        return abs(psutil.Process(leader_pid).create_time() - created) < CREATED_TOLERANCE_SECONDS
+        return _has_start(leader_pid, created)
     except psutil.NoSuchProcess:
         return True
+
+
+def is_alive(pid: int, created: float) -> bool:
+    """Whether the process that started then still has this number."""
+    try:
+        return _has_start(pid, created)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _has_start(pid: int, created: float) -> bool:
+    return abs(psutil.Process(pid).create_time() - created) < CREATED_TOLERANCE_SECONDS

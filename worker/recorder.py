@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -29,6 +29,7 @@ FINISH_PATIENCE_SECONDS = 600.0
 TRANSIENT_ERRORS = (OperationalError, InterfaceError)
 
 Verb = Callable[[Session], object]
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -96,16 +97,20 @@ class Recorder:
         with self._lock:
             self._metrics.append((seq, metric))
 
-    def finish(self, verb: Verb) -> None:
-        """Write what is left and the run's last verb, in one transaction. Raises RunFenced, SQLAlchemyError."""
+    def finish(self, verb: Callable[[Session], T]) -> T:
+        """Write what is left and the run's last verb, in one transaction; returns what that verb does.
+
+        Raises RunFenced, SQLAlchemyError.
+        """
         self._close()
         deadline = time.monotonic() + FINISH_PATIENCE_SECONDS
         while True:
             try:
                 with self._database.write() as session:
                     self._write_metrics(session, self._metrics)
-                    for added in [*self._verbs, verb]:
+                    for added in self._verbs:
                         added(session)
+                    outcome = verb(session)
             except TRANSIENT_ERRORS as error:
                 if time.monotonic() > deadline:
                     raise
@@ -119,7 +124,7 @@ class Recorder:
                 log.exception("news_dropped", job_id=self._job_id)
                 self._drop_news()
             else:
-                return
+                return outcome
 
     def _close(self) -> None:
         self._closing.set()

@@ -1,15 +1,24 @@
-"""Relay: where the lines of a run's training process go: live stream, database, and a file in the run's folder."""
+"""Relay: where the lines of a run's training process go: live stream, database, and a file in the run's folder.
 
+A metric is handed on with how the slot's GPU was at the time.
+"""
+
+import contextlib
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from emomodel.progress import Checkpoint, Metric, Notice, Phase, Plan
 from jobs import claims
-from jobs.metrics import Cursor, MetricStream
+from jobs.metrics import Cursor, MetricStream, SampledMetric
 from worker.news import describe_phase, describe_plan
 from worker.recorder import Recorder
+from worker.sampler import Sampler
+
+log = structlog.get_logger()
 
 News = Phase | Plan | Notice | Checkpoint
 
@@ -17,20 +26,31 @@ News = Phase | Plan | Notice | Checkpoint
 class Relay:
     """Numbers the metrics of one attempt from 1, and hands each on at once."""
 
-    def __init__(self, path: Path, *, job_id: str, attempt: int, stream: MetricStream, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        job_id: str,
+        attempt: int,
+        stream: MetricStream,
+        recorder: Recorder,
+        sampler: Sampler,
+    ) -> None:
         # Line by line, so that a reader of the file never sees half a metric.
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._job_id = job_id
         self._attempt = attempt
         self._stream = stream
         self._recorder = recorder
+        self._sampler = sampler
         self._seq = 0
 
     def hand_on_metric(self, metric: Metric) -> None:
         self._seq += 1
-        self._stream.publish(self._job_id, Cursor(self._attempt, self._seq), metric)
-        self._recorder.add_metric(self._seq, metric)
-        self._file.write(metric.model_dump_json(exclude_none=True) + "\n")
+        sampled = self._add_sample(metric)
+        self._stream.publish(self._job_id, Cursor(self._attempt, self._seq), sampled)
+        self._recorder.add_metric(self._seq, sampled)
+        self._note(sampled.model_dump_json(exclude_none=True) + "\n")
 
     def hand_on_news(self, news: News) -> None:
         match news:
@@ -43,6 +63,27 @@ class Relay:
             case Checkpoint():
                 verb = partial(claims.record_checkpoint, checkpoint=news)
         self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))
+
+    def _note(self, line: str) -> None:
+        """The file is a copy for reading later; a full disk ends it, and not the run."""
+        if self._file.closed:
+            return
+        try:
+            self._file.write(line)
+        except OSError as error:
+            log.warning("metrics_file_ends", job_id=self._job_id, reason=str(error))
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+    def _add_sample(self, metric: Metric) -> SampledMetric:
+        sample = self._sampler.newest
+        return SampledMetric(
+            **metric.model_dump(),
+            gpu_utilization_percent=sample.utilization_percent,
+            gpu_memory_used_bytes=sample.memory_used_bytes,
+            gpu_temperature_celsius=sample.temperature_celsius,
+            gpu_power_watts=sample.power_watts,
+        )
 
     def __enter__(self) -> Self:
         return self

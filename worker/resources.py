@@ -1,6 +1,5 @@
 """Resources: what the tasks of one process work with."""
 
-import socket
 from dataclasses import dataclass
 
 from celery import Celery
@@ -10,7 +9,12 @@ from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell
 from jobs.settings import Settings
 from jobs.storage import Storage
+from worker.clock_watch import ClockWatch
 from worker.drain import Drain
+from worker.gpu import Cpu, Gpu, SlotDevice
+from worker.host import get_boot_id
+from worker.readiness import RETURN_SECONDS, SlotCheck
+from worker.slot_lock import get_lock_path
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,20 @@ class Resources:
     stream: MetricStream
     doorbell: Doorbell
     drain: Drain
-    host: str
+    device: SlotDevice
+    slot_check: SlotCheck
+    boot_id: str
+    clock_watch: ClockWatch
 
     @classmethod
     def open(cls, settings: Settings, celery: Celery, drain: Drain) -> "Resources":
+        storage = Storage(settings.data_dir)
+        device = Cpu() if settings.slot_device == "cpu" else Gpu(settings.slot_gpu)
+        boot_id = get_boot_id()
         return cls(
             settings=settings,
             database=Database(settings.sqlalchemy_url),
-            storage=Storage(settings.data_dir),
+            storage=storage,
             stream=MetricStream(
                 make_redis(settings),
                 length=settings.metric_stream_length,
@@ -38,5 +48,28 @@ class Resources:
             ),
             doorbell=Doorbell(celery),
             drain=drain,
-            host=socket.gethostname(),
+            device=device,
+            slot_check=make_slot_check(settings, storage, device, boot_id),
+            boot_id=boot_id,
+            clock_watch=ClockWatch(rest_seconds=settings.lease_seconds),
         )
+
+
+def make_slot_check(
+    settings: Settings,
+    storage: Storage,
+    device: SlotDevice,
+    boot_id: str,
+    *,
+    return_seconds: float = RETURN_SECONDS,
+) -> SlotCheck:
+    return SlotCheck(
+        slot=settings.slot,
+        device=device,
+        storage=storage,
+        min_free_bytes=settings.min_free_disk_bytes,
+        max_used_bytes=settings.slot_max_used_bytes,
+        lock_path=get_lock_path(settings.data_dir, settings.slot, host=settings.host_name),
+        boot_id=boot_id,
+        return_seconds=return_seconds,
+    )

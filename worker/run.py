@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +14,14 @@ import structlog
 from emomodel.config import TrainConfig, halve_batch
 from emomodel.manifest import BundleError
 from emomodel.request import TrainRequest, ValidationDataset
-from jobs import claims, run_ends, turns
+from jobs import claims, run_ends, slots, turns
 from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, RunFenced
 from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
+from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
+from jobs.status import JobStatus
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment
 from worker.oom import count_oom_kills
@@ -34,18 +37,22 @@ from worker.outcome import (
     TooLarge,
     decide_outcome,
 )
-from worker.outputs import store_bundle, store_traces
+from worker.outputs import store_bundle, store_traces, withdraw_artifacts
 from worker.recorder import Recorder
 from worker.relay import Relay
 from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints
 from worker.run_log import RunLog
+from worker.sampler import Sampler, make_sampler
 from worker.slot_lock import SlotLock, hold_slot
 from worker.supervisor import Ending, Grace, Limits, supervise
 from worker.trainer import Trainer
 
 # The request's path follows.
 TRAINER_ARGV = (sys.executable, "-m", "emomodel", "train", "--supervised")
+
+# How long a slot that can't take a job leaves the ring to others.
+PASS_ON_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -55,7 +62,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
     settings = resources.settings
     if resources.drain.is_requested:
         return
-    with hold_slot(settings.data_dir, settings.slot) as lock:
+    with hold_slot(settings.data_dir, settings.slot, host=settings.host_name, boot_id=resources.boot_id) as lock:
         if lock is None:
             log.warning("slot_taken", slot=settings.slot, advice="two workers run for one slot: stop one of them")
             return
@@ -63,8 +70,12 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
         job = _claim(resources)
         if job is None:
             return
-        with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt):
+        with (
+            structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
+            resources.slot_check.occupy(),
+        ):
             _see_through(resources, job, lock, trainer_argv)
+            _wait_for_memory(resources, job, lock)
     with resources.database.read() as session:
         is_next_waiting = turns.has_waiting(session, device=settings.slot_device)
     if is_next_waiting and not resources.drain.is_requested:
@@ -74,11 +85,38 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
 def _claim(resources: Resources) -> Job | None:
     """Only an ended lease tells that a run on this slot is dead: the row may be that of a worker started by mistake."""
     settings = resources.settings
+    slot, seen_seconds = settings.slot, settings.worker_seen_seconds
+    is_free = resources.slot_check.find_obstacle() is None
     with resources.database.write() as session:
-        run_ends.reap(session, max_crashes=settings.max_crashes)
-        return claims.claim_next(
-            session, slot=settings.slot, device=settings.slot_device, lease_seconds=settings.lease_seconds
+        run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id)
+        if resources.clock_watch.is_steady():
+            run_ends.reap(session, max_crashes=settings.max_crashes)
+        if is_free and slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds):
+            return claims.claim_next(
+                session,
+                slot=slot,
+                device=settings.slot_device,
+                lease_seconds=settings.lease_seconds,
+                boot_id=resources.boot_id,
+                rules=QueueRules.of(settings),
+            )
+        can_pass_on = slots.is_another_idle(
+            session, name=slot, device=settings.slot_device, within_seconds=seen_seconds
         )
+    if can_pass_on:
+        # The ring was for whoever is idle. While this process waits it hears none, so that another one does.
+        resources.doorbell.ring_device(settings.slot_device)
+        time.sleep(PASS_ON_SECONDS)
+    return None
+
+
+def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
+    """A worker that leaves has no time for it, and no next job."""
+    reason = None if resources.drain.is_requested else resources.slot_check.wait_until_free(lock)
+    if reason is not None:
+        message = f"The slot takes no job for now, as the memory did not come back after the run. {reason}"
+        with resources.database.write() as session:
+            slots.record_blocked(session, job_id=job.id, attempt=job.attempt, message=message)
 
 
 def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: Sequence[str]) -> None:
@@ -98,15 +136,19 @@ def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: S
         run = _Run(resources, job, folder, recorder, checkpoints)
         try:
             try:
-                run.finish(*run.train(lock, trainer_argv))
+                status = run.finish(*run.train(lock, trainer_argv))
             except Exception as error:
                 if isinstance(error, RunFenced):
                     raise
                 # Whatever it is, the team must not wait for a lease to end and the next attempt to fail the same way.
                 log.exception("run_broke")
-                run.break_off(error)
+                status = run.break_off(error)
         except RunFenced:
+            # What it has stored is left to the garbage collection, which asks the rows: its end may have been written
+            # by a commit whose answer never came.
             log.warning("run_lost")
+            return
+    run.clear(status)
 
 
 @dataclass(frozen=True)
@@ -127,41 +169,54 @@ class _Run:
         except EmotuneError as error:
             return Failed(error.code, error.message), RunEnd()
         oom_kills_before = count_oom_kills()
-        with RunLog(self.folder / LOG_FILE) as run_log, self._open_relay() as relay:
+        with (
+            RunLog(self.folder / LOG_FILE) as run_log,
+            make_sampler(self.resources.settings.slot_device, self.resources.device) as sampler,
+            self._open_relay(sampler) as relay,
+        ):
             ending = self._supervise([*trainer_argv, str(request_path)], run_log, relay, lock)
         was_out_of_memory = not ending.was_forced and count_oom_kills() > oom_kills_before
         outcome = decide_outcome(ending, was_out_of_memory=was_out_of_memory, can_halve_batch=self._can_halve_batch())
         return outcome, self._describe_end(ending, run_log)
 
-    def finish(self, outcome: Outcome, end: RunEnd) -> None:
-        """Store what was made, then tell the rows. Raises RunFenced."""
+    def finish(self, outcome: Outcome, end: RunEnd) -> JobStatus:
+        """Store what was made, then tell the rows; returns where the job is then. Raises RunFenced."""
         log.info("run_ends", outcome=type(outcome).__name__.lower())
         match outcome:
             case Lost():
                 raise RunFenced
             case Succeeded():
-                self._succeed(outcome, end)
+                return self._succeed(outcome, end)
             case Failed():
                 end = replace(end, code=outcome.code, message=outcome.message)
-                self._record(run_ends.fail, end=end, artifacts=self._store_traces())
+                return self._record(run_ends.fail, end=end, artifacts=self._store_traces())
             case Crashed():
-                self._crash(replace(end, code=outcome.code, message=outcome.message))
+                return self._crash(replace(end, code=outcome.code, message=outcome.message))
             case Cancelled():
-                self._record(run_ends.confirm_cancel, end=end, artifacts=self._store_traces())
+                return self._record(run_ends.confirm_cancel, end=end, artifacts=self._store_traces())
             case Interrupted():
-                self._record(run_ends.interrupt, end=end, message=outcome.why)
+                return self._record(run_ends.interrupt, end=end, message=outcome.why)
             case TooLarge():
-                self._retry_smaller(outcome, end)
-        self._clear()
+                return self._retry_smaller(outcome, end)
 
-    def break_off(self, error: Exception) -> None:
+    def clear(self, status: JobStatus) -> None:
+        """Leave what the job goes on from, where it does, and what it has to show, where it has ended."""
+        storage = self.resources.storage
+        if status.is_final:
+            storage.clear_run_folders(self.job.id)
+        else:
+            storage.clear_run_folder(self.job.id, self.job.attempt, keeps_checkpoints=True)
+            # No row speaks of these: the job has yet to end.
+            withdraw_artifacts(storage, job_id=self.job.id, attempt=self.job.attempt)
+
+    def break_off(self, error: Exception) -> JobStatus:
         """The worker itself failed, perhaps for want of disk: write the reason and no file. Raises RunFenced."""
         is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         message = "The worker's disk is full." if is_full else f"The worker failed: {type(error).__name__}: {error}."
         end = RunEnd(code="disk_full" if is_full else "worker_error", message=message.replace("\x00", ""))
-        self._record(run_ends.crash, end=end, max_crashes=self.resources.settings.max_crashes)
+        return self._record(run_ends.crash, end=end, max_crashes=self.resources.settings.max_crashes)
 
-    def _succeed(self, outcome: Succeeded, end: RunEnd) -> None:
+    def _succeed(self, outcome: Succeeded, end: RunEnd) -> JobStatus:
         result = outcome.result
         message = f"{result.step_count} steps in {result.train_seconds:.0f} s; last loss {result.final_loss:.4f}."
         message += describe_error(
@@ -171,25 +226,24 @@ class _Run:
             bundle = store_bundle(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
         except BundleError as error:
             told = f"The training process left no whole bundle: {error}."
-            self._crash(replace(end, code="bundle_invalid", message=told))
-        else:
-            self._record(
-                run_ends.succeed,
-                end=replace(end, log=()),
-                artifacts=[bundle, *self._store_traces()],
-                message=message,
-                result=result.model_dump(exclude={"type"}),
-            )
+            return self._crash(replace(end, code="bundle_invalid", message=told))
+        return self._record(
+            run_ends.succeed,
+            end=replace(end, log=()),
+            artifacts=[bundle, *self._store_traces()],
+            message=message,
+            result=result.model_dump(exclude={"type"}),
+        )
 
-    def _crash(self, end: RunEnd) -> None:
-        self._record(
+    def _crash(self, end: RunEnd) -> JobStatus:
+        return self._record(
             run_ends.crash,
             end=end,
             max_crashes=self.resources.settings.max_crashes,
             artifacts=self._store_traces(),
         )
 
-    def _retry_smaller(self, outcome: TooLarge, end: RunEnd) -> None:
+    def _retry_smaller(self, outcome: TooLarge, end: RunEnd) -> JobStatus:
         config = halve_batch(self._make_config())
         assert config is not None  # noqa: S101 - decide_outcome was told so
         message = (
@@ -198,17 +252,7 @@ class _Run:
         )
         self.checkpoints.delete_all()
         end = replace(end, code=CUDA_OUT_OF_MEMORY, message=outcome.message)
-        self._record(run_ends.retry_smaller, end=end, message=message)
-
-    def _clear(self) -> None:
-        """Leave what the job goes on from, where it does."""
-        storage = self.resources.storage
-        with self.resources.database.read() as session:
-            has_ended = session.get_one(Job, self.job.id).status.is_final
-        if has_ended:
-            storage.clear_run_folders(self.job.id)
-        else:
-            storage.clear_run_folder(self.job.id, self.job.attempt, keeps_checkpoints=True)
+        return self._record(run_ends.retry_smaller, end=end, message=message)
 
     def _describe_end(self, ending: Ending, run_log: RunLog) -> RunEnd:
         told = ending.last_line
@@ -231,19 +275,20 @@ class _Run:
         config = self._make_config()
         return config.auto_batch and self.job.batch_split == 1 and halve_batch(config) is not None
 
-    def _record(self, verb: Callable[..., object], **values: object) -> None:
-        self.recorder.finish(partial(verb, job_id=self.job.id, attempt=self.job.attempt, **values))
+    def _record(self, verb: Callable[..., JobStatus], **values: object) -> JobStatus:
+        return self.recorder.finish(partial(verb, job_id=self.job.id, attempt=self.job.attempt, **values))
 
     def _store_traces(self) -> list[Artifact]:
         return store_traces(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
 
-    def _open_relay(self) -> Relay:
+    def _open_relay(self, sampler: Sampler) -> Relay:
         return Relay(
             self.folder / METRICS_FILE,
             job_id=self.job.id,
             attempt=self.job.attempt,
             stream=self.resources.stream,
             recorder=self.recorder,
+            sampler=sampler,
         )
 
     def _supervise(self, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
@@ -252,6 +297,7 @@ class _Run:
             os.environ,
             threads=settings.trainer_threads,
             device=settings.slot_device,
+            gpu_uuid=self.resources.device.read().gpu_uuid,
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         )
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)

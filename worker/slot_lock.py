@@ -2,6 +2,9 @@
 
 The database already lets a slot run one job. The lock covers what the database can't see: two workers started for one
 slot by mistake, and a training process that outlived its supervisor.
+
+The data folder may be shared by several hosts, on a network file system, so each host has a folder of locks for
+itself: nobody else takes them, and a note of a process counts only where that process is.
 """
 
 import fcntl
@@ -9,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,45 +25,91 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
+class TrainerNote:
+    """A training process, told from others that get its number later: by its start, and by the boot."""
+
+    pid: int
+    created: float
+    boot_id: str
+
+    def may_live(self, boot_id: str) -> bool:
+        """Whether what has its session's number now can only be what is left of it."""
+        return self.boot_id == boot_id and process_group.is_same_group(self.pid, self.created)
+
+    def end(self, boot_id: str) -> int:
+        """Kill what is left of its session; returns how many processes that were."""
+        killed_count = process_group.kill_members(self.pid) if self.may_live(boot_id) else 0
+        if killed_count:
+            log.warning("left_over_trainer_killed", pid=self.pid, process_count=killed_count)
+        return killed_count
+
+
 class SlotLock:
     """Held by this process; its file names the training process that the slot started last."""
 
-    stream: BinaryIO
+    def __init__(self, stream: BinaryIO, boot_id: str) -> None:
+        self._stream = stream
+        self._boot_id = boot_id
+        self._last: TrainerNote | None = None
 
     def note_trainer(self, pid: int) -> None:
         """The slot has started this process, the leader of its own session."""
-        self._write({"pid": pid, "created": psutil.Process(pid).create_time()})
+        self._last = TrainerNote(pid, psutil.Process(pid).create_time(), self._boot_id)
+        self._write(json.dumps(asdict(self._last)))
 
     def forget_trainer(self) -> None:
-        self._write({})
+        self._write("")
 
     def end_left_over(self) -> None:
         """Kill what is left of the slot's last training process: its supervisor has died, since we hold the lock."""
-        self.stream.seek(0)
-        noted = json.loads(self.stream.read() or b"{}")
-        if noted and process_group.is_same_group(noted["pid"], noted["created"]):
-            killed_count = process_group.kill_members(noted["pid"])
-            if killed_count:
-                log.warning("left_over_trainer_killed", pid=noted["pid"], process_count=killed_count)
+        self._stream.seek(0)
+        noted = _parse(self._stream.read())
+        if noted is not None:
+            noted.end(self._boot_id)
         self.forget_trainer()
 
-    def _write(self, content: dict[str, float]) -> None:
-        self.stream.seek(0)
-        self.stream.truncate()
-        self.stream.write(json.dumps(content).encode())
-        self.stream.flush()
+    def end_last_trainer(self) -> int:
+        """Kill what is left of the training process noted last, forgotten or not; returns how many processes."""
+        return 0 if self._last is None else self._last.end(self._boot_id)
+
+    def _write(self, content: str) -> None:
+        self._stream.seek(0)
+        self._stream.truncate()
+        self._stream.write(content.encode())
+        self._stream.flush()
 
 
 @contextmanager
-def hold_slot(data_dir: Path, slot: str) -> Iterator[SlotLock | None]:
+def hold_slot(data_dir: Path, slot: str, *, host: str, boot_id: str) -> Iterator[SlotLock | None]:
     """The slot's lock, or None while another process of this machine holds it."""
-    folder = data_dir / "slots"
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / f"{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = get_lock_path(data_dir, slot, host=host)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield None
             return
-        yield SlotLock(stream)
+        yield SlotLock(stream, boot_id)
+
+
+def has_living_trainer(path: Path, *, boot_id: str) -> bool:
+    """Whether the training process that a slot's lock names is still there; anybody of the machine may ask."""
+    try:
+        noted = _parse(path.read_bytes())
+    except OSError:
+        return False
+    return noted is not None and noted.boot_id == boot_id and process_group.is_alive(noted.pid, noted.created)
+
+
+def get_lock_path(data_dir: Path, slot: str, *, host: str) -> Path:
+    return data_dir / "slots" / host / f"{slot}.lock"
+
+
+def _parse(content: bytes) -> TrainerNote | None:
+    """None for an empty note, and for one that was read while it was written."""
+    try:
+        return TrainerNote(**json.loads(content))
+    except (ValueError, TypeError):
+        return None

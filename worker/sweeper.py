@@ -2,10 +2,14 @@
 
 import structlog
 
-from jobs import run_ends, turns
-from jobs.service import list_slots_seen
+from jobs import run_ends, stops, turns
+from jobs.preemption import find_preemption
+from jobs.rules import QueueRules
 from jobs.settings import DEVICES
+from jobs.slots import list_slots_seen
 from worker.resources import Resources
+
+HIGHER_CLASS = "A job of a higher priority class waits"
 
 log = structlog.get_logger()
 
@@ -13,14 +17,30 @@ log = structlog.get_logger()
 def sweep(resources: Resources) -> None:
     """Everything that nobody else is there to do. Each part may be done twice, or by two sweeps at once."""
     _requeue_stalled(resources)
+    _preempt(resources)
     _ring(resources)
 
 
 def _requeue_stalled(resources: Resources) -> None:
+    if not resources.clock_watch.is_steady():
+        return
     with resources.database.write() as session:
         reaped = run_ends.reap(session, max_crashes=resources.settings.max_crashes)
     for job_id in reaped:
         log.warning("run_reaped", job_id=job_id)
+
+
+def _preempt(resources: Resources) -> None:
+    """Have running jobs give their slots to waiting ones of a higher class."""
+    rules = QueueRules.of(resources.settings)
+    with resources.database.read() as session:
+        victims = find_preemption(session, seen_within_seconds=resources.settings.worker_seen_seconds, rules=rules)
+    if not victims:
+        return
+    with resources.database.write() as session:
+        asked = [job_id for job_id in victims if stops.preempt(session, job_id=job_id, reason=HIGHER_CLASS)]
+    for job_id in asked:
+        log.info("job_preempted", job_id=job_id)
 
 
 def _ring(resources: Resources) -> None:

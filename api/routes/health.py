@@ -7,7 +7,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import Services, ServicesDep
 from api.schemas import CheckRead, ErrorInfo, Liveness, Readiness
-from jobs.service import list_slots_seen
+from jobs.models import Slot
+from jobs.slots import list_slots_seen
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -67,7 +68,14 @@ def _check_worker(services: Services) -> CheckRead:
         return CheckRead(ok=False, message="Unknown without the database.")
     if not slots:
         return CheckRead(ok=False, message=f"No worker was heard of in the last {seconds:g} seconds.")
-    return CheckRead(ok=True, message=f"Slots: {', '.join(slot.name for slot in slots)}.")
+    return CheckRead(ok=True, message=f"Slots: {', '.join(map(_describe_slot, slots))}.")
+
+
+def _describe_slot(slot: Slot) -> str:
+    """The reason of a block may name people and processes: it is for those with a key."""
+    if slot.drained_at is not None:
+        return f"{slot.name} (drained)"
+    return f"{slot.name} (blocked)" if slot.blocked_reason is not None else slot.name
 
 
 def _check_disk(services: Services) -> CheckRead:

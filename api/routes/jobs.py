@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     AccessDep,
+    BoardKeeperDep,
     CallerDep,
     DatabaseDep,
     DoorbellDep,
     JobIdPath,
+    OperatorDep,
     PageCursor,
     PageLength,
     SettingsDep,
@@ -19,14 +21,17 @@ from api.deps import (
 )
 from api.errors import error_responses
 from api.schemas import Items, JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, Page, RunRead
-from jobs import estimates, service, stops
+from jobs import estimates, operators, service, stops
 from jobs.base_models import get_base_model
+from jobs.board import BoardKeeper
 from jobs.datasets import get_dataset
+from jobs.forecast import Place
 from jobs.memory import find_lack, find_shape
 from jobs.models import Dataset, Job
+from jobs.quotas import check_class
+from jobs.reasons import explain
 from jobs.status import JobStatus
-from jobs.teams import Caller
-from jobs.turns import get_queue_position
+from jobs.teams import Caller, get_team
 
 router = APIRouter(tags=["jobs"], responses=error_responses(401))
 
@@ -45,7 +50,7 @@ IdempotencyKey = Annotated[
 @router.post(
     "/jobs",
     status_code=201,
-    responses=error_responses(400, 404, 409, 413, 507)
+    responses=error_responses(400, 403, 404, 409, 413, 507)
     | {200: {"model": JobRead, "description": "This request with this Idempotency-Key made this job before"}},
 )
 def create_job(
@@ -55,6 +60,7 @@ def create_job(
     settings: SettingsDep,
     storage: StorageDep,
     doorbell: DoorbellDep,
+    board_keeper: BoardKeeperDep,
     tasks: BackgroundTasks,
     response: Response,
     idempotency_key: IdempotencyKey = None,
@@ -79,8 +85,13 @@ def create_job(
                 validation=_find_validation(session, caller, body, for_job=True),
                 shape=find_shape(model),
                 idempotency_key=idempotency_key,
+                priority_class=body.priority_class,
+                timeout_seconds=body.timeout_seconds,
+                rules=board_keeper.rules,
             )
-        answer = _read_job(session, job)
+    # Outside of the transaction that writes: where a long queue has to be ordered, others need not wait for it.
+    with database.read() as session:
+        answer = _read_job(session, job, board_keeper)
     response.headers["Location"] = f"/jobs/{answer.id}"
     if is_new:
         # After the commit: a worker that wakes at once finds the row. After the answer: a broker may be slow.
@@ -91,8 +102,10 @@ def create_job(
     return answer
 
 
-@router.post("/jobs:estimate", responses=error_responses(400, 404, 409, 413))
-def estimate_job(body: JobCreate, caller: CallerDep, database: DatabaseDep, settings: SettingsDep) -> JobEstimateRead:
+@router.post("/jobs:estimate", responses=error_responses(400, 403, 404, 409, 413))
+def estimate_job(
+    body: JobCreate, caller: CallerDep, database: DatabaseDep, settings: SettingsDep, board_keeper: BoardKeeperDep
+) -> JobEstimateRead:
     """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
     model = get_base_model(settings.base_models, body.base_model)
     shape = find_shape(model)
@@ -100,14 +113,17 @@ def estimate_job(body: JobCreate, caller: CallerDep, database: DatabaseDep, sett
         dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id)
         validation = _find_validation(session, caller, body, for_job=False)
         service.check_request(session, dataset=dataset, validation=validation, config=body.config)
+        check_class(get_team(session, team_id=caller.team_id), body.priority_class)
         found = estimates.estimate_job(
             session,
             team_id=caller.team_id,
             priority=body.priority,
+            priority_class=body.priority_class,
             base_model=model.name,
             dataset=dataset,
             config=body.config,
             shape=shape,
+            rules=board_keeper.rules,
         )
         lack = find_lack(session, config=body.config, shape=shape, report=dataset.report) if shape else None
     return JobEstimateRead.of(found, lack=lack)
@@ -128,12 +144,12 @@ def list_jobs(
 
 
 @router.get("/jobs/{job_id}", response_model=JobRead, responses=error_responses(404))
-def get_job(job_id: JobIdPath, access: AccessDep) -> Response:
+def get_job(job_id: JobIdPath, access: AccessDep, board_keeper: BoardKeeperDep) -> Response:
     """How far a job is."""
     # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
     # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
-        job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id))
+        job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
     return Response(job.model_dump_json(), media_type="application/json")
 
 
@@ -145,45 +161,66 @@ def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep)
 
 
 @router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))
-def cancel_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+def cancel_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> JobRead:
     """Cancel a job: one that waits at once, one that runs after its present step. Asking again changes nothing."""
     with database.write() as session:
-        return _read_job(session, stops.request_cancel(session, team_id=caller.team_id, job_id=job_id))
+        job = stops.request_cancel(session, team_id=caller.team_id, job_id=job_id)
+        return _read_job(session, job, board_keeper)
 
 
 @router.post("/jobs/{job_id}/pause", responses=error_responses(404, 409))
-def pause_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+def pause_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> JobRead:
     """Pause a job: it saves a checkpoint, leaves its slot, and keeps its place in the queue for when it is resumed."""
     with database.write() as session:
-        return _read_job(session, stops.request_pause(session, team_id=caller.team_id, job_id=job_id))
+        job = stops.request_pause(session, team_id=caller.team_id, job_id=job_id)
+        return _read_job(session, job, board_keeper)
 
 
 @router.post("/jobs/{job_id}/resume", responses=error_responses(404, 409))
 def resume_job(
-    job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, doorbell: DoorbellDep, tasks: BackgroundTasks
+    job_id: JobIdPath,
+    caller: CallerDep,
+    database: DatabaseDep,
+    board_keeper: BoardKeeperDep,
+    doorbell: DoorbellDep,
+    tasks: BackgroundTasks,
 ) -> JobRead:
     """Let a paused job wait for a slot again. It goes on from its last checkpoint, as if it had not been paused."""
     with database.write() as session:
         job = stops.resume_job(session, team_id=caller.team_id, job_id=job_id)
-        answer = _read_job(session, job)
+        answer = _read_job(session, job, board_keeper)
         needs_cuda = job.needs_cuda
     tasks.add_task(doorbell.ring, needs_cuda=needs_cuda)
     return answer
 
 
 @router.post("/jobs/{job_id}/checkpoint", status_code=202, responses=error_responses(404, 409))
-def save_checkpoint(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+def save_checkpoint(
+    job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> JobRead:
     """Have a running job save a checkpoint now and go on. `checkpoint_requested` is true until it has."""
     with database.write() as session:
-        return _read_job(session, stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id))
+        job = stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id)
+        return _read_job(session, job, board_keeper)
+
+
+@router.post("/jobs/{job_id}/preempt", status_code=202, responses=error_responses(403, 404, 409))
+def preempt_job(
+    job_id: JobIdPath, _operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> JobRead:
+    """The operator's: have a running job of any team save a checkpoint, give its slot away, and wait again."""
+    with database.write() as session:
+        return _read_job(session, operators.preempt_job(session, job_id=job_id), board_keeper)
 
 
 @router.patch("/jobs/{job_id}", responses=error_responses(400, 404, 409, 413))
-def update_job(body: JobUpdate, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobRead:
+def update_job(
+    body: JobUpdate, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> JobRead:
     """Give a job another name, or another priority while it has not ended."""
     with database.write() as session:
         job = stops.update_job(session, team_id=caller.team_id, job_id=job_id, name=body.name, priority=body.priority)
-        return _read_job(session, job)
+        return _read_job(session, job, board_keeper)
 
 
 @router.get("/jobs/{job_id}/runs", responses=error_responses(404))
@@ -202,6 +239,8 @@ def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_
         dataset_id=body.dataset_id,
         validation_dataset_id=body.validation_dataset_id,
         config=body.config,
+        priority_class=body.priority_class,
+        timeout_seconds=body.timeout_seconds,
     )
     return service.find_repeat(session, team_id=caller.team_id, idempotency_key=idempotency_key, request_sha256=digest)
 
@@ -212,6 +251,13 @@ def _find_validation(session: Session, caller: Caller, body: JobCreate, *, for_j
     return get_dataset(session, team_id=caller.team_id, dataset_id=body.validation_dataset_id, for_job=for_job)
 
 
-def _read_job(session: Session, job: Job) -> JobRead:
-    position = get_queue_position(session, job=job) if job.status is JobStatus.QUEUED else None
-    return JobRead.of(job, queue_position=position)
+def _read_job(session: Session, job: Job, board_keeper: BoardKeeper) -> JobRead:
+    if job.status is not JobStatus.QUEUED:
+        return JobRead.of(job)
+    board = board_keeper.get_board(session, job_id=job.id)
+    place = board.by_id.get(job.id)
+    if place is None:
+        # It has been claimed since it was read.
+        return JobRead.of(job)
+    position = place.position if isinstance(place, Place) else None
+    return JobRead.of(job, queue_position=position, queue_reason=explain(board, place, rules=board_keeper.rules))

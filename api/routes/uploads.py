@@ -56,7 +56,7 @@ class PartsStream:
                     yield piece
 
 
-@router.post("/uploads", status_code=201, responses=error_responses(409, 413, 507))
+@router.post("/uploads", status_code=201, responses=error_responses(400, 409, 413, 507))
 def create_upload(
     body: UploadCreate,
     caller: CallerDep,
@@ -156,7 +156,7 @@ async def put_part(
     return PartRead(number=number, size_bytes=incoming.size_bytes)
 
 
-@router.post("/uploads/{upload_id}/complete", status_code=201, responses=error_responses(404, 409, 413, 507))
+@router.post("/uploads/{upload_id}/complete", status_code=201, responses=error_responses(400, 404, 409, 413, 507))
 async def complete_upload(
     upload_id: UploadIdPath,
     caller: CallerDep,

@@ -34,7 +34,8 @@ from emomodel.request import TrainRequest
 from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 from tests.model.tiny_training import REPOSITORY, make_request
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
+# PyTorch warns while it compiles, and takes a warning that is an error for a failure of its own.
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
 AXES = 8
 # Longer than the tiny model's sliding window of 16, as long, and shorter.

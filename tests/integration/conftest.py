@@ -64,6 +64,7 @@ def settings(tmp_path: Path, tiny_gemma: Path, database_url: str | None) -> Sett
         database_url=database_url,
         base_models={"tiny-gemma": str(tiny_gemma)},
         port=0,
+        host_name="box-a",
         min_free_disk_bytes=0,
         heartbeat_seconds=0.5,
         metric_flush_seconds=0.5,

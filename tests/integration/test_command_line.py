@@ -130,6 +130,7 @@ def test_a_wrong_hyperparameter_is_named_before_anything_starts(tmp_path: Path, 
         ("EMOTUNE_DATABASE_URL", "postgresql://127.0.0.1:9/x", "connection failed"),
         ("EMOTUNE_LEASE_SECONDS", "1", "heartbeat_seconds"),
         ("EMOTUNE_PROT", "1", "EMOTUNE_PORT"),
+        ("EMOTUNE_HOST_NAME", "../box", "EMOTUNE_HOST_NAME"),
         ("EMOTUNE_DATA_DIR", "/dev/null/x", "Not a directory"),
     ],
 )
@@ -143,6 +144,7 @@ def test_a_wrong_setting_is_one_line_and_no_traceback(
     assert wrong.stderr.startswith("emotune: ")
     assert said in wrong.stderr
     assert "Traceback" not in wrong.stderr
+    assert "EMOTUNE_SLOT:" not in wrong.stderr, "what only follows is not told"
 
 
 def test_a_bundle_that_could_not_be_written_is_refused_before_training(tmp_path: Path, tiny_gemma: Path) -> None:

@@ -159,11 +159,12 @@ def test_a_process_saves_and_stops_and_another_goes_on(
             ask(process, SAVE_AND_STOP_REQUEST)
         else:
             process.send_signal(signal.SIGTERM)
-        lines = read(process)
+        lines += read(process)
         assert process.wait() == EXIT_STOPPED
     saved = lines[-1]
+    # What is asked for before the step of the first checkpoint is over needs no second one.
     assert isinstance(saved, Checkpoint)
-    assert saved.reason == "stop"
+    assert saved.reason in ("stop", "request")
     assert get_steps(request)[0] == saved.step
     assert not request.output_dir.exists()
     with running(request, journal) as process:

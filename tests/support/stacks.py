@@ -1,5 +1,6 @@
 """A running stack as the integration tests handle it: submit, watch, and break a part of it."""
 
+import os
 import signal
 import sys
 import time
@@ -10,8 +11,8 @@ from typing import Any
 import psutil
 
 from cli.client import Client
-from cli.processes import Process
-from cli.stack import STOP_SECONDS, Stack
+from cli.processes import Process, start_process
+from cli.stack import STOP_SECONDS, Stack, make_environment
 
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -73,9 +74,7 @@ class Installation:
         return [process for process in psutil.process_iter() if _is_trainer(process, data_dir)]
 
     def kill_slot_worker(self) -> None:
-        """SIGKILL to the worker's main process; the kernel then kills its pool's process, which supervises the run."""
-        self.get_slot().popen.kill()
-        self._forget(self.get_slot())
+        self.kill_worker(self.get_slot())
 
     def stop_slot_worker(self) -> float:
         """SIGTERM to the worker's main process; returns the seconds that it took to leave."""
@@ -89,6 +88,40 @@ class Installation:
     def start_slot_worker(self) -> None:
         settings = self.stack.settings
         self.stack._start(settings.slot, "worker", stop_seconds=settings.stop_grace_seconds + STOP_SECONDS)
+
+    def start_worker_of_host(self, host_name: str, *, slot: str | None = None) -> Process:
+        """A worker as another host would start it: with the same settings, and a name of its own."""
+        settings = self.stack.settings
+        environment = os.environ | make_environment(settings) | {"EMOTUNE_HOST_NAME": host_name}
+        del environment["EMOTUNE_SLOT"]
+        if slot is not None:
+            environment["EMOTUNE_SLOT"] = slot
+        worker = start_process(
+            host_name,
+            [sys.executable, "-m", "cli", "worker"],
+            log_path=settings.data_dir / "logs" / f"{host_name}.log",
+            environment=environment,
+            stop_seconds=settings.stop_grace_seconds + STOP_SECONDS,
+        )
+        self.stack.processes.append(worker)
+        return worker
+
+    def kill_worker(self, worker: Process) -> None:
+        """SIGKILL to its main process; the kernel then kills its pool's process, which supervises the run."""
+        worker.popen.kill()
+        self._forget(worker)
+
+    def get_slots(self) -> dict[str, Json]:
+        return {slot["name"]: slot for slot in self.client.list_slots()}
+
+    def wait_for_slot(self, name: str, condition: Callable[[Json], bool]) -> Json:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            slot = self.get_slots().get(name)
+            if slot is not None and condition(slot):
+                return slot
+            assert time.monotonic() < deadline, f"it did not happen in time; the slot is {slot}"
+            time.sleep(POLL_SECONDS)
 
     def kill_valkey(self) -> None:
         valkey = self.stack.get_process("valkey")

@@ -59,7 +59,13 @@ def settings(tmp_path: Path, migrated_file: Path) -> Settings:
     model = tmp_path / "tiny-gemma"
     model.mkdir()
     (model / "config.json").write_text("{}")
-    return Settings(data_dir=data_dir, base_models={"tiny-gemma": str(model)}, min_free_disk_bytes=0)
+    return Settings(
+        data_dir=data_dir,
+        base_models={"tiny-gemma": str(model)},
+        min_free_disk_bytes=0,
+        host_name="box",
+        slot="slot-0",
+    )
 
 
 @pytest.fixture

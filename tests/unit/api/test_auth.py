@@ -20,19 +20,30 @@ ROUTES = sorted(
     (method, path) for path, operations in create_app(Settings()).openapi()["paths"].items() for method in operations
 )
 CLOSED_ROUTES = [route for route in ROUTES if route[1] not in OPEN_PATHS]
-ROUTES_OF_JOB = [route for route in ROUTES if "{job_id}" in route[1]]
+# On any team's jobs: for operators only.
+ROUTES_OF_OPERATOR = [route for route in ROUTES if route[1].startswith("/queue/") or route[1].endswith("/preempt")]
+ROUTES_OF_JOB = [route for route in ROUTES if "{job_id}" in route[1] and route not in ROUTES_OF_OPERATOR]
 ROUTES_OF_DATASET = [route for route in ROUTES if "{dataset_id}" in route[1]]
 
 
 def fill(path: str, *, job_id: str = "job_" + "0" * 26, dataset_id: str = "ds_" + "0" * 26) -> str:
     """A path whose ids name nothing but what is given, with what the route can't do without."""
-    filled = path.format(job_id=job_id, dataset_id=dataset_id, kind="bundle", upload_id="upl_" + "0" * 26, number=1)
+    filled = path.format(
+        job_id=job_id,
+        dataset_id=dataset_id,
+        kind="bundle",
+        upload_id="upl_" + "0" * 26,
+        number=1,
+        name="slot-0",
+        team="reds",
+    )
     return filled + ("?base_model=tiny-gemma" if path.endswith(("/preview", "/statistics")) else "")
 
 
 def test_the_lists_of_routes_are_not_empty() -> None:
     assert len(CLOSED_ROUTES) >= 13
     assert len(ROUTES_OF_JOB) >= 8
+    assert len(ROUTES_OF_OPERATOR) >= 4
     assert len(ROUTES_OF_DATASET) >= 5
 
 
@@ -75,6 +86,21 @@ def test_another_teams_job_does_not_exist(
     assert theirs.json() == missing.json()
     assert theirs.json()["error"]["code"] == "job_not_found"
     assert client.get(f"/jobs/{job_id}").json()["status"] == "queued"
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES_OF_OPERATOR)
+def test_what_operators_may_do_tells_others_nothing(
+    client: TestClient, other_client: TestClient, make_job: Callable[..., Job], method: str, path: str
+) -> None:
+    job_id = make_job().id
+    answers = [
+        sender.request(method, fill(path, job_id=each), json={"reason": "x"})
+        for sender in (client, other_client)
+        for each in (job_id, "job_" + "0" * 26)
+    ]
+    assert {answer.status_code for answer in answers} == {403}
+    assert len({answer.text for answer in answers}) == 1
+    assert client.get(f"/jobs/{job_id}").json()["queue_reason"]["code"] != "held"
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES_OF_DATASET)

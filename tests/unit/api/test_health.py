@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from redis import Redis
 
 from api.main import create_app
-from jobs import claims
+from jobs import slots
 from jobs.database import Database
 from jobs.settings import Settings
 
@@ -42,7 +42,7 @@ def test_what_is_missing_is_named(anonymous: TestClient) -> None:
 
 def test_with_everything_there_the_service_is_ready(app: FastAPI, anonymous: TestClient, database: Database) -> None:
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
     app.state.services = dataclasses.replace(app.state.services, redis=AnsweringRedis())
     response = anonymous.get("/health/ready")
     assert (response.status_code, response.json()["status"]) == (200, "ready")
@@ -63,7 +63,7 @@ def test_each_check_can_fail(
 ) -> None:
     if "worker_seen_seconds" in change:
         with database.write() as session:
-            claims.note_slot(session, name="slot-0", device="cpu", host="here")
+            slots.note_slot(session, name="slot-0", device="cpu", host="here")
     app = create_app(Settings.model_validate(settings.model_dump() | change))
     with TestClient(app) as client:
         app.state.services = dataclasses.replace(app.state.services, redis=AnsweringRedis())

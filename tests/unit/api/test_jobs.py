@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import PRESETS, Preset, TrainConfig, make_config
 from emomodel.progress import Metric
-from jobs import claims, datasets, run_ends
+from jobs import claims, datasets, run_ends, slots
 from jobs.database import Database
 from jobs.models import Dataset, Job
 from jobs.queue import Doorbell
@@ -333,7 +333,7 @@ def test_what_no_slot_can_run_is_a_conflict(
     client: TestClient, database: Database, request_body: dict[str, Any]
 ) -> None:
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
     response = client.post("/jobs", json=request_body | {"config": {"backend": "unsloth"}})
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["field"]) == (409, "no_slot_for_config", "config.backend")

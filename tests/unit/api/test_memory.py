@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims
+from jobs import slots
 from jobs.database import Database
 from jobs.models import Dataset
 from jobs.settings import GIB, MIB, Device, Settings
@@ -35,7 +35,7 @@ def prepare(settings: Settings, database: Database, model: dict[str, Any], devic
     """One base model and one slot."""
     (Path(settings.base_models["tiny-gemma"]) / "config.json").write_text(json.dumps(model))
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device=device, host="here", memory_bytes=memory_bytes)
+        slots.note_slot(session, name="slot-0", device=device, host="here", memory_bytes=memory_bytes)
 
 
 def test_what_fits_no_slot_is_a_conflict_that_says_what_would(

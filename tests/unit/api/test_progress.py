@@ -12,6 +12,7 @@ from api.schemas import MetricRead
 from emomodel.progress import Metric
 from jobs import claims, run_ends
 from jobs.database import Database
+from jobs.metrics import SampledMetric
 from jobs.models import Job
 from jobs.run_ends import RunEnd
 from jobs.settings import Settings
@@ -48,8 +49,8 @@ def ended_job(database: Database, make_job: Callable[..., Job], make_metric: Cal
 ALL_CURSORS = ["1-1", "1-2", "1-3", "1-4", "1-5", "2-1", "2-2"]
 
 
-def test_a_metric_has_the_fields_of_the_training_process() -> None:
-    assert set(MetricRead.model_fields) - {"cursor", "attempt"} == set(Metric.model_fields) - {"type"}
+def test_a_metric_has_the_fields_of_the_training_process_and_of_the_gpu() -> None:
+    assert set(MetricRead.model_fields) - {"cursor", "attempt"} == set(SampledMetric.model_fields) - {"type"}
 
 
 def test_metrics_are_read_after_a_cursor(client: TestClient, ended_job: str) -> None:

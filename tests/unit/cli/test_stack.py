@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import StackError, _check_private, _find_free_port, make_environment
+from cli.stack import Stack, StackError, _check_private, _find_free_port, make_environment
 from jobs.settings import Settings
 
 
@@ -30,6 +30,13 @@ def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert _find_free_port("127.0.0.1", port) not in (0, port)
+
+
+def test_a_slot_of_a_folders_own_database_has_a_short_name(tmp_path: Path) -> None:
+    alone = Settings(data_dir=tmp_path, host_name="box")
+    shared = Settings(data_dir=tmp_path, host_name="box", database_url="postgresql://db/emotune")
+    named = Settings(data_dir=tmp_path, host_name="box", slot="mine")
+    assert [Stack(settings).settings.slot for settings in (alone, shared, named)] == ["slot-0", "box-cpu", "mine"]
 
 
 def test_the_childrens_settings_equal_the_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

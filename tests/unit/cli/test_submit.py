@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cli.commands import Submission, describe_estimate, submit_job
 from emomodel.config import Preset
+from jobs.priorities import PriorityClass
 
 DATASET_ID = "ds_" + "0" * 26
 
@@ -84,6 +85,13 @@ def test_a_validation_dataset_goes_along(asked: list[dict[str, Any]]) -> None:
     other = "ds_" + "1" * 26
     submit_job(Submission(DATASET_ID, "tiny-gemma", validation=other), watch_it=False)
     assert asked[0]["validation_dataset_id"] == other
+
+
+def test_a_class_and_a_timeout_go_out_where_they_are_given(asked: list[dict[str, Any]]) -> None:
+    submit_job(
+        Submission(DATASET_ID, "tiny-gemma", priority_class=PriorityClass.LOW, timeout_seconds=60.0), watch_it=False
+    )
+    assert (asked[0]["priority_class"], asked[0]["timeout_seconds"]) == ("low", 60.0)
 
 
 def test_an_estimate_is_a_few_lines() -> None:

@@ -46,9 +46,16 @@ MEASURED: list[tuple[dict[str, Any], ModelShape, float]] = [
     (UNSLOTH | {"load_in_4bit": False, "batch_size": 32}, GEMMA_1B, 54.0),
     (UNSLOTH | {"load_in_4bit": True, "batch_size": 32}, GEMMA_1B, 54.0),
 ]
-RESULTS = json.loads((Path(__file__).parents[3] / "benchmarks/results/training_speed_h200.json").read_text())
+RESULTS_FOLDER = Path(__file__).parents[3] / "benchmarks/results"
+RESULTS = json.loads((RESULTS_FOLDER / "training_speed_h200_2026-11-26.json").read_text())["variants"]
+# In the earlier run the accelerated layers kept more; the others are as they were.
+EARLIER_RESULTS = [
+    variant
+    for variant in json.loads((RESULTS_FOLDER / "training_speed_h200_2026-11-22.json").read_text())["variants"]
+    if not variant["name"].startswith("ours")
+]
 # Of the benchmark's datasets.
-MEASURED_STATS = {"short": DatasetStats(41, 72, 4000, 0.57), "full": DatasetStats(1024, 1024, 4000, 0.5)}
+MEASURED_STATS = {"short": DatasetStats(41, 72, 4000, 0.57), "full": DatasetStats(1024, 1024, 400, 0.5)}
 # Batches of 12 of the sample chats, 0.57 of whose tokens are labels, on a CPU: resident memory of the whole process.
 # The longest has 71 tokens and is in the first batch of `dynamic`; with `fixed` the batches were of average chats.
 MEASURED_ON_CPU: list[tuple[dict[str, Any], int, float]] = [
@@ -68,7 +75,7 @@ def test_the_estimate_lies_near_the_measured_peak(fields: dict[str, Any], shape:
     assert found == pytest.approx(peak_gib, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("variant", RESULTS["variants"], ids=lambda variant: variant["name"])
+@pytest.mark.parametrize("variant", [*RESULTS, *EARLIER_RESULTS], ids=lambda variant: variant["name"])
 def test_the_estimate_lies_near_the_peaks_of_the_speed_benchmark(variant: dict[str, Any]) -> None:
     stats = MEASURED_STATS[variant["data"]]
     found = estimate(TrainConfig(**variant["config"]), GEMMA_1B, stats, "cuda").peak_bytes / GIB

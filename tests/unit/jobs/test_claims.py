@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.progress import Metric as MetricLine
 from emomodel.progress import Notice
-from jobs import claims, run_ends, service, stops, turns
+from jobs import claims, run_ends, service, slots, stops, turns
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.errors import RunFenced
@@ -181,57 +181,6 @@ def test_concurrent_claimers_get_each_job_once(migrated_file: Path, job_count: i
         assert set(taken) <= jobs
 
 
-@many_databases
-@given(
-    teams=st.lists(
-        st.tuples(
-            st.lists(st.integers(-1, 1), max_size=4),  # priorities of the waiting jobs
-            st.integers(0, 2),  # jobs that run already
-            st.integers(0, 3),  # slot minutes used before
-        ),
-        min_size=1,
-        max_size=3,
-    )
-)
-def test_the_queue_position_is_the_order_of_the_claims(
-    migrated_file: Path, teams: list[tuple[list[int], int, int]]
-) -> None:
-    with fresh_database(migrated_file) as database:
-        waiting: list[str] = []
-        for number, (priorities, running_count, minutes) in enumerate(teams):
-            dataset = make_dataset(database, make_team(database, f"team-{number}"))
-            for running in range(running_count):
-                job_id = add_job(database, dataset)
-                _pretend_running(database, job_id, slot=f"busy-{number}-{running}")
-            _pretend_used(database, dataset, minutes)
-            waiting += [add_job(database, dataset, priority=priority) for priority in priorities]
-        with database.read() as session:
-            position = {
-                job_id: turns.get_queue_position(session, job=session.get_one(Job, job_id)) for job_id in waiting
-            }
-        order = [claimed(database, slot=f"slot-{turn}").id for turn in range(len(waiting))]
-        assert order == sorted(waiting, key=position.__getitem__)
-        assert sorted(position.values()) == list(range(1, len(waiting) + 1))
-
-
-def _pretend_running(database: Database, job_id: str, *, slot: str) -> None:
-    with database.write() as session:
-        job = session.get_one(Job, job_id)
-        job.status, job.attempt, job.slot = JobStatus.RUNNING, 1, slot
-        session.add(Run(job_id=job_id, attempt=1, team_id=job.team_id, slot=slot, started_at=utc_now()))
-
-
-def _pretend_used(database: Database, dataset: Dataset, minutes: int) -> None:
-    """An ended run, half a minute beyond the whole ones, so that no boundary is near."""
-    job_id = add_job(database, dataset)
-    with database.write() as session:
-        job = session.get_one(Job, job_id)
-        job.status, job.attempt = JobStatus.SUCCEEDED, 1
-        began = utc_now() - timedelta(hours=1)
-        ended = began + timedelta(minutes=minutes, seconds=30)
-        session.add(Run(job_id=job_id, attempt=1, team_id=job.team_id, slot="old", started_at=began, ended_at=ended))
-
-
 # Who may write
 
 
@@ -365,7 +314,7 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
             return list(turns.list_devices_to_wake(session, seen_within_seconds=10))
 
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
     assert list_devices() == []
     add_job(database, dataset)
     assert list_devices() == ["cpu"]
@@ -373,8 +322,8 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
     add_job(database, dataset)
     assert list_devices() == [], "the only slot is busy"
     with database.write() as session:
-        claims.note_slot(session, name="gpu-0", device="cuda", host="here")
-        claims.note_slot(session, name="slot-1", device="cpu", host="here")
+        slots.note_slot(session, name="gpu-0", device="cuda", host="here")
+        slots.note_slot(session, name="slot-1", device="cpu", host="here")
         session.get_one(Slot, "slot-1").seen_at = utc_now() - timedelta(seconds=20)
     assert list_devices() == ["cuda"], "slot-1 has not been heard of"
 
@@ -382,7 +331,7 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
 def test_a_job_that_needs_cuda_wakes_no_cpu_slot(database: Database, dataset: Dataset) -> None:
     add_job(database, dataset, needs_cuda=True)
     with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
         assert turns.list_devices_to_wake(session, seen_within_seconds=10) == []
         assert not turns.has_waiting(session, device="cpu")
         assert turns.has_waiting(session, device="cuda")

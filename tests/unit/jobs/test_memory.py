@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.model_shape import ModelShape
-from jobs import claims, service
+from jobs import service, slots
 from jobs.base_models import BaseModel
 from jobs.database import Database
 from jobs.errors import WouldNotFit
@@ -44,7 +44,7 @@ def create(session: Session, dataset: Dataset, config: TrainConfig, shape: Model
 
 def note(session: Session, name: str, device: Device, memory_gib: int | None) -> None:
     memory_bytes = None if memory_gib is None else memory_gib * GIB
-    claims.note_slot(session, name=name, device=device, host="here", memory_bytes=memory_bytes)
+    slots.note_slot(session, name=name, device=device, host="here", memory_bytes=memory_bytes)
 
 
 def test_a_slot_keeps_the_memory_that_it_was_noted_with_last(database: Database) -> None:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, run_ends, service, stops
+from jobs import claims, run_ends, service, slots, stops
 from jobs.database import Database
 from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
 from jobs.models import Artifact, Dataset, Job
@@ -76,11 +76,11 @@ def test_what_needs_cuda_waits_for_the_first_slot_and_is_refused_once_there_are_
 ) -> None:
     with database.write() as session:
         assert create(session, dataset, config=config).needs_cuda
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
         with pytest.raises(NoSlotForConfig) as refused:
             create(session, dataset, config=config)
         assert refused.value.field == field
-        claims.note_slot(session, name="slot-1", device="cuda", host="here")
+        slots.note_slot(session, name="slot-1", device="cuda", host="here")
         create(session, dataset, config=config)
 
 
@@ -164,11 +164,3 @@ def test_artifacts_are_found_by_kind(database: Database, dataset: Dataset) -> No
         assert service.get_artifact(session, job_id=job.id, kind="log").filename == "log"
         with pytest.raises(ArtifactNotFound):
             service.get_artifact(session, job_id=job.id, kind="picture")
-
-
-def test_only_slots_heard_of_lately_are_seen(database: Database) -> None:
-    with database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
-    with database.read() as session:
-        assert [slot.name for slot in service.list_slots_seen(session, within_seconds=60)] == ["slot-0"]
-        assert service.list_slots_seen(session, within_seconds=0) == []

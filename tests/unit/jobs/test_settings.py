@@ -1,6 +1,7 @@
 """Settings: what they are made from, and what is derived from them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -87,3 +88,41 @@ def test_a_socket_path_always_fits() -> None:
 def test_a_relative_data_folder_is_made_absolute(tmp_path: Path) -> None:
     assert Settings(data_dir=Path("here")).data_dir == tmp_path / "here"
     assert "~" not in str(Settings(data_dir=Path("~/emotune")).data_dir)
+
+
+@pytest.mark.parametrize(
+    ("given", "slot"),
+    [
+        ({}, "box-cpu"),
+        ({"host_name": "Box_2.Example.com"}, "box-2-example-com-cpu"),
+        ({"slot_device": "cuda"}, "box-cuda-0"),
+        ({"slot_device": "cuda", "slot_gpu": "3"}, "box-cuda-3"),
+        ({"slot_device": "cuda", "slot_gpu": "GPU-3AB1f7c2-0000-0000"}, "box-cuda-3ab1f7c2"),
+        ({"slot": "mine", "slot_device": "cuda"}, "mine"),
+    ],
+)
+def test_a_slots_name_tells_host_device_and_gpu(
+    given: dict[str, Any], slot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert Settings(**{"host_name": "box"} | given).slot == slot
+
+
+def test_long_names_of_hosts_do_not_make_two_slots_one() -> None:
+    names = {Settings(host_name="a" * 80 + end, slot_device="cuda", slot_gpu="12").slot for end in ("-1", "-2")}
+    assert len(names) == 2
+    assert all(len(name) <= 63 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpu"), [("2,3", "2"), ("GPU-3ab1f7c2", "GPU-3ab1f7c2"), ("", "0"), ("-1", "0"), (" 1", "1")]
+)
+def test_a_slots_gpu_is_the_first_that_cuda_sees(visible: str, gpu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert Settings().slot_gpu == gpu
+
+
+@pytest.mark.parametrize("name", ["", "../box", "a/b", ".box"])
+def test_a_hosts_name_can_be_part_of_a_path(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(host_name=name)

@@ -16,10 +16,13 @@ from jobs.queue import Doorbell
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.support.brokers import make_memory_broker
+from tests.support.gpus import DeviceDouble
 from tests.support.redis_doubles import MemoryRedis
+from worker.clock_watch import ClockWatch
 from worker.drain import Drain
-from worker.resources import Resources
+from worker.resources import Resources, make_slot_check
 
+BOOT_ID = "this-boot"
 FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
 
 MakeJob = Callable[..., Job]
@@ -50,15 +53,27 @@ def broker() -> Celery:
 
 
 @pytest.fixture
-def resources(worker_settings: Settings, database: Database, redis: MemoryRedis, broker: Celery) -> Resources:
+def device() -> DeviceDouble:
+    """A CPU, until a test makes a GPU of it."""
+    return DeviceDouble()
+
+
+@pytest.fixture
+def resources(
+    worker_settings: Settings, database: Database, redis: MemoryRedis, broker: Celery, device: DeviceDouble
+) -> Resources:
+    storage = Storage(worker_settings.data_dir)
     return Resources(
         settings=worker_settings,
         database=database,
-        storage=Storage(worker_settings.data_dir),
+        storage=storage,
         stream=MetricStream(redis.as_client(), length=1000, expire_seconds=60),
         doorbell=Doorbell(broker),
         drain=Drain(),
-        host="test-host",
+        device=device,
+        slot_check=make_slot_check(worker_settings, storage, device, BOOT_ID),
+        boot_id=BOOT_ID,
+        clock_watch=ClockWatch(rest_seconds=worker_settings.lease_seconds),
     )
 
 

@@ -1,25 +1,22 @@
-"""The worker's small parts: environment, OOM counters, drain, beacon."""
+"""The worker's small parts: environment, OOM counters, drain, the host."""
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from jobs import service
-from tests.support.waiting import wait_for
-from worker.beacon import Beacon
 from worker.environment import KEEP_MEMORY, THREAD_VARIABLES, make_trainer_environment
+from worker.host import get_boot_id
 from worker.oom import count_oom_kills
-from worker.resources import Resources
 
 CACHE = Path("/data/compiled/slot-0")
 
 
 def test_a_training_process_gets_no_setting_of_ours() -> None:
     own = {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "EMOTUNE_DATABASE_URL": "postgresql://user:secret@host/db"}
-    environment = make_trainer_environment(own, threads=None, device="cpu", cache_folder=CACHE)
+    environment = make_trainer_environment(own, threads=None, device="cpu", gpu_uuid=None, cache_folder=CACHE)
     assert {name: value for name, value in environment.items() if name not in KEEP_MEMORY} == {
         "PATH": "/bin",
         "HF_HUB_OFFLINE": "1",
@@ -29,7 +26,7 @@ def test_a_training_process_gets_no_setting_of_ours() -> None:
 
 def test_what_is_compiled_for_a_gpu_is_kept_unless_the_operator_has_a_place_for_it() -> None:
     environment = make_trainer_environment(
-        {"TRITON_CACHE_DIR": "/fast"}, threads=None, device="cuda", cache_folder=CACHE
+        {"TRITON_CACHE_DIR": "/fast"}, threads=None, device="cuda", gpu_uuid=None, cache_folder=CACHE
     )
     assert environment == {
         "PYTHONUNBUFFERED": "1",
@@ -40,12 +37,24 @@ def test_what_is_compiled_for_a_gpu_is_kept_unless_the_operator_has_a_place_for_
 
 
 def test_the_thread_bound_goes_to_every_library() -> None:
-    environment = make_trainer_environment({"OMP_NUM_THREADS": "64"}, threads=2, device="cuda", cache_folder=CACHE)
+    environment = make_trainer_environment(
+        {"OMP_NUM_THREADS": "64"}, threads=2, device="cuda", gpu_uuid=None, cache_folder=CACHE
+    )
     assert {environment[name] for name in THREAD_VARIABLES} == {"2"}
 
 
+def test_a_trainer_sees_the_gpu_of_its_slot_alone() -> None:
+    own = {"CUDA_VISIBLE_DEVICES": "0,1"}
+    uuid = "GPU-3ab1f7c2"
+    environment = make_trainer_environment(own, threads=None, device="cuda", gpu_uuid=uuid, cache_folder=CACHE)
+    assert environment["CUDA_VISIBLE_DEVICES"] == uuid
+
+
 def test_on_a_cpu_a_trainer_keeps_the_memory_that_it_took() -> None:
-    assert KEEP_MEMORY.items() <= make_trainer_environment({}, threads=None, device="cpu", cache_folder=CACHE).items()
+    assert (
+        KEEP_MEMORY.items()
+        <= make_trainer_environment({}, threads=None, device="cpu", gpu_uuid=None, cache_folder=CACHE).items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,18 +115,11 @@ def test_a_host_without_control_groups_counts_by_itself(tmp_path: Path) -> None:
     assert count_oom_kills(own_cgroup=tmp_path / "nothing", host_counters=tmp_path / "vmstat") == 2
 
 
-def test_a_slot_is_heard_of_until_its_worker_leaves(resources: Resources) -> None:
-    settings = resources.settings.model_copy(update={"worker_seen_seconds": 0.3})
-    beacon = Beacon(replace(resources, settings=settings))
+def test_a_boot_has_an_id_that_stays(tmp_path: Path) -> None:
+    assert get_boot_id() == get_boot_id() != ""
+    (tmp_path / "boot_id").write_text("564f5371-0a74\n")
+    assert get_boot_id(tmp_path / "boot_id") == "564f5371-0a74"
 
-    def is_seen() -> bool:
-        with resources.database.read() as session:
-            return service.list_slots_seen(session, within_seconds=0.3) != []
 
-    beacon.start()
-    try:
-        wait_for(is_seen)
-        resources.drain.request()
-        wait_for(lambda: not is_seen())
-    finally:
-        beacon.stop()
+def test_without_an_id_of_the_kernel_a_boot_is_known_by_its_second(tmp_path: Path) -> None:
+    assert get_boot_id(tmp_path / "nothing") == str(int(psutil.boot_time()))

@@ -2,9 +2,11 @@
 
 from celery import Celery
 
-from jobs import claims
+from jobs import claims, slots
 from jobs.models import Job
-from jobs.status import JobStatus
+from jobs.priorities import PriorityClass
+from jobs.service import list_events
+from jobs.status import JobStatus, StopKind
 from tests.support.brokers import count_rings
 from tests.unit.worker.conftest import MakeJob
 from worker.resources import Resources
@@ -13,7 +15,7 @@ from worker.sweeper import sweep
 
 def note_slot(resources: Resources) -> None:
     with resources.database.write() as session:
-        claims.note_slot(session, name="slot-0", device="cpu", host="here")
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
 
 
 def test_a_stalled_run_is_requeued_and_its_slot_rung(resources: Resources, make_job: MakeJob, broker: Celery) -> None:
@@ -25,6 +27,24 @@ def test_a_stalled_run_is_requeued_and_its_slot_rung(resources: Resources, make_
     with resources.database.read() as session:
         assert session.get_one(Job, job_id).status is JobStatus.QUEUED
     assert count_rings(broker, "cpu") == 1
+
+
+def test_a_running_job_gives_way_to_one_of_a_higher_class(resources: Resources, make_job: MakeJob) -> None:
+    running = make_job().id
+    note_slot(resources)
+    with resources.database.write() as session:
+        assert claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60) is not None
+    waiting = make_job(name="waits").id
+    sweep(resources)
+    with resources.database.write() as session:
+        assert session.get_one(Job, running).stop_kind is None, "one of its own class has to wait"
+        session.get_one(Job, waiting).priority_class = PriorityClass.URGENT
+    for _ in range(2):
+        sweep(resources)
+    with resources.database.read() as session:
+        assert session.get_one(Job, running).stop_kind is StopKind.PREEMPT
+        kinds = [event.kind for event in list_events(session, job_id=running, after=0, limit=100)]
+    assert kinds.count("preempt_requested") == 1
 
 
 def test_a_lost_ring_is_sent_again(resources: Resources, make_job: MakeJob, broker: Celery) -> None:

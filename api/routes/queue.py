@@ -1,0 +1,92 @@
+"""The queue: who waits, where and why; and the operator's hand on it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Query
+from sqlalchemy.orm import Session
+
+from api.deps import (
+    DEFAULT_PAGE_LENGTH,
+    AccessDep,
+    BoardKeeperDep,
+    DatabaseDep,
+    DoorbellDep,
+    JobIdPath,
+    OperatorDep,
+    PageLength,
+)
+from api.errors import error_responses
+from api.queue_schemas import JobHold, JobMove, QueueEntryRead, QueueRead
+from jobs import operators
+from jobs.board import draw_board
+from jobs.models import Job
+from jobs.queue_view import show_job, show_queue
+from jobs.rules import QueueRules
+from jobs.teams import Caller
+
+router = APIRouter(prefix="/queue", tags=["queue"], responses=error_responses(401))
+
+
+@router.get("")
+def get_queue(
+    access: AccessDep,
+    board_keeper: BoardKeeperDep,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="So many places are left out at the front.")] = 0,
+    limit: PageLength = DEFAULT_PAGE_LENGTH,
+) -> QueueRead:
+    """The waiting jobs of all teams in the order of their claims. Of other teams' jobs only the place is shown."""
+    with access.read() as (session, caller):
+        part = show_queue(
+            session,
+            board_keeper.get_board(session),
+            rules=board_keeper.rules,
+            team_id=caller.team_id,
+            is_operator=caller.is_operator,
+            offset=offset,
+            limit=limit,
+        )
+        return QueueRead.of(part, offset=offset)
+
+
+@router.post("/{job_id}/hold", responses=error_responses(400, 403, 404, 409, 413))
+def hold_job(
+    job_id: JobIdPath, body: JobHold, operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> QueueEntryRead:
+    """The operator's: no slot takes the job until it is released. It keeps its age."""
+    with database.write() as session:
+        job = operators.hold_job(session, job_id=job_id, reason=body.reason)
+        return _read_entry(session, job, operator, board_keeper.rules)
+
+
+@router.post("/{job_id}/release", responses=error_responses(403, 404, 409))
+def release_job(
+    job_id: JobIdPath,
+    operator: OperatorDep,
+    database: DatabaseDep,
+    board_keeper: BoardKeeperDep,
+    doorbell: DoorbellDep,
+    tasks: BackgroundTasks,
+) -> QueueEntryRead:
+    """The operator's: a held job may be taken again."""
+    with database.write() as session:
+        job = operators.release_job(session, job_id=job_id)
+        answer = _read_entry(session, job, operator, board_keeper.rules)
+    tasks.add_task(doorbell.ring, needs_cuda=job.needs_cuda)
+    return answer
+
+
+@router.post("/{job_id}/move", responses=error_responses(400, 403, 404, 409, 413))
+def move_job(
+    job_id: JobIdPath, body: JobMove, operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> QueueEntryRead:
+    """The operator's: give a waiting job its place, or with null back to the queue's own order."""
+    with database.write() as session:
+        job = operators.move_job(session, job_id=job_id, position=body.position, rules=board_keeper.rules)
+        return _read_entry(session, job, operator, board_keeper.rules)
+
+
+def _read_entry(session: Session, job: Job, operator: Caller, rules: QueueRules) -> QueueEntryRead:
+    """As it is from now on, whatever the kept board says."""
+    session.flush()
+    board = draw_board(session, rules=rules)
+    return QueueEntryRead.of(show_job(session, board, job, rules=rules, team_id=operator.team_id))

@@ -1,0 +1,43 @@
+"""Slots: what runs the jobs, and the operator's drain."""
+
+from fastapi import APIRouter, BackgroundTasks
+
+from api.deps import AccessDep, DatabaseDep, DoorbellDep, OperatorDep, SettingsDep, SlotNamePath
+from api.errors import error_responses
+from api.schemas import Items, SlotRead
+from jobs import slots
+
+router = APIRouter(tags=["slots"], responses=error_responses(401))
+
+
+@router.get("/slots")
+def list_slots(access: AccessDep, settings: SettingsDep) -> Items[SlotRead]:
+    """All slots that there ever were, by name: what each is, and what it is doing."""
+    with access.read() as (session, caller):
+        views = slots.list_slots(session, seen_within_seconds=settings.worker_seen_seconds)
+        return Items(items=[SlotRead.of(view, caller=caller) for view in views])
+
+
+@router.post("/slots/{name}/drain", responses=error_responses(403, 404))
+def drain_slot(name: SlotNamePath, caller: OperatorDep, database: DatabaseDep, settings: SettingsDep) -> SlotRead:
+    """Let no new job begin on a slot; the one that runs there goes on. For the operator."""
+    with database.write() as session:
+        view = slots.drain_slot(session, name=name, seen_within_seconds=settings.worker_seen_seconds)
+        return SlotRead.of(view, caller=caller)
+
+
+@router.post("/slots/{name}/resume", responses=error_responses(403, 404))
+def resume_slot(
+    name: SlotNamePath,
+    caller: OperatorDep,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    doorbell: DoorbellDep,
+    tasks: BackgroundTasks,
+) -> SlotRead:
+    """Let jobs begin on a slot again. For the operator."""
+    with database.write() as session:
+        view = slots.resume_slot(session, name=name, seen_within_seconds=settings.worker_seen_seconds)
+        answer = SlotRead.of(view, caller=caller)
+    tasks.add_task(doorbell.ring, needs_cuda=answer.device == "cuda")
+    return answer

@@ -1,0 +1,183 @@
+"""Shares: what a team has used lately, decayed, and whose turn it is by that: pure.
+
+A second on a slot counts the slot's size, and half as much after each half-life. docs/decisions/0009 has the reasons.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+# What a running job is still expected to take is counted so many half-lives ahead at most: the numbers stay finite.
+MAX_AHEAD_HALF_LIVES = 16
+
+# Shares are compared in whole microseconds: the noise of sums of floating-point numbers must not decide.
+SHARE_DIGITS = 6
+
+
+def decay(seconds: float, *, elapsed: float, half_life: float) -> float:
+    """What is left of `seconds` after `elapsed`. A clock that went back leaves all of it."""
+    return seconds * math.exp2(-max(elapsed, 0.0) / half_life)
+
+
+def accumulate(duration: float, *, since_end: float, half_life: float) -> float:
+    """What is left now of `duration` seconds that were used evenly and ended `since_end` ago: the integral.
+
+    `since_end` is negative where the end is still to come: then as it will be at the end, seen from now.
+    """
+    rate = math.log(2) / half_life
+    since_end = max(since_end, -MAX_AHEAD_HALF_LIVES * half_life)
+    return math.exp(-since_end * rate) * -math.expm1(-max(duration, 0.0) * rate) / rate
+
+
+@dataclass(frozen=True)
+class Account:
+    """A team's decayed slot seconds as of a moment: of its ended runs, and what waiting jobs have paid in advance."""
+
+    usage_seconds: float
+    advance_seconds: float
+    at: datetime | None
+    half_life: float
+
+    def as_of(self, now: datetime) -> "Account":
+        if self.at is None:
+            return replace(self, at=now)
+        elapsed = (now - self.at).total_seconds()
+        return replace(
+            self,
+            usage_seconds=decay(self.usage_seconds, elapsed=elapsed, half_life=self.half_life),
+            advance_seconds=decay(self.advance_seconds, elapsed=elapsed, half_life=self.half_life),
+            at=max(now, self.at),
+        )
+
+    def add_run(self, *, started_at: datetime, ended_at: datetime, size: float) -> "Account":
+        """Charge a run that has ended."""
+        account = self.as_of(ended_at)
+        # After the end where another host's clock is ahead.
+        since_end = (account.at - ended_at).total_seconds() if account.at else 0.0
+        duration = (ended_at - started_at).total_seconds()
+        used = size * accumulate(duration, since_end=since_end, half_life=self.half_life)
+        return replace(account, usage_seconds=account.usage_seconds + used)
+
+    def add_advance(self, seconds: float, *, now: datetime) -> "Account":
+        account = self.as_of(now)
+        return replace(account, advance_seconds=account.advance_seconds + seconds)
+
+    def settle_advance(self, seconds: float, *, paid_at: datetime, now: datetime) -> "Account":
+        """Give back what is left of an advance."""
+        account = self.as_of(now)
+        left = decay(seconds, elapsed=(now - paid_at).total_seconds(), half_life=self.half_life)
+        return replace(account, advance_seconds=max(account.advance_seconds - left, 0.0))
+
+
+def reserve(*, started_at: datetime, expected_seconds: float, size: float, now: datetime, half_life: float) -> float:
+    """What a running job counts now: what it has used, and what it is still expected to use.
+
+    Without the latter a team could take every slot that comes free before the first of its jobs has used anything.
+    As long as the expectation holds, the order of two teams by such sums never changes by time alone.
+    """
+    elapsed = max((now - started_at).total_seconds(), 0.0)
+    duration = max(elapsed, min(expected_seconds, elapsed + MAX_AHEAD_HALF_LIVES * half_life))
+    return size * accumulate(duration, since_end=elapsed - duration, half_life=half_life)
+
+
+@dataclass
+class Standing:
+    """A team at one moment, before the choice of the next job."""
+
+    team_id: str
+    weight: float = 1.0
+    # Decayed: ended and running jobs.
+    usage_seconds: float = 0.0
+    # Decayed: what waiting jobs have paid in advance.
+    advance_seconds: float = 0.0
+    running_count: int = 0
+    max_running: int | None = None
+    # Not decayed: slot seconds within the quota's window, and their bound.
+    window_seconds: float = 0.0
+    max_slot_seconds: float | None = None
+
+    @property
+    def used(self) -> float:
+        """Decayed slot seconds by weight: the least is next."""
+        return round(self.usage_seconds / self.weight, SHARE_DIGITS)
+
+    @property
+    def promised(self) -> float:
+        """With the advances."""
+        return round((self.usage_seconds + self.advance_seconds) / self.weight, SHARE_DIGITS)
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.max_running is not None or self.max_slot_seconds is not None
+
+    @property
+    def may_run(self) -> bool:
+        """Whether its quotas allow one more job to start."""
+        if self.max_running is not None and self.running_count >= self.max_running:
+            return False
+        return self.max_slot_seconds is None or self.window_seconds < self.max_slot_seconds
+
+
+class TurnOrder:
+    """Teams in the order of their turns, kept in order while they claim.
+
+    Least use by weight is next. Advances count, but only up to the use of the most used of the teams that compete: they
+    set a team that comes with a burst of jobs back in the order, and never make a debt that keeps it from its share.
+    """
+
+    def __init__(self, standings: Iterable[Standing]) -> None:
+        self._standings = {standing.team_id: standing for standing in standings}
+        self._keys = {team_id: _make_keys(standing) for team_id, standing in self._standings.items()}
+        self._by_use = sorted(by_use for by_use, _ in self._keys.values())
+        self._by_promise = sorted(by_promise for _, by_promise in self._keys.values())
+
+    def __getitem__(self, team_id: str) -> Standing:
+        return self._standings[team_id]
+
+    def choose(self, is_candidate: Callable[[str], bool]) -> str | None:
+        """The team whose turn it is; None where there is no candidate."""
+        first = next((key for key in self._by_promise if is_candidate(key[-1])), None)
+        if first is None:
+            return None
+        highest = next(key[0] for key in reversed(self._by_use) if is_candidate(key[-1]))
+        if first[0] < highest:
+            return first[-1]
+        return next(key[-1] for key in self._by_use if is_candidate(key[-1]))
+
+    def note_start(self, team_id: str, *, usage_seconds: float, window_seconds: float) -> None:
+        """A job of the team has started, which counts so much."""
+        standing = self._take_out(team_id)
+        standing.running_count += 1
+        standing.usage_seconds += usage_seconds
+        standing.window_seconds += window_seconds
+        self._put_in(standing)
+
+    def note_end(self, team_id: str, *, advance_seconds: float) -> None:
+        """A job of the team has ended as expected, and its advance is settled."""
+        standing = self._take_out(team_id)
+        standing.running_count -= 1
+        standing.advance_seconds = max(standing.advance_seconds - advance_seconds, 0.0)
+        self._put_in(standing)
+
+    def _take_out(self, team_id: str) -> Standing:
+        by_use, by_promise = self._keys[team_id]
+        del self._by_use[bisect_left(self._by_use, by_use)]
+        del self._by_promise[bisect_left(self._by_promise, by_promise)]
+        return self._standings[team_id]
+
+    def _put_in(self, standing: Standing) -> None:
+        by_use, by_promise = self._keys[standing.team_id] = _make_keys(standing)
+        insort(self._by_use, by_use)
+        insort(self._by_promise, by_promise)
+
+
+_Key = tuple[float, float, float, str]
+
+
+def _make_keys(standing: Standing) -> tuple[_Key, _Key]:
+    """What the team is sorted by without its advances, and with them."""
+    # Of two teams that used the same, the one that runs less for its weight: none takes all slots at one moment.
+    used, running = standing.used, standing.running_count / standing.weight
+    return (used, running, 0.0, standing.team_id), (standing.promised, used, running, standing.team_id)

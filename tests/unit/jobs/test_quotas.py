@@ -1,0 +1,112 @@
+"""What is refused when a job is posted."""
+
+import pytest
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from jobs import claims, service, stops
+from jobs.clock import utc_now
+from jobs.database import Database
+from jobs.errors import PriorityClassTooHigh, QuotaExceeded
+from jobs.models import Dataset, Job, Team
+from jobs.priorities import PriorityClass
+from tests.support.queues import add_slot, add_waiting
+
+
+def post(
+    session: Session,
+    dataset: Dataset,
+    *,
+    key: str | None = None,
+    priority_class: PriorityClass = PriorityClass.NORMAL,
+    timeout_seconds: float | None = None,
+) -> Job:
+    job, _ = service.create_job(
+        session,
+        team_id=dataset.team_id,
+        name=None,
+        priority=0,
+        base_model="tiny-gemma",
+        dataset=dataset,
+        config=TrainConfig(),
+        idempotency_key=key,
+        priority_class=priority_class,
+        timeout_seconds=timeout_seconds,
+    )
+    return job
+
+
+def test_one_job_too_many_is_refused_with_the_numbers(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        session.get_one(Team, dataset.team_id).max_queued = 2
+        first, second = post(session, dataset, key="a"), post(session, dataset)
+        with pytest.raises(QuotaExceeded, match="2 of 2 jobs of your team wait"):
+            post(session, dataset)
+        # The same request again is no job more.
+        assert post(session, dataset, key="a") == first
+        stops.request_cancel(session, team_id=dataset.team_id, job_id=second.id)
+        post(session, dataset)
+
+
+@pytest.mark.parametrize(
+    ("quota", "reason"),
+    [({"max_running": 0}, "max_running is 0"), ({"max_slot_seconds": 1.0}, "could never run")],
+)
+def test_what_could_never_run_is_refused(
+    database: Database, dataset: Dataset, quota: dict[str, float], reason: str
+) -> None:
+    with database.write() as session:
+        for name, value in quota.items():
+            setattr(session.get_one(Team, dataset.team_id), name, value)
+        with pytest.raises(QuotaExceeded, match=reason):
+            post(session, dataset)
+
+
+def test_the_smallest_slot_tells_whether_a_job_fits_the_quota(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        expected = post(session, dataset).expected_seconds
+        assert expected is not None
+        session.get_one(Team, dataset.team_id).max_slot_seconds = 2 * expected
+        add_slot(session, "large", utc_now(), size=8.0)
+        with pytest.raises(QuotaExceeded):
+            post(session, dataset)
+        add_slot(session, "small", utc_now(), size=1.0)
+        post(session, dataset)
+
+
+def test_a_team_may_post_up_to_its_class(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        with pytest.raises(PriorityClassTooHigh, match="'normal'"):
+            post(session, dataset, priority_class=PriorityClass.URGENT)
+        session.get_one(Team, dataset.team_id).max_priority_class = PriorityClass.URGENT
+        normal, urgent = post(session, dataset), post(session, dataset, priority_class=PriorityClass.URGENT)
+        low = post(session, dataset, priority_class=PriorityClass.LOW)
+        taken = [claims.claim_next(session, slot=name, device="cpu", lease_seconds=60) for name in ("a", "b", "c")]
+        assert taken == [urgent, normal, low]
+
+
+def test_a_request_of_an_earlier_release_is_known_again(dataset: Dataset) -> None:
+    def digest(**values: object) -> str:
+        return service.digest_request(
+            name=None,
+            priority=0,
+            base_model="tiny-gemma",
+            dataset_id="ds_0",
+            validation_dataset_id=None,
+            config=TrainConfig(),
+            **values,  # type: ignore[arg-type]
+        )
+
+    plain = digest()
+    assert digest(priority_class=PriorityClass.NORMAL, timeout_seconds=None) == plain
+    others = [digest(priority_class=PriorityClass.LOW), digest(timeout_seconds=60.0), plain]
+    assert len(set(others)) == 3
+
+
+def test_a_team_takes_no_more_slots_than_its_quota(database: Database, dataset: Dataset) -> None:
+    with database.write() as session:
+        session.get_one(Team, dataset.team_id).max_running = 2
+        for _ in range(3):
+            add_waiting(session, dataset.team_id)
+        taken = [claims.claim_next(session, slot=name, device="cpu", lease_seconds=60) for name in ("a", "b", "c")]
+        assert [job is not None for job in taken] == [True, True, False]

@@ -1,0 +1,54 @@
+"""Who has memory of a GPU, in words for the operator."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from jobs.settings import GIB, MIB
+from worker.gpu import GpuProcess
+
+# More are counted.
+MAX_NAMED = 3
+
+
+def describe_holders(processes: Sequence[GpuProcess]) -> str:
+    """As in `process 4711 (python, of alice, 12.3 GiB) and 2 more`; those with the most memory are named."""
+    ordered = sorted(processes, key=lambda process: process.memory_bytes or 0, reverse=True)
+    words = ", ".join(_describe(process) for process in ordered[:MAX_NAMED])
+    more = len(ordered) - MAX_NAMED
+    return f"{words} and {more} more" if more > 0 else words
+
+
+def describe_size(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:.1f} GiB" if size_bytes >= GIB else f"{size_bytes / MIB:.0f} MiB"
+
+
+def _describe(process: GpuProcess) -> str:
+    facts = _find_name_and_user(process.pid)
+    if process.memory_bytes is not None:
+        facts.append(describe_size(process.memory_bytes))
+    return f"process {process.pid} ({', '.join(facts)})"
+
+
+def _find_name_and_user(pid: int) -> list[str]:
+    """In a container NVML may tell the host's numbers: an innocent process that has the number here is not named."""
+    try:
+        process = psutil.Process(pid)
+        if has_gpu_open(pid):
+            return [process.name(), f"of {process.username()}"]
+    except psutil.Error:
+        pass
+    return ["not to be seen from here"]
+
+
+def has_gpu_open(pid: int, *, proc: Path = Path("/proc")) -> bool:
+    """Whether the process has a device of NVIDIA's open; true where that may not be asked."""
+    try:
+        targets = [os.readlink(path) for path in (proc / str(pid) / "fd").iterdir()]  # noqa: PTH115  devices are no paths
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return any(target.startswith("/dev/nvidia") or target == "/dev/dxg" for target in targets)

@@ -1,0 +1,132 @@
+"""SlotCheck: whether a job may begin on the slot now: disk to write to, and a GPU that nobody else uses."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from jobs.storage import Storage
+from worker.gpu import GpuUnreadable, SlotDevice
+from worker.memory_holders import describe_holders, describe_size
+from worker.slot_lock import SlotLock, has_living_trainer
+
+# A driver takes a moment to give a dead process's memory back.
+RETURN_SECONDS = 10.0
+POLL_SECONDS = 0.25
+
+log = structlog.get_logger()
+
+
+class SlotCheck:
+    """Asked by the run before each claim, and by the beacon in between; tells the log when the answer changes."""
+
+    def __init__(
+        self,
+        *,
+        slot: str,
+        device: SlotDevice,
+        storage: Storage,
+        min_free_bytes: int,
+        max_used_bytes: int,
+        lock_path: Path,
+        boot_id: str,
+        return_seconds: float,
+    ) -> None:
+        self._slot = slot
+        self._device = device
+        self._storage = storage
+        self._min_free_bytes = min_free_bytes
+        self._max_used_bytes = max_used_bytes
+        self._lock_path = lock_path
+        self._boot_id = boot_id
+        self._return_seconds = return_seconds
+        self._refusal: str | None = None
+        self._is_occupied = False
+        self._turn = threading.Lock()
+        self.blocked_reason: str | None = None
+
+    def find_obstacle(self) -> str | None:
+        """Why no job may begin here now, in words, or None."""
+        with self._turn:
+            self._settle(self._refusal or self._find_full_disk() or self._find_used_memory())
+            return self.blocked_reason
+
+    def recheck(self) -> str | None:
+        """The same between two runs. While one is on, what it uses is no obstacle, and the last answer stands."""
+        if self._is_occupied or has_living_trainer(self._lock_path, boot_id=self._boot_id):
+            return self.blocked_reason
+        return self.find_obstacle()
+
+    def refuse(self, reason: str | None) -> None:
+        """Let no job begin for a reason that is found elsewhere; None takes it back."""
+        self._refusal = reason
+
+    @contextmanager
+    def occupy(self) -> Iterator[None]:
+        """Around a run, so that nobody takes its own use of the GPU for an obstacle."""
+        self._is_occupied = True
+        try:
+            yield
+        finally:
+            self._is_occupied = False
+
+    def wait_until_free(self, lock: SlotLock) -> str | None:
+        """After a run: wait until its memory has come back. Returns why the slot is blocked, where it has not.
+
+        What is left of the run's session is ended; what else holds memory belongs to somebody else.
+        """
+        with self._turn:
+            used = self._wait_for_memory()
+            if used is not None and lock.end_last_trainer():
+                used = self._wait_for_memory()
+            if used is not None:
+                self._settle(used)
+            return used
+
+    def _wait_for_memory(self) -> str | None:
+        deadline = time.monotonic() + self._return_seconds
+        while (used := self._find_used_memory()) is not None and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return used
+
+    def _find_full_disk(self) -> str | None:
+        try:
+            free_bytes = self._storage.get_free_bytes()
+        except OSError as error:
+            # A network disk that is away, say. The slot must outlive it.
+            return f"The data folder can't be used: {error}."
+        if free_bytes >= self._min_free_bytes:
+            return None
+        return (
+            f"Only {describe_size(free_bytes)} of disk are free, less than the "
+            f"{describe_size(self._min_free_bytes)} of EMOTUNE_MIN_FREE_DISK_BYTES: a run's files might not fit."
+        )
+
+    def _find_used_memory(self) -> str | None:
+        try:
+            reading, processes = self._device.read(), self._device.list_processes()
+        except GpuUnreadable as error:
+            return str(error)
+        computing = [process for process in processes if process.computes]
+        if computing:
+            return f"The GPU is in use by {describe_holders(computing)}."
+        used_bytes = reading.memory_used_bytes or 0
+        if used_bytes <= self._max_used_bytes:
+            return None
+        holders = describe_holders(processes) if processes else "processes that can't be seen from here"
+        return (
+            f"{describe_size(used_bytes)} of the GPU's memory are in use, more than the "
+            f"{describe_size(self._max_used_bytes)} of EMOTUNE_SLOT_MAX_USED_BYTES, by {holders}."
+        )
+
+    def _settle(self, reason: str | None) -> None:
+        if reason == self.blocked_reason:
+            return
+        if reason is None:
+            log.info("slot_unblocked", slot=self._slot)
+        else:
+            log.warning("slot_blocked", slot=self._slot, reason=reason)
+        self.blocked_reason = reason

@@ -1,0 +1,83 @@
+"""Samplers: how a slot's GPU is while a run is on it, so that each metric can say so."""
+
+import threading
+from types import TracebackType
+from typing import Protocol, Self
+
+import structlog
+
+from jobs.settings import Device
+from worker.gpu import DeviceReading, GpuUnreadable, SlotDevice
+
+SAMPLE_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+class Sampler(Protocol):
+    """A context manager around a run."""
+
+    @property
+    def newest(self) -> DeviceReading: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class NoSampler:
+    """For a CPU slot, which has nothing to tell."""
+
+    newest = DeviceReading()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+class GpuSampler:
+    """A thread that reads the GPU every few seconds, so that a metric never waits for the driver."""
+
+    def __init__(self, device: SlotDevice, *, interval_seconds: float = SAMPLE_SECONDS) -> None:
+        self._device = device
+        self._interval_seconds = interval_seconds
+        self._newest = DeviceReading()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="sampler", daemon=True)
+
+    @property
+    def newest(self) -> DeviceReading:
+        """Empty before the first sample, and while the GPU can't be read."""
+        return self._newest
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        self._newest = self._read()
+        while not self._closing.wait(self._interval_seconds):
+            self._newest = self._read()
+
+    def _read(self) -> DeviceReading:
+        try:
+            return self._device.read()
+        except GpuUnreadable as error:
+            log.warning("gpu_not_sampled", reason=str(error))
+            return DeviceReading()
+
+
+def make_sampler(kind: Device, device: SlotDevice) -> Sampler:
+    return NoSampler() if kind == "cpu" else GpuSampler(device)
