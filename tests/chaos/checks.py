@@ -8,6 +8,7 @@ from jobs.run_ends import WORKER_LOST
 from jobs.status import FINAL_STATUSES, JobStatus, RunCause
 from tests.chaos.evidence import Evidence
 from tests.chaos.journal import Life
+from tests.chaos.stalls import MACHINE_STALLED
 
 Check = Callable[[Evidence], Iterator[str]]
 
@@ -28,16 +29,26 @@ WORKER_FAULTS = frozenset(
         "database_locked",
         "database_locked_long",
         "worker_cannot_write",
+        MACHINE_STALLED,
     }
 )
 TRAINER_FAULTS = frozenset(
-    {"trainer_killed", "trainer_stalled", "trainer_cannot_write", "worker_cannot_write", "disk_filled", "rebooted"}
+    {
+        "trainer_killed",
+        "trainer_stalled",
+        "trainer_cannot_write",
+        "worker_cannot_write",
+        "disk_filled",
+        "rebooted",
+        MACHINE_STALLED,
+    }
 )
 WRITE_FAULTS = frozenset({"trainer_cannot_write", "worker_cannot_write"})
+SUPERVISOR_STOPS = frozenset({"worker_stopped", "child_stopped", MACHINE_STALLED})
 LEAVE_FAULTS = frozenset({"worker_terminated", "second_worker", "trainer_terminated"})
 
-# From a run's end on its row until its process is gone, where its supervisor could act: it polls ten times a second and
-# notices at its next heartbeat; the rest is for a busy machine.
+# From a run's end on its row until its process is gone. Its supervisor notices at its next heartbeat; where it doesn't
+# reach the database, when it counts its lease as over. The rest is for a busy machine.
 LATE_SECONDS = 4.0
 
 
@@ -146,9 +157,9 @@ def _get_allowance(evidence: Evidence, slot: str, ended_at: float) -> float:
     stops = [
         hit.until - ended_at
         for hit in evidence.hits
-        if hit.kind in ("worker_stopped", "child_stopped") and hit.slot == slot and hit.at <= ended_at <= hit.until
+        if hit.kind in SUPERVISOR_STOPS and hit.slot in (slot, None) and hit.at <= ended_at <= hit.until
     ]
-    return max(stops, default=0.0) + LATE_SECONDS
+    return max(stops, default=0.0) + evidence.settings.lease_seconds + LATE_SECONDS
 
 
 def check_curves(evidence: Evidence) -> Iterator[str]:

@@ -17,6 +17,9 @@ from tests.chaos.load import Submitted
 from tests.chaos.system import System
 from tests.chaos.twins import Curve
 
+# A signal that was sent before a run began may be heard after that, on a busy machine.
+AFTERMATH_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -40,11 +43,11 @@ class Evidence:
         return sorted((run for run in self.runs.values() if run.job_id == job_id), key=lambda run: run.attempt)
 
     def find_hit(self, run: Run, kinds: frozenset[str]) -> Hit | None:
-        """A fault of one of these kinds that struck this run, or all, while it ran."""
+        """A fault of one of these kinds that struck this run, or all, while it ran or shortly before."""
         started_at, ended_at = _to_epoch(run.started_at), _to_epoch(run.ended_at)
         for hit in self.hits:
             struck_slot = hit.slot is None or hit.slot == run.slot
-            if hit.kind in kinds and struck_slot and hit.at <= ended_at and hit.until >= started_at:
+            if hit.kind in kinds and struck_slot and hit.at <= ended_at and hit.until + AFTERMATH_SECONDS >= started_at:
                 return hit
         return None
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx2
 from sqlalchemy import func, select
 
 from cli.migrate import migrate
+from cli.processes import wait_until
 from jobs.database import Database
 from jobs.models import Job, Run
 from jobs.queue import COLLECT_TASK, HOUSEKEEPING_QUEUE, make_celery
@@ -28,6 +29,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.file_checks import check_artifacts, check_leftovers, count_incoming
 from tests.chaos.load import REAL_MODEL, Load, list_teams, upload_dataset
 from tests.chaos.plan import list_kinds, make_plan
+from tests.chaos.stalls import StallWatch
 from tests.chaos.system import START_SECONDS, System
 from tests.chaos.timeline import Timeline
 from tests.chaos.trainer import FAST_MODEL
@@ -39,14 +41,16 @@ DatabaseKind = Literal["sqlite", "postgresql"]
 TEAM_COUNT = 3
 LEASE_SECONDS = 6.0
 # The real training process says nothing while it imports its libraries.
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 60.0
 # A supervisor's pause before it starts again what has died.
 RESTART_SECONDS = (0.2, 2.0)
 # Between two things that the teams do.
 LOAD_GAP_SECONDS = 0.3
 # From the last fault until all jobs have to have ended: a lease, a sweep, and the jobs that were left.
-SETTLE_SECONDS = 90.0
-COLLECT_WAIT_SECONDS = 20.0
+SETTLE_SECONDS = 180.0
+COLLECT_SECONDS = 30.0
+# A process whose parent has just ended needs a moment to notice.
+LEFT_OVER_SECONDS = 10.0
 # A worker that is asked to leave has 5 s for a stop and 2 s for the SIGTERM of its trainer; the rest is its own end.
 DRAIN_SECONDS = 12.0
 
@@ -113,7 +117,8 @@ class Experiment:
                 postgres=postgres,
             )
             try:
-                evidence = self._shake(system, timeline, database)
+                with StallWatch(self._folder / "stall-watch") as stalls:
+                    evidence = self._shake(system, timeline, database, stalls)
             finally:
                 system.kill_all()
                 database.close()
@@ -121,7 +126,7 @@ class Experiment:
         self._outcome.seconds = time.monotonic() - began
         return self._outcome
 
-    def _shake(self, system: System, timeline: Timeline, database: Database) -> Evidence:
+    def _shake(self, system: System, timeline: Timeline, database: Database, stalls: StallWatch) -> Evidence:
         system.start()
         load = self._make_load(system, database)
         filler_bytes = int(2 * (_get_headroom(self._folder)))
@@ -135,20 +140,26 @@ class Experiment:
         began_settling = timeline.now
         load.ask_to_stop()
         settled = timeline.run_until(
-            timeline.now + SETTLE_SECONDS, stop_when=lambda: load.has_let_go() and _count_open(database) == 0
+            timeline.now + SETTLE_SECONDS,
+            stop_when=lambda: faults.are_over and load.has_let_go() and _count_open(database) == 0,
         )
         load.close()
         self._note("settle_seconds", round(timeline.now - began_settling, 1))
         if not settled:
             self._violate(f"{_count_open(database)} jobs have not ended {SETTLE_SECONDS:.0f} s after the last fault")
-        self._collect_garbage(system, timeline)
+
+        def collect_now() -> Evidence:
+            hits = [*faults.hits, *stalls.hits]
+            return collect(system, database, submitted=load.report.jobs, hits=hits, twins=self._twins)
+
+        self._collect_garbage(system, timeline, is_clean=lambda: not any(check_leftovers(collect_now())))
         slow = system.stop()
         self._outcome.violations += [f"{name} had to be killed at the end" for name in slow]
-        time.sleep(0.5)
+        wait_until(lambda: not system.list_marked(), seconds=LEFT_OVER_SECONDS)
         for process in system.list_marked():
             self._violate(f"left over: process {process.pid}, {' '.join(process.cmdline())[:200]}")
-        self._take_over(load, faults)
-        return collect(system, database, submitted=load.report.jobs, hits=faults.hits, twins=self._twins)
+        self._take_over(load, faults, stalls)
+        return collect_now()
 
     def _make_load(self, system: System, database: Database) -> Load:
         keys = {}
@@ -163,20 +174,24 @@ class Experiment:
                 dataset_ids[team] = upload_dataset(client, content, START_SECONDS)
         return Load(url, keys, dataset_ids=dataset_ids, seed=self._seed, mean_gap_seconds=LOAD_GAP_SECONDS)
 
-    def _collect_garbage(self, system: System, timeline: Timeline) -> None:
+    def _collect_garbage(self, system: System, timeline: Timeline, *, is_clean: Callable[[], bool]) -> None:
         """As the housekeeping does every hour; twice, as it may."""
+        timeline.run_until(timeline.now + START_SECONDS, stop_when=system.is_complete)
         celery = make_celery(system.settings)
         for _ in range(2):
             celery.send_task(COLLECT_TASK, queue=HOUSEKEEPING_QUEUE)
-        timeline.run_until(timeline.now + 3)
+        deadline = timeline.now + COLLECT_SECONDS
+        while timeline.now < deadline and not is_clean():
+            timeline.run_until(timeline.now + 1)
 
-    def _take_over(self, load: Load, faults: Faults) -> None:
+    def _take_over(self, load: Load, faults: Faults, stalls: StallWatch) -> None:
         self._outcome.violations += load.report.violations
         self._outcome.hits = Counter(hit.kind for hit in faults.hits)
         self._outcome.hit_list = [vars(hit) for hit in faults.hits]
         self._outcome.missed = Counter(faults.missed)
         self._note("user_actions", dict(load.report.actions))
         self._note("refusals", dict(load.report.refusals))
+        self._note("machine_stalls", [hit.detail for hit in stalls.hits])
         self._note("drain_seconds", sorted(round(seconds, 1) for _, seconds in faults.drains))
         for hit, seconds in faults.drains:
             disturbed = any(
@@ -184,7 +199,7 @@ class Experiment:
                 and other.at < hit.at + seconds
                 and other.until > hit.at
                 and (other.slot is None or other.slot == hit.slot)
-                for other in faults.hits
+                for other in (*faults.hits, *stalls.hits)
             )
             if seconds > DRAIN_SECONDS and not disturbed:
                 self._violate(f"{hit.slot} took {seconds:.1f} s to leave after SIGTERM")
@@ -195,6 +210,8 @@ class Experiment:
             outcome.violations += list(check(evidence))
         outcome.jobs_by_status = Counter(job.status.value for job in evidence.jobs.values())
         outcome.runs_by_end = Counter(_describe_end(run) for run in evidence.runs.values())
+        if not outcome.jobs_by_status["succeeded"]:
+            self._violate("no job succeeded, so there was little to see")
         self._note("jobs", len(evidence.jobs))
         self._note("runs", len(evidence.runs))
         self._note("trainers", len(evidence.lives))

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import psutil
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.database import Database
 from jobs.models import Job, Slot
@@ -26,6 +27,7 @@ BACKWARD_STEP = timedelta(seconds=4)
 DOUBLED_RINGS = 30
 # A second worker that doesn't leave by then is killed.
 LEAVE_SECONDS = 15.0
+LOOK_SECONDS = 0.25
 
 
 @dataclass
@@ -52,6 +54,14 @@ class Faults:
         self.missed: list[str] = []
         # Seconds from SIGTERM to the worker's end, by the time of the SIGTERM.
         self.drains: list[tuple[Hit, float]] = []
+        self._lasting_count = 0
+        # On SQLite's file: who waits for it in the timeline's thread waits for ever.
+        self._has_lock = False
+
+    @property
+    def are_over(self) -> bool:
+        """Whether each fault that lasts has been taken back."""
+        return self._lasting_count == 0
 
     def inject(self, fault: PlannedFault) -> None:
         slot = self._choose_slot(fault)
@@ -59,7 +69,8 @@ class Faults:
         method: Callable[[str, float], str | None] = getattr(self, f"_{fault.kind}")
         try:
             detail = method(slot, fault.seconds)
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, ProcessLookupError, SQLAlchemyError):
+            # Another fault was there first.
             detail = None
         if detail is None:
             self.missed.append(fault.kind)
@@ -124,15 +135,19 @@ class Faults:
         component = self._system.components[slot]
         extra = self._system.start_extra(f"{slot}-twin", component.argv, component.settings)
 
-        def kill() -> None:
-            if extra.is_running:
+        def look(tries_left: int) -> None:
+            if not extra.is_running:
+                return
+            if tries_left:
+                self._later(LOOK_SECONDS, lambda: look(tries_left - 1))
+            else:
                 os.killpg(extra.popen.pid, signal.SIGKILL)
 
         def leave() -> None:
             extra.popen.terminate()
-            self._timeline.after(LEAVE_SECONDS, kill)
+            look(round(LEAVE_SECONDS / LOOK_SECONDS))
 
-        self._timeline.after(seconds, leave)
+        self._later(seconds, leave)
         return f"pid {extra.popen.pid}"
 
     def _rebooted(self, _slot: str, seconds: float) -> str | None:
@@ -142,7 +157,7 @@ class Faults:
                 process.kill()
         if self._system.postgres is not None:
             self._system.postgres.stop(signal.SIGQUIT)
-            self._timeline.after(seconds, self._system.postgres.start)
+            self._later(seconds, self._system.postgres.start)
         return f"{len(processes)} processes"
 
     # What they need
@@ -166,7 +181,13 @@ class Faults:
         except sqlite3.OperationalError:
             connection.close()
             return None
-        self._timeline.after(seconds, connection.close)
+        self._has_lock = True
+
+        def unlock() -> None:
+            connection.close()
+            self._has_lock = False
+
+        self._later(seconds, unlock)
         return f"for {seconds:.1f} s"
 
     _database_locked_long = _database_locked
@@ -177,7 +198,7 @@ class Faults:
             return None
         with filler.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, self._filler_bytes)
-        self._timeline.after(seconds, filler.unlink)
+        self._later(seconds, filler.unlink)
         return f"for {seconds:.1f} s"
 
     def _worker_cannot_write(self, slot: str, seconds: float) -> str | None:
@@ -188,6 +209,8 @@ class Faults:
 
     def _clock_stepped(self, slot: str, _: float) -> str | None:
         """The rows' times move the other way: for whoever compares them with now, that is the same."""
+        if self._has_lock:
+            return None
         is_forward = slot == self._system.slots[0]
         step = -FORWARD_STEP if is_forward else BACKWARD_STEP
         with self._database.write() as session:
@@ -230,7 +253,7 @@ class Faults:
 
         for process in found:
             process.suspend()
-        self._timeline.after(seconds, go_on)
+        self._later(seconds, go_on)
         return f"pids {[process.pid for process in found]} for {seconds:.1f} s"
 
     def _restart_postgres(self, number: signal.Signals, seconds: float) -> str | None:
@@ -239,7 +262,7 @@ class Faults:
         if not postgres.is_running:
             return None
         postgres.stop(number)
-        self._timeline.after(seconds, postgres.start)
+        self._later(seconds, postgres.start)
         return f"away for {seconds:.1f} s"
 
     def _forbid_writing(self, process: psutil.Process | None, seconds: float) -> str | None:
@@ -254,8 +277,18 @@ class Faults:
                     resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limits[1]))
-        self._timeline.after(seconds, allow)
+        self._later(seconds, allow)
         return f"pid {pid} for {seconds:.1f} s"
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        """What ends a fault that lasts."""
+
+        def end() -> None:
+            self._lasting_count -= 1
+            action()
+
+        self._lasting_count += 1
+        self._timeline.after(seconds, end)
 
     def _time_drain(self, hit: Hit, slot: str) -> None:
         process = self._system.components[slot].process

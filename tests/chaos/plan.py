@@ -45,7 +45,7 @@ COMMON_KINDS = (
 POSTGRES_KINDS = (FaultKind("database_restarted", 4, 0.0, 3.0), FaultKind("database_crashed", 2, 0.0, 3.0))
 SQLITE_KINDS = (FaultKind("database_locked", 5, 0.5, 9.0),)
 # Longer than a SQLite connection waits, or than a training process may be silent: too long for a short run.
-LONG_KINDS = (FaultKind("trainer_stalled", 1, 32.0, 36.0),)
+LONG_KINDS = (FaultKind("trainer_stalled", 1, 62.0, 66.0),)
 LONG_SQLITE_KINDS = (FaultKind("database_locked_long", 1, 31.0, 34.0),)
 LONG_RUN_SECONDS = 300.0
 

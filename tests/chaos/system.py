@@ -20,8 +20,8 @@ from tests.support.postgres import PostgresServer
 
 # In the environment of each process of one installation, and so of all that these start.
 MARK_VARIABLE = "CHAOS_INSTALLATION"
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0
 # How soon a supervisor looks again; systemd and compose are about as quick.
 WATCH_SECONDS = 0.2
 
@@ -96,6 +96,10 @@ class System:
         component.process = self.start_extra(name, component.argv, component.settings)
         if name == "valkey":
             wait_until(lambda: valkey.answers(self.settings.redis_client_url), seconds=START_SECONDS)
+
+    def is_complete(self) -> bool:
+        """Whether each process that ought to be there is."""
+        return all(component.pid is not None for component in self.components.values() if component.is_wanted)
 
     def start_extra(self, name: str, argv: list[str], settings: Settings) -> Process:
         """A process beside the others that nobody watches."""

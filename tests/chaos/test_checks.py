@@ -6,12 +6,14 @@ goes on.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from jobs.models import Event, Job, Metric, Run
+from jobs.run_ends import WORKER_LOST
 from jobs.settings import Settings
 from jobs.status import JobStatus, RunCause
 from jobs.storage import Storage
@@ -20,8 +22,10 @@ from tests.chaos.evidence import Evidence
 from tests.chaos.faults import Hit
 from tests.chaos.journal import Life
 from tests.chaos.load import Submitted
+from tests.chaos.stalls import MACHINE_STALLED, STALL_SECONDS, StallWatch
 
 JOB = "job_00000000000000000000000001"
+LEASE_SECONDS = 3.0
 TWIN = {step: 1 + step / 100 for step in range(1, 7)}
 
 Spoil = Callable[[Evidence], None]
@@ -29,7 +33,7 @@ Spoil = Callable[[Evidence], None]
 
 def make_evidence(tmp_path: Path) -> Evidence:
     """Times are seconds since the epoch, and the journal's clock is the same."""
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, lease_seconds=LEASE_SECONDS)
     job = Job(id=JOB, team_id="team_x", status=JobStatus.SUCCEEDED, attempt=2)
     first = make_run(1, "slot-0", 10, 20, "queued", cause=RunCause.INTERRUPTION)
     second = make_run(2, "slot-1", 21, 30, "succeeded")
@@ -150,7 +154,7 @@ def start_a_trainer_without_a_run(evidence: Evidence) -> None:
 
 
 def let_a_trainer_go_on(evidence: Evidence) -> None:
-    evidence.lives[0].last_at = 20 + checks.LATE_SECONDS + 1
+    evidence.lives[0].last_at = 20 + LEASE_SECONDS + checks.LATE_SECONDS + 1
 
 
 def change_a_loss_in_the_journal(evidence: Evidence) -> None:
@@ -206,9 +210,29 @@ def test_what_must_not_be_is_found(tmp_path: Path, spoil: Spoil, words: str) -> 
     assert [sentence for sentence in found if words in sentence], found
 
 
+def test_a_fault_shortly_before_a_run_explains_its_end(tmp_path: Path) -> None:
+    evidence = make_evidence(tmp_path)
+    evidence.hits[0].at = evidence.hits[0].until = 9
+    assert list(find_all(evidence)) == []
+
+
+def test_a_machine_that_stalled_explains_a_lost_worker(tmp_path: Path) -> None:
+    evidence = make_evidence(tmp_path)
+    evidence.runs[JOB, 1].cause, evidence.runs[JOB, 1].error_code = RunCause.CRASH, WORKER_LOST
+    assert [sentence for sentence in find_all(evidence) if "no fault explains it" in sentence]
+    watch = StallWatch(tmp_path / "stall-watch")
+    with watch:
+        watch.note(STALL_SECONDS - 1)
+        watch.note(STALL_SECONDS + 1)
+    (stall,) = watch.hits
+    assert (stall.kind, stall.slot) == (MACHINE_STALLED, None)
+    evidence.hits.append(replace(stall, at=12, until=19))
+    assert list(find_all(evidence)) == []
+
+
 def test_a_stopped_supervisor_may_be_late(tmp_path: Path) -> None:
     evidence = make_evidence(tmp_path)
-    evidence.lives[0].last_at = 28
+    evidence.lives[0].last_at = 31
     assert [sentence for sentence in find_all(evidence) if "went on for" in sentence]
-    evidence.hits.append(Hit("child_stopped", 12, 27, "slot-0", "pid 1"))
+    evidence.hits.append(Hit("child_stopped", 12, 28, "slot-0", "pid 1"))
     assert list(find_all(evidence)) == []

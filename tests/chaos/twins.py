@@ -58,7 +58,7 @@ def read_curve(lines: list[str]) -> Curve:
 
 
 def _run(request_path: Path, folder: Path, template: Path) -> None:
-    own = make_trainer_environment(os.environ, threads=1, device="cpu", cache_folder=folder)
+    own = make_trainer_environment(os.environ, threads=1, device="cpu", gpu_uuid=None, cache_folder=folder)
     environment = own | {TEMPLATE_VARIABLE: str(template), JOURNAL_VARIABLE: str(folder / "journal.jsonl")}
     # Its standard input stays open: the end of that would mean the end of its supervisor.
     process = subprocess.Popen(

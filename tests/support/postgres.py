@@ -49,7 +49,9 @@ class PostgresServer:
         subprocess.run([*self._as_owner, *argv], check=True, capture_output=True, cwd=self._folder)
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when it answers; at once, where it has been started before."""
+        if self.is_running:
+            return
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self._port),
