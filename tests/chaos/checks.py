@@ -9,6 +9,7 @@ from jobs.status import FINAL_STATUSES, JobStatus, RunCause
 from tests.chaos.evidence import Evidence
 from tests.chaos.journal import Life
 from tests.chaos.stalls import MACHINE_STALLED
+from worker.sweeper import HIGHER_CLASS
 
 Check = Callable[[Evidence], Iterator[str]]
 
@@ -45,6 +46,8 @@ TRAINER_FAULTS = frozenset(
 )
 WRITE_FAULTS = frozenset({"trainer_cannot_write", "worker_cannot_write"})
 SUPERVISOR_STOPS = frozenset({"worker_stopped", "child_stopped", MACHINE_STALLED})
+# What a team or the operator asks for that takes a job off its slot and keeps it.
+LEAVE_WISHES = frozenset({"pause", "preempt"})
 LEAVE_FAULTS = frozenset({"worker_terminated", "second_worker", "trainer_terminated"})
 
 # From a run's end on its row until its process is gone. Its supervisor notices at its next heartbeat; where it doesn't
@@ -104,7 +107,7 @@ def _check_reason(evidence: Evidence, run: Run) -> Iterator[str]:
         kinds = WORKER_FAULTS if run.error_code == WORKER_LOST else TRAINER_FAULTS
     elif run.cause is RunCause.INTERRUPTION:
         submitted = evidence.submitted.get(run.job_id)
-        if submitted is not None and "pause" in submitted.asked:
+        if (submitted is not None and submitted.asked & LEAVE_WISHES) or _is_outranked(evidence, run):
             return
         kinds = LEAVE_FAULTS
     else:
@@ -114,6 +117,32 @@ def _check_reason(evidence: Evidence, run: Run) -> Iterator[str]:
             f"attempt {run.attempt} of {run.job_id} on {run.slot} ended as {run.outcome} by {run.cause} with "
             f"{run.error_code}, {run.started_at:%H:%M:%S.%f} to {run.ended_at:%H:%M:%S.%f}, and no fault explains it"
         )
+
+
+def _is_outranked(evidence: Evidence, run: Run) -> bool:
+    """Whether there was a job of a higher class that may have waited while this run lasted."""
+    own = evidence.jobs[run.job_id].priority_class
+    return any(
+        job.priority_class.rank > own.rank
+        and (run.ended_at is None or job.created_at <= run.ended_at)
+        and (job.finished_at is None or job.finished_at >= run.started_at)
+        for job in evidence.jobs.values()
+    )
+
+
+def check_preemptions(evidence: Evidence) -> Iterator[str]:
+    """A run is preempted for the operator, who has asked for it, or for a job of a higher class."""
+    for job_id, events in evidence.events.items():
+        submitted = evidence.submitted.get(job_id)
+        for event in events:
+            run = evidence.runs.get((job_id, event.attempt))
+            if event.kind != "preempt_requested" or run is None or submitted is None:
+                continue
+            is_for_class = event.message.startswith(HIGHER_CLASS)
+            if is_for_class and not _is_outranked(evidence, run):
+                yield f"attempt {event.attempt} of {job_id} was preempted, and no job of a higher class was there"
+            if not is_for_class and "preempt" not in submitted.asked:
+                yield f"attempt {event.attempt} of {job_id} was preempted, and the operator had not asked for it"
 
 
 def check_fences(evidence: Evidence) -> Iterator[str]:
@@ -222,6 +251,7 @@ CHECKS: tuple[Check, ...] = (
     check_ends,
     check_runs,
     check_reasons,
+    check_preemptions,
     check_fences,
     check_trainers,
     check_curves,

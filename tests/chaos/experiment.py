@@ -19,6 +19,7 @@ from cli.migrate import migrate
 from cli.processes import wait_until
 from jobs.database import Database
 from jobs.models import Job, Run
+from jobs.priorities import PriorityClass
 from jobs.queue import COLLECT_TASK, HOUSEKEEPING_QUEUE, make_celery
 from jobs.settings import GIB, Settings
 from jobs.status import FINAL_STATUSES
@@ -27,7 +28,7 @@ from tests.chaos.checks import CHECKS
 from tests.chaos.evidence import Evidence, collect
 from tests.chaos.faults import Faults
 from tests.chaos.file_checks import check_artifacts, check_leftovers, count_incoming
-from tests.chaos.load import REAL_MODEL, Load, list_teams, upload_dataset
+from tests.chaos.load import OPERATOR, REAL_MODEL, Load, list_teams, upload_dataset
 from tests.chaos.plan import list_kinds, make_plan
 from tests.chaos.stalls import StallWatch
 from tests.chaos.system import START_SECONDS, System
@@ -165,13 +166,18 @@ class Experiment:
         keys = {}
         for team in list_teams(TEAM_COUNT):
             with database.write() as session:
-                _, keys[team] = create_key(session, team=get_or_create_team(session, name=team), name="chaos")
+                row = get_or_create_team(session, name=team)
+                row.max_priority_class = PriorityClass.URGENT
+                _, keys[team] = create_key(session, team=row, name="chaos")
         url = f"http://{system.settings.host}:{system.settings.port}"
         content = self._dataset.read_bytes()
         dataset_ids = {}
         for team, key in keys.items():
             with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
                 dataset_ids[team] = upload_dataset(client, content, START_SECONDS)
+        with database.write() as session:
+            staff = get_or_create_team(session, name=OPERATOR)
+            _, keys[OPERATOR] = create_key(session, team=staff, name="chaos", is_operator=True)
         return Load(url, keys, dataset_ids=dataset_ids, seed=self._seed, mean_gap_seconds=LOAD_GAP_SECONDS)
 
     def _collect_garbage(self, system: System, timeline: Timeline, *, is_clean: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""The teams: they post jobs over HTTP and change their minds, in a thread of their own, from a seed of their own."""
+"""The teams and the operator: jobs posted over HTTP, and minds changed, in a thread and from a seed of their own."""
 
 import random
 import threading
@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from jobs.priorities import PriorityClass
 from tests.chaos.trainer import FAST_MODEL
 
 Json = dict[str, Any]
@@ -23,10 +24,17 @@ MAX_WAITING_JOBS = 8
 # Of the submissions: sent twice with the same key, as a client does that has lost the answer.
 REPEATED_SHARE = 0.1
 # Of the pauses between two submissions: a team does something with one of its newest jobs.
-ACTION_SHARE = 0.15
+ACTION_SHARE = 0.2
 ACTED_ON = 8
 # What a team does, and how often relative to the rest. Paused jobs are resumed by chance, and at the end.
 VERBS = {"cancel": 2, "pause": 4, "resume": 4, "checkpoint": 3, "priority": 2}
+# What the operator does. Held jobs are released by chance, and at the end.
+OPERATOR_VERBS = {"preempt": 4, "hold": 2, "release": 3, "move": 2}
+OPERATOR = "operator"
+# An urgent job preempts another, and a low one is preempted by nearly all.
+CLASS_WEIGHTS = {PriorityClass.LOW: 2, PriorityClass.NORMAL: 5, PriorityClass.URGENT: 1}
+# The last place that a job is moved to; the first is 1.
+LAST_PLACE = 4
 
 # max_steps, milliseconds a step (in the seed), steps between two checkpoints.
 FAST_COURSES = ((8, 10, 3), (30, 20, 5), (60, 25, 10), (40, 60, 7), (120, 25, 20))
@@ -71,7 +79,7 @@ class Load:
     def __init__(
         self, url: str, keys: dict[str, str], *, dataset_ids: dict[str, str], seed: int, mean_gap_seconds: float
     ) -> None:
-        """`keys` and `dataset_ids` by team."""
+        """`dataset_ids` by team; `keys` too, with one of OPERATOR."""
         self._chance = random.Random(seed)
         self._clients = {
             team: httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_SECONDS)
@@ -106,7 +114,7 @@ class Load:
 
     def _submit(self, number: int) -> None:
         """Until it is answered: with the same key that makes one job."""
-        team = self._chance.choice(sorted(self._clients))
+        team = self._chance.choice(sorted(self._dataset_ids))
         is_real = self._chance.random() < REAL_SHARE
         course = REAL_MODEL if is_real else self._chance.choice(COURSES[:-1])
         body = {
@@ -115,6 +123,7 @@ class Load:
             "config": make_config(course),
             "name": f"{team} {number}",
             "priority": self._chance.randrange(3),
+            "priority_class": self._chance.choices(list(CLASS_WEIGHTS), list(CLASS_WEIGHTS.values()))[0],
         }
         headers = {"Idempotency-Key": f"chaos-{self._seed}-{number}"}
         repeat_count = 2 if self._chance.random() < REPEATED_SHARE else 1
@@ -134,46 +143,63 @@ class Load:
 
     def _act(self) -> None:
         job = self._chance.choice(list(self.report.jobs.values())[-ACTED_ON:])
-        verb = self._chance.choices(list(VERBS), list(VERBS.values()))[0]
-        if verb == "priority":
-            self._ask(job, verb, "PATCH", f"/jobs/{job.job_id}", json={"priority": self._chance.randrange(3)})
-        else:
-            self._ask(job, verb, "POST", f"/jobs/{job.job_id}/{verb}")
+        weights = VERBS | OPERATOR_VERBS
+        verb = self._chance.choices(list(weights), list(weights.values()))[0]
+        match verb:
+            case "priority":
+                self._ask(job, verb, "PATCH", f"/jobs/{job.job_id}", json={"priority": self._chance.randrange(3)})
+            case "hold":
+                self._ask(job, verb, "POST", f"/queue/{job.job_id}/hold", json={"reason": "by chance"})
+            case "release":
+                self._ask(job, verb, "POST", f"/queue/{job.job_id}/release")
+            case "move":
+                position = self._chance.choice([None, *range(1, LAST_PLACE + 1)])
+                self._ask(job, verb, "POST", f"/queue/{job.job_id}/move", json={"position": position})
+            case _:
+                self._ask(job, verb, "POST", f"/jobs/{job.job_id}/{verb}")
 
     def _ask(self, job: Submitted, verb: str, method: str, path: str, **options: Any) -> None:
         # Whatever becomes of the request, it may have arrived.
         job.asked.add(verb)
         self.report.actions[verb] += 1
-        response = self._request(job.team, method, path, **options)
+        caller = OPERATOR if verb in OPERATOR_VERBS else job.team
+        response = self._request(caller, method, path, **options)
         if response is not None and response.status_code not in (200, 202, 409) and response.status_code < 500:
             self.report.violations.append(f"{verb} {job.job_id}: {response.status_code} {response.text}")
 
     def has_let_go(self) -> bool:
-        """Whether the thread has ended; then paused jobs are resumed, as none may be left."""
+        """Whether the thread has ended; then paused jobs are resumed and held ones released, as none may be left."""
         if self._thread.is_alive():
             return False
-        for team in self._clients:
-            response = self._request(team, "GET", "/jobs?status=paused&limit=200")
-            if response is None or response.status_code != 200:
-                return False
-            for item in response.json()["items"]:
-                self._ask(self.report.jobs[item["id"]], "resume", "POST", f"/jobs/{item['id']}/resume")
+        paused, queued = self._list_ids("paused"), self._list_ids("queued")
+        if paused is None or queued is None:
+            return False
+        for job_id in paused:
+            self._ask(self.report.jobs[job_id], "resume", "POST", f"/jobs/{job_id}/resume")
+        for job_id in queued:
+            if "hold" in self.report.jobs[job_id].asked:
+                self._ask(self.report.jobs[job_id], "release", "POST", f"/queue/{job_id}/release")
         return True
 
     def _count_waiting(self) -> int:
         """Jobs that wait, as far as the API tells; when it doesn't, enough of them."""
-        count = 0
-        for team in self._clients:
-            response = self._request(team, "GET", "/jobs?status=queued&limit=200")
-            if response is None or response.status_code != 200:
-                return MAX_WAITING_JOBS
-            count += len(response.json()["items"])
-        return count
+        queued = self._list_ids("queued")
+        return MAX_WAITING_JOBS if queued is None else len(queued)
 
-    def _request(self, team: str, method: str, path: str, **options: Any) -> httpx2.Response | None:
+    def _list_ids(self, status: str) -> list[str] | None:
+        """Of all teams' jobs with this status, or None when the API doesn't tell."""
+        ids: list[str] = []
+        for team in self._dataset_ids:
+            response = self._request(team, "GET", f"/jobs?status={status}&limit=200")
+            if response is None or response.status_code != 200:
+                return None
+            ids += [item["id"] for item in response.json()["items"]]
+        return ids
+
+    def _request(self, caller: str, method: str, path: str, **options: Any) -> httpx2.Response | None:
         """The answer, or None when there was none."""
         try:
-            response = self._clients[team].request(method, path, **options)
+            response = self._clients[caller].request(method, path, **options)
         except httpx2.TransportError as error:
             self.report.refusals[type(error).__name__] += 1
             return None

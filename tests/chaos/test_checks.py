@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.models import Event, Job, Metric, Run
+from jobs.priorities import PriorityClass
 from jobs.run_ends import WORKER_LOST
 from jobs.settings import Settings
 from jobs.status import JobStatus, RunCause
@@ -23,6 +24,7 @@ from tests.chaos.faults import Hit
 from tests.chaos.journal import Life
 from tests.chaos.load import Submitted
 from tests.chaos.stalls import MACHINE_STALLED, STALL_SECONDS, StallWatch
+from worker.sweeper import HIGHER_CLASS
 
 JOB = "job_00000000000000000000000001"
 LEASE_SECONDS = 3.0
@@ -34,7 +36,7 @@ Spoil = Callable[[Evidence], None]
 def make_evidence(tmp_path: Path) -> Evidence:
     """Times are seconds since the epoch, and the journal's clock is the same."""
     settings = Settings(data_dir=tmp_path, lease_seconds=LEASE_SECONDS)
-    job = Job(id=JOB, team_id="team_x", status=JobStatus.SUCCEEDED, attempt=2)
+    job = make_job(JOB, PriorityClass.NORMAL)
     first = make_run(1, "slot-0", 10, 20, "queued", cause=RunCause.INTERRUPTION)
     second = make_run(2, "slot-1", 21, 30, "succeeded")
     kinds = [("queued", 0), ("running", 1), ("phase", 1), ("requeued", 1), ("running", 2), ("succeeded", 2)]
@@ -57,6 +59,20 @@ def make_evidence(tmp_path: Path) -> Evidence:
         artifacts=defaultdict(list),
         lives=[make_life(100, 1, 11, 20, range(1, 5), [(15.0, 3)]), make_life(200, 2, 22, 29, range(4, 7))],
         clock_offset=0.0,
+    )
+
+
+def make_job(job_id: str, priority_class: PriorityClass) -> Job:
+    """Posted at 5 and finished at 30."""
+    created_at, finished_at = datetime.fromtimestamp(5, UTC), datetime.fromtimestamp(30, UTC)
+    return Job(
+        id=job_id,
+        team_id="team_x",
+        status=JobStatus.SUCCEEDED,
+        attempt=2,
+        priority_class=priority_class,
+        created_at=created_at,
+        finished_at=finished_at,
     )
 
 
@@ -140,6 +156,16 @@ def fail_before_the_limit(evidence: Evidence) -> None:
     evidence.jobs[JOB].status = JobStatus.FAILED
 
 
+def preempt_for_nobody(evidence: Evidence) -> None:
+    event = make_event("preempt_requested", 1)
+    event.message = f"{HIGHER_CLASS}: the run is asked to save and to leave."
+    evidence.events[JOB].insert(2, event)
+
+
+def preempt_for_an_operator_who_did_not_ask(evidence: Evidence) -> None:
+    evidence.events[JOB].insert(2, make_event("preempt_requested", 1))
+
+
 def start_a_trainer_twice(evidence: Evidence) -> None:
     evidence.lives.append(make_life(300, 2, 29.5, 29.6, range(4, 5)))
 
@@ -192,6 +218,8 @@ def begin_anew_in_spite_of_a_checkpoint(evidence: Evidence) -> None:
         (strike_another_slot, "no fault explains it"),
         (cancel_without_being_asked, "nobody asked for it"),
         (fail_before_the_limit, "after 0 crashes"),
+        (preempt_for_nobody, "no job of a higher class was there"),
+        (preempt_for_an_operator_who_did_not_ask, "the operator had not asked"),
         (start_a_trainer_twice, "second process of its attempt"),
         (let_two_trainers_overlap_on_a_slot, "before the end of"),
         (start_a_trainer_without_a_run, "has no run"),
@@ -208,6 +236,26 @@ def test_what_must_not_be_is_found(tmp_path: Path, spoil: Spoil, words: str) -> 
     spoil(evidence)
     found = list(find_all(evidence))
     assert [sentence for sentence in found if words in sentence], found
+
+
+@pytest.mark.parametrize(("wish", "is_explained"), [("pause", True), ("preempt", True), ("checkpoint", False)])
+def test_a_wish_explains_an_interruption(tmp_path: Path, wish: str, is_explained: bool) -> None:
+    evidence = make_evidence(tmp_path)
+    evidence.hits.clear()
+    evidence.submitted[JOB].asked.add(wish)
+    assert (list(checks.check_reasons(evidence)) == []) is is_explained
+
+
+@pytest.mark.parametrize(("other", "is_explained"), [(PriorityClass.URGENT, True), (PriorityClass.LOW, False)])
+def test_a_job_of_a_higher_class_explains_an_interruption(
+    tmp_path: Path, other: PriorityClass, is_explained: bool
+) -> None:
+    evidence = make_evidence(tmp_path)
+    preempt_for_nobody(evidence)
+    evidence.hits.clear()
+    evidence.jobs["job_2"] = make_job("job_2", other)
+    found = [*checks.check_reasons(evidence), *checks.check_preemptions(evidence)]
+    assert (found == []) is is_explained, found
 
 
 def test_a_fault_shortly_before_a_run_explains_its_end(tmp_path: Path) -> None:
