@@ -47,7 +47,8 @@ def succeed(
     result: Mapping[str, Any],
 ) -> JobStatus:
     """Running -> succeeded, with what the run made and what it took. Raises RunFenced."""
-    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, end=end, result=dict(result))
+    values = {"result": dict(result)} | _get_last_step(result)
+    _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, end=end, **values)
     session.add_all(artifacts)
     return JobStatus.SUCCEEDED
 
@@ -254,6 +255,16 @@ def _end(
     usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
     kind = "requeued" if status is JobStatus.QUEUED else status.value
     add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
+
+
+def _get_last_step(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the row shows of a run that took no step, as it went on from a checkpoint of the last one."""
+    told = {Job.step: result.get("step_count"), Job.last_loss: result.get("final_loss")}
+    return {
+        column.key: case((Job.last_loss.is_(None), value), else_=column)
+        for column, value in told.items()
+        if value is not None
+    }
 
 
 def _get_peaks(end: RunEnd) -> dict[str, Any]:

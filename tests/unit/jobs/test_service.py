@@ -131,6 +131,22 @@ def test_a_job_that_succeeded_can_not_be_cancelled(database: Database, dataset: 
             stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
 
 
+@pytest.mark.parametrize(("told_step", "shown"), [(None, (6, 1.5)), (5, (5, 2.5))])
+def test_a_job_that_took_no_step_in_its_last_run_shows_its_results(
+    database: Database, dataset: Dataset, told_step: int | None, shown: tuple[int, float]
+) -> None:
+    """It went on from the checkpoint of the last step. What a metric has told stands."""
+    with database.write() as session:
+        create(session, dataset)
+        job = claim(session)
+        if told_step is not None:
+            job.step, job.last_loss = told_step, 2.5
+        result = {"step_count": 6, "final_loss": 1.5}
+        run_ends.succeed(session, job_id=job.id, attempt=1, end=RunEnd(0), artifacts=[], message="Done.", result=result)
+        session.refresh(job)
+        assert (job.step, job.last_loss) == shown
+
+
 def test_another_teams_job_is_not_found(database: Database, dataset: Dataset, other_team: TestTeam) -> None:
     with database.write() as session:
         job = create(session, dataset)
