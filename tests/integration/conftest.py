@@ -57,7 +57,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, tiny_gemma: Path, database_url: str | None) -> Settings:
+def lease_seconds(request: pytest.FixtureRequest) -> float:
+    """Short, so that a lost worker is missed soon. Tests may ask for another by indirect parameters."""
+    return getattr(request, "param", 4.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tiny_gemma: Path, database_url: str | None, lease_seconds: float) -> Settings:
     """Quick signs of life and a short lease, so that a lost worker is missed soon."""
     return Settings(
         data_dir=tmp_path / "data",
@@ -68,7 +74,7 @@ def settings(tmp_path: Path, tiny_gemma: Path, database_url: str | None) -> Sett
         min_free_disk_bytes=0,
         heartbeat_seconds=0.5,
         metric_flush_seconds=0.5,
-        lease_seconds=4,
+        lease_seconds=lease_seconds,
         sweep_seconds=1,
         worker_seen_seconds=3,
         stop_grace_seconds=10,
