@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.schemas import ErrorBody, ErrorInfo, FieldProblem, JobCreate
+from api.job_schemas import JobCreate
+from api.schemas import ErrorBody, ErrorInfo, FieldProblem
 from emomodel.config import TrainConfig
 from jobs.errors import (
     ArtifactNotFound,
