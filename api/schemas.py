@@ -1,4 +1,4 @@
-"""Wire models: what goes in and out of the HTTP API as JSON. Jobs, slots, queue and uploads have modules of their own."""
+"""Wire models: what goes in and out of the HTTP API as JSON. Those of jobs, slots, queue and uploads stand beside."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
