@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up lint migrations-check bench
+.PHONY: help setup demo test up lint migrations-check bench chaos chaos-ci
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -28,3 +28,12 @@ migrations-check: setup ## Schema and migrations agree, and every migration goes
 
 bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI
 	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py
+
+MINUTES ?= 10
+DATABASE ?= both
+chaos: setup ## Kill, stop and starve a whole installation at random; MINUTES=10 SEED=n DATABASE=both
+	@$(VENV)/python -m tests.chaos.main --minutes $(MINUTES) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
+
+chaos-ci: setup ## Two minutes of it: a known seed on SQLite, a new one, which is printed, on PostgreSQL
+	@$(VENV)/python -m tests.chaos.main --minutes 0.4 --database sqlite --seed 7 --slots 2
+	@$(VENV)/python -m tests.chaos.main --minutes 0.4 --database postgresql --slots 2

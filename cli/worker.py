@@ -5,12 +5,17 @@ from jobs.settings import Settings
 
 
 def run_worker(settings: Settings, *, housekeeping: bool) -> None:
-    """Returns when the worker was told to stop and has. Prefork: a solo worker answers nothing while it is busy."""
+    """Returns when the worker was told to stop and has."""
     from worker.app import celery
 
+    celery.worker_main(make_worker_argv(settings, housekeeping=housekeeping))
+
+
+def make_worker_argv(settings: Settings, *, housekeeping: bool) -> list[str]:
+    """What Celery is told. Prefork: a solo worker answers nothing while it is busy."""
     if housekeeping:
         own = ["-Q", HOUSEKEEPING_QUEUE, "-n", f"housekeeping@{settings.host_name}", "-B"]
     else:
         own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@{settings.host_name}"]
     common = ["-P", "prefork", "-c", "1", "--without-gossip", "--without-mingle", "-l", settings.log_level]
-    celery.worker_main(["worker", *own, *common])
+    return ["worker", *own, *common]

@@ -23,7 +23,7 @@ TOP_LEVEL = {
     "emomodel/": "the model, alone: what the owner of a bundle imports",
     "migrations/": "Alembic's environment and versions",
     "samples/": "the sample dataset",
-    "tests/": "unit, model, integration, gpu; they mirror the source",
+    "tests/": "unit, model, integration, gpu, which mirror the source; chaos",
     "benchmarks/": "scripts that print ratios, side by side in one run",
     "scripts/": "what the Makefile calls, and what writes generated pages",
     "docs/": "architecture, API, configuration, data format, decisions/",

@@ -4,6 +4,7 @@ Importing it opens no connection: the pool's process opens its own after the for
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, signals
@@ -15,16 +16,20 @@ from worker.beacon import Beacon
 from worker.drain import Drain, leave_with_parent
 from worker.insights import make_beat_entry
 from worker.resources import Resources
+from worker.run import TRAINER_ARGV
 from worker.tasks import register_tasks
 
 
-def make_worker(settings: Settings) -> Celery:
-    """The app with its tasks, and with what its processes do when they start and when they are asked to leave."""
+def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) -> Celery:
+    """The app with its tasks, and with what its processes do when they start and when they are asked to leave.
+
+    `trainer_argv` starts a training process; the path of its request follows.
+    """
     celery = make_celery(settings)
     celery.conf.beat_schedule |= make_beat_entry(settings)
     drain = Drain()
     get_resources = functools.cache(functools.partial(Resources.open, settings, celery, drain))
-    register_tasks(celery, get_resources)
+    register_tasks(celery, get_resources, trainer_argv)
 
     def on_setup_logging(**_: Any) -> None:
         configure_logging(settings.log_level)

@@ -1,6 +1,6 @@
 """The Celery tasks: names and bodies, no logic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from celery import Celery
 
@@ -9,12 +9,12 @@ from worker import garbage, insights, run, sweeper
 from worker.resources import Resources
 
 
-def register_tasks(celery: Celery, get_resources: Callable[[], Resources]) -> None:
+def register_tasks(celery: Celery, get_resources: Callable[[], Resources], trainer_argv: Sequence[str]) -> None:
     """Tell the app what its messages mean."""
     statistics = insights.StatisticsProcess()
 
     def run_next() -> None:
-        run.run_next(get_resources())
+        run.run_next(get_resources(), trainer_argv)
 
     def sweep() -> None:
         sweeper.sweep(get_resources())

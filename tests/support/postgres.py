@@ -23,39 +23,74 @@ def find_postgres_binaries() -> Path | None:
     return Path(on_path).resolve().parent if on_path else None
 
 
+class PostgresServer:
+    """One cluster in a folder, on a port that stays the same from start to start."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        self._port = _find_free_port()
+        self._as_owner = _make_owner_prefix(folder)
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Up to the database's name, with the slash."""
+        return f"postgresql://{USER}@127.0.0.1:{self._port}/"
+
+    @property
+    def is_running(self) -> bool:
+        return self._server is not None and self._server.poll() is None
+
+    def create(self) -> None:
+        """Make the cluster's files."""
+        initdb = str(self._binaries / "initdb")
+        argv = [initdb, "-D", str(self._data), "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8"]
+        subprocess.run([*self._as_owner, *argv], check=True, capture_output=True, cwd=self._folder)
+
+    def start(self) -> None:
+        """Returns when it answers; at once, where it has been started before."""
+        if self.is_running:
+            return
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self._port),
+            "unix_socket_directories": str(self._folder),
+            "fsync": "off",
+            "max_connections": "200",
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "postgres.log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [*self._as_owner, str(self._binaries / "postgres"), "-D", str(self._data), *settings],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+            )
+        _wait_ready(self._binaries, self._port, self._server)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is PostgreSQL's fast shutdown: all sessions are ended. SIGQUIT is the immediate one, as in a crash."""
+        if self._server is not None:
+            self._server.send_signal(number)
+            self._server.wait(START_SECONDS)
+            self._server = None
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "cluster"
+
+
 @contextmanager
 def run_postgres(binaries: Path, folder: Path) -> Iterator[str]:
     """A running server; yields its URL up to the database's name, with the slash."""
-    data, port = folder / "cluster", _find_free_port()
-    as_owner = _make_owner_prefix(folder)
-    subprocess.run(
-        [*as_owner, str(binaries / "initdb"), "-D", str(data), "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    options = {
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
-        "unix_socket_directories": str(folder),
-        "fsync": "off",
-        "max_connections": "200",
-    }
-    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    with (folder / "postgres.log").open("wb") as log:
-        server = subprocess.Popen(
-            [*as_owner, str(binaries / "postgres"), "-D", str(data), *settings],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-        )
+    server = PostgresServer(binaries, folder)
+    server.create()
     try:
-        _wait_ready(binaries, port, server)
-        yield f"postgresql://{USER}@127.0.0.1:{port}/"
+        server.start()
+        yield server.url
     finally:
-        # A fast shutdown: all sessions are ended.
-        server.send_signal(signal.SIGINT)
-        server.wait(START_SECONDS)
+        server.stop()
 
 
 def create_database(binaries: Path, server_url: str, name: str) -> str:

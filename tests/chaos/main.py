@@ -1,0 +1,83 @@
+"""`python -m tests.chaos.main`: kill, stop and starve an installation at random moments, and look what becomes of it.
+
+    python -m tests.chaos.main --minutes 10 --seed 7 --database both
+
+The plan of faults and what the teams do follow from the seed; how they meet depends on the machine.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.experiment import DatabaseKind, Experiment, Outcome
+from tests.chaos.report import format_outcome
+from tests.chaos.twins import run_twins
+
+REPOSITORY = Path(__file__).parents[2]
+SEEDS = 1_000_000
+
+
+def main() -> int:
+    options = _make_parser().parse_args()
+    seed = options.seed if options.seed is not None else random.randrange(SEEDS)
+    kinds: list[DatabaseKind] = ["sqlite", "postgresql"] if options.database == "both" else [options.database]
+    folder = Path(tempfile.mkdtemp(prefix="emotune-chaos-"))
+    print(f"seed {seed}, {options.minutes:g} minutes on {' and '.join(kinds)}, in {folder}", flush=True)
+    outcomes = run_experiments(
+        folder, kinds=kinds, seed=seed, seconds=60 * options.minutes / len(kinds), slot_count=options.slots
+    )
+    for outcome in outcomes:
+        print(format_outcome(outcome), flush=True)
+    result = options.result or folder / "result.json"
+    result.write_text(json.dumps([vars(outcome) for outcome in outcomes], indent=2) + "\n")
+    failed = any(outcome.violations for outcome in outcomes)
+    print(f"the result is in {result}" + ("; all files are kept" if failed else ""))
+    if not failed:
+        for kind in kinds:
+            shutil.rmtree(folder / kind)
+    return 1 if failed else 0
+
+
+def run_experiments(
+    folder: Path, *, kinds: list[DatabaseKind], seed: int, seconds: float, slot_count: int
+) -> list[Outcome]:
+    """One after the other, each with faults for so many seconds."""
+    # Processes of PostgreSQL's own account have to get through.
+    folder.chmod(0o711)
+    tiny_gemma = folder / "tiny-gemma"
+    subprocess.run([sys.executable, str(REPOSITORY / "tests" / "tiny_gemma.py"), str(tiny_gemma)], check=True)
+    dataset = REPOSITORY / "samples" / "chats.jsonl"
+    twins = run_twins(folder / "twins", dataset=dataset, tiny_gemma=tiny_gemma)
+    return [
+        Experiment(
+            kind,
+            seed=seed,
+            seconds=seconds,
+            slot_count=slot_count,
+            folder=folder / kind,
+            twins_folder=folder / "twins",
+            twins=twins,
+            dataset=dataset,
+            tiny_gemma=tiny_gemma,
+        ).run()
+        for kind in kinds
+    ]
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long faults come, on all databases together")
+    parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--slots", type=int, default=3)
+    parser.add_argument("--result", type=Path, help="where the numbers go as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
