@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.schemas import ErrorBody, ErrorInfo, FieldProblem, JobCreate
+from api.job_schemas import JobCreate
+from api.schemas import ErrorBody, ErrorInfo, FieldProblem
 from emomodel.config import TrainConfig
 from jobs.errors import (
     ArtifactNotFound,
@@ -188,9 +189,12 @@ def _list_methods(request: Request) -> list[str]:
 
 
 async def _answer_unreachable_database(_request: Request, error: Exception) -> Response:
-    """It restarts, or is locked: the same call will soon go through, and nothing of this one was kept."""
+    """It restarts, or is locked: the same call will soon go through."""
     log.warning("database_unavailable", reason=str(error).partition("\n")[0])
-    message = "The database doesn't answer just now. Nothing was changed; send the same again in a moment."
+    message = (
+        "The database doesn't answer just now. Send the same again in a moment; "
+        "with an Idempotency-Key a job is made once, even if this call did make it."
+    )
     body = ErrorBody(error=ErrorInfo(code="database_unavailable", message=message))
     return make_error_response(HTTPStatus.SERVICE_UNAVAILABLE, body, {"Retry-After": str(RETRY_SECONDS)})
 

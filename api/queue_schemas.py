@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.schemas import NAME_PATTERN, WaitReasonRead
+from api.schemas import NAME_PATTERN, Read, WaitReasonRead
 from jobs.operators import TeamReport
 from jobs.priorities import PriorityClass
 from jobs.queue_view import QueuedJob, QueueEntry, QueueSlice
@@ -18,11 +18,7 @@ MAX_COUNT = 1_000_000
 MAX_SLOT_SECONDS = 1e12
 
 
-class _Read(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class QueuedJobRead(_Read):
+class QueuedJobRead(Read):
     """A waiting job that you may know of."""
 
     id: str
@@ -51,7 +47,7 @@ class QueuedJobRead(_Read):
         )
 
 
-class QueueEntryRead(_Read):
+class QueueEntryRead(Read):
     """A place in the queue. Of other teams' jobs there is the position and nothing else."""
 
     position: int | None = Field(description="1 is claimed next; null while it has no turn.")
@@ -74,7 +70,7 @@ class QueueEntryRead(_Read):
         )
 
 
-class QueueRead(_Read):
+class QueueRead(Read):
     """The queue in the order of its claims; then what has no turn, held jobs last."""
 
     items: list[QueueEntryRead]
@@ -115,7 +111,7 @@ class JobMove(BaseModel):
     )
 
 
-class TeamRead(_Read):
+class TeamRead(Read):
     """A team: its share, its quotas, and where it stands."""
 
     id: str

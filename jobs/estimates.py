@@ -17,7 +17,9 @@ from emomodel.config import TrainConfig
 from emomodel.estimate import DatasetStats, Estimate, estimate
 from emomodel.model_shape import ModelShape
 from emomodel.steps import count_batches, count_steps
+from jobs import usage
 from jobs.board import draw_board
+from jobs.clock import utc_now
 from jobs.forecast import WaitingJob
 from jobs.ids import new_id
 from jobs.memory import measure_needs
@@ -119,7 +121,7 @@ def estimate_job(
         cpu_memory_bytes=needs.get("cpu"),
         cuda_memory_bytes=needs.get("cuda"),
         expected_seconds=work.total_seconds,
-        advance_seconds=rules.entry_penalty_seconds,
+        advance_seconds=usage.price_job(session, team_id=team_id, rules=rules, now=utc_now()),
     )
     board = draw_board(session, rules=rules, newcomer=newcomer)
     place = next(place for place in board.places if place.job is newcomer)

@@ -109,7 +109,7 @@ def create_job(
         if earlier is None:
             raise
         return earlier, False
-    usage.pay_advance(team, job, rules=rules, now=now)
+    usage.pay_advance(session, team, job, rules=rules, now=now)
     add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
     return job, True
 

@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     )
     entry_penalty_seconds: Annotated[float, Field(ge=0)] = Field(
         60,
-        description="Slot seconds that a job counts before its first run; its end shows what it really took.",
+        description="Slot seconds that a new job of a team with a lead counts until its first run has ended.",
     )
     quota_window_seconds: Seconds = Field(
         7 * DAY_SECONDS, description="A team's quota of slot seconds is for so long a time, which goes along."

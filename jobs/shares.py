@@ -5,7 +5,7 @@ A second on a slot counts the slot's size, and half as much after each half-life
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -43,13 +43,8 @@ class Account:
     def as_of(self, now: datetime) -> "Account":
         if self.at is None:
             return replace(self, at=now)
-        elapsed = (now - self.at).total_seconds()
-        return replace(
-            self,
-            usage_seconds=decay(self.usage_seconds, elapsed=elapsed, half_life=self.half_life),
-            advance_seconds=decay(self.advance_seconds, elapsed=elapsed, half_life=self.half_life),
-            at=max(now, self.at),
-        )
+        left = decay(1.0, elapsed=(now - self.at).total_seconds(), half_life=self.half_life)
+        return Account(self.usage_seconds * left, self.advance_seconds * left, max(now, self.at), self.half_life)
 
     def add_run(self, *, started_at: datetime, ended_at: datetime, size: float) -> "Account":
         """Charge a run that has ended."""
@@ -99,13 +94,8 @@ class Standing:
     max_slot_seconds: float | None = None
 
     @property
-    def used(self) -> float:
-        """Decayed slot seconds by weight: the least is next."""
-        return round(self.usage_seconds / self.weight, SHARE_DIGITS)
-
-    @property
-    def promised(self) -> float:
-        """With the advances."""
+    def charged(self) -> float:
+        """Decayed slot seconds by weight, with the advances: the least is next."""
         return round((self.usage_seconds + self.advance_seconds) / self.weight, SHARE_DIGITS)
 
     @property
@@ -120,31 +110,34 @@ class Standing:
         return self.max_slot_seconds is None or self.window_seconds < self.max_slot_seconds
 
 
-class TurnOrder:
-    """Teams in the order of their turns, kept in order while they claim.
+def price_entry(own: Standing, rivals: Collection[Standing], *, penalty: float) -> float:
+    """Slot seconds that a job is charged in advance when it is posted: up to `penalty`.
 
-    Least use by weight is next. Advances count, but only up to the use of the most used of the teams that compete: they
-    set a team that comes with a burst of jobs back in the order, and never make a debt that keeps it from its share.
+    It takes away the lead that a team has on its rivals, those that have jobs, for having been idle: a burst of jobs
+    uses it up. Beyond that it is nothing: it would be a debt, and keep a team with many waiting jobs from its share.
     """
+    weight = sum(rival.weight for rival in rivals)
+    if not weight:
+        return 0.0
+    level = sum(rival.usage_seconds + rival.advance_seconds for rival in rivals) / weight
+    lead = level * own.weight - own.usage_seconds - own.advance_seconds
+    return min(max(lead, 0.0), penalty)
+
+
+class TurnOrder:
+    """Teams in the order of their turns, kept in order while they claim."""
 
     def __init__(self, standings: Iterable[Standing]) -> None:
         self._standings = {standing.team_id: standing for standing in standings}
-        self._keys = {team_id: _make_keys(standing) for team_id, standing in self._standings.items()}
-        self._by_use = sorted(by_use for by_use, _ in self._keys.values())
-        self._by_promise = sorted(by_promise for _, by_promise in self._keys.values())
+        self._keys = {team_id: _make_key(standing) for team_id, standing in self._standings.items()}
+        self._order = sorted(self._keys.values())
 
     def __getitem__(self, team_id: str) -> Standing:
         return self._standings[team_id]
 
     def choose(self, is_candidate: Callable[[str], bool]) -> str | None:
         """The team whose turn it is; None where there is no candidate."""
-        first = next((key for key in self._by_promise if is_candidate(key[-1])), None)
-        if first is None:
-            return None
-        highest = next(key[0] for key in reversed(self._by_use) if is_candidate(key[-1]))
-        if first[0] < highest:
-            return first[-1]
-        return next(key[-1] for key in self._by_use if is_candidate(key[-1]))
+        return next((key[-1] for key in self._order if is_candidate(key[-1])), None)
 
     def note_start(self, team_id: str, *, usage_seconds: float, window_seconds: float) -> None:
         """A job of the team has started, which counts so much."""
@@ -162,22 +155,14 @@ class TurnOrder:
         self._put_in(standing)
 
     def _take_out(self, team_id: str) -> Standing:
-        by_use, by_promise = self._keys[team_id]
-        del self._by_use[bisect_left(self._by_use, by_use)]
-        del self._by_promise[bisect_left(self._by_promise, by_promise)]
+        del self._order[bisect_left(self._order, self._keys[team_id])]
         return self._standings[team_id]
 
     def _put_in(self, standing: Standing) -> None:
-        by_use, by_promise = self._keys[standing.team_id] = _make_keys(standing)
-        insort(self._by_use, by_use)
-        insort(self._by_promise, by_promise)
+        key = self._keys[standing.team_id] = _make_key(standing)
+        insort(self._order, key)
 
 
-_Key = tuple[float, float, float, str]
-
-
-def _make_keys(standing: Standing) -> tuple[_Key, _Key]:
-    """What the team is sorted by without its advances, and with them."""
-    # Of two teams that used the same, the one that runs less for its weight: none takes all slots at one moment.
-    used, running = standing.used, standing.running_count / standing.weight
-    return (used, running, 0.0, standing.team_id), (standing.promised, used, running, standing.team_id)
+def _make_key(standing: Standing) -> tuple[float, float, str]:
+    # Of two teams that are charged the same, the one that runs less for its weight: none takes all slots at one moment.
+    return standing.charged, standing.running_count / standing.weight, standing.team_id

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobs.models import Job, Run, Team
 from jobs.rules import QueueRules
-from jobs.shares import Account, Standing, reserve
+from jobs.shares import Account, Standing, price_entry, reserve
 from jobs.status import JobStatus
 
 
@@ -45,10 +45,24 @@ def expect_run(job: Job) -> float:
     return expected
 
 
-def pay_advance(team: Team, job: Job, *, rules: QueueRules, now: datetime) -> None:
+def price_job(session: Session, *, team_id: str, rules: QueueRules, now: datetime) -> float:
+    """What a job that the team posts now is charged in advance (jobs/shares.price_entry)."""
+    if not rules.entry_penalty_seconds:
+        return 0.0
+    standings = load_standings(session, rules=rules, now=now)
+    own = standings.pop(team_id)
+    has_jobs = select(Job.team_id).where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])).distinct()
+    busy = standings.keys() & set(session.scalars(has_jobs))
+    # Where nobody has jobs now, those may come back who have used the slots before.
+    most = sorted(standings.values(), key=lambda each: each.charged)[-1:]
+    rivals = [standings[each] for each in busy] or most
+    return price_entry(own, rivals, penalty=rules.entry_penalty_seconds)
+
+
+def pay_advance(session: Session, team: Team, job: Job, *, rules: QueueRules, now: datetime) -> None:
     """Charge a job that is posted now. The caller has locked the team."""
     keep_half_life(team, rules=rules, now=now)
-    job.prepaid_seconds = rules.entry_penalty_seconds
+    job.prepaid_seconds = price_job(session, team_id=team.id, rules=rules, now=now)
     _keep(team, get_account(team).add_advance(job.prepaid_seconds, now=now))
 
 

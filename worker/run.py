@@ -88,10 +88,12 @@ def _claim(resources: Resources) -> Job | None:
     slot, seen_seconds = settings.slot, settings.worker_seen_seconds
     is_free = resources.slot_check.find_obstacle() is None
     with resources.database.write() as session:
-        run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id)
+        is_ours = slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds)
+        if is_ours:
+            run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id)
         if resources.clock_watch.is_steady():
             run_ends.reap(session, max_crashes=settings.max_crashes)
-        if is_free and slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds):
+        if is_free and is_ours:
             return claims.claim_next(
                 session,
                 slot=slot,

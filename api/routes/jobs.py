@@ -20,7 +20,8 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.schemas import Items, JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, Page, RunRead
+from api.job_schemas import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
+from api.schemas import Items, Page
 from jobs import estimates, operators, service, stops
 from jobs.base_models import get_base_model
 from jobs.board import BoardKeeper

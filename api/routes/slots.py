@@ -4,7 +4,8 @@ from fastapi import APIRouter, BackgroundTasks
 
 from api.deps import AccessDep, DatabaseDep, DoorbellDep, OperatorDep, SettingsDep, SlotNamePath
 from api.errors import error_responses
-from api.schemas import Items, SlotRead
+from api.schemas import Items
+from api.slot_schemas import SlotRead
 from jobs import slots
 
 router = APIRouter(tags=["slots"], responses=error_responses(401))

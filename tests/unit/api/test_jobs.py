@@ -118,7 +118,7 @@ def test_a_job_that_needs_cuda_rings_for_cuda(
     assert [needs_cuda for needs_cuda, _ in doorbell.heard] == [True]
 
 
-def test_a_commit_that_fails_is_a_500_and_rings_no_bell(
+def test_a_commit_that_fails_is_an_error_and_rings_no_bell(
     app: FastAPI, client: TestClient, settings: Settings, request_body: dict[str, Any], doorbell: ListeningDoorbell
 ) -> None:
     client.get("/jobs")  # notes the key's use, so that only the job's own transaction is left to fail
@@ -126,7 +126,7 @@ def test_a_commit_that_fails_is_a_500_and_rings_no_bell(
     app.state.services = dataclasses.replace(app.state.services, database=broken)
     response = client.post("/jobs", json=request_body)
     broken.close()
-    assert response.status_code == 500
+    assert response.status_code == 503
     assert "disk went away" not in response.text
     assert doorbell.heard == []
 
@@ -506,3 +506,33 @@ def test_a_job_keeps_its_datasets_statistics(
     assert client.delete(f"/datasets/{dataset.id}").status_code == 204
     kept = client.get(f"/jobs/{job_id}/dataset").json()
     assert kept == {"id": dataset.id, "name": dataset.name, "sha256": dataset.sha256, "report": dataset.report}
+
+
+def test_a_job_is_paused_resumed_saved_and_changed(
+    client: TestClient, database: Database, make_job: Callable[..., Job]
+) -> None:
+    job_id = make_job().id
+    assert client.post(f"/jobs/{job_id}/checkpoint").json()["error"]["code"] == "job_not_running"
+    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "paused"
+    assert client.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
+    changed = client.patch(f"/jobs/{job_id}", json={"priority": 5.0, "name": "other"}).json()
+    assert (changed["priority"], changed["name"]) == (5, "other")
+    for wrong in ({"priority": 101}, {"priority": True}, {"name": ""}, {"status": "failed"}):
+        assert client.patch(f"/jobs/{job_id}", json=wrong).status_code == 422
+    with database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+    saved = client.post(f"/jobs/{job_id}/checkpoint")
+    assert (saved.status_code, saved.json()["checkpoint_requested"]) == (202, True)
+    paused = client.post(f"/jobs/{job_id}/pause").json()
+    assert (paused["status"], paused["stop_requested"], paused["stop_kind"]) == ("running", True, "pause")
+    (run,) = client.get(f"/jobs/{job_id}/runs").json()["items"]
+    assert (run["attempt"], run["slot"], run["ended_at"], run["cause"]) == (1, "slot-0", None, None)
+
+
+def test_a_database_that_is_away_is_told_as_such(client: TestClient, database: Database) -> None:
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE job RENAME TO job_away")
+        connection.commit()
+    answer = client.get("/jobs")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json()["error"]["code"] == "database_unavailable"

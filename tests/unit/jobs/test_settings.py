@@ -45,7 +45,7 @@ def test_a_misspelt_variable_is_not_passed_over(monkeypatch: pytest.MonkeyPatch)
         ("slot", "Slot 1"),
         ("slot_device", "tpu"),
         ("lease_seconds", 0),
-        ("max_attempts", 0),
+        ("max_crashes", 0),
         ("max_dataset_bytes", -1),
         ("log_level", "loud"),
         ("unknown", 1),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.shares import Account, Standing, TurnOrder, accumulate, decay, reserve
+from jobs.shares import Account, Standing, TurnOrder, accumulate, decay, price_entry, reserve
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HALF_LIFE = 24 * 3600.0
@@ -143,49 +143,41 @@ def test_a_wild_expectation_is_a_finite_number() -> None:
 # Whose turn it is
 
 standings = st.lists(
-    st.tuples(
-        st.sampled_from([0.5, 1.0, 2.0]),  # weight
-        st.sampled_from([0.0, 10.0, 100.0, 100.5]),  # usage
-        st.sampled_from([0.0, 60.0, 600.0]),  # advance
-        st.integers(0, 2),  # running
-        st.booleans(),  # a candidate
+    st.builds(
+        Standing,
+        team_id=st.uuids().map(str),
+        weight=st.sampled_from([0.5, 1.0, 2.0]),
+        usage_seconds=st.sampled_from([0.0, 10.0, 100.0, 100.5]),
+        advance_seconds=st.sampled_from([0.0, 60.0, 600.0]),
+        running_count=st.integers(0, 2),
     ),
     max_size=6,
 )
 
 
-@given(standings)
-def test_the_least_used_is_next_and_advances_count_up_to_the_most_used(
-    rows: list[tuple[float, float, float, int, bool]],
-) -> None:
-    teams = [
-        Standing(f"team-{number}", weight, used, advance, running)
-        for number, (weight, used, advance, running, _) in enumerate(rows)
-    ]
-    candidates = {team.team_id for team, row in zip(teams, rows, strict=True) if row[-1]}
-    highest = max((team.used for team in teams if team.team_id in candidates), default=0.0)
+@given(standings, st.data())
+def test_the_candidate_that_is_charged_least_by_weight_is_next(teams: list[Standing], data: st.DataObject) -> None:
+    candidates = {team.team_id for team in teams if data.draw(st.booleans())}
     by_rule = sorted(
-        (min(team.promised, max(highest, team.used)), team.used, team.running_count / team.weight, team.team_id)
+        ((team.usage_seconds + team.advance_seconds) / team.weight, team.running_count / team.weight, team.team_id)
         for team in teams
         if team.team_id in candidates
     )
     assert TurnOrder(teams).choose(candidates.__contains__) == (by_rule[0][-1] if by_rule else None)
 
 
-def test_a_burst_is_set_back_and_a_large_backlog_is_no_debt() -> None:
-    order = TurnOrder([Standing("burst", usage_seconds=0, advance_seconds=3000), Standing("other", usage_seconds=2000)])
-    # Alone among the least used the burst would be next; its advances put it on a level with the other.
-    assert order.choose({"burst", "other"}.__contains__) == "burst"
-    order = TurnOrder(
-        [
-            Standing("burst", usage_seconds=0, advance_seconds=3000),
-            Standing("other", usage_seconds=2000, advance_seconds=60),
-            Standing("third", usage_seconds=4000),
-        ]
-    )
-    assert order.choose({"burst", "other", "third"}.__contains__) == "other"
-    backlog = TurnOrder([Standing("a", advance_seconds=24_000), Standing("b", usage_seconds=10, advance_seconds=60)])
-    assert backlog.choose({"a", "b"}.__contains__) == "a"
+@given(standings, st.sampled_from([0.0, 60.0]), st.integers(1, 30))
+def test_advances_bring_a_team_up_to_its_rivals_and_no_further(
+    rivals: list[Standing], penalty: float, job_count: int
+) -> None:
+    weight = sum(rival.weight for rival in rivals)
+    level = sum(rival.usage_seconds + rival.advance_seconds for rival in rivals) / weight if rivals else 0.0
+    own = Standing("own", weight=2.0)
+    for _ in range(job_count):
+        price = price_entry(own, rivals, penalty=penalty)
+        assert 0 <= price <= penalty
+        own.advance_seconds += price
+    assert own.advance_seconds == pytest.approx(min(job_count * penalty, 2 * level))
 
 
 def test_teams_that_start_and_end_jobs_stay_in_order() -> None:

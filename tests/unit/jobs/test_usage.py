@@ -14,7 +14,7 @@ from jobs.models import Dataset, Job, Run, Slot, Team
 from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.shares import accumulate
-from tests.support.queues import add_slot, add_waiting, begin_run, end_run
+from tests.support.queues import add_slot, add_team, add_waiting, begin_run, end_run
 from tests.unit.conftest import TestTeam
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -23,9 +23,10 @@ RULES = QueueRules()
 
 
 @pytest.fixture
-def session(database: Database, dataset: Dataset) -> Iterator[Session]:
-    """After the fixtures that write by themselves."""
+def session(database: Database, dataset: Dataset, other_team: TestTeam) -> Iterator[Session]:
+    """After the fixtures that write by themselves. Another team has used so much that every job pays its advance."""
     with database.write() as session:
+        add_team(session, "rivals", usage_seconds=1e6, usage_at=NOW)
         yield session
 
 
@@ -91,6 +92,14 @@ def test_a_waiting_job_counts_until_its_first_run_has_ended(session: Session, da
     begin_run(session, jobs[0], "slot-0", NOW + 3 * HOUR)
     end_run(session, jobs[0], NOW + 3 * HOUR)
     assert read_account(session, dataset.team_id, NOW + 2 * HOUR)[1] == pytest.approx(advance, rel=0.05)
+
+
+def test_a_team_that_is_ahead_of_nobody_pays_nothing(session: Session, dataset: Dataset, other_team: TestTeam) -> None:
+    session.query(Team).filter(Team.name == "rivals").one().usage_seconds = 100
+    # Those who have jobs are the rivals; without any, the one who has used the most.
+    assert [post(session, dataset).prepaid_seconds for _ in range(3)] == pytest.approx([60, 40, 0])
+    add_waiting(session, other_team.id)
+    assert post(session, dataset).prepaid_seconds == 0
 
 
 def test_a_job_that_is_cancelled_before_its_first_run_costs_nothing(session: Session, dataset: Dataset) -> None:

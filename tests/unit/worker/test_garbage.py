@@ -2,11 +2,12 @@
 
 import os
 import time
+from pathlib import Path
 
 from jobs import claims, run_ends, uploads
 from jobs.datasets import add_dataset
 from jobs.ids import new_id
-from jobs.models import Job, Upload
+from jobs.models import Artifact, Job, Upload
 from jobs.run_ends import RunEnd
 from jobs.teams import get_or_create_team
 from tests.unit.worker.conftest import MakeJob
@@ -40,6 +41,25 @@ def test_the_weights_of_ended_jobs_go_and_those_of_others_stay(resources: Resour
     collect_garbage(resources)
     assert not (resources.storage.get_run_folder(ended, 1) / "output").exists()
     assert (resources.storage.get_run_folder(requeued, 1) / "output").exists()
+
+
+def test_files_that_no_row_names_go_once_the_job_has_ended(
+    resources: Resources, make_job: MakeJob, tmp_path: Path
+) -> None:
+    job_id = make_job().id
+    source = tmp_path / "log.txt"
+    source.write_text("x")
+    storage = resources.storage
+    for filename in ("log-1.txt", "bundle-1.zip", "log-2.txt"):
+        storage.put_artifact(job_id, filename, source)
+    collect_garbage(resources)
+    assert len(storage.list_artifact_files(job_id)) == 3, "its run may be about to tell of them"
+    kept = Artifact(job_id=job_id, kind="log", filename="log-2.txt", media_type="x", size_bytes=1, sha256="0")
+    with resources.database.write() as session:
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+        run_ends.fail(session, job_id=job_id, attempt=1, end=RunEnd(1, "x", "x"), artifacts=[kept])
+    collect_garbage(resources)
+    assert storage.list_artifact_files(job_id) == {"log-2.txt"}
 
 
 def test_a_dataset_file_without_a_row_goes_when_it_is_old(resources: Resources) -> None:

@@ -299,6 +299,19 @@ def test_a_job_whose_lease_has_ended_is_taken_up_by_the_next_ring(resources: Res
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
 
 
+@pytest.mark.parametrize(("host", "expected"), [("box", JobStatus.SUCCEEDED), ("other", JobStatus.RUNNING)])
+def test_a_run_of_an_earlier_boot_is_taken_up_at_once_but_never_another_hosts(
+    resources: Resources, make_job: MakeJob, host: str, expected: JobStatus
+) -> None:
+    job_id = make_job().id
+    name = resources.settings.slot
+    with resources.database.write() as session:
+        slots.note_slot(session, name=name, device="cpu", host=host)
+        claims.claim_next(session, slot=name, device="cpu", lease_seconds=60, boot_id="an earlier one")
+    run_next(resources, fake_argv("succeed"))
+    assert get_job(resources.database, job_id).status is expected
+
+
 def test_the_request_says_all_that_the_process_needs(resources: Resources, make_job: MakeJob) -> None:
     job = make_job()
     run_next(resources, fake_argv("fail"))

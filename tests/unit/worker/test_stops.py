@@ -200,3 +200,11 @@ def test_a_process_that_falls_silent_is_ended_and_counts_as_crashed(resources: R
         # Where the machine is so busy that the process has not begun to ignore SIGTERM, that ends it.
         assert {run.exit_code for run in service.list_runs(session, job_id=job.id)} <= {-9, -15}
     assert find_trainers() == []
+
+
+def test_a_run_that_goes_on_later_leaves_no_artifact(resources: Resources, make_job: MakeJob) -> None:
+    job = make_job()
+    run_next(resources, fake_argv("crash"))
+    assert get_job(resources.database, job.id).status is JobStatus.QUEUED
+    assert resources.storage.list_artifact_files(job.id) == set()
+    assert (resources.storage.get_run_folder(job.id, 1) / "log.txt").exists()

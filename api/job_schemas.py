@@ -1,0 +1,299 @@
+"""Wire models of jobs: what to train, how far it is, what it took, and its attempts."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from api import examples
+from api.schemas import Name, Read, WaitReasonRead
+from emomodel.config import PRESETS, Preset, TrainConfig
+from jobs.estimates import JobEstimate
+from jobs.failure_codes import find_advice
+from jobs.models import Job, Run
+from jobs.priorities import PriorityClass
+from jobs.reasons import WaitReason
+from jobs.status import JobStatus, RunCause, StopKind
+
+MAX_PRIORITY = 100
+# A year: what is longer is a slip.
+MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
+
+
+def _take_whole(value: object) -> object:
+    """JSON knows one kind of number, so 2.0 is a whole one; true is none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Priority = Annotated[int, Field(strict=True, ge=-MAX_PRIORITY, le=MAX_PRIORITY), BeforeValidator(_take_whole)]
+
+
+class JobCreate(BaseModel):
+    """What to train, on what, and how."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [examples.JOB_REQUEST]})
+
+    dataset_id: str = Field(pattern=r"^ds_[0-9a-z]{26}$", description="From `POST /datasets`.")
+    validation_dataset_id: str | None = Field(
+        None,
+        pattern=r"^ds_[0-9a-z]{26}$",
+        description="A dataset to measure the loss on, in place of a share of the first (`eval_fraction`).",
+    )
+    base_model: str = Field(min_length=1, max_length=200, description="A name from `GET /models`.")
+    # Before `config`, which is laid over it.
+    preset: Preset = Field(
+        "default",
+        description="What `config` starts from: `default`, a good recipe, or `original`, the project that emotune grew "
+        "from, kept for comparison.",
+    )
+    config: TrainConfig = Field(
+        default_factory=TrainConfig,
+        validate_default=True,
+        description="Only what shall differ from the preset. The defaults shown here are those of `default`.",
+    )
+    name: Name | None = Field(None, description="For people; default: the dataset's name.")
+    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team and class.")
+    priority_class: PriorityClass = Field(
+        PriorityClass.NORMAL,
+        description="Jobs of a higher class go first, whatever the teams have used, and may take the slot of one of a "
+        "lower class. `low` may wait and be interrupted; `urgent` needs the operator's leave.",
+    )
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_TIMEOUT_SECONDS,
+        description="The job fails when all its runs together have taken so long; default: it may take any time.",
+    )
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _lay_over_preset(cls, value: object, info: ValidationInfo) -> object:
+        """The preset with what was given on top, still to be validated, so that errors name the caller's own fields."""
+        preset = info.data.get("preset")
+        if preset is None:
+            # It was refused; what else is wrong shall be told along with that.
+            return value
+        given = value.model_dump(exclude_unset=True) if isinstance(value, TrainConfig) else value
+        return PRESETS[preset] | given if isinstance(given, dict) else given
+
+
+class JobUpdate(BaseModel):
+    """What of a job may be changed after it was posted. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    priority: Priority | None = Field(None, description="Only while the job has not ended.")
+
+
+class JobDataset(Read):
+    """The dataset that a job was made with. It may have been deleted since."""
+
+    id: str
+    name: str
+    sha256: str
+
+    @classmethod
+    def of_validation(cls, job: Job) -> "JobDataset | None":
+        """What the job's loss is measured on, where that is a dataset of its own."""
+        if job.validation_dataset_id is None:
+            return None
+        return cls(
+            id=job.validation_dataset_id,
+            name=job.validation_dataset_name or "",
+            sha256=job.validation_dataset_sha256 or "",
+        )
+
+
+class JobDatasetRead(JobDataset):
+    """The dataset of a job, with its statistics."""
+
+    report: dict[str, Any] | None = Field(description="As `GET /datasets/{dataset_id}` has it; null for older jobs.")
+
+    @classmethod
+    def of(cls, job: Job) -> "JobDatasetRead":
+        return cls(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256, report=job.dataset_report)
+
+
+class JobEstimateRead(Read):
+    """What a job would take. Times are no promise: `speed_source` says what they come from."""
+
+    device: str = Field(description="`cuda` where such a slot is known or needed, else `cpu`.")
+    example_count: int
+    token_count: int = Field(description="Of the whole training, without padding, from the dataset's characters.")
+    step_count: int
+    memory: dict[str, int] | None = Field(
+        description="Bytes at the peak by what they are for (docs/memory.md); null where the model's sizes are unknown."
+    )
+    peak_memory_bytes: int | None
+    fits: bool | None = Field(description="Whether some slot has the memory; null where that isn't known.")
+    advice: str | None = Field(description="Where it doesn't fit: what would.")
+    train_seconds: float
+    total_seconds: float = Field(description="With loading, compiling and saving.")
+    speed_source: str = Field(
+        description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`; "
+        "`arithmetic`: nothing like it has run here, so this may be far off."
+    )
+    queue_position: int | None = Field(description="Null where your team's quotas would give it no turn.")
+    starts_at: datetime | None = Field(description="Null where it has no turn, or no open slot could run it.")
+    ends_at: datetime | None
+
+    @classmethod
+    def of(cls, found: JobEstimate, *, lack: str | None) -> "JobEstimateRead":
+        work = found.work
+        return cls(
+            device=work.device,
+            example_count=work.example_count,
+            token_count=work.token_count,
+            step_count=work.step_count,
+            memory=work.memory,
+            peak_memory_bytes=work.peak_memory_bytes,
+            fits=None if work.memory is None else lack is None,
+            advice=lack,
+            train_seconds=work.train_seconds,
+            total_seconds=work.total_seconds,
+            speed_source=work.speed_source,
+            queue_position=found.queue_position,
+            starts_at=found.starts_at,
+            ends_at=found.ends_at,
+        )
+
+
+class JobError(Read):
+    """Why a job failed."""
+
+    code: str = Field(description="A word from docs/errors.md.")
+    message: str = Field(description="What happened.")
+    advice: str | None = Field(description="What to change.")
+    log: list[str] = Field(description="The last lines that the training process wrote to its log.")
+
+    @classmethod
+    def find(cls, code: str | None, message: str | None, log: list[str] | None = None) -> "JobError | None":
+        """None where there is no code."""
+        if code is None:
+            return None
+        return cls(code=code, message=message or "", advice=find_advice(code), log=log or [])
+
+
+class Checkpoint(Read):
+    """What a job would go on from."""
+
+    step: int
+    saved_at: datetime
+
+
+class RunRead(Read):
+    """One attempt at a job."""
+
+    attempt: int
+    slot: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None = Field(description="The job's status after it; null while it runs.")
+    cause: RunCause | None = Field(
+        description="Why the job went on after it: `crash` counts towards the limit, `interruption` does not."
+    )
+    error: JobError | None
+    exit_code: int | None = Field(description="Of the training process; negative for a signal.")
+    resumed_step: int | None = Field(description="The step of the checkpoint that it went on from; null for none.")
+    peak_gpu_bytes: int | None
+    peak_host_bytes: int | None
+
+    @classmethod
+    def of(cls, run: Run) -> "RunRead":
+        return cls(
+            attempt=run.attempt,
+            slot=run.slot,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            outcome=run.outcome,
+            cause=run.cause,
+            error=JobError.find(run.error_code, run.error_message),
+            exit_code=run.exit_code,
+            resumed_step=run.resumed_step,
+            peak_gpu_bytes=run.peak_gpu_bytes,
+            peak_host_bytes=run.peak_host_bytes,
+        )
+
+
+class JobRead(Read):
+    """A requested fine-tune and how far it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
+
+    id: str
+    name: str
+    status: JobStatus
+    priority: int
+    priority_class: PriorityClass
+    timeout_seconds: float | None
+    base_model: str
+    dataset: JobDataset
+    validation_dataset: JobDataset | None
+    config: dict[str, Any] = Field(description="The whole TrainConfig, defaults filled in, frozen at creation.")
+    attempt: int = Field(description="How many times a worker took the job; 0 before the first.")
+    phase: str | None = Field(description="What the run is busy with.")
+    step: int = Field(description="Optimizer updates done in this attempt.")
+    total_steps: int | None
+    last_loss: float | None
+    tokens_per_second: float | None
+    queue_position: int | None = Field(
+        description="1 for the job that is next; only while it is queued, and only when the job is read by itself. "
+        "Null also while it has no turn: `queue_reason` says why."
+    )
+    queue_reason: WaitReasonRead | None = Field(description="Why it waits; wherever `queue_position` may be.")
+    eta_seconds: float | None
+    error: JobError | None
+    estimate: dict[str, Any] | None = Field(description="What it was expected to take when it was posted.")
+    result: dict[str, Any] | None = Field(
+        description="What it took: seconds, steps, tokens, memory; once it succeeded."
+    )
+    stop_requested: bool = Field(description="Whether the run was asked to stop and has not confirmed yet.")
+    stop_kind: StopKind | None = Field(description="What it was asked to stop for.")
+    checkpoint: Checkpoint | None = Field(description="The newest one; null before the first.")
+    checkpoint_requested: bool = Field(description="Whether the run was asked to save and has not yet.")
+    batch_split: int = Field(description="2 when it goes on with half the batch_size, after want of GPU memory.")
+    peak_gpu_bytes: int | None = Field(description="The most GPU memory that any of its runs took.")
+    peak_host_bytes: int | None = Field(description="The most memory that any of its training processes took.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job, *, queue_position: int | None = None, queue_reason: WaitReason | None = None) -> "JobRead":
+        return cls(
+            id=job.id,
+            name=job.name,
+            status=job.status,
+            priority=job.priority,
+            priority_class=job.priority_class,
+            timeout_seconds=job.timeout_seconds,
+            base_model=job.base_model,
+            dataset=JobDataset(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256),
+            validation_dataset=JobDataset.of_validation(job),
+            config=job.config,
+            attempt=job.attempt,
+            phase=job.phase,
+            step=job.step,
+            total_steps=job.total_steps,
+            last_loss=job.last_loss,
+            tokens_per_second=job.tokens_per_second,
+            queue_position=queue_position,
+            queue_reason=WaitReasonRead.of(queue_reason) if queue_reason else None,
+            eta_seconds=job.eta_seconds,
+            error=JobError.find(job.error_code, job.error_message, job.error_log),
+            estimate=job.estimate,
+            result=job.result,
+            stop_requested=job.stop_requested_at is not None,
+            stop_kind=job.stop_kind,
+            checkpoint=Checkpoint(step=job.checkpoint_step, saved_at=job.checkpoint_at)
+            if job.checkpoint_step is not None and job.checkpoint_at is not None
+            else None,
+            checkpoint_requested=job.checkpoint_requested_at is not None,
+            batch_split=job.batch_split,
+            peak_gpu_bytes=job.peak_gpu_bytes,
+            peak_host_bytes=job.peak_host_bytes,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+        )

@@ -1,0 +1,71 @@
+"""Wire models of slots."""
+
+from datetime import datetime
+
+from pydantic import ConfigDict, Field
+
+from api import examples
+from api.schemas import Read
+from jobs.models import Job
+from jobs.slots import SlotStatus, SlotView
+from jobs.teams import Caller
+
+
+def may_see(caller: Caller, job: Job) -> bool:
+    """Whether a list that is for everybody may name the job to this caller."""
+    return caller.is_operator or job.team_id == caller.team_id
+
+
+class SlotJobRead(Read):
+    """The job that runs on a slot."""
+
+    id: str
+    name: str
+
+
+class SlotRead(Read):
+    """One GPU (or the CPU) that runs one job at a time."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.SLOT]})
+
+    name: str
+    host: str
+    device: str = Field(description="`cpu` or `cuda`.")
+    status: SlotStatus = Field(
+        description="`idle`, `running`, `blocked` (its worker takes no job now: see `blocked_reason`), `drained` (the "
+        "operator wants no new jobs there) or `away` (its worker was not heard of lately)."
+    )
+    blocked_reason: str | None = Field(description="As it was when the worker was last heard of.")
+    job: SlotJobRead | None = Field(description="What runs there, for its own team and the operator; else null.")
+    size: float = Field(description="What a second on it counts in a team's usage, relative to the other slots.")
+    memory_bytes: int | None = Field(description="Of the GPU, or of the machine for a CPU.")
+    memory_used_bytes: int | None = Field(description="Of the GPU, like all that follows but the dates; else null.")
+    gpu_name: str | None
+    gpu_uuid: str | None
+    utilization_percent: float | None
+    temperature_celsius: float | None
+    power_watts: float | None
+    drained_at: datetime | None = Field(description="Since when the operator wants no new jobs there.")
+    seen_at: datetime = Field(description="When its worker was last heard of.")
+
+    @classmethod
+    def of(cls, view: SlotView, *, caller: Caller) -> "SlotRead":
+        slot, job = view.slot, view.job
+        return cls(
+            name=slot.name,
+            host=slot.host,
+            device=slot.device,
+            status=view.status,
+            blocked_reason=slot.blocked_reason,
+            job=SlotJobRead(id=job.id, name=job.name) if job and may_see(caller, job) else None,
+            size=slot.size,
+            memory_bytes=slot.memory_bytes,
+            memory_used_bytes=slot.memory_used_bytes,
+            gpu_name=slot.gpu_name,
+            gpu_uuid=slot.gpu_uuid,
+            utilization_percent=slot.utilization_percent,
+            temperature_celsius=slot.temperature_celsius,
+            power_watts=slot.power_watts,
+            drained_at=slot.drained_at,
+            seen_at=slot.seen_at,
+        )
