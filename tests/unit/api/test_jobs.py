@@ -1,4 +1,4 @@
-"""Jobs over HTTP: post, list, get, cancel."""
+"""Jobs over HTTP: post, list, get."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -413,34 +413,6 @@ def test_a_failed_job_says_why(client: TestClient, database: Database, make_job:
     )
 
 
-def test_cancelling_a_waiting_job_ends_it(client: TestClient, make_job: Callable[..., Job]) -> None:
-    job_id = make_job().id
-    first = client.post(f"/jobs/{job_id}/cancel")
-    assert (first.status_code, first.json()["status"]) == (200, "cancelled")
-    assert client.post(f"/jobs/{job_id}/cancel").json() == first.json()
-
-
-def test_cancelling_a_running_job_asks_it_to_stop(
-    client: TestClient, database: Database, make_job: Callable[..., Job]
-) -> None:
-    job_id = make_job().id
-    with database.write() as session:
-        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-    job = client.post(f"/jobs/{job_id}/cancel").json()
-    assert (job["status"], job["stop_requested"]) == ("running", True)
-
-
-def test_cancelling_a_job_that_failed_is_a_conflict(
-    client: TestClient, database: Database, make_job: Callable[..., Job]
-) -> None:
-    job_id = make_job().id
-    with database.write() as session:
-        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-        run_ends.fail(session, job_id=job_id, attempt=1, end=RunEnd(1, "x", "x"))
-    response = client.post(f"/jobs/{job_id}/cancel")
-    assert (response.status_code, response.json()["error"]["code"]) == (409, "job_finished")
-
-
 @pytest.mark.parametrize("job_id", ["nonsense", "job_", "job_" + "A" * 26, "ds_" + "0" * 26, "job_%00"])
 def test_what_is_no_id_names_no_job(client: TestClient, job_id: str) -> None:
     response = client.get(f"/jobs/{job_id}")
@@ -506,27 +478,6 @@ def test_a_job_keeps_its_datasets_statistics(
     assert client.delete(f"/datasets/{dataset.id}").status_code == 204
     kept = client.get(f"/jobs/{job_id}/dataset").json()
     assert kept == {"id": dataset.id, "name": dataset.name, "sha256": dataset.sha256, "report": dataset.report}
-
-
-def test_a_job_is_paused_resumed_saved_and_changed(
-    client: TestClient, database: Database, make_job: Callable[..., Job]
-) -> None:
-    job_id = make_job().id
-    assert client.post(f"/jobs/{job_id}/checkpoint").json()["error"]["code"] == "job_not_running"
-    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "paused"
-    assert client.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
-    changed = client.patch(f"/jobs/{job_id}", json={"priority": 5.0, "name": "other"}).json()
-    assert (changed["priority"], changed["name"]) == (5, "other")
-    for wrong in ({"priority": 101}, {"priority": True}, {"name": ""}, {"status": "failed"}):
-        assert client.patch(f"/jobs/{job_id}", json=wrong).status_code == 422
-    with database.write() as session:
-        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
-    saved = client.post(f"/jobs/{job_id}/checkpoint")
-    assert (saved.status_code, saved.json()["checkpoint_requested"]) == (202, True)
-    paused = client.post(f"/jobs/{job_id}/pause").json()
-    assert (paused["status"], paused["stop_requested"], paused["stop_kind"]) == ("running", True, "pause")
-    (run,) = client.get(f"/jobs/{job_id}/runs").json()["items"]
-    assert (run["attempt"], run["slot"], run["ended_at"], run["cause"]) == (1, "slot-0", None, None)
 
 
 def test_a_database_that_is_away_is_told_as_such(client: TestClient, database: Database) -> None:
