@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.claim
 
 Side by side in one run: 50 teams, jobs of all classes and sizes, rows as wide as real ones. PostgreSQL is started where
-its server programs are installed. "nothing" is a claim by a slot that is too small for all. Exits 1 when the best claim
-takes over 50 ms.
+its server programs are installed. "nothing" is a claim by a slot that is too small for all, "poll" a look at one job's
+place, again and again. Exits 1 when the best claim takes over 50 ms.
 """
 
 import statistics
@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli.migrate import migrate
 from jobs import claims
-from jobs.board import draw_board
+from jobs.board import BoardKeeper, draw_board
 from jobs.clock import utc_now
 from jobs.database import Database
+from jobs.models import Job
+from jobs.reasons import explain
 from jobs.rules import QueueRules
 from jobs.settings import Settings
+from jobs.status import JobStatus
 from tests.support.long_queues import fill_queue, gather_statistics, release
 from tests.support.postgres import create_database, find_postgres_binaries, run_postgres
 
 LENGTHS = (200, 2_000, 20_000)
 ROUNDS = 20
+POLL_SECONDS = 5
 NEEDED_SECONDS = 0.05
 RULES = QueueRules()
 
@@ -44,7 +49,8 @@ def main() -> None:
             settings = Settings(data_dir=folder / "postgresql", database_url=url)
             databases["postgresql"] = stack.enter_context(open_database(settings))
         slowest = 0.0
-        print(f"{'waiting':>8}  {'database':<11} {'claim, best':>11}{'median':>12}{'nothing':>12}{'board':>12}   (ms)")
+        names = ("claim, best", "median", "nothing", "board", "poll")
+        print(f"{'waiting':>8}  {'database':<11}" + "".join(f"{name:>12}" for name in names) + "   (ms)")
         for length in LENGTHS:
             for name, database in databases.items():
                 with database.write() as session:
@@ -53,7 +59,8 @@ def main() -> None:
                 taken = [measure(database, claim) for _ in range(ROUNDS)]
                 nothing = [measure(database, claim_nothing) for _ in range(ROUNDS)]
                 drawn = [measure(database, draw) for _ in range(3)]
-                figures = (min(taken), statistics.median(taken), min(nothing), min(drawn))
+                polled = measure_polls(database)
+                figures = (min(taken), statistics.median(taken), min(nothing), min(drawn), polled)
                 print(
                     f"{length:>8,}  {name:<11} "
                     + " ".join(f"{1000 * each:>{12 if i == 0 else 8}.1f}" for i, each in enumerate(figures))
@@ -79,6 +86,21 @@ def measure(database: Database, action: Callable[[Session], None]) -> float:
     with database.write() as session:
         release(session)
     return seconds
+
+
+def measure_polls(database: Database) -> float:
+    """Seconds of one poll of a waiting job's place, at the rate of many clients: the mean over some seconds."""
+    keeper = BoardKeeper(RULES)
+    with database.read() as session:
+        job_ids = session.scalars(select(Job.id).where(Job.status == JobStatus.QUEUED).limit(100)).all()
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < POLL_SECONDS:
+        with database.read() as session:
+            job_id = job_ids[count % len(job_ids)]
+            board = keeper.get_board(session, job_id=job_id)
+            explain(board, board.by_id[job_id], rules=RULES)
+        count += 1
+    return (time.perf_counter() - began) / count
 
 
 def claim(session: Session) -> None:

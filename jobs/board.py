@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
 from jobs.forecast import Place, SlotOutlook, WaitingJob, forecast
-from jobs.models import Job, Run, Slot
+from jobs.models import Event, Job, Run, Slot
 from jobs.offers import Offer
 from jobs.rules import QueueRules
 from jobs.shares import Standing, decay
@@ -20,8 +20,9 @@ from jobs.status import JobStatus
 from jobs.turns import get_class, make_offer
 from jobs.usage import load_standings
 
-# A queue this short is ordered anew for whoever asks: it takes a few milliseconds.
+# A queue this short is ordered again whenever anything has happened to a job, and after this time.
 SHORT_QUEUE = 500
+SHORT_AGE_SECONDS = 2.0
 
 # A longer one is ordered so seldom that it takes a twentieth of one core, but not more seldom than this.
 COST_FACTOR = 20
@@ -72,40 +73,63 @@ def draw_board(
 
 
 class BoardKeeper:
-    """Keeps the newest board of a process: many clients poll, and a long queue takes time to order."""
+    """Keeps the newest board of a process: many clients poll, and it takes time to draw one."""
 
     def __init__(self, rules: QueueRules) -> None:
         self.rules = rules
         self._drawing = threading.Lock()
         self._board: Board | None = None
-        self._fresh_until = 0.0
+        self._drawn_at = 0.0
+        self._cost_seconds = 0.0
+        # The newest event that it knows of: whatever happens to a job is one.
+        self._event_id: int | None = None
 
     def get_board(self, session: Session, *, job_id: str | None = None) -> Board:
-        """The board; one that knows the job, if that waits."""
-        board = self._find_fresh(job_id)
-        if board is None and self._drawing.locked():
-            # Another thread is drawing a new one: for a long queue nobody waits for that.
-            board = self._find_stale(job_id)
+        """The board; one that knows the job, if that waits.
+
+        Of a short queue it knows all that has happened to jobs; what has changed of slots and teams, a moment later.
+        """
+        board = self._find_fresh(session, job_id)
+        if board is None and self._drawing.locked() and self._is_long:
+            # Another thread is drawing a new one, and nobody waits for that.
+            board = self._find(job_id)
         if board is not None:
             return board
         with self._drawing:
-            return self._find_fresh(job_id) or self._draw(session)
+            return self._find_fresh(session, job_id) or self._draw(session)
 
-    def _find_fresh(self, job_id: str | None) -> Board | None:
-        return self._find_stale(job_id) if time.monotonic() < self._fresh_until else None
+    def forget(self) -> None:
+        """Draw anew for the next who asks: a team's weight or quotas have changed."""
+        self._drawn_at = 0.0
 
-    def _find_stale(self, job_id: str | None) -> Board | None:
+    @property
+    def _is_long(self) -> bool:
+        return self._board is not None and len(self._board.places) > SHORT_QUEUE
+
+    def _find_fresh(self, session: Session, job_id: str | None) -> Board | None:
+        age = time.monotonic() - self._drawn_at
+        if self._is_long:
+            is_fresh = age < min(COST_FACTOR * self._cost_seconds, LONGEST_AGE_SECONDS)
+        else:
+            is_fresh = age < SHORT_AGE_SECONDS and self._event_id == _get_newest_event(session)
+        return self._find(job_id) if is_fresh else None
+
+    def _find(self, job_id: str | None) -> Board | None:
         board = self._board
-        if board is None or len(board.places) <= SHORT_QUEUE or (job_id and job_id not in board.by_id):
-            return None
-        return board
+        return board if board is not None and (job_id is None or job_id in board.by_id) else None
 
     def _draw(self, session: Session) -> Board:
+        # Before the rest is read: what happens meanwhile is then seen by the next who asks.
+        self._event_id = _get_newest_event(session)
         began = time.monotonic()
-        self._board = draw_board(session, rules=self.rules)
-        ended = time.monotonic()
-        self._fresh_until = ended + min(COST_FACTOR * (ended - began), LONGEST_AGE_SECONDS)
-        return self._board
+        board = self._board = draw_board(session, rules=self.rules)
+        self._drawn_at = time.monotonic()
+        self._cost_seconds = self._drawn_at - began
+        return board
+
+
+def _get_newest_event(session: Session) -> int | None:
+    return session.scalar(select(func.max(Event.id)))
 
 
 def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list[SlotOutlook]:

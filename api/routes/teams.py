@@ -46,6 +46,7 @@ def change_team(
         changed = operators.change_team(session, name=team, changes=body.model_dump(exclude_unset=True))
         reports = operators.list_teams(session, rules=board_keeper.rules)
         answer = TeamRead.of(next(each for each in reports if each.team.id == changed.id))
+    board_keeper.forget()
     # A higher quota may let a waiting job run.
     tasks.add_task(doorbell.ring)
     return answer

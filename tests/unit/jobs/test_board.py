@@ -22,6 +22,7 @@ from jobs.models import Job, Slot, Team
 from jobs.priorities import PriorityClass
 from jobs.reasons import WaitCode, explain
 from jobs.rules import QueueRules
+from jobs.service import add_event
 from jobs.settings import GIB, Device
 from jobs.status import JobStatus
 from tests.support.queues import add_slot, add_team, add_waiting, begin_run, end_run
@@ -274,11 +275,18 @@ def test_a_job_of_the_lowest_class_that_waited_long_goes_among_the_normal_ones(
     assert [place_of(session, job).position for job in (normal, low)] == [2, 1]
 
 
-def test_a_short_queue_is_always_shown_as_it_is(session: Session, make_waiting: Callable[..., Job]) -> None:
+def test_a_short_queue_is_shown_as_it_is_and_kept_while_nothing_happens(
+    session: Session, make_waiting: Callable[..., Job]
+) -> None:
     keeper = BoardKeeper(RULES)
     for number in range(1, 4):
-        make_waiting()
-        assert len(keeper.get_board(session).places) == number
+        add_event(session, job_id=make_waiting().id, attempt=0, kind="queued", message="")
+        session.flush()
+        board = keeper.get_board(session)
+        assert len(board.places) == number
+        assert keeper.get_board(session) is board
+    keeper.forget()
+    assert keeper.get_board(session) is not board
 
 
 def test_a_long_queue_is_kept_for_a_moment_and_drawn_anew_for_a_job_that_it_lacks(
