@@ -191,7 +191,7 @@ def test_a_file_whose_row_can_not_be_written_goes_again(app: FastAPI, client: Te
     client.get("/datasets")  # notes the key's use, so that only the dataset's own transaction is left to fail
     broken = UncommittableDatabase(settings.sqlalchemy_url)
     app.state.services = dataclasses.replace(app.state.services, database=broken)
-    assert client.post("/datasets?name=a", content=LINE).status_code == 500
+    assert client.post("/datasets?name=a", content=LINE).status_code == 503
     broken.close()
     assert list_files(settings) == []
 
