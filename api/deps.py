@@ -81,9 +81,11 @@ async def _get_board_keeper(services: ServicesDep) -> BoardKeeper:
 
 async def refuse_unknown_parameters(request: Request) -> None:
     """A misspelt parameter would else be passed over in silence, and the answer be another than the one asked for."""
-    if not request.scope["query_string"]:
+    route = request.scope.get("route")
+    # A page has no route of its own, and doesn't mind.
+    if route is None or not request.scope["query_string"]:
         return
-    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    known = [parameter.alias for parameter in route.dependant.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         raise RequestValidationError(

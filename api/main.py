@@ -8,6 +8,8 @@ import anyio
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
+from api.compression import CompressionMiddleware
+from api.dashboard import add_dashboard
 from api.deps import Services, refuse_unknown_parameters
 from api.errors import add_error_handlers, error_responses
 from api.middleware import RequestMiddleware
@@ -104,10 +106,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses=error_responses(422, 500, 503),
         dependencies=[Depends(refuse_unknown_parameters)],
     )
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
     add_error_handlers(app)
     for module in ROUTES:
         app.include_router(module.router)
+    add_dashboard(app)
     return app
 
 

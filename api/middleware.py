@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
+from api.dashboard import get_page_headers
 from api.errors import make_internal_error_response
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -75,7 +76,8 @@ class RequestMiddleware:
                 answer = MutableHeaders(scope=message)
                 answer[REQUEST_ID_HEADER] = request_id
                 answer["X-Content-Type-Options"] = "nosniff"
-                answer.setdefault("Cache-Control", "no-store")
+                for name, value in get_page_headers(scope["path"], status).items():
+                    answer.setdefault(name, value)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

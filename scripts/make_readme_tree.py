@@ -17,10 +17,11 @@ LINE_WIDTH = 118
 
 TOP_LEVEL = {
     "cli/": "the `emotune` command: starts the others, talks to the API",
-    "api/": "the web process: HTTP in, JSON out",
+    "api/": "the web process: HTTP in, JSON and the dashboard out",
     "worker/": "the GPU host's process: takes a job, sees one run through",
     "jobs/": "the job domain both sides share: rows, rules, files, live metrics",
     "emomodel/": "the model, alone: what the owner of a bundle imports",
+    "dashboard/": "the web pages: TypeScript sources, built into api/static/ (which git leaves alone)",
     "migrations/": "Alembic's environment and versions",
     "samples/": "the sample dataset",
     "tests/": "unit, model, integration, gpu, which mirror the source; chaos",
@@ -30,6 +31,7 @@ TOP_LEVEL = {
     ".ci/": "what a clean clone has to pass",
     "Makefile": "`make help` lists the targets",
     "pyproject.toml": "packages, dependencies, and the settings of every tool",
+    "MANIFEST.in": "what a source archive has beside the packages",
     "constraints.txt": "exact versions of all dependencies",
     "README.md": "this page",
     "CHANGELOG.md": "what changed for users",

@@ -1,0 +1,24 @@
+"""Gzip for pages and for long tables of numbers. Files for download go as they are: in parts, with their digest."""
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_PREFIXES = ("/assets/",)
+_SUFFIXES = ("/curves", ":overview")
+# Less is sent in one packet anyway.
+_MIN_BYTES = 1024
+# What is sent anew each time shall cost little to pack; higher levels take twice the time for a tenth of the bytes.
+_LEVEL = 4
+
+
+class CompressionMiddleware:
+    """Pure ASGI: it looks at the path alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._packing = GZipMiddleware(app, minimum_size=_MIN_BYTES, compresslevel=_LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_packed = path == "/" or path.startswith(_PREFIXES) or path.endswith(_SUFFIXES)
+        await (self._packing if is_packed else self._plain)(scope, receive, send)

@@ -1,0 +1,120 @@
+// One way to talk to the API: JSON in and out, the session's CSRF token on what changes things, errors as ApiError.
+
+import type { ErrorBody } from "./types";
+
+export interface FieldProblem {
+  field: string | null;
+  message: string;
+}
+
+/** An answer that is no success. `status` is 0 where there was no answer at all. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly problems: FieldProblem[] = [],
+    /** Of a dataset with bad lines: what POST /datasets says of it. */
+    readonly report: Record<string, unknown> | null = null,
+  ) {
+    super(message);
+  }
+
+  get isUnreachable(): boolean {
+    return this.status === 0 || this.status === 502 || this.status === 503 || this.status === 504;
+  }
+}
+
+let csrfToken: string | null = null;
+let onUnauthorized: () => void = () => {};
+
+/** Kept in memory alone: `GET /session` tells it again after a reload. */
+export function setCsrfToken(token: string | null): void {
+  csrfToken = token;
+}
+
+/** What to do when the session has ended. */
+export function setUnauthorizedHandler(handler: () => void): void {
+  onUnauthorized = handler;
+}
+
+export type Method = "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
+
+export function makeHeaders(method: Method): Record<string, string> {
+  return method !== "GET" && csrfToken !== null ? { "X-CSRF-Token": csrfToken } : {};
+}
+
+/** Sends one request. Throws ApiError, and DOMException "AbortError" where the signal was used. */
+export async function send(
+  method: Method,
+  path: string,
+  options: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | undefined } = {},
+): Promise<Response> {
+  const headers = { ...makeHeaders(method), ...options.headers };
+  const init: RequestInit = { method, headers, credentials: "same-origin" };
+  if (options.body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(options.body);
+  }
+  if (options.signal) init.signal = options.signal;
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The server doesn't answer. This page tries again by itself.");
+  }
+  if (!response.ok && response.status !== 304) {
+    throw readError(response.status, await response.text());
+  }
+  return response;
+}
+
+/** Sends one request and reads its JSON; `undefined` for 204. */
+export async function request<T>(
+  method: Method,
+  path: string,
+  options: { body?: unknown; signal?: AbortSignal | undefined } = {},
+): Promise<T> {
+  const response = await send(method, path, options);
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+/** The error that a body tells of, whatever a proxy has made of it. Tells the page when the session is over. */
+export function readError(status: number, text: string): ApiError {
+  const error = parseError(status, text);
+  if (status === 401) onUnauthorized();
+  return error;
+}
+
+function parseError(status: number, text: string): ApiError {
+  let body: ErrorBody;
+  try {
+    body = JSON.parse(text) as ErrorBody;
+    if (!body.error) throw new SyntaxError("no error in it");
+  } catch {
+    return new ApiError(status, "unreadable", `The server answered ${status}, and not in words of ours.`);
+  }
+  const { code, message, field, details } = body.error;
+  const problems = details?.length ? details : field ? [{ field, message }] : [];
+  return new ApiError(
+    status,
+    code,
+    message,
+    problems.map((each) => ({ field: each.field ?? null, message: each.message })),
+    (body.report as Record<string, unknown> | null | undefined) ?? null,
+  );
+}
+
+/** A query string without what is empty; a list repeats its name. */
+export function makeQuery(
+  values: Record<string, string | number | boolean | null | undefined | readonly string[]>,
+): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value === null || value === undefined || value === "") continue;
+    for (const each of Array.isArray(value) ? value : [value]) query.append(name, String(each));
+  }
+  const text = query.toString();
+  return text ? `?${text}` : "";
+}

@@ -1,0 +1,158 @@
+// The frame of all pages: who is logged in, where one is, and what the address asks for.
+
+import type { ComponentChildren } from "preact";
+import { lazy, Suspense } from "preact/compat";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { ApiError, setUnauthorizedHandler } from "./api/client";
+import type { Session } from "./api/types";
+import { JobsPage } from "./pages/jobs/jobs";
+import { LoginPage } from "./pages/login";
+import { Link, navigate, type Route, useRoute } from "./router";
+import { endSession, findSession, SessionContext, useSession } from "./session";
+import { ErrorBox } from "./ui/feedback";
+import { Icon, type IconName } from "./ui/icons";
+import { ThemeButton } from "./ui/theme";
+import { Toasts } from "./ui/toasts";
+
+// The page that people open first comes with the frame; the others when they are asked for.
+const ComparePage = lazy(() => import("./pages/compare/compare").then((module) => module.ComparePage));
+const DatasetPage = lazy(() => import("./pages/datasets/dataset").then((module) => module.DatasetPage));
+const DatasetsPage = lazy(() => import("./pages/datasets/datasets").then((module) => module.DatasetsPage));
+const JobPage = lazy(() => import("./pages/job/job").then((module) => module.JobPage));
+const NewJobPage = lazy(() => import("./pages/new-job/new-job").then((module) => module.NewJobPage));
+const QueuePage = lazy(() => import("./pages/queue/queue").then((module) => module.QueuePage));
+const TeamPage = lazy(() => import("./pages/team/team").then((module) => module.TeamPage));
+
+const PAGES: { path: string; name: string; icon: IconName }[] = [
+  { path: "/jobs", name: "Jobs", icon: "jobs" },
+  { path: "/datasets", name: "Datasets", icon: "datasets" },
+  { path: "/queue", name: "Queue and slots", icon: "queue" },
+  { path: "/team", name: "Team", icon: "team" },
+];
+
+export function App() {
+  const [session, setSession] = useState<Session | null | undefined>(undefined);
+  const [error, setError] = useState<ApiError | null>(null);
+  const route = useRoute();
+
+  useEffect(() => {
+    setUnauthorizedHandler(() => setSession(null));
+    let timer: number | undefined;
+    const look = () =>
+      findSession()
+        .then((found) => {
+          setError(null);
+          setSession(found);
+        })
+        .catch((caught: unknown) => {
+          if (!(caught instanceof ApiError) || caught.status === 401) return setSession(null);
+          setError(caught);
+          timer = window.setTimeout(look, 2_000);
+        });
+    void look();
+    return () => window.clearTimeout(timer);
+  }, []);
+
+  const logOut = useCallback(async () => {
+    await endSession();
+    setSession(null);
+    navigate("/login");
+  }, []);
+  const control = useMemo(() => (session ? { session, logOut } : null), [session, logOut]);
+
+  if (session === undefined) {
+    return <main class="login">{error ? <ErrorBox error={error} /> : <p role="status">Loading …</p>}</main>;
+  }
+  // A login link is taken also where somebody is logged in: it may be for another key.
+  if (control === null || (route.parts[0] === "login" && route.query.has("code"))) {
+    return <LoginPage route={route} onLogin={setSession} />;
+  }
+  return (
+    <SessionContext.Provider value={control}>
+      <Frame route={route}>
+        <Suspense fallback={<PageSkeleton />}>
+          <PageOf route={route} />
+        </Suspense>
+      </Frame>
+      <Toasts />
+    </SessionContext.Provider>
+  );
+}
+
+function PageOf({ route }: { route: Route }) {
+  const [noun, id] = route.parts;
+  switch (noun) {
+    case undefined:
+    case "login":
+    case "jobs":
+      return id ? <JobPage key={id} jobId={id} route={route} /> : <JobsPage route={route} />;
+    case "new-job":
+      return <NewJobPage route={route} />;
+    case "datasets":
+      return id ? <DatasetPage key={id} datasetId={id} route={route} /> : <DatasetsPage route={route} />;
+    case "compare":
+      return <ComparePage route={route} />;
+    case "queue":
+      return <QueuePage />;
+    case "team":
+      return <TeamPage route={route} />;
+    default:
+      return (
+        <section class="empty">
+          <h1>There is no such page</h1>
+          <p>
+            <Link to="/jobs">Go to the jobs</Link>
+          </p>
+        </section>
+      );
+  }
+}
+
+/** Keeps the page's height while its code is fetched, so that nothing jumps. */
+function PageSkeleton() {
+  return <div class="skeleton page-skeleton" role="status" aria-label="Loading the page" />;
+}
+
+function Frame({ route, children }: { route: Route; children: ComponentChildren }) {
+  const { session, logOut } = useSession();
+  const noun = route.parts[0] ?? "jobs";
+  const current = ["new-job", "compare", "login"].includes(noun) ? "jobs" : noun;
+  useEffect(() => {
+    const name = PAGES.find((page) => page.path === `/${current}`)?.name;
+    document.title = name ? `${name} · emotune` : "emotune";
+  }, [current]);
+  return (
+    <div class="frame">
+      <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
+        Skip to the page
+      </button>
+      <header class="bar">
+        <Link to="/jobs" class="brand" aria-label="emotune: jobs">
+          <Icon name="logo" />
+          <span>emotune</span>
+        </Link>
+        <nav aria-label="Pages">
+          {PAGES.map((page) => (
+            <Link key={page.path} to={page.path} aria-current={page.path === `/${current}` ? "page" : undefined}>
+              <Icon name={page.icon} />
+              <span>{page.name}</span>
+            </Link>
+          ))}
+        </nav>
+        <div class="who">
+          <span class="who-name" title={`Logged in with the key "${session.key.name}"`}>
+            {session.team.name}
+            {session.is_operator && <small>operator</small>}
+          </span>
+          <ThemeButton />
+          <button type="button" class="quiet" onClick={() => void logOut()} title="Log out" aria-label="Log out">
+            <Icon name="logout" />
+          </button>
+        </div>
+      </header>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}

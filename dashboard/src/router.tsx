@@ -1,0 +1,73 @@
+// Pages are named by the part of the address after `#`, which never reaches the server: its own paths are the API's.
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+export interface Route {
+  /** The parts of the path: `#/jobs/job_1` is `["jobs", "job_1"]`. */
+  parts: string[];
+  query: URLSearchParams;
+}
+
+export function parseHash(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
+  const parts = path
+    .split("/")
+    .filter((part) => part !== "")
+    .map((part) => {
+      try {
+        return decodeURIComponent(part);
+      } catch {
+        return part;
+      }
+    });
+  return { parts, query: new URLSearchParams(query) };
+}
+
+export function makeHash(path: string, query: Record<string, string | null | undefined> = {}): string {
+  const kept = Object.entries(query).filter((entry): entry is [string, string] => Boolean(entry[1]));
+  const text = new URLSearchParams(kept).toString();
+  return `#${path}${text ? `?${text}` : ""}`;
+}
+
+export function useRoute(): Route {
+  const [route, setRoute] = useState(() => parseHash(window.location.hash));
+  useEffect(() => {
+    const look = () => setRoute(parseHash(window.location.hash));
+    window.addEventListener("hashchange", look);
+    return () => window.removeEventListener("hashchange", look);
+  }, []);
+  return route;
+}
+
+/** Goes to a page; `replace` leaves no step back, as for a filter. */
+export function navigate(
+  path: string,
+  query: Record<string, string | null | undefined> = {},
+  { replace = false }: { replace?: boolean } = {},
+): void {
+  const hash = makeHash(path, query);
+  if (!replace) {
+    window.location.hash = hash;
+    return;
+  }
+  window.history.replaceState(null, "", hash);
+  window.dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
+export function Link({
+  to,
+  query,
+  children,
+  ...rest
+}: {
+  to: string;
+  query?: Record<string, string | null | undefined>;
+  children: ComponentChildren;
+} & Omit<JSX.IntrinsicElements["a"], "href">) {
+  return (
+    <a href={makeHash(to, query)} {...rest}>
+      {children}
+    </a>
+  );
+}

@@ -1,0 +1,39 @@
+// Who is logged in. The session itself is a cookie that no script can read.
+
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { request, setCsrfToken } from "./api/client";
+import type { Session } from "./api/types";
+
+export interface SessionControl {
+  session: Session;
+  logOut: () => Promise<void>;
+}
+
+export const SessionContext = createContext<SessionControl | null>(null);
+
+export function useSession(): SessionControl {
+  const control = useContext(SessionContext);
+  if (control === null) throw new Error("a page that needs a session is shown without one");
+  return control;
+}
+
+function keep(session: Session): Session {
+  setCsrfToken(session.csrf_token ?? null);
+  return session;
+}
+
+/** Throws ApiError 401 where nobody is logged in. */
+export async function findSession(): Promise<Session> {
+  return keep(await request<Session>("GET", "/session"));
+}
+
+/** With an API key, or with the one-time code of a login link. */
+export async function logIn(proof: { api_key: string } | { code: string }): Promise<Session> {
+  return keep(await request<Session>("POST", "/session", { body: proof }));
+}
+
+export async function endSession(): Promise<void> {
+  await request("DELETE", "/session");
+  setCsrfToken(null);
+}
