@@ -13,14 +13,15 @@ from typing import Annotated
 import anyio
 from fastapi import Depends, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from redis import Redis
 from sqlalchemy.orm import Session
 
 from api.errors import suggest
+from jobs import sessions
 from jobs.board import BoardKeeper
 from jobs.database import Database
-from jobs.errors import ApiKeyInvalid, OperatorNeeded
+from jobs.errors import ApiKeyInvalid, CsrfTokenInvalid, OperatorNeeded
 from jobs.metrics import MetricStream
 from jobs.queue import Doorbell
 from jobs.settings import SLOT_NAME_FORM, Settings
@@ -108,33 +109,64 @@ MetricStreamDep = Annotated[MetricStream, Depends(_get_metric_stream)]
 BoardKeeperDep = Annotated[BoardKeeper, Depends(_get_board_keeper)]
 
 
+SESSION_COOKIE = "emotune_session"
+CSRF_HEADER = "X-CSRF-Token"
+# They change nothing, so a foreign site gains nothing by having a browser send them.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# `none` is a person who typed the address, or followed a bookmark.
+_OWN_SITES = frozenset({"same-origin", "none"})
+
 _bearer = HTTPBearer(auto_error=False, description="An API key of your team; `emotune keys create` makes one.")
+_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    scheme_name="SessionCookie",
+    auto_error=False,
+    description=f"A session, as `POST /session` opens it. All methods but {', '.join(sorted(_SAFE_METHODS))} also need "
+    f"the header `{CSRF_HEADER}`, with the `csrf_token` of `GET /session`. A Bearer key goes first.",
+)
 
 
 @dataclass(frozen=True)
 class Access:
-    """A key that was sent and not looked up yet."""
+    """A key, or a session's cookie, that was sent and not looked up yet."""
 
     database: Database
     secret: str
+    is_by_cookie: bool = False
 
     @contextmanager
     def read(self) -> Iterator[tuple[Session, Caller]]:
-        """One session for looking up the key and for what follows. Raises ApiKeyInvalid."""
+        """One session for looking up the caller and for what follows. Raises ApiKeyInvalid and SessionInvalid."""
+        find_caller = sessions.authenticate if self.is_by_cookie else authenticate
         with self.database.read() as session:
-            caller = authenticate(session, secret=self.secret)
+            caller = find_caller(session, secret=self.secret)
             yield session, caller
         if caller.is_use_worth_noting:
             with self.database.write() as session:
                 note_use(session, key_id=caller.key_id)
 
 
+async def refuse_cross_site(request: Request) -> None:
+    """What a browser says that another site made it send. Raises CsrfTokenInvalid."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
+        raise CsrfTokenInvalid("This request comes from another site, and is refused with a cookie.")
+
+
 async def _get_access(
-    database: DatabaseDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request,
+    database: DatabaseDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Access:
-    if credentials is None:
+    """Raises ApiKeyInvalid where there is neither, CsrfTokenInvalid for a change by cookie that isn't the page's."""
+    if credentials is not None:
+        return Access(database, credentials.credentials)
+    if cookie is None:
         raise ApiKeyInvalid
-    return Access(database, credentials.credentials)
+    if request.method not in _SAFE_METHODS:
+        await refuse_cross_site(request)
+        sessions.check_csrf_token(cookie, request.headers.get(CSRF_HEADER, ""))
+    return Access(database, cookie, is_by_cookie=True)
 
 
 AccessDep = Annotated[Access, Depends(_get_access)]

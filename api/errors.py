@@ -93,7 +93,7 @@ _UNREADABLE = "There was an error parsing the body"
 
 _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request can't be read",
-    401: "The API key is missing, unknown or revoked",
+    401: "The API key is missing, unknown or revoked; or the session has ended, or the CSRF token is wrong",
     403: "Your key doesn't allow it",
     404: "Your team has no such thing",
     409: "It doesn't fit the present status of things",

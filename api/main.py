@@ -26,6 +26,7 @@ from api.routes import (
     models,
     queue,
     rows,
+    sessions,
     slots,
     teams,
     uploads,
@@ -40,7 +41,8 @@ from jobs.storage import Storage
 
 DESCRIPTION = """
 Fine-tunes *emotional Gemma*: upload chats whose replies carry emotions, post a job, watch the loss live, download the
-bundle. Every call but those under `/health` needs `Authorization: Bearer <API key>`, and sees what the key's team owns.
+bundle. Every call but `POST /session` and those under `/health` needs `Authorization: Bearer <API key>`, or the cookie
+of a session, and sees what the key's team owns.
 
 Errors have one shape: `{"error": {"code", "message", "field"}}`. Answers carry an
 `X-Request-ID`, which is in the log too.
@@ -53,6 +55,7 @@ TAGS = [
     {"name": "artifacts", "description": "Download what a job made."},
     {"name": "queue", "description": "Who waits, where and why. Operators hold, release and move jobs."},
     {"name": "teams", "description": "Shares and quotas."},
+    {"name": "sessions", "description": "For browsers: a cookie in place of the key."},
     {"name": "models", "description": "The base models that jobs may name."},
     {"name": "slots", "description": "The GPUs and CPUs that run jobs, and what they are doing."},
     {"name": "health", "description": "For probes; no key needed."},
@@ -71,6 +74,7 @@ ROUTES = (
     rows,
     queue,
     teams,
+    sessions,
     models,
     slots,
     health,

@@ -2,7 +2,10 @@
 
 EmotuneError
 ├── Unauthorized
-│   └── ApiKeyInvalid
+│   ├── ApiKeyInvalid
+│   ├── SessionInvalid
+│   ├── LoginCodeInvalid
+│   └── CsrfTokenInvalid
 ├── Forbidden
 │   ├── OperatorNeeded
 │   └── PriorityClassTooHigh
@@ -69,6 +72,24 @@ class ApiKeyInvalid(Unauthorized):
     """The API key is missing, unknown or revoked. Send `Authorization: Bearer KEY`; `emotune keys create` makes one."""
 
     code = "api_key_invalid"
+
+
+class SessionInvalid(Unauthorized):
+    """The session has ended. Log in again."""
+
+    code = "session_invalid"
+
+
+class LoginCodeInvalid(Unauthorized):
+    """The login link is unknown, too old, or was used before. `emotune dashboard` prints a fresh one."""
+
+    code = "login_code_invalid"
+
+
+class CsrfTokenInvalid(Unauthorized):
+    """A change by cookie needs the header `X-CSRF-Token`, with the `csrf_token` that `GET /session` answers."""
+
+    code = "csrf_token_invalid"
 
 
 class Forbidden(EmotuneError):

@@ -1,4 +1,4 @@
-"""The tables: Team, ApiKey, Dataset, Upload, Job, Run, Event, Metric, Artifact, Slot."""
+"""The tables: Team, ApiKey, WebSession, LoginCode, Dataset, Upload, Job, Run, Event, Metric, Artifact, Slot."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -112,6 +112,28 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
 
     team: Mapped[Team] = relationship(lazy="raise")
+
+
+class WebSession(Base):
+    """A browser that has logged in with a key. Only the sha256 of the cookie's secret is kept."""
+
+    __tablename__ = "web_session"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    api_key_id: Mapped[str] = mapped_column(ForeignKey("api_key.id"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class LoginCode(Base):
+    """What a login link carries: good for one session, and not for long."""
+
+    __tablename__ = "login_code"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    api_key_id: Mapped[str] = mapped_column(ForeignKey("api_key.id"))
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
 
 
 class Dataset(Base):

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
         GIB,
         description="Below this much free disk uploads and jobs are refused, slots take none, `/health/ready` fails.",
     )
+    session_seconds: Seconds = Field(
+        14 * DAY_SECONDS, description="A browser stays logged in for so long, or until its key is revoked."
+    )
+    login_code_seconds: Seconds = Field(900, description="A login link is good for so long, and once.")
     worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
 
     # The queue

@@ -45,7 +45,7 @@ def create_key(session: Session, *, team: Team, name: str, is_operator: bool = F
         team_id=team.id,
         name=name,
         prefix=secret[:SHOWN_CHARACTERS],
-        sha256=_digest(secret),
+        sha256=digest_secret(secret),
         is_operator=is_operator,
     )
     session.add(key)
@@ -73,12 +73,16 @@ _FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at, ApiKey.is_
 )
 
 
+# What any other way to find a caller selects.
+CALLER_COLUMNS = tuple(_FIND_CALLER.selected_columns)
+
+
 def authenticate(session: Session, *, secret: str) -> Caller:
     """The caller with this secret. Raises ApiKeyInvalid.
 
     The look-up is by digest: how long it takes tells nothing about the secret.
     """
-    row = session.execute(_FIND_CALLER, {"sha256": _digest(secret)}).one_or_none()
+    row = session.execute(_FIND_CALLER, {"sha256": digest_secret(secret)}).one_or_none()
     if row is None:
         raise ApiKeyInvalid
     return Caller(*row)
@@ -104,5 +108,6 @@ def revoke_key(session: Session, *, key_id: str) -> ApiKey:
     return key
 
 
-def _digest(secret: str) -> str:
+def digest_secret(secret: str) -> str:
+    """What is kept of a secret of 256 random bits: hexadecimal sha256."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from jobs import run_ends, uploads
+from jobs import run_ends, sessions, uploads
 from jobs.datasets import find_known_ids
 from jobs.service import list_artifacts
 from jobs.settings import DAY_SECONDS
@@ -32,6 +32,8 @@ def collect_garbage(resources: Resources) -> None:
         lost_ids = old_ids - find_known_ids(session)
         ended = run_ends.list_ended_runs(session, within=CLEARED_WITHIN)
     _collect_uploads(resources, now)
+    with resources.database.write() as session:
+        sessions.delete_expired(session)
     for dataset_id in lost_ids:
         log.info("dataset_without_row_deleted", dataset_id=dataset_id)
         storage.delete_dataset(dataset_id)

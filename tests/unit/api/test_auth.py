@@ -15,11 +15,11 @@ from jobs.settings import Settings
 from jobs.teams import revoke_key
 from tests.unit.conftest import TestTeam
 
-OPEN_PATHS = {"/health/live", "/health/ready"}
+OPEN_ROUTES = {("get", "/health/live"), ("get", "/health/ready"), ("post", "/session")}
 ROUTES = sorted(
     (method, path) for path, operations in create_app(Settings()).openapi()["paths"].items() for method in operations
 )
-CLOSED_ROUTES = [route for route in ROUTES if route[1] not in OPEN_PATHS]
+CLOSED_ROUTES = [route for route in ROUTES if route not in OPEN_ROUTES]
 # On any team's jobs: for operators only.
 ROUTES_OF_OPERATOR = [route for route in ROUTES if route[1].startswith("/queue/") or route[1].endswith("/preempt")]
 ROUTES_OF_JOB = [route for route in ROUTES if "{job_id}" in route[1] and route not in ROUTES_OF_OPERATOR]
@@ -58,7 +58,7 @@ def test_the_lists_of_routes_are_not_empty() -> None:
     ],
     ids=["none", "unknown", "empty", "basic"],
 )
-def test_every_route_but_health_needs_a_key(
+def test_every_route_but_health_and_login_needs_a_key(
     anonymous: TestClient, method: str, path: str, headers: dict[str, str]
 ) -> None:
     response = anonymous.request(method, fill(path), headers=headers)
@@ -151,11 +151,11 @@ def test_the_use_of_a_key_is_noted_once_a_minute(client: TestClient, database: D
 
 
 def test_every_route_of_a_team_asks_for_the_caller(app: FastAPI) -> None:
-    """What the documentation calls closed has the security scheme, so that clients made from it send the key."""
+    """What the documentation calls closed has the security schemes, so that clients made from it send the key."""
     operations = [
         operation
         for path, operations in app.openapi()["paths"].items()
-        if path not in OPEN_PATHS
-        for operation in operations.values()
+        for method, operation in operations.items()
+        if (method, path) not in OPEN_ROUTES
     ]
-    assert all(operation["security"] == [{"HTTPBearer": []}] for operation in operations)
+    assert all(operation["security"] == [{"HTTPBearer": []}, {"SessionCookie": []}] for operation in operations)

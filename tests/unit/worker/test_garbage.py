@@ -4,12 +4,14 @@ import os
 import time
 from pathlib import Path
 
-from jobs import claims, run_ends, uploads
+from sqlalchemy import select
+
+from jobs import claims, run_ends, sessions, uploads
 from jobs.datasets import add_dataset
 from jobs.ids import new_id
-from jobs.models import Artifact, Job, Upload
+from jobs.models import Artifact, Job, Upload, WebSession
 from jobs.run_ends import RunEnd
-from jobs.teams import get_or_create_team
+from jobs.teams import create_key, digest_secret, get_or_create_team
 from tests.unit.worker.conftest import MakeJob
 from worker.garbage import ABANDONED_SECONDS, collect_garbage
 from worker.resources import Resources
@@ -134,3 +136,14 @@ def test_a_file_with_a_second_name_is_not_old_while_its_row_is_being_written(res
         storage.put_dataset(second, incoming, twin_id=first)
     collect_garbage(resources)
     assert storage.get_dataset_path(second).read_bytes() == b"content"
+
+
+def test_sessions_past_their_time_go(resources: Resources) -> None:
+    with resources.database.write() as session:
+        key, _ = create_key(session, team=get_or_create_team(session, name="ours"), name="laptop")
+        _, ended = sessions.create_session(session, key_id=key.id, expire_seconds=-1)
+        _, open_one = sessions.create_session(session, key_id=key.id, expire_seconds=60)
+    collect_garbage(resources)
+    with resources.database.read() as session:
+        kept = session.scalars(select(WebSession.sha256)).all()
+    assert kept == [digest_secret(open_one)] != [digest_secret(ended)]

@@ -1,0 +1,97 @@
+"""Wire models of keys, and of sessions, which speak for one."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api.schemas import Read
+from jobs.models import ApiKey, Team
+
+MAX_SECRET_LENGTH = 200
+
+
+class KeyRead(Read):
+    """An API key, without its secret. `last_used_at` is right to the minute."""
+
+    id: str
+    name: str
+    prefix: str = Field(description="The first characters of the secret.")
+    team: str = Field(description="The name of the team that it speaks for.")
+    is_operator: bool
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+    is_current: bool = Field(description="Whether this request came with it, or with a session of it.")
+
+    @classmethod
+    def of(cls, key: ApiKey, *, current_id: str) -> "KeyRead":
+        return cls(
+            id=key.id,
+            name=key.name,
+            prefix=key.prefix,
+            team=key.team.name,
+            is_operator=key.is_operator,
+            created_at=key.created_at,
+            last_used_at=key.last_used_at,
+            revoked_at=key.revoked_at,
+            is_current=key.id == current_id,
+        )
+
+
+class SessionCreate(BaseModel):
+    """An API key, or the code of a login link."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["api_key"]}, {"required": ["code"]}]}
+    )
+
+    api_key: str = Field("", min_length=1, max_length=MAX_SECRET_LENGTH)
+    code: str = Field("", min_length=1, max_length=MAX_SECRET_LENGTH, description="As `POST /login-codes` answers it.")
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give either `api_key` or `code`")
+        return self
+
+
+class TeamRef(Read):
+    """Which team it is."""
+
+    id: str
+    name: str
+
+    @classmethod
+    def of(cls, team: Team) -> "TeamRef":
+        return cls(id=team.id, name=team.name)
+
+
+class SessionRead(Read):
+    """Who you are to the API."""
+
+    team: TeamRef
+    key: KeyRead
+    is_operator: bool
+    csrf_token: str | None = Field(
+        description="For the header `X-CSRF-Token`, which changes by cookie need; null for a Bearer key."
+    )
+    expires_at: datetime | None = Field(description="When the browser has to log in again; null for a Bearer key.")
+
+    @classmethod
+    def of(cls, key: ApiKey, *, csrf_token: str | None = None, expires_at: datetime | None = None) -> "SessionRead":
+        return cls(
+            team=TeamRef.of(key.team),
+            key=KeyRead.of(key, current_id=key.id),
+            is_operator=key.is_operator,
+            csrf_token=csrf_token,
+            expires_at=expires_at,
+        )
+
+
+class LoginCodeRead(Read):
+    """What opens one session, once."""
+
+    code: str
+    expires_at: datetime
+    path: str = Field(description="Of the login link, to go behind the address of this API.")

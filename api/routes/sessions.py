@@ -1,0 +1,83 @@
+"""Sessions: how a browser logs in, who it is, and how it logs out."""
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.orm import Session
+
+from api.deps import SESSION_COOKIE, AccessDep, CallerDep, DatabaseDep, SettingsDep, refuse_cross_site
+from api.errors import error_responses
+from api.key_schemas import LoginCodeRead, SessionCreate, SessionRead
+from jobs import sessions
+from jobs.errors import ApiKeyInvalid
+from jobs.teams import authenticate, note_use
+
+router = APIRouter(tags=["sessions"], responses=error_responses(401))
+
+LOGIN_PATH = "/#/login?code="
+
+
+@router.post(
+    "/session", status_code=201, responses=error_responses(400, 413), dependencies=[Depends(refuse_cross_site)]
+)
+def create_session(
+    body: SessionCreate, request: Request, response: Response, database: DatabaseDep, settings: SettingsDep
+) -> SessionRead:
+    """Log in a browser, with an API key or the code of a login link. The answer sets the session's cookie."""
+    with database.write() as session:
+        key_id = sessions.use_login_code(session, code=body.code) if body.code else _find_key(session, body.api_key)
+        note_use(session, key_id=key_id)
+        web_session, secret = sessions.create_session(session, key_id=key_id, expire_seconds=settings.session_seconds)
+        answer = SessionRead.of(
+            sessions.get_key(session, key_id=key_id),
+            csrf_token=sessions.get_csrf_token(secret),
+            expires_at=web_session.expires_at,
+        )
+    response.set_cookie(
+        SESSION_COOKIE,
+        secret,
+        max_age=int(settings.session_seconds),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def _find_key(session: Session, secret: str) -> str:
+    try:
+        return authenticate(session, secret=secret).key_id
+    except ApiKeyInvalid:
+        raise ApiKeyInvalid("The API key is unknown or revoked.", field="api_key") from None
+
+
+@router.get("/session")
+def get_session(access: AccessDep) -> SessionRead:
+    """Who you are, by cookie or Bearer key; and the token that changes by cookie need."""
+    with access.read() as (session, caller):
+        key = sessions.get_key(session, key_id=caller.key_id)
+        if not access.is_by_cookie:
+            return SessionRead.of(key)
+        return SessionRead.of(
+            key,
+            csrf_token=sessions.get_csrf_token(access.secret),
+            expires_at=sessions.get_expiry(session, secret=access.secret),
+        )
+
+
+@router.delete("/session", status_code=204)
+def delete_session(access: AccessDep, _caller: CallerDep, response: Response, database: DatabaseDep) -> None:
+    """Log out: the session of the cookie ends. A Bearer key has none, so nothing ends."""
+    if access.is_by_cookie:
+        with database.write() as session:
+            sessions.end_session(session, secret=access.secret)
+    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")
+
+
+@router.post("/login-codes", status_code=201)
+def create_login_code(caller: CallerDep, database: DatabaseDep, settings: SettingsDep) -> LoginCodeRead:
+    """A code that logs in one browser, once, as yourself: for a login link."""
+    with database.write() as session:
+        login_code, code = sessions.create_login_code(
+            session, key_id=caller.key_id, expire_seconds=settings.login_code_seconds
+        )
+        return LoginCodeRead(code=code, expires_at=login_code.expires_at, path=LOGIN_PATH + code)
