@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "c61f0a9d3e58"
-down_revision = "5d0c7e21fa34"
+down_revision = "8a61c3f0b7d2"
 branch_labels = None
 depends_on = None
 
