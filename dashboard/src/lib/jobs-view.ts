@@ -1,7 +1,7 @@
 // What the address says of the table of jobs, and what a row of it says of its job. Pure.
 
 import type { JobRow, JobStatus, Slot } from "../api/types";
-import { formatCount, formatSeconds, NONE } from "./format";
+import { formatCount, formatNumber, formatSeconds, NONE } from "./format";
 
 export const PAGE_LENGTH = 50;
 export const NEWEST_FIRST = "-created_at";
@@ -120,6 +120,23 @@ export function formatSpeed(tokensPerSecond: number | null | undefined): string 
   return tokensPerSecond >= 10_000
     ? `${Number((tokensPerSecond / 1000).toPrecision(3))} k`
     : formatCount(Math.round(tokensPerSecond));
+}
+
+/** With three decimals where losses usually are, so that a column of them stands still. */
+export function formatLoss(loss: number | null | undefined): string {
+  if (loss === null || loss === undefined || !Number.isFinite(loss)) return NONE;
+  return loss >= 0.01 && loss < 100 ? loss.toFixed(3) : formatNumber(loss);
+}
+
+const MINUTE_SECONDS = 60;
+/** From here on nobody cares for the seconds, and they are only restless. */
+const LONG_SECONDS = 10 * MINUTE_SECONDS;
+
+/** What is left of a running job's time. */
+export function formatRest(seconds: number): string {
+  return formatSeconds(
+    seconds < LONG_SECONDS ? Math.round(seconds) : Math.round(seconds / MINUTE_SECONDS) * MINUTE_SECONDS,
+  );
 }
 
 /** How long the job has run, or ran; from the first start to the end, pauses in between included. */

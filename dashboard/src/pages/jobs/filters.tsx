@@ -111,6 +111,7 @@ function SearchBox({
       <input
         ref={box}
         type="search"
+        class="jobs-search-box"
         placeholder="Name, dataset, base model, who"
         title="Part of a name, or a whole id. Press / to come here."
         maxLength={MAX_SEARCH_LENGTH}

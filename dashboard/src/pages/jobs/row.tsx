@@ -1,8 +1,16 @@
 // One job in the table.
 
 import type { JobRow } from "../../api/types";
-import { formatNumber, formatSeconds, NONE } from "../../lib/format";
-import { describeDuration, describePlace, describeStatus, formatSpeed, hasEnded } from "../../lib/jobs-view";
+import { NONE } from "../../lib/format";
+import {
+  describeDuration,
+  describePlace,
+  describeStatus,
+  formatLoss,
+  formatRest,
+  formatSpeed,
+  hasEnded,
+} from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { Progress, Sparkline, StatusBadge } from "../../ui/job-parts";
 import { Time } from "../../ui/time";
@@ -62,13 +70,11 @@ export function JobsRow({
       <td class="jobs-ends">
         <Ends row={row} />
       </td>
-      <td class="jobs-loss" data-label="Loss">
-        <span class="number">{formatNumber(row.last_loss)}</span>
+      <td class="jobs-loss">
+        <span class="number">{formatLoss(row.last_loss)}</span>
         <Sparkline losses={row.losses} width={SPARKLINE_WIDTH} />
       </td>
-      <td class="jobs-speed number" data-label="Tokens/s">
-        {formatSpeed(row.tokens_per_second)}
-      </td>
+      <td class="jobs-speed number">{formatSpeed(row.tokens_per_second)}</td>
       <td class="jobs-posted">
         <Time at={row.created_at} />
         <small title={row.posted_by ?? undefined}>{row.posted_by ? `by ${row.posted_by}` : ""}</small>
@@ -94,7 +100,7 @@ function Ends({ row }: { row: JobRow }) {
   if (row.status === "running") {
     return (
       <>
-        <span class="number">{row.eta_seconds === null ? NONE : `${formatSeconds(row.eta_seconds)} left`}</span>
+        <span class="number">{row.eta_seconds === null ? NONE : `${formatRest(row.eta_seconds)} left`}</span>
         {row.started_at && (
           <small>
             began <Time at={row.started_at} />
@@ -106,10 +112,8 @@ function Ends({ row }: { row: JobRow }) {
   if (row.status === "queued" && row.starts_at) {
     return (
       <>
-        <span>
-          starts <Time at={row.starts_at} />
-        </span>
-        <small>as expected now</small>
+        <Time at={row.starts_at} />
+        <small>expected start</small>
       </>
     );
   }
