@@ -101,15 +101,16 @@ describe("what can be asked of a job", () => {
 
 describe("the line under the status", () => {
   it.each<[Partial<JobRow>, string]>([
-    [{}, "training"],
-    [{ attempt: 2 }, "training, run 2"],
+    [{}, "training on box-cuda-0"],
+    [{ attempt: 2 }, "training on box-cuda-0, run 2"],
     [{ stop_kind: "pause", stop_requested: true }, "pausing …"],
     [{ checkpoint_requested: true }, "saving a checkpoint …"],
     [{ status: "queued", queue_reason: { code: "no_free_slot", message: "no slot is free" } }, "no slot is free"],
     [{ status: "paused", checkpoint_step: 1200 }, "at step 1,200"],
     [{ status: "paused" }, "before its first step"],
     [{ status: "failed", error: { code: "gpu_memory_full", message: "The GPU is full." } }, "The GPU is full."],
-    [{ status: "succeeded" }, ""],
+    [{ status: "succeeded" }, "on box-cuda-0"],
+    [{ status: "cancelled", slot: null }, ""],
   ])("%j", (part, text) => expect(describeStatus({ ...ROW, ...part })).toBe(text));
 
   it("tells the place only of those that wait", () => {

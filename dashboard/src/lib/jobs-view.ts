@@ -99,13 +99,18 @@ export function describeStatus(job: JobRow): string {
     case "running":
       if (job.stop_kind) return STOPPING[job.stop_kind];
       if (job.checkpoint_requested) return "saving a checkpoint …";
-      return [job.phase, job.attempt > 1 ? `run ${job.attempt}` : ""].filter(Boolean).join(", ");
+      return [
+        [job.phase, job.slot && `on ${job.slot}`].filter(Boolean).join(" "),
+        job.attempt > 1 && `run ${job.attempt}`,
+      ]
+        .filter(Boolean)
+        .join(", ");
     case "paused":
       return job.checkpoint_step ? `at step ${formatCount(job.checkpoint_step)}` : "before its first step";
     case "failed":
       return job.error?.message ?? "";
     default:
-      return "";
+      return job.slot ? `on ${job.slot}` : "";
   }
 }
 

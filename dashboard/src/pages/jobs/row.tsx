@@ -35,7 +35,8 @@ export function JobsRow({
   actions: JobActions;
 }) {
   const why = describeStatus(row);
-  const classes = [isChanged && "is-changed", isChosen && "is-chosen"].filter(Boolean).join(" ");
+  const isNew = row.step === 0 && row.last_loss === null;
+  const classes = [isChanged && "is-changed", isChosen && "is-chosen", isNew && "is-new"].filter(Boolean).join(" ");
   return (
     <tr class={classes} data-job={row.id}>
       <td class="jobs-pick">

@@ -35,7 +35,7 @@ export function Summary({ counts }: { counts: JobOverview["counts"] | undefined 
               {busy.busyCount} of {busy.openCount}
             </b>
           )}
-          {busy.note && `, ${busy.note}`}
+          {busy.note && <span class="jobs-slots-note">, {busy.note}</span>}
         </span>
       )}
     </p>
