@@ -93,24 +93,28 @@ export function CurveChart(props: CurveChartProps) {
         <span class="curve-chart-place">
           {cursor === null ? "" : `${xLabel} ${formatX(xKind, snap(series, cursor))}`}
         </span>
-        <button type="button" class="quiet small" hidden={zoom === null} onClick={() => plot.current?.setZoom(null)}>
-          Reset zoom
-        </button>
       </figcaption>
-      {/* biome-ignore lint/a11y/useSemanticElements: no element is a chart that takes keys. */}
-      <div
-        ref={box}
-        class="curve-chart-box"
-        style={{ height: `${height}px` }}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: the crosshair moves by the arrow keys.
-        tabIndex={0}
-        role="group"
-        aria-roledescription="chart"
-        aria-label={ariaLabel}
-        aria-describedby={helpId}
-        onKeyDown={onKeyDown}
-      >
-        {isEmpty && <p class="curve-chart-empty">No points yet</p>}
+      <div class="curve-chart-area">
+        {/* biome-ignore lint/a11y/useSemanticElements: no element is a chart that takes keys. */}
+        <div
+          ref={box}
+          class="curve-chart-box"
+          style={{ height: `${height}px` }}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: the crosshair moves by the arrow keys.
+          tabIndex={0}
+          role="group"
+          aria-roledescription="chart"
+          aria-label={ariaLabel}
+          aria-describedby={helpId}
+          onKeyDown={onKeyDown}
+        >
+          {isEmpty && <p class="curve-chart-empty">No points yet</p>}
+        </div>
+        {zoom !== null && (
+          <button type="button" class="small curve-chart-reset" onClick={() => plot.current?.setZoom(null)}>
+            Reset zoom
+          </button>
+        )}
       </div>
       <p class="hidden-text" id={helpId}>
         {series.map((each) => describeSeries(each, formatY)).join(" ")} The left and right arrow keys move the

@@ -1,9 +1,10 @@
 // The axes of a curve: whole steps or a clock's round times below, values with their unit at the left.
 
-import type uPlot from "uplot";
+import uPlot from "uplot";
 import { formatCount, formatSeconds } from "../lib/format";
+import { listLogTicks } from "../lib/ticks";
 import { resolveColor } from "./colors";
-import type { XKind } from "./plot";
+import type { PlotOptions, XKind } from "./plot";
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 const X_SPACE = 72;
@@ -26,7 +27,7 @@ export function formatX(kind: XKind, value: number): string {
   return kind === "time" ? formatSeconds(value) : formatCount(value);
 }
 
-export function makeAxes(kind: XKind, xLabel: string, formatY: (value: number) => string): uPlot.Axis[] {
+export function makeAxes({ xKind: kind, xLabel, formatY, logY }: PlotOptions): uPlot.Axis[] {
   const look: uPlot.Axis = {
     stroke: () => resolveColor("--text-soft"),
     font: FONT,
@@ -48,6 +49,15 @@ export function makeAxes(kind: XKind, xLabel: string, formatY: (value: number) =
     {
       ...look,
       space: Y_SPACE,
+      ...(logY
+        ? {
+            splits: (self: uPlot, _: number, low: number, high: number) =>
+              listLogTicks(low, high, Math.max(self.bbox.height / uPlot.pxRatio / Y_SPACE, 2)),
+            filter: (_: uPlot, splits: number[]) => splits,
+            grid: { ...look.grid, filter: (_: uPlot, splits: number[]) => splits },
+            ticks: { ...look.ticks, filter: (_: uPlot, splits: number[]) => splits },
+          }
+        : {}),
       values: (_, splits) => splits.map((each) => (each === null ? "" : formatY(each))),
       size: (self, values) => {
         // Room for the longest label, and a least size, so that charts above each other line up.

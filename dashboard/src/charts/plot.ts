@@ -71,17 +71,26 @@ export function makePlot(
     {
       width,
       height,
-      padding: [8, 12, 0, 0],
+      // At the right there is room for half of the last label.
+      padding: [8, 22, 0, 0],
       legend: { show: false },
       scales: {
         x: { time: false, range: (_, low, high) => widen(low, high) },
-        y: options.logY ? { distr: 3 } : { range: (_, low, high) => addMargin(low, high) },
+        y: options.logY
+          ? { distr: 3, range: (_, low, high) => addFactor(low, high) }
+          : { range: (_, low, high) => addMargin(low, high) },
       },
-      axes: makeAxes(options.xKind, options.xLabel, options.formatY),
+      axes: makeAxes(options),
       series: [{}, ...series.map((each) => makeSeries(each))],
       cursor: {
         y: false,
-        points: { size: 7, fill: (_, index) => resolveColor(current[index - 1]?.color ?? "--text") },
+        // What is smoothed has the dot; the values behind it are told by the legend alone.
+        points: {
+          size: (_, index) => (current[index - 1]?.faint ? 0 : 9),
+          width: 2,
+          stroke: () => resolveColor("--surface"),
+          fill: (_, index) => resolveColor(current[index - 1]?.color ?? "--text"),
+        },
         drag: { x: true, y: false, setScale: false, dist: MIN_DRAG_PIXELS },
         bind: {
           dblclick: () => () => {
@@ -155,7 +164,7 @@ function makeSeries(series: CurveSeries): uPlot.Series {
     stroke: () => resolveColor(series.color),
     width: series.width ?? 1.75,
     alpha: series.faint ? FAINT : 1,
-    points: series.points ? { show: true, size: 6, fill: () => resolveColor(series.color) } : { show: isAlone },
+    points: { show: series.points || isAlone, size: 6, fill: () => resolveColor(series.color) },
     ...(series.dash ? { dash: series.dash } : {}),
   };
 }
@@ -197,4 +206,10 @@ function addMargin(low: number | null, high: number | null): [number, number] {
   const margin = (high - low) * Y_MARGIN || Math.abs(high) * Y_MARGIN || 1;
   // What is never negative has no ground below zero.
   return [low >= 0 ? Math.max(low - margin, 0) : low - margin, high + margin];
+}
+
+function addFactor(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [1, 10];
+  const factor = low < high ? (high / low) ** Y_MARGIN : 2;
+  return [low / factor, high * factor];
 }
