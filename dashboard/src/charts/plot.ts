@@ -87,7 +87,7 @@ export function makePlot(
         // What is smoothed has the dot; the values behind it are told by the legend alone.
         points: {
           size: (_, index) => (current[index - 1]?.faint ? 0 : 9),
-          width: 2,
+          width: (_, index) => (current[index - 1]?.faint ? 0 : 2),
           stroke: () => resolveColor("--surface"),
           fill: (_, index) => resolveColor(current[index - 1]?.color ?? "--text"),
         },
