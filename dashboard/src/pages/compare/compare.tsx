@@ -55,7 +55,7 @@ export function ComparePage({ route }: { route: Route }) {
     <>
       <header class="page-head">
         <h1>Compare jobs</h1>
-        <Link to="/jobs" class="button">
+        <Link to="/jobs" class="button compare-all">
           All jobs
         </Link>
         <button type="button" class="primary" disabled={ids.length >= MAX_CHOSEN} onClick={() => setPicking(true)}>
