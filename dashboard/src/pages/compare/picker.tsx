@@ -38,7 +38,7 @@ export function Picker({
           <span class="hidden-text">Search the jobs</span>
           <input
             type="search"
-            placeholder="Name, dataset, base model, who"
+            placeholder="Name, dataset, model, who"
             value={text}
             onInput={(event) => setText(event.currentTarget.value)}
           />

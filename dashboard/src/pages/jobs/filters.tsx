@@ -112,7 +112,7 @@ function SearchBox({
         ref={box}
         type="search"
         class="jobs-search-box"
-        placeholder="Name, dataset, base model, who"
+        placeholder="Name, dataset, model, who"
         title="Part of a name, or a whole id. Press / to come here."
         maxLength={MAX_SEARCH_LENGTH}
         value={text}

@@ -133,7 +133,7 @@ function Menu({
           name={VERBS[verb].name}
         />
       ))}
-      <Item icon="copy" name="Clone …" onClick={() => pick(() => navigate("/new-job", { clone: row.id }))} />
+      <Item icon="copy" name="Clone …" onClick={() => pick(() => navigate("/new-job", { from: row.id }))} />
       {row.status === "succeeded" && (
         <a
           role="menuitem"
