@@ -229,3 +229,15 @@ def test_a_poll_that_finds_nothing_new_is_304(
         known = {"If-None-Match": changed.headers["ETag"]}
     make_job("new")
     assert client.get("/jobs:overview", headers=known).json()["counts"]["queued"] == 2
+
+
+def test_a_change_in_the_middle_of_something_long_is_seen(
+    client: TestClient, database: Database, running_job: str
+) -> None:
+    losses = [1.0 / 3] * 64
+    set_columns(database, running_job, loss_trace={"stride": 1, "losses": losses}, error_message="x" * 2000)
+    known = {"If-None-Match": client.get("/jobs:overview").headers["ETag"]}
+    assert client.get("/jobs:overview", headers=known).status_code == 304
+    losses[32] = 2.0 / 3
+    set_columns(database, running_job, loss_trace={"stride": 1, "losses": losses})
+    assert client.get("/jobs:overview", headers=known).status_code == 200
