@@ -141,6 +141,9 @@ def test_status_search_and_counts(client: TestClient, database: Database, make_j
     assert get_names(client, search="3-1b") == ["odd"]
     assert get_names(client, search=ids["cold_1"]) == ["cold_1"]
     assert get_names(client, search=ids["cold_1"][:-1]) == []
+    set_columns(database, ids["odd"], name="Ärger")
+    assert get_names(client, search="ärg") == ["Ärger"]
+    set_columns(database, ids["odd"], name="odd")
     # They stand for nothing but themselves.
     assert get_names(client, search="%") == ["cold 100%"]
     assert get_names(client, search="_") == ["cold_1"]
