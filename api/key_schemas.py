@@ -1,14 +1,21 @@
 """Wire models of keys, and of sessions, which speak for one."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.schemas import Read
+from api.schemas import NAME_PATTERN, Read
 from jobs.models import ApiKey, Team
 
 MAX_SECRET_LENGTH = 200
+MAX_NAME_LENGTH = 100
+
+ShortName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN),
+]
+TeamName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 
 
 class KeyRead(Read):
@@ -37,6 +44,25 @@ class KeyRead(Read):
             revoked_at=key.revoked_at,
             is_current=key.id == current_id,
         )
+
+
+class KeyCreate(BaseModel):
+    """A key to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ShortName = Field(description="What it is for.")
+    team: TeamName | None = Field(None, description="The operator's: another team, by name or id.")
+    is_operator: bool = Field(
+        False, strict=True, description="The operator's: it may also steer the queue, and see what belongs to others."
+    )
+
+
+class KeyCreated(Read):
+    """A new key."""
+
+    key: KeyRead
+    secret: str = Field(description="For `Authorization: Bearer`. It is shown this once, and not kept.")
 
 
 class SessionCreate(BaseModel):

@@ -165,7 +165,7 @@ class SlotNotFound(NotFound):
 
 
 class ApiKeyNotFound(NotFound):
-    """There is no API key with this id. `emotune keys list` shows the keys."""
+    """There is no API key with this id. `GET /keys` lists those that there are."""
 
     code = "api_key_not_found"
 

@@ -6,13 +6,14 @@ from fastapi import APIRouter, BackgroundTasks, Path
 
 from api.deps import AccessDep, BoardKeeperDep, DatabaseDep, DoorbellDep, OperatorDep
 from api.errors import error_responses
+from api.key_schemas import TeamName
 from api.queue_schemas import TeamChange, TeamRead
 from api.schemas import Items
 from jobs import operators
 
 router = APIRouter(tags=["teams"], responses=error_responses(401))
 
-TeamPath = Annotated[str, Path(min_length=1, max_length=100, description="A team's name or id.")]
+TeamPath = Annotated[TeamName, Path(description="A team's name or id.")]
 
 
 @router.get("/team")
