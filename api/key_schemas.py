@@ -1,21 +1,15 @@
 """Wire models of keys, and of sessions, which speak for one."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas import NAME_PATTERN, Read
+from api.schemas import Read
+from api.team_schemas import ShortName, TeamName
 from jobs.models import ApiKey, Team
 
 MAX_SECRET_LENGTH = 200
-MAX_NAME_LENGTH = 100
-
-ShortName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN),
-]
-TeamName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 
 
 class KeyRead(Read):

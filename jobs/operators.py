@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs import stops, usage
 from jobs.board import draw_board
 from jobs.clock import utc_now
 from jobs.database import lock_claims
-from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNotFound
+from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNameTaken, TeamNotFound
 from jobs.models import Job, Team
 from jobs.rules import QueueRules
 from jobs.service import add_event
@@ -130,6 +131,17 @@ def list_teams(session: Session, *, rules: QueueRules, now: datetime | None = No
         )
         for team in teams
     ]
+
+
+def create_team(session: Session, *, name: str) -> Team:
+    """Raises TeamNameTaken."""
+    team = Team(name=name)
+    try:
+        with session.begin_nested():
+            session.add(team)
+    except IntegrityError as error:
+        raise TeamNameTaken(f"There is a team {name!r} already.", field="name") from error
+    return team
 
 
 def get_any_team(session: Session, *, name: str) -> Team:
