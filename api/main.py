@@ -23,6 +23,7 @@ from api.routes import (
     logs,
     metrics,
     models,
+    presets,
     queue,
     rows,
     sessions,
@@ -56,7 +57,7 @@ TAGS = [
     {"name": "teams", "description": "Shares and quotas."},
     {"name": "keys", "description": "Each speaks for one team."},
     {"name": "sessions", "description": "For browsers: a cookie in place of the key."},
-    {"name": "models", "description": "The base models that jobs may name."},
+    {"name": "models", "description": "The base models and presets that jobs may name."},
     {"name": "slots", "description": "The GPUs and CPUs that run jobs, and what they are doing."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
@@ -77,6 +78,7 @@ ROUTES = (
     keys,
     sessions,
     models,
+    presets,
     slots,
     health,
 )
