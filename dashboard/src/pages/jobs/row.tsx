@@ -1,13 +1,13 @@
 // One job in the table.
 
 import type { JobRow } from "../../api/types";
-import { NONE } from "../../lib/format";
+import { formatDate, NONE } from "../../lib/format";
 import {
   describeDuration,
   describePlace,
   describeStatus,
   formatLoss,
-  formatRest,
+  formatRoughly,
   formatSpeed,
   hasEnded,
 } from "../../lib/jobs-view";
@@ -101,11 +101,9 @@ function Ends({ row }: { row: JobRow }) {
   if (row.status === "running") {
     return (
       <>
-        <span class="number">{row.eta_seconds === null ? NONE : `${formatRest(row.eta_seconds)} left`}</span>
+        <span class="number">{row.eta_seconds === null ? NONE : `${formatRoughly(row.eta_seconds)} left`}</span>
         {row.started_at && (
-          <small>
-            began <Time at={row.started_at} />
-          </small>
+          <small title={`since ${formatDate(new Date(row.started_at))}`}>for {describeDuration(row, new Date())}</small>
         )}
       </>
     );
