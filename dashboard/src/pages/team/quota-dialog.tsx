@@ -8,7 +8,7 @@ import { FormDialog } from "../../ui/form-dialog";
 import { toast } from "../../ui/toasts";
 
 const HOUR_SECONDS = 3600;
-const CLASSES: Team["max_priority_class"][] = ["low", "normal", "high", "urgent"];
+const CLASSES: Team["max_priority_class"][] = ["low", "normal", "urgent"];
 
 function show(value: number | null | undefined): string {
   return value === null || value === undefined ? "" : String(value);
