@@ -33,8 +33,8 @@ lint: setup ## ruff, mypy strict, import-linter; the dashboard's types, linter a
 migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
 	@$(VENV)/python scripts/check_migrations.py
 
-bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI
-	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py
+bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI, and what many dashboards cost
+	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py && $(VENV)/python -m benchmarks.dashboards
 
 MINUTES ?= 10
 DATABASE ?= both
