@@ -27,7 +27,6 @@ export type Run = Schemas["RunRead"];
 export type Session = Schemas["SessionRead"];
 export type Slot = Schemas["SlotRead"];
 export type Statistics = Schemas["StatisticsRead"];
-export type Usage = { days: { date: string; slot_seconds: number; run_count: number }[]; window_seconds: number; window_slot_seconds: number; max_slot_seconds: number | null };
 export type Team = Schemas["TeamRead"];
 export type Usage = Schemas["UsageRead"];
 
