@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { ApiError, request } from "../../api/client";
 import type { Queue, QueueEntry } from "../../api/types";
-import { countOf, formatSeconds } from "../../lib/format";
+import { countOf, formatAbout } from "../../lib/format";
 import { findStep, gatherRows, type QueueRow } from "../../lib/queue";
 import { Link } from "../../router";
 import { useSession } from "../../session";
@@ -83,11 +83,11 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
                   </td>
                   <td data-label="Team">{row.job.team}</td>
                   <td data-label="Why it waits">{row.entry.reason?.message ?? "–"}</td>
-                  <td data-label="Starts">
+                  <td data-label="Starts" class="queue-short">
                     {row.entry.starts_at ? <Time at={row.entry.starts_at} /> : <span class="soft">not known</span>}
                   </td>
-                  <td data-label="Takes" class="soft">
-                    {row.job.expected_seconds ? `about ${formatSeconds(row.job.expected_seconds)}` : "–"}
+                  <td data-label="Takes" class="soft queue-short">
+                    {row.job.expected_seconds ? formatAbout(row.job.expected_seconds) : "–"}
                   </td>
                   {session.is_operator && (
                     <td>

@@ -33,8 +33,10 @@ export function SlotCard({ slot, onChange }: { slot: Slot; onChange: () => void 
         </span>
       </div>
       <div class="slot-job">
-        {slot.job ? (
+        {slot.job?.is_own ? (
           <Link to={`/jobs/${slot.job.id}`}>{slot.job.name}</Link>
+        ) : slot.job ? (
+          slot.job.name
         ) : (
           <span class="soft">
             {slot.status === "running" ? "a job of another team" : (slot.blocked_reason ?? restOf(slot))}
