@@ -49,7 +49,7 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
               <th>Team</th>
               <th>Why it waits</th>
               <th>Starts</th>
-              <th>Takes</th>
+              <th class="queue-wide">Takes</th>
               {session.is_operator && (
                 <th>
                   <span class="hidden-text">What you can do</span>
@@ -86,7 +86,7 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
                   <td data-label="Starts" class="queue-short">
                     {row.entry.starts_at ? <Time at={row.entry.starts_at} /> : <span class="soft">not known</span>}
                   </td>
-                  <td data-label="Takes" class="soft queue-short">
+                  <td data-label="Takes" class="soft queue-short queue-wide">
                     {row.job.expected_seconds ? formatAbout(row.job.expected_seconds) : "–"}
                   </td>
                   {session.is_operator && (
@@ -150,7 +150,7 @@ function OperatorButtons({
       {up !== null && (
         <button
           type="button"
-          class="quiet"
+          class="quiet queue-step"
           aria-label={`Move ${job.name} one place up`}
           title="One place up"
           onClick={() => void act(job, "move", { position: up }, `${job.name} is no. ${up} now.`)}
@@ -161,7 +161,7 @@ function OperatorButtons({
       {down !== null && (
         <button
           type="button"
-          class="quiet"
+          class="quiet queue-step"
           aria-label={`Move ${job.name} one place down`}
           title="One place down"
           onClick={() => void act(job, "move", { position: down }, `${job.name} is no. ${down} now.`)}
