@@ -8,7 +8,7 @@ import type { Session } from "./api/types";
 import { JobsPage } from "./pages/jobs/jobs";
 import { LoginFrame, LoginPage } from "./pages/login";
 import { Link, navigate, type Route, useRoute } from "./router";
-import { endSession, findSession, SessionContext, useSession } from "./session";
+import { endSession, findSession, forgetSession, SessionContext, useSession } from "./session";
 import { ErrorBox } from "./ui/feedback";
 import { Icon, type IconName } from "./ui/icons";
 import { ThemeButton } from "./ui/theme";
@@ -36,7 +36,10 @@ export function App() {
   const route = useRoute();
 
   useEffect(() => {
-    setUnauthorizedHandler(() => setSession(null));
+    setUnauthorizedHandler(() => {
+      forgetSession();
+      setSession(null);
+    });
     let timer: number | undefined;
     const look = () =>
       findSession()
