@@ -36,7 +36,14 @@ export function JobsRow({
 }) {
   const why = describeStatus(row);
   const isNew = row.step === 0 && row.last_loss === null;
-  const classes = [isChanged && "is-changed", isChosen && "is-chosen", isNew && "is-new"].filter(Boolean).join(" ");
+  const classes = [
+    isChanged && "is-changed",
+    isChosen && "is-chosen",
+    isNew && "is-new",
+    hasEnded(row.status) && "has-ended",
+  ]
+    .filter(Boolean)
+    .join(" ");
   return (
     <tr class={classes} data-job={row.id}>
       <td class="jobs-pick">
