@@ -20,9 +20,9 @@ from tests.support.stacks import Installation
 from tests.support.tiny_base import make_tiny_base
 
 # Long enough that all the rest happens while it runs.
-EPOCHS, SHORT_EPOCHS = "10", "1"
+EPOCHS, SHORT_EPOCHS = "6", "1"
 BAD_LINE = 7
-RUN_MS = 90_000
+RUN_MS = 150_000
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def file_with_a_bad_line(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 def test_from_a_file_to_a_bundle(
     installation: Installation, open_page: OpenContext, file_with_a_bad_line: Path, tmp_path: Path
 ) -> None:
