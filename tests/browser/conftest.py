@@ -15,6 +15,14 @@ from tests.support.chromium import WAIT_MS, Watch, find_chromium, launch
 CASE_SECONDS = 120
 REPOSITORY = Path(__file__).parents[2]
 
+# Once in a tab, so that a logout there takes the mark away for good.
+_MARK_LOGIN = """
+if (location.protocol.startsWith("http") && !sessionStorage.getItem("marked")) {
+  sessionStorage.setItem("marked", "yes");
+  localStorage.setItem("emotune-logged-in", "yes");
+}
+"""
+
 Scheme = Literal["light", "dark"]
 
 expect.set_options(timeout=WAIT_MS)
@@ -89,9 +97,10 @@ def settle(page: Page) -> None:
 
 
 def log_in(context: BrowserContext, key: str) -> None:
-    """Without the page: the context gets the cookie."""
+    """Without the page: the context gets the cookie, and its pages find the mark of a login (session.tsx)."""
     answer = context.request.post("/session", data={"api_key": key})
     assert answer.ok, answer.text()
+    context.add_init_script(_MARK_LOGIN)
 
 
 def _keep_pictures(request: pytest.FixtureRequest, watches: list[Watch]) -> None:
