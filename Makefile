@@ -20,14 +20,15 @@ test: setup ## Run the tests (unit, model, integration)
 up: setup ## Start the stack with the sample model and keep it until Ctrl-C
 	@$(VENV)/emotune up --sample-model
 
-lint: setup ## ruff, mypy strict, import-linter
+lint: setup ## ruff, mypy strict, import-linter; the dashboard's types, linter and tests
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy && $(VENV)/lint-imports
+	@$(VENV)/python scripts/build_dashboard.py --check
 
 migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
 	@$(VENV)/python scripts/check_migrations.py
 
-bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI
-	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py
+bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI, and what many dashboards cost
+	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py && $(VENV)/python -m benchmarks.dashboards
 
 MINUTES ?= 10
 DATABASE ?= both

@@ -3,23 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from jobs import claims, slots
 from jobs.database import Database
 from jobs.models import Job, Slot
-from jobs.teams import create_key, get_or_create_team
-
-
-@pytest.fixture
-def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestClient:
-    """Speaks for a team of its own, with an operator's key."""
-    with database.write() as session:
-        team = get_or_create_team(session, name="operators")
-        _, secret = create_key(session, team=team, name="console", is_operator=True)
-    headers = {"Authorization": f"Bearer {secret}"}
-    return TestClient(app, headers=headers, raise_server_exceptions=False)
 
 
 @pytest.fixture(autouse=True)
