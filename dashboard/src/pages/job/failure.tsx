@@ -16,7 +16,8 @@ export function Failure({ job }: { job: Job }) {
     <section class="notice failed job-failure" aria-label="Why it failed">
       <Icon name="alert" />
       <div>
-        <h2>{error.message}</h2>
+        {/* Some messages end with the advice that comes in a line of its own. */}
+        <h2>{error.advice ? error.message.replace(error.advice, "").trim() || error.message : error.message}</h2>
         {error.advice && (
           <p>
             <strong>What to change:</strong> {error.advice}{" "}

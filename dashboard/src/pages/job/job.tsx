@@ -75,9 +75,12 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
   const { runs, artifacts } = useParts(job);
   const isOver = isFinal(job);
   const hasRun = job.attempt > 0;
+  // A job that has ended before its first step has no curves, and gets none.
+  const hasCurves = hasRun && !(isOver && job.last_loss === null);
   const hasRows = artifacts?.some((artifact) => artifact.kind === "row_report") ?? false;
   const sections = [
-    ...(hasRun ? [["loss", "Loss"] as const, ["measures", "Other curves"] as const, ["log", "Log"] as const] : []),
+    ...(hasCurves ? [["loss", "Loss"] as const, ["measures", "Other curves"] as const] : []),
+    ...(hasRun ? [["log", "Log"] as const] : []),
     ["timeline", "Timeline"] as const,
     ...(job.attempt > 1 ? [["attempts", "Attempts"] as const] : []),
     ...(hasRows ? [["rows", "Hardest examples"] as const] : []),
@@ -106,7 +109,7 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
       {job.status === "failed" && <Failure job={job} />}
       <Summary job={job} runs={runs} />
       <SectionNav sections={sections} />
-      {hasRun && (
+      {hasCurves && (
         <Suspense fallback={<div class="card job-loss-space" />}>
           <CurvesSection jobId={job.id} isOver={isOver} />
         </Suspense>
