@@ -14,6 +14,7 @@ export interface CurveChartProps {
   series: readonly CurveSeries[];
   xKind: XKind;
   xLabel: string;
+  /** Above the plot; empty for none. */
   yLabel: string;
   /** With the unit, for the legend and the axis. */
   formatY: (value: number) => string;
@@ -73,19 +74,20 @@ export function CurveChart(props: CurveChartProps) {
     if (next !== undefined) plot.current?.setZoom(next);
     if (to === undefined) return;
     plot.current?.point(to);
-    setSpoken(`${xLabel} ${formatX(xKind, to)}: ${series.map((each) => readOut(each, to, formatY)).join(", ")}`);
+    setSpoken(`${xLabel} ${formatX(xKind, to)}: ${listed.map((each) => readOut(each, to, formatY)).join(", ")}`);
   }
 
+  const listed = series.filter((each) => !each.unlisted);
   const isEmpty = series.every((each) => each.x.length === 0);
   return (
-    <figure class="curve-chart">
+    <figure class={`curve-chart ${yLabel ? "named" : ""}`}>
       <figcaption>
-        <span class="curve-chart-name">{yLabel}</span>
+        {yLabel && <span class="curve-chart-name">{yLabel}</span>}
         <ul class="curve-chart-legend">
-          {series.map((each) => (
+          {listed.map((each) => (
             <li key={each.label}>
               <Swatch series={each} />
-              {(series.length > 1 || each.label !== yLabel) && <span>{each.label}</span>}
+              {(listed.length > 1 || each.label !== yLabel) && <span>{each.label}</span>}
               <b>{formatAt(each, cursor, formatY)}</b>
             </li>
           ))}
@@ -117,13 +119,13 @@ export function CurveChart(props: CurveChartProps) {
         )}
       </div>
       <p class="hidden-text" id={helpId}>
-        {series.map((each) => describeSeries(each, formatY)).join(" ")} The left and right arrow keys move the
+        {listed.map((each) => describeSeries(each, formatY)).join(" ")} The left and right arrow keys move the
         crosshair, plus and minus zoom, zero shows all.
       </p>
       <p class="hidden-text" aria-live="polite">
         {spoken}
       </p>
-      <ChartTable series={series} xKind={xKind} xLabel={xLabel} formatY={formatY} />
+      <ChartTable series={listed} xKind={xKind} xLabel={xLabel} formatY={formatY} />
     </figure>
   );
 }

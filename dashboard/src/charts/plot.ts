@@ -20,6 +20,8 @@ export interface CurveSeries {
   dash?: number[];
   /** Behind the others, as what has been smoothed. */
   faint?: boolean;
+  /** Drawn, and told of neither in the legend nor in words. */
+  unlisted?: boolean;
   /** A dot at each point, for series that have few. */
   points?: boolean;
 }

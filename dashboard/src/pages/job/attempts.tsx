@@ -37,7 +37,9 @@ export function Attempts({ runs }: { runs: Run[] }) {
             {runs.toReversed().map((run) => (
               <tr key={run.attempt}>
                 <td data-label="Attempt">{run.attempt}</td>
-                <td data-label="Slot">{run.slot}</td>
+                <td data-label="Slot" class="job-slot">
+                  {run.slot}
+                </td>
                 <td data-label="Started">
                   <Time at={run.started_at} />
                 </td>

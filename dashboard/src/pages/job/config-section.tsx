@@ -6,9 +6,12 @@ import { type ConfigRow, groupConfig } from "../../lib/config-groups";
 import { CopyButton } from "./copy-button";
 import { Section } from "./section";
 
+/** On a telephone the whole table is longer than all the rest. */
+const NARROW_PIXELS = 760;
+
 export function ConfigSection({ config }: { config: Record<string, unknown> }) {
   const [docs, setDocs] = useState<ConfigDoc[]>([]);
-  const [isShort, setShort] = useState(false);
+  const [isShort, setShort] = useState(() => window.innerWidth < NARROW_PIXELS);
   useEffect(() => {
     // Without the document the values are shown all the same.
     loadConfigDocs()

@@ -78,7 +78,7 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
           </div>
         )}
       </Section>
-      {curves && <Measures curves={curves} x={x} axis={axis} />}
+      {curves && <Measures curves={curves} x={x} weight={weight} axis={axis} />}
     </>
   );
 }
@@ -107,7 +107,7 @@ function LossChart({
     <CurveChart
       series={series}
       {...axis}
-      yLabel="Loss"
+      yLabel=""
       formatY={formatNumber}
       logY={isLog}
       height={LOSS_HEIGHT}
@@ -141,8 +141,8 @@ function makeLossSeries(curves: JobCurves, x: number[], weight: number): CurveSe
   return series;
 }
 
-function Measures({ curves, x, axis }: { curves: JobCurves; x: number[]; axis: Axis }) {
-  const measures = useMemo(() => listMeasures(curves, x), [curves, x]);
+function Measures({ curves, x, weight, axis }: { curves: JobCurves; x: number[]; weight: number; axis: Axis }) {
+  const measures = useMemo(() => listMeasures(curves, x, weight), [curves, x, weight]);
   if (measures.length === 0) return null;
   return (
     <section class="job-measures" id="job-measures" aria-labelledby="job-measures-title">

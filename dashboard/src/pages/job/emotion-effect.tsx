@@ -14,7 +14,7 @@ export function Emotion({ curves }: { curves: JobCurves }) {
     <p class="job-emotion">
       <strong>What the emotion tells: {formatNumber(gain, 3)} nats per token.</strong>{" "}
       {gain > 0
-        ? `On replies that it was not trained on, the model predicts each word better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): ${formatShare(Math.expm1(gain))} more likely, on average.`
+        ? `On replies that it was not trained on, the model predicts each word better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): ${formatShare(Math.expm1(gain)).replace(" ", "\u00a0")} more likely, on average.`
         : `On replies that it was not trained on, the model predicts no better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): it has not learnt to use the emotion yet.`}
     </p>
   );

@@ -114,16 +114,19 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
           <CurvesSection jobId={job.id} isOver={isOver} />
         </Suspense>
       )}
-      <div class={hasRun ? "job-columns" : "stack"}>
+      <div class="job-columns">
         {hasRun && <LogSection jobId={job.id} attempt={job.attempt} isRunning={job.status === "running"} />}
         <Timeline jobId={job.id} isOver={isOver} attempt={job.attempt} />
+        {!hasRun && <Outcome job={job} />}
       </div>
       {runs && job.attempt > 1 && <Attempts runs={runs} />}
       {hasRows && <RowsSection jobId={job.id} datasetId={job.validation_dataset?.id ?? job.dataset.id} />}
-      <div class="job-columns even">
-        <Outcome job={job} />
-        {hasRun && artifacts && <Artifacts jobId={job.id} artifacts={artifacts} />}
-      </div>
+      {hasRun && (
+        <div class="job-columns even">
+          <Outcome job={job} />
+          {artifacts && <Artifacts jobId={job.id} artifacts={artifacts} />}
+        </div>
+      )}
       <ConfigSection config={job.config} />
       {isEditing && <EditDialog job={job} onClose={() => setEditing(false)} onChange={onChange} />}
     </div>

@@ -32,7 +32,7 @@ export function Outcome({ job }: { job: Job }) {
   })).filter((line) => line.estimated !== null || line.taken !== null);
   const source = SOURCES[String(estimate?.speed_source ?? "")];
   return (
-    <Section id="outcome" title={result ? "What it took" : "What it should take"}>
+    <Section id="outcome" title={result ? "What it took" : "Estimate"}>
       <div class="table-box">
         <table>
           <thead>

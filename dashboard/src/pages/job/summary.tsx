@@ -7,6 +7,7 @@ import { usePoll } from "../../api/poll";
 import type { Job, JobOverview, Run } from "../../api/types";
 import { formatBytes, formatCount, formatNumber, formatSeconds, NONE } from "../../lib/format";
 import { Link } from "../../router";
+import { Icon } from "../../ui/icons";
 import { Progress } from "../../ui/job-parts";
 import { Time } from "../../ui/time";
 import { isFinal } from "./words";
@@ -18,35 +19,7 @@ export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
   return (
     <section class="card job-summary" aria-label="Summary">
       {job.status === "queued" ? <Waiting job={job} /> : <ProgressOf job={job} />}
-      <dl class="job-tiles">
-        <Tile name="Loss">{formatNumber(job.last_loss)}</Tile>
-        {job.status === "running" ? (
-          <>
-            <Tile name="Speed">{job.tokens_per_second ? `${formatCount(job.tokens_per_second)} tokens/s` : NONE}</Tile>
-            <Tile name="Time left">{job.eta_seconds === null ? NONE : `about ${formatSeconds(job.eta_seconds)}`}</Tile>
-          </>
-        ) : (
-          <Tile name="Finished">{job.finished_at ? <Time at={job.finished_at} /> : NONE}</Tile>
-        )}
-        <Tile name="Since the start">
-          <Elapsed job={job} />
-        </Tile>
-        <Tile name="Checkpoint">
-          {job.checkpoint ? (
-            <>
-              step {formatCount(job.checkpoint.step)}{" "}
-              <small>
-                <Time at={job.checkpoint.saved_at} />
-              </small>
-            </>
-          ) : (
-            NONE
-          )}
-        </Tile>
-        <Tile name={job.peak_gpu_bytes === null ? "Peak memory" : "Peak GPU memory"}>
-          {formatBytes(job.peak_gpu_bytes ?? job.peak_host_bytes)}
-        </Tile>
-      </dl>
+      {job.attempt > 0 && <Tiles job={job} />}
       <dl class="job-facts">
         <Fact name="Posted">
           <Time at={job.created_at} />
@@ -76,6 +49,45 @@ export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
   );
 }
 
+function Tiles({ job }: { job: Job }) {
+  return (
+    <dl class="job-tiles">
+      <Tile name="Loss">{formatNumber(job.last_loss)}</Tile>
+      {job.status === "running" && (
+        <>
+          <Tile name="Speed">{job.tokens_per_second ? `${formatCount(job.tokens_per_second)} tokens/s` : NONE}</Tile>
+          <Tile name="Time left">{job.eta_seconds === null ? NONE : formatSeconds(job.eta_seconds)}</Tile>
+        </>
+      )}
+      {job.finished_at && (
+        <Tile name="Finished">
+          <Time at={job.finished_at} />
+        </Tile>
+      )}
+      <Tile name={isFinal(job) ? "Start to end" : "Since the start"}>
+        <Elapsed job={job} />
+      </Tile>
+      <Tile name="Checkpoint">
+        {job.checkpoint ? (
+          <>
+            step {formatCount(job.checkpoint.step)}{" "}
+            <small>
+              <Time at={job.checkpoint.saved_at} />
+            </small>
+          </>
+        ) : (
+          NONE
+        )}
+      </Tile>
+      {(job.peak_gpu_bytes ?? job.peak_host_bytes) !== null && (
+        <Tile name={job.peak_gpu_bytes === null ? "Peak memory" : "Peak GPU memory"}>
+          {formatBytes(job.peak_gpu_bytes ?? job.peak_host_bytes)}
+        </Tile>
+      )}
+    </dl>
+  );
+}
+
 function ProgressOf({ job }: { job: Job }) {
   return (
     <div class="job-progress">
@@ -89,21 +101,23 @@ function Waiting({ job }: { job: Job }) {
   const query = makeQuery({ search: job.id, limit: 1 });
   const { data } = usePoll<JobOverview>(`/jobs:overview${query}`, QUEUE_POLL_MS);
   const startsAt = data?.items.find((row) => row.id === job.id)?.starts_at;
+  const expected = job.estimate?.train_seconds;
   return (
-    <div class="job-waiting">
-      <strong>
-        {job.queue_position === null ? "No turn at present" : `Place ${formatCount(job.queue_position)} in the queue`}
-      </strong>
-      <span>
-        {job.queue_reason && `because ${job.queue_reason.message}.`}{" "}
-        {startsAt && (
-          <>
-            Expected to start <Time at={startsAt} />.
-          </>
-        )}
-      </span>
-      {job.step > 0 && <span class="soft">It goes on from step {formatCount(job.checkpoint?.step ?? 0)}.</span>}
-    </div>
+    <>
+      <dl class="job-tiles">
+        <Tile name="Place in the queue">
+          {job.queue_position === null ? "no turn at present" : formatCount(job.queue_position)}
+        </Tile>
+        <Tile name="Expected to start">{startsAt ? <Time at={startsAt} /> : "not known"}</Tile>
+        {typeof expected === "number" && <Tile name="Expected to train">{formatSeconds(expected)}</Tile>}
+        {job.step > 0 && <Tile name="Goes on from step">{formatCount(job.checkpoint?.step ?? 0)}</Tile>}
+      </dl>
+      {job.queue_reason && (
+        <p class="job-waiting">
+          <Icon name="clock" /> It waits: {job.queue_reason.message}.
+        </p>
+      )}
+    </>
   );
 }
 

@@ -19,7 +19,7 @@ const KINDS: Record<string, readonly [icon: IconName, tone: Tone]> = {
   resumed: ["play", "busy"],
   phase: ["chevron", "calm"],
   plan: ["info", "calm"],
-  notice: ["alert", "warn"],
+  notice: ["info", "busy"],
   checkpoint: ["save", "good"],
   checkpoint_requested: ["save", "calm"],
   paused: ["pause", "calm"],
@@ -33,7 +33,7 @@ const KINDS: Record<string, readonly [icon: IconName, tone: Tone]> = {
   cancelled: ["stop", "calm"],
   succeeded: ["check", "good"],
   failed: ["close", "bad"],
-  estimate: ["info", "calm"],
+  slot_blocked: ["alert", "warn"],
 };
 
 export function Timeline({ jobId, isOver, attempt }: { jobId: string; isOver: boolean; attempt: number }) {
