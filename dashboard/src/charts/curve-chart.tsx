@@ -27,6 +27,7 @@ export interface CurveChartProps {
 }
 
 const KEY_ZOOM = 0.5;
+const SMALL_PIXELS = 240;
 
 export function CurveChart(props: CurveChartProps) {
   const { series, xKind, xLabel, yLabel, formatY, logY = false, height, ariaLabel, syncKey = null } = props;
@@ -64,7 +65,22 @@ export function CurveChart(props: CurveChartProps) {
     };
   }, [looks, xKind, xLabel, logY, height, syncKey]);
 
-  useEffect(() => plot.current?.setSeries(series), [series]);
+  // A chart that is scrolled away draws its new points when it is seen again.
+  const latest = useRef(series);
+  const isSeen = useRef(true);
+  useEffect(() => {
+    latest.current = series;
+    if (isSeen.current) plot.current?.setSeries(series);
+  }, [series]);
+  useEffect(() => {
+    if (!box.current) return;
+    const observer = new IntersectionObserver((entries) => {
+      isSeen.current = entries.at(-1)?.isIntersecting ?? true;
+      if (isSeen.current) plot.current?.setSeries(latest.current);
+    });
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
 
   function onKeyDown(event: KeyboardEvent): void {
     const next = findKeyZoom(event.key, zoom ?? findRange(series), cursor);
@@ -77,6 +93,8 @@ export function CurveChart(props: CurveChartProps) {
     setSpoken(`${xLabel} ${formatX(xKind, to)}: ${listed.map((each) => readOut(each, to, formatY)).join(", ")}`);
   }
 
+  // Small ones that go with others leave the button to the large one: it would hide half of them.
+  const hasReset = syncKey === null || height >= SMALL_PIXELS;
   const listed = series.filter((each) => !each.unlisted);
   const isEmpty = series.every((each) => each.x.length === 0);
   return (
@@ -112,7 +130,7 @@ export function CurveChart(props: CurveChartProps) {
         >
           {isEmpty && <p class="curve-chart-empty">No points yet</p>}
         </div>
-        {zoom !== null && (
+        {zoom !== null && hasReset && (
           <button type="button" class="small curve-chart-reset" onClick={() => plot.current?.setZoom(null)}>
             Reset zoom
           </button>

@@ -100,7 +100,7 @@ export function makePlot(
             return null;
           },
         },
-        ...(key === null ? {} : { sync: { key, scales: ["x", null], setSeries: false } as uPlot.Cursor.Sync }),
+        ...(key === null ? {} : { sync: makeSync(key) }),
       },
       hooks: {
         setCursor: [
@@ -158,6 +158,12 @@ export function makePlot(
       plot.destroy();
     },
   };
+}
+
+/** The crosshair goes with those of the others. Selections don't: each would take a part of the part that is seen. */
+function makeSync(key: string): uPlot.Cursor.Sync {
+  const isTold = (type: string) => type === "mousemove" || type === "mouseleave";
+  return { key, scales: ["x", null], setSeries: false, filters: { pub: isTold, sub: isTold } };
 }
 
 function makeSeries(series: CurveSeries): uPlot.Series {

@@ -56,7 +56,11 @@ function Row({ row }: { row: ConfigRow }) {
     <tr>
       <th scope="row">
         <code>{row.name}</code>
-        <small>{row.description}</small>
+        <small>
+          {row.description
+            .split("`")
+            .map((part, index) => (index % 2 ? <code key={`${index} ${part}`}>{part}</code> : part))}
+        </small>
       </th>
       <td>
         <b>{row.value}</b>

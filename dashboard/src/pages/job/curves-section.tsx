@@ -15,13 +15,19 @@ import { useCurves } from "./use-curves";
 const LOSS_HEIGHT = 340;
 const SMALL_HEIGHT = 170;
 const MAX_WEIGHT = 0.99;
-const FIRST_WEIGHT = 0.9;
+/** The smoothing at first: the more points there are, the more of them make one pixel. */
+const FIRST_WEIGHTS = [
+  [1_000, 0.9],
+  [5_000, 0.95],
+  [10_000, 0.98],
+] as const;
 
 export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolean }) {
   const { curves, error, live } = useCurves(jobId);
-  const [weight, setWeight] = useState(FIRST_WEIGHT);
+  const [chosenWeight, setWeight] = useState<number | null>(null);
   const [isLog, setLog] = useState(false);
   const [xKind, setKind] = useState<XKind>("step");
+  const weight = chosenWeight ?? findFirstWeight(curves?.step.length ?? 0);
   const x = curves ? (xKind === "step" ? curves.step : curves.elapsed) : [];
   const axis = { xKind, xLabel: xKind === "step" ? "Step" : "Time", syncKey: jobId };
   return (
@@ -81,6 +87,10 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
       {curves && <Measures curves={curves} x={x} weight={weight} axis={axis} />}
     </>
   );
+}
+
+function findFirstWeight(count: number): number {
+  return FIRST_WEIGHTS.find(([most]) => count <= most)?.[1] ?? MAX_WEIGHT;
 }
 
 interface Axis {

@@ -47,7 +47,7 @@ export function EditDialog({
           void save();
         }}
       >
-        <div class="dialog-body">
+        <div class="job-dialog-body">
           <label class="field">
             <span class="field-name">Name</span>
             <input

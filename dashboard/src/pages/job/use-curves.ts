@@ -9,8 +9,10 @@ import { useFeed } from "./use-feed";
 
 const PAGE_POINTS = 20_000;
 const RETRY_MS = 3_000;
-/** How often live points are drawn, however fast they come. */
+/** How often live points are drawn, however fast they come; long curves grow by less than a pixel anyhow. */
 const DRAW_MS = 250;
+const LONG_DRAW_MS = 1_500;
+const LONG_POINTS = 5_000;
 
 export interface FollowedCurves {
   /** Undefined before the first answer. */
@@ -28,6 +30,8 @@ export function useCurves(jobId: string): FollowedCurves {
   const last = useRef<string | null>(null);
   const waiting = useRef<Metric[]>([]);
   const timer = useRef<number | undefined>(undefined);
+  const isLong = useRef(false);
+  isLong.current = (curves?.step.length ?? 0) > LONG_POINTS;
 
   useEffect(() => {
     const abort = new AbortController();
@@ -69,12 +73,15 @@ export function useCurves(jobId: string): FollowedCurves {
       last.current = metric.cursor;
       waiting.current.push(metric);
     }
-    timer.current ??= window.setTimeout(() => {
-      timer.current = undefined;
-      const found = waiting.current;
-      waiting.current = [];
-      if (found.length) setCurves((before) => addMetrics(before ?? makeCurves(), found));
-    }, DRAW_MS);
+    timer.current ??= window.setTimeout(
+      () => {
+        timer.current = undefined;
+        const found = waiting.current;
+        waiting.current = [];
+        if (found.length) setCurves((before) => addMetrics(before ?? makeCurves(), found));
+      },
+      isLong.current ? LONG_DRAW_MS : DRAW_MS,
+    );
   }, []);
   const path = start === undefined ? null : `/jobs/${jobId}/metrics`;
   const live = useFeed<Metric>(path, "metric", start ?? null, take);
