@@ -1,6 +1,6 @@
 // The loss, large, and beneath it all else that was measured; one crosshair and one zoom for all.
 
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { CurveChart, type CurveSeries, type XKind } from "../../charts/curve-chart";
 import { hasValues, type JobCurves, pick } from "../../lib/curves";
 import { formatNumber } from "../../lib/format";
@@ -27,7 +27,10 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
   const [chosenWeight, setWeight] = useState<number | null>(null);
   const [isLog, setLog] = useState(false);
   const [xKind, setKind] = useState<XKind>("step");
-  const weight = chosenWeight ?? findFirstWeight(curves?.step.length ?? 0);
+  const first = useRef<number | null>(null);
+  // By the first answer, and kept: a line that becomes another one by itself would be taken for news.
+  if (curves) first.current ??= findFirstWeight(curves.step.length);
+  const weight = chosenWeight ?? first.current ?? FIRST_WEIGHTS[0][1];
   const x = curves ? (xKind === "step" ? curves.step : curves.elapsed) : [];
   const axis = { xKind, xLabel: xKind === "step" ? "Step" : "Time", syncKey: jobId };
   return (

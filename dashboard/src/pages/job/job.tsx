@@ -28,9 +28,15 @@ const CurvesSection = lazy(() => import("./curves-section").then((module) => mod
 
 export function JobPage({ jobId }: { jobId: string; route: Route }) {
   const { data: job, error, put, refresh } = usePoll<Job>(`/jobs/${encodeURIComponent(jobId)}`);
+  const name = job?.name;
   useEffect(() => {
-    if (job) document.title = `${job.name} · emotune`;
-  }, [job]);
+    if (!name) return;
+    const before = document.title;
+    document.title = `${name} · emotune`;
+    return () => {
+      document.title = before;
+    };
+  }, [name]);
   if (!job) {
     if (error?.status === 404) {
       return (
