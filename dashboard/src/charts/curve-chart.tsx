@@ -37,6 +37,8 @@ export function CurveChart(props: CurveChartProps) {
   const [zoom, setZoom] = useState<Zoom>(null);
   const [spoken, setSpoken] = useState("");
   const helpId = useId();
+  // A plot that is made anew, as for another axis, shows the same part as the one before it.
+  const kept = useRef<{ xKind: XKind; zoom: Zoom } | null>(null);
   const formatRef = useRef(formatY);
   formatRef.current = formatY;
 
@@ -52,8 +54,12 @@ export function CurveChart(props: CurveChartProps) {
       formatY: (value) => formatRef.current(value),
       logY,
       syncKey,
+      zoom: kept.current?.xKind === xKind ? kept.current.zoom : null,
       onCursor: setCursor,
-      onZoom: setZoom,
+      onZoom: (next) => {
+        kept.current = { xKind, zoom: next };
+        setZoom(next);
+      },
     });
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize(element.clientWidth, height));

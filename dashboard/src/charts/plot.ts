@@ -34,6 +34,8 @@ export interface PlotOptions {
   formatY: (value: number) => string;
   logY: boolean;
   syncKey: string | null;
+  /** What part is seen at first. */
+  zoom: Zoom;
   /** The x under the crosshair; null when it has left. */
   onCursor: (x: number | null) => void;
   onZoom: (zoom: Zoom) => void;
@@ -64,7 +66,7 @@ export function makePlot(
 ): Plot {
   let current = series;
   const key = options.syncKey === null ? null : `${options.syncKey}:${options.xKind}`;
-  const zoomControl = joinZoom(key, (zoom) => {
+  const zoomControl = joinZoom(key, options.zoom, (zoom) => {
     draw();
     options.onZoom(zoom);
   });

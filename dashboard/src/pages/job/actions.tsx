@@ -58,7 +58,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
         <Action icon="play" name="Resume" primary disabled={isBusy} onClick={() => press(RESUME)} />
       )}
       {isStopping && job.stop_kind === "pause" && (
-        <Action icon="play" name="Don't pause" disabled={isBusy} onClick={() => press(RESUME)} />
+        <Action icon="play" name="Resume" disabled={isBusy} onClick={() => press(RESUME)} />
       )}
       {isRunning && session.is_operator && (
         <Action icon="preempt" name="Preempt" disabled={isBusy || isStopping} onClick={() => setAsked("preempt")} />
@@ -72,9 +72,11 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
           onClick={() => setAsked("cancel")}
         />
       )}
-      <Link class="button" to="/compare" query={{ jobs: job.id }}>
-        <Icon name="compare" /> Compare
-      </Link>
+      {job.attempt > 0 && (
+        <Link class="button" to="/compare" query={{ jobs: job.id }}>
+          <Icon name="compare" /> Compare
+        </Link>
+      )}
       <Link class={`button ${job.status === "failed" ? "primary" : ""}`} to="/new-job" query={{ from: job.id }}>
         <Icon name="copy" /> Clone with changes
       </Link>

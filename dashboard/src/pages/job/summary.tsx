@@ -15,12 +15,15 @@ import { isFinal } from "./words";
 const QUEUE_POLL_MS = 5_000;
 
 export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
+  // It has no numbers to show: it never ran, and waits no more.
+  const isIdle = job.attempt === 0 && job.status !== "queued";
   const slot = runs?.at(-1)?.slot;
   return (
     <section class="card job-summary" aria-label="Summary">
-      {job.status === "queued" ? <Waiting job={job} /> : <ProgressOf job={job} />}
+      {job.status === "queued" && <Waiting job={job} />}
+      {job.status !== "queued" && job.attempt > 0 && <ProgressOf job={job} />}
       {job.attempt > 0 && <Tiles job={job} />}
-      <dl class="job-facts">
+      <dl class={`job-facts ${isIdle ? "alone" : ""}`}>
         <Fact name="Posted">
           <Time at={job.created_at} />
           {job.posted_by && ` by ${job.posted_by}`}
