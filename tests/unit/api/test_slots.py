@@ -73,10 +73,10 @@ def test_the_job_on_a_slot_is_named_to_its_team_and_the_operator_alone(
     job_id = make_job("secret plans").id
     with database.write() as session:
         claims.claim_next(session, slot="box-cpu", device="cpu", lease_seconds=60)
-    for who, job in ((client, {"id": job_id, "name": "secret plans"}), (other_client, None)):
+    for who, job in ((client, {"id": job_id, "name": "secret plans", "is_own": True}), (other_client, None)):
         slot = list_slots(who)["box-cpu"]
         assert (slot["status"], slot["job"]) == ("running", job)
-    assert list_slots(operator)["box-cpu"]["job"] == {"id": job_id, "name": "secret plans"}
+    assert list_slots(operator)["box-cpu"]["job"] == {"id": job_id, "name": "secret plans", "is_own": False}
 
 
 def test_the_operator_drains_a_slot_and_resumes_it(operator: TestClient, database: Database) -> None:
