@@ -19,6 +19,7 @@ DATASET: JsonDict = {
 JOB: JsonDict = {
     "id": JOB_ID,
     "name": "warm replies",
+    "posted_by": "laptop",
     "status": "running",
     "priority": 0,
     "priority_class": "normal",

@@ -223,6 +223,7 @@ class JobRead(Read):
 
     id: str
     name: str
+    posted_by: str | None = Field(description="The name of the API key that posted it; null for older jobs.")
     status: JobStatus
     priority: int
     priority_class: PriorityClass
@@ -264,6 +265,7 @@ class JobRead(Read):
         return cls(
             id=job.id,
             name=job.name,
+            posted_by=job.posted_by,
             status=job.status,
             priority=job.priority,
             priority_class=job.priority_class,

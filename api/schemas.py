@@ -1,5 +1,6 @@
 """Wire models: what goes in and out of the HTTP API as JSON. Those of jobs, slots, queue and uploads stand beside."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -150,6 +151,45 @@ class MetricRead(Read):
     @classmethod
     def of(cls, point: MetricPoint) -> "MetricRead":
         return cls(cursor=str(point.cursor), attempt=point.cursor.attempt, **point.values)
+
+
+class CurveColumns(Read):
+    """The numbers of metrics, a list for each field of MetricRead: the n-th of each are those of the n-th metric."""
+
+    attempt: list[int]
+    step: list[int]
+    total_steps: list[int]
+    epoch: list[float]
+    loss: list[float | None]
+    lora_learning_rate: list[float | None]
+    emotion_learning_rate: list[float | None]
+    grad_norm: list[float | None]
+    tokens_per_second: list[float | None]
+    token_count: list[int]
+    elapsed_seconds: list[float]
+    eta_seconds: list[float | None]
+    memory_bytes: list[int]
+    eval_loss: list[float | None]
+    eval_neutral_loss: list[float | None]
+    gpu_utilization_percent: list[float | None]
+    gpu_memory_used_bytes: list[int | None]
+    gpu_temperature_celsius: list[float | None]
+    gpu_power_watts: list[float | None]
+
+    @classmethod
+    def of(cls, points: Sequence[MetricPoint]) -> "CurveColumns":
+        attempts = [point.cursor.attempt for point in points]
+        rows = [point.values for point in points]
+        return cls.model_validate(
+            {name: [row.get(name) for row in rows] for name in cls.model_fields} | {"attempt": attempts}
+        )
+
+
+class Curves(Read):
+    """Metrics by columns, oldest first. `next_cursor` is handed back as `after`, now or when there may be more."""
+
+    columns: CurveColumns
+    next_cursor: str | None
 
 
 class EventRead(Read):

@@ -102,6 +102,9 @@ class Client:
     def change_team(self, name: str, changes: Json) -> Json:
         return self._request("PATCH", f"/teams/{quote(name, safe='')}", json=changes)
 
+    def create_login_code(self) -> Json:
+        return self._request("POST", "/login-codes")
+
     def list_artifacts(self, job_id: str) -> list[Json]:
         artifacts: list[Json] = self._request("GET", f"/jobs/{job_id}/artifacts")["items"]
         return artifacts

@@ -97,6 +97,16 @@ def migrate(revision: Annotated[str, typer.Argument(help="The revision to upgrad
 
 
 @app.command()
+def dashboard(
+    open_it: Annotated[bool, typer.Option("--open", help="Also open it in the browser.")] = False,
+) -> None:
+    """Print a link that logs a browser in, once, as yourself."""
+    from cli.dashboard import show_dashboard
+
+    show_dashboard(open_it=open_it)
+
+
+@app.command()
 def submit(
     dataset: Annotated[str, typer.Argument(help="A JSON Lines file to upload, or the id of a dataset.")],
     base_model: Annotated[str, typer.Option("--model", "-m", help="A name from the operator's list.")],

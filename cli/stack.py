@@ -185,14 +185,18 @@ def make_environment(settings: Settings) -> dict[str, str]:
 
 
 def ensure_local_key(settings: Settings, url: str) -> str:
-    """The key of the person at this machine: the one that the data folder holds, or a first one."""
+    """The key of the person at this machine: the one that the data folder holds, or a first one.
+
+    Whoever owns the data folder can make any key, so the first one is an operator's.
+    """
     local = find_local_credentials(settings.data_dir)
     with open_database(settings) as database:
         if local is not None and _is_valid(database, local.api_key):
             secret = local.api_key
         else:
             with database.write() as session:
-                _, secret = create_key(session, team=get_or_create_team(session, name=FIRST_TEAM), name=FIRST_KEY)
+                team = get_or_create_team(session, name=FIRST_TEAM)
+                _, secret = create_key(session, team=team, name=FIRST_KEY, is_operator=True)
     write_local_credentials(settings.data_dir, Credentials(url=url, api_key=secret))
     return secret
 

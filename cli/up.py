@@ -2,6 +2,8 @@
 
 import time
 
+from cli.credentials import Credentials
+from cli.dashboard import make_login_link
 from cli.demo import SAMPLE_MODEL, with_sample_model
 from cli.emomodel_process import prepare_sample_model
 from cli.stack import Stack, StackError
@@ -21,6 +23,8 @@ def run_up(settings: Settings, *, sample_model: bool) -> None:
             print(f"port {settings.port} is taken, so the API is on {stack.settings.port}")
         print(f"ready after {time.monotonic() - started:.1f} s; logs in {settings.data_dir / 'logs'}")
         print(f"\n  export EMOTUNE_URL={stack.url}\n  export EMOTUNE_API_KEY={stack.api_key}\n")
+        link = make_login_link(Credentials(url=stack.url, api_key=stack.api_key))
+        print(f"dashboard: {link}\nThe link logs in once; `emotune dashboard` prints another.")
         print(f"The API is described in docs/api.md and at {stack.url}/openapi.json. Press Ctrl-C to stop.", flush=True)
         try:
             if sample_model:

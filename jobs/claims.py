@@ -1,5 +1,6 @@
 """The verbs of a run that goes on: claim, heartbeat, and what it tells. Each write is conditional on the attempt."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from jobs import usage
 from jobs.clock import utc_now
 from jobs.database import lock_claims
 from jobs.errors import RunFenced
+from jobs.loss_trace import extend_trace
 from jobs.metrics import get_metric_values
 from jobs.models import Job, Metric, Run, Slot
 from jobs.offers import Offer
@@ -117,6 +119,8 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
     Raises RunFenced.
     """
     _, last = metrics[-1]
+    # Only the run that owns the job changes it, and the update below is conditional on being that.
+    trace = session.scalar(select(Job.loss_trace).where(Job.id == job_id, Job.attempt == attempt))
     update_owned(
         session,
         job_id,
@@ -124,6 +128,7 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
         step=last.step,
         total_steps=last.total_steps,
         last_loss=last.loss,
+        loss_trace=extend_trace(trace, ((line.step, _keep_finite(line.loss)) for _, line in metrics)),
         tokens_per_second=last.tokens_per_second,
         eta_seconds=last.eta_seconds,
     )
@@ -134,6 +139,10 @@ def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequ
         for seq, line in metrics
         if seq > stored
     )
+
+
+def _keep_finite(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
 
 
 def _take(

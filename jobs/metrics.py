@@ -8,7 +8,6 @@ each at once, within a bound and an expiry.
 import json
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -162,14 +161,14 @@ def _take_unbroken(points: list[MetricPoint], after: Cursor) -> list[MetricPoint
 
 def _read_stored(session: Session, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
     place = tuple_(Metric.attempt, Metric.seq)
+    # Columns instead of objects: a whole curve may be wanted.
     statement = (
-        select(Metric)
+        select(Metric.attempt, Metric.seq, Metric.values)
         .where(Metric.job_id == job_id, place > (after.attempt, after.seq))
         .order_by(Metric.attempt, Metric.seq)
         .limit(limit)
     )
-    rows: Sequence[Metric] = session.scalars(statement).all()
-    return [MetricPoint(Cursor(row.attempt, row.seq), row.values) for row in rows]
+    return [MetricPoint(Cursor(attempt, seq), values) for attempt, seq, values in session.execute(statement)]
 
 
 def _get_key(job_id: str) -> str:

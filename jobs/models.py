@@ -194,6 +194,7 @@ class Job(Base):
             "prepaid_seconds",
         ),
         Index("ix_job_team_id_id", "team_id", "id"),
+        Index("ix_job_team_id_status", "team_id", "status"),
         # The last word on "one job at a time per slot".
         Index(
             "uq_job_running_slot",
@@ -239,6 +240,8 @@ class Job(Base):
     validation_dataset_name: Mapped[str | None] = mapped_column(String(200))
     validation_dataset_sha256: Mapped[str | None] = mapped_column(String(64))
     axes: Mapped[list[str]]
+    # The name that its API key had; none for jobs of an earlier release.
+    posted_by: Mapped[str | None] = mapped_column(String(100))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -260,6 +263,8 @@ class Job(Base):
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int | None]
     last_loss: Mapped[float | None]
+    # All losses in short (jobs/loss_trace.py).
+    loss_trace: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     tokens_per_second: Mapped[float | None]
     eta_seconds: Mapped[float | None]
     error_code: Mapped[str | None] = mapped_column(String(60))

@@ -61,6 +61,7 @@ class Caller:
     team_id: str
     last_used_at: datetime | None
     is_operator: bool = False
+    key_name: str = ""
 
     @property
     def is_use_worth_noting(self) -> bool:
@@ -68,7 +69,7 @@ class Caller:
 
 
 # Columns instead of objects, and built once: it runs at every request.
-_FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at, ApiKey.is_operator).where(
+_FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at, ApiKey.is_operator, ApiKey.name).where(
     ApiKey.sha256 == bindparam("sha256"), ApiKey.revoked_at.is_(None)
 )
 

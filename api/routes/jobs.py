@@ -88,6 +88,7 @@ def create_job(
                 idempotency_key=idempotency_key,
                 priority_class=body.priority_class,
                 timeout_seconds=body.timeout_seconds,
+                posted_by=caller.key_name,
                 rules=board_keeper.rules,
             )
     # Outside of the transaction that writes: where a long queue has to be ordered, others need not wait for it.

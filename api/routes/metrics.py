@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.deps import CallerDep, JobIdPath, Services, ServicesDep
+from api.deps import AccessDep, CallerDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
-from api.schemas import Feed, MetricRead
+from api.schemas import CurveColumns, Curves, Feed, MetricRead
 from jobs import service
 from jobs.metrics import Cursor, read_metrics
 
@@ -16,6 +16,8 @@ router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
 MAX_METRICS = 5000
 DEFAULT_METRICS = 1000
+# More than a screen has columns: a longer curve comes in pages.
+MAX_CURVE_POINTS = 20_000
 # Nine digits fit the 32 bits of the columns.
 CURSOR_PATTERN = r"\d{1,9}-\d{1,9}"
 
@@ -66,6 +68,24 @@ def list_metrics(
         event_name="metric",
         limiter=services.follower_limiter,
     )
+
+
+@router.get("/jobs/{job_id}/curves", response_model=Curves)
+def get_curves(
+    job_id: JobIdPath,
+    access: AccessDep,
+    services: ServicesDep,
+    after: MetricCursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_CURVE_POINTS)] = MAX_CURVE_POINTS,
+) -> Response:
+    """The metrics after a cursor by columns, for drawing: the same as `GET /jobs/{job_id}/metrics` in less time."""
+    with access.read() as (session, caller):
+        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        start = Cursor.parse(after) if after else Cursor()
+        points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
+    curves = Curves(columns=CurveColumns.of(points), next_cursor=str(points[-1].cursor) if points else after)
+    # FastAPI would check each number once more.
+    return Response(curves.model_dump_json(), media_type="application/json")
 
 
 def _look(services: Services, team_id: str, job_id: str, after: Cursor) -> Look[Cursor]:

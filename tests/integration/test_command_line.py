@@ -46,6 +46,9 @@ def test_submit_watch_and_download_find_the_local_stack(installation: Installati
     downloaded = emotune("download", job_id, "-o", str(bundle), data_dir=data_dir)
     assert (downloaded.returncode, bundle.is_file()) == (0, True), downloaded.stderr
 
+    link = emotune("dashboard", data_dir=data_dir)
+    assert re.fullmatch(re.escape(installation.stack.url) + r"/#/login\?code=[\w-]{43}\n", link.stdout), link.stderr
+
     late = emotune("cancel", job_id, data_dir=data_dir)
     assert late.returncode == 1
     assert "already succeeded" in late.stderr

@@ -64,26 +64,26 @@ def test_each_host_keeps_locks_of_its_own(installation: Installation) -> None:
 
 
 def test_a_drained_host_gets_no_new_jobs_until_it_is_resumed(installation: Installation) -> None:
-    with pytest.raises(ApiError, match="operator"):
-        installation.client.drain_slot(OWN)
     with open_database(installation.stack.settings) as database, database.write() as session:
-        _, secret = create_key(
-            session, team=get_or_create_team(session, name="operators"), name="console", is_operator=True
-        )
-    with Client(Credentials(url=installation.stack.url, api_key=secret)) as operator:
-        assert operator.drain_slot(OWN)["status"] == "drained"
-        job_id = installation.submit(ENDLESS_CONFIG)
-        worker = installation.start_worker_of_host("box-b")
-        installation.wait_for_step(job_id)
-        assert installation.get_slots()[OTHER]["job"]["id"] == job_id
-        installation.client.ask_of_job(job_id, "cancel")
-        installation.wait_for_status(job_id, "cancelled")
-        installation.kill_worker(worker)
-        waiting = installation.submit(SHORT_CONFIG)
-        slot = installation.get_slots()[OWN]
-        assert (slot["status"], slot["job"]) == ("drained", None)
-        operator.resume_slot(OWN)
-        installation.wait_for_status(waiting, "succeeded")
+        _, secret = create_key(session, team=get_or_create_team(session, name="reds"), name="laptop")
+    with (
+        Client(Credentials(url=installation.stack.url, api_key=secret)) as member,
+        pytest.raises(ApiError, match="operator"),
+    ):
+        member.drain_slot(OWN)
+    assert installation.client.drain_slot(OWN)["status"] == "drained"
+    job_id = installation.submit(ENDLESS_CONFIG)
+    worker = installation.start_worker_of_host("box-b")
+    installation.wait_for_step(job_id)
+    assert installation.get_slots()[OTHER]["job"]["id"] == job_id
+    installation.client.ask_of_job(job_id, "cancel")
+    installation.wait_for_status(job_id, "cancelled")
+    installation.kill_worker(worker)
+    waiting = installation.submit(SHORT_CONFIG)
+    slot = installation.get_slots()[OWN]
+    assert (slot["status"], slot["job"]) == ("drained", None)
+    installation.client.resume_slot(OWN)
+    installation.wait_for_status(waiting, "succeeded")
 
 
 def test_a_slots_name_is_not_shared_by_two_hosts(installation: Installation) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from cli.client import ApiError, Client
 from cli.credentials import Credentials
+from cli.dashboard import make_login_link
 
 BUNDLE = b"bundle" * 1000
 
@@ -39,6 +40,9 @@ class Api(BaseHTTPRequestHandler):
         else:
             self._answer({"error": {"code": "job_not_found", "message": "No such job.", "field": "job_id"}}, 404)
 
+    def do_POST(self) -> None:
+        self._answer({"code": "x", "path": "/#/login?code=x"}, 201)
+
     def _answer(self, body: object, status: int = 200) -> None:
         self._send(status, json.dumps(body).encode())
 
@@ -53,23 +57,32 @@ class Api(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
+def api_url() -> Iterator[str]:
     Api.polls.clear()
     Api.sha256 = hashlib.sha256(BUNDLE).hexdigest()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    with Client(Credentials(url=f"http://127.0.0.1:{server.server_port}", api_key="emo_test")) as made:
-        yield made
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def client(api_url: str) -> Iterator[Client]:
+    with Client(Credentials(url=api_url, api_key="emo_test")) as made:
+        yield made
 
 
 def test_an_error_of_the_api_is_shown_in_its_own_words_with_the_field(client: Client) -> None:
     with pytest.raises(ApiError, match=r"No such job\. \(job_id\)") as caught:
         client.get_job("job_2")
     assert caught.value.code == "job_not_found"
+
+
+def test_a_login_link_is_to_the_api_that_made_its_code(api_url: str) -> None:
+    assert make_login_link(Credentials(url=api_url, api_key="emo_test")) == f"{api_url}/#/login?code=x"
 
 
 def test_an_answer_that_is_not_the_apis_is_named_by_its_status(client: Client) -> None:

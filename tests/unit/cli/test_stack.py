@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import Stack, StackError, _check_private, _find_free_port, make_environment
+from cli.credentials import Credentials, get_credentials, write_local_credentials
+from cli.stack import Stack, StackError, _check_private, _find_free_port, ensure_local_key, make_environment
+from jobs.database import Database
 from jobs.settings import Settings
+from jobs.teams import authenticate, revoke_key
+from tests.unit.conftest import TestTeam
+
+URL = "http://127.0.0.1:8000"
 
 
 def test_a_folder_that_others_may_write_to_is_no_place_for_a_socket(tmp_path: Path) -> None:
@@ -47,3 +53,22 @@ def test_the_childrens_settings_equal_the_parents(tmp_path: Path, monkeypatch: p
     for name, value in make_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
+
+
+def test_the_first_local_key_is_an_operators_and_is_kept(settings: Settings, database: Database) -> None:
+    secret = ensure_local_key(settings, URL)
+    with database.read() as session:
+        assert authenticate(session, secret=secret).is_operator
+    assert ensure_local_key(settings, URL) == secret
+    assert get_credentials(settings.data_dir) == Credentials(url=URL, api_key=secret)
+
+
+def test_a_local_key_that_is_no_operators_stays_as_it_is(
+    settings: Settings, database: Database, team: TestTeam
+) -> None:
+    write_local_credentials(settings.data_dir, Credentials(url=URL, api_key=team.secret))
+    assert ensure_local_key(settings, URL) == team.secret
+    with database.write() as session:
+        assert not authenticate(session, secret=team.secret).is_operator
+        revoke_key(session, key_id=team.key_id)
+    assert ensure_local_key(settings, URL) != team.secret

@@ -17,7 +17,7 @@ def test_a_key_speaks_for_its_team(database: Database, team: TestTeam, other_tea
     with database.read() as session:
         for owner in (team, other_team):
             caller = teams.authenticate(session, secret=owner.secret)
-            assert caller == Caller(key_id=owner.key_id, team_id=owner.id, last_used_at=None)
+            assert caller == Caller(key_id=owner.key_id, team_id=owner.id, last_used_at=None, key_name="laptop")
 
 
 def test_the_secret_is_long_and_not_kept(database: Database, team: TestTeam) -> None:

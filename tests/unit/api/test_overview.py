@@ -1,0 +1,231 @@
+"""GET /jobs:overview: rows, places, search, order, pages, and polls that find nothing new."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from api.overview_schemas import JobRow
+from emomodel.progress import Metric
+from jobs import claims, run_ends, slots, stops
+from jobs.database import Database
+from jobs.models import Dataset, Job
+from jobs.overview import OverviewSort
+from jobs.run_ends import RunEnd
+from tests.unit.conftest import TestTeam, make_dataset
+
+
+def set_columns(database: Database, job_id: str, **values: Any) -> None:
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(**values))
+
+
+@pytest.fixture
+def slot(database: Database) -> str:
+    with database.write() as session:
+        slots.note_slot(session, name="slot-0", device="cpu", host="here")
+    return "slot-0"
+
+
+@pytest.fixture
+def running_job(
+    database: Database, make_job: Callable[..., Job], make_metric: Callable[[int], Metric], slot: str
+) -> str:
+    """Two metrics in its first attempt."""
+    job_id = make_job("runs").id
+    with database.write() as session:
+        claims.claim_next(session, slot=slot, device="cpu", lease_seconds=60)
+        claims.record_metrics(session, job_id=job_id, attempt=1, metrics=[(1, make_metric(1)), (2, make_metric(2))])
+    return job_id
+
+
+def get_names(client: TestClient, **query: Any) -> list[str]:
+    response = client.get("/jobs:overview", params=query)
+    assert response.status_code == 200, response.text
+    return [item["name"] for item in response.json()["items"]]
+
+
+def test_a_row_tells_how_far_a_job_is(client: TestClient, running_job: str) -> None:
+    [row] = client.get("/jobs:overview").json()["items"]
+    job = client.get(f"/jobs/{running_job}").json()
+    assert set(row) == set(JobRow.model_fields)
+    shared = (set(row) & set(job)) - {"error"}
+    assert {name: row[name] for name in shared} == {name: job[name] for name in shared}
+    assert (row["losses"], row["step"], row["slot"], row["dataset_name"]) == ([1.0, 2.0], 2, "slot-0", "chats")
+    assert (row["starts_at"], row["checkpoint_step"], row["error"]) == (None, None, None)
+
+
+def test_a_row_tells_what_was_asked_of_a_job_and_how_it_failed(
+    client: TestClient, database: Database, team: TestTeam, running_job: str
+) -> None:
+    with database.write() as session:
+        stops.request_checkpoint(session, team_id=team.id, job_id=running_job)
+        stops.request_pause(session, team_id=team.id, job_id=running_job)
+    [row] = client.get("/jobs:overview").json()["items"]
+    assert (row["checkpoint_requested"], row["stop_requested"], row["stop_kind"]) == (True, True, "pause")
+    with database.write() as session:
+        run_ends.fail(session, job_id=running_job, attempt=1, end=RunEnd(1, code="trainer_failed", message="No."))
+    [row] = client.get("/jobs:overview").json()["items"]
+    assert (row["status"], row["error"]) == ("failed", {"code": "trainer_failed", "message": "No."})
+    assert row["losses"] == [1.0, 2.0]
+
+
+def test_a_job_says_which_key_posted_it(client: TestClient, dataset: Dataset) -> None:
+    posted = client.post("/jobs", json={"dataset_id": dataset.id, "base_model": "tiny-gemma"}).json()
+    assert posted["posted_by"] == "laptop"
+    assert client.get("/jobs").json()["items"][0]["posted_by"] == "laptop"
+    assert client.get("/jobs:overview", params={"search": "LAPT"}).json()["items"][0]["posted_by"] == "laptop"
+
+
+def test_other_teams_jobs_are_never_shown_nor_counted(
+    client: TestClient, other_client: TestClient, database: Database, other_team: TestTeam, make_job: Callable[..., Job]
+) -> None:
+    make_job("mine")
+    dataset = make_dataset(database, other_team, "theirs")
+    body = {"dataset_id": dataset.id, "base_model": "tiny-gemma", "name": "secret"}
+    other_id = other_client.post("/jobs", json=body).json()["id"]
+    for query in ({}, {"search": "secret"}, {"search": other_id}, {"status": "queued"}):
+        answer = client.get("/jobs:overview", params=query)
+        assert "secret" not in answer.text
+        assert answer.json()["counts"]["queued"] == 1
+    assert client.get("/jobs:overview", params={"search": other_id}).json()["total_count"] == 0
+    assert get_names(other_client) == ["secret"]
+
+
+def test_waiting_jobs_have_place_reason_and_start(
+    client: TestClient, database: Database, running_job: str, make_job: Callable[..., Job]
+) -> None:
+    set_columns(database, running_job, eta_seconds=600.0)
+    ids = [make_job(name).id for name in ("first", "second")]
+    items = {item["id"]: item for item in client.get("/jobs:overview").json()["items"]}
+    for job_id, entry in zip(ids, client.get("/queue").json()["items"], strict=True):
+        row, job = items[job_id], client.get(f"/jobs/{job_id}").json()
+        assert entry["job"]["id"] == job_id
+        assert (row["queue_position"], row["queue_reason"]) == (entry["position"], entry["reason"])
+        assert (row["queue_position"], row["queue_reason"]) == (job["queue_position"], job["queue_reason"])
+        assert row["starts_at"].endswith(":00Z")
+        assert row["starts_at"] >= entry["starts_at"]
+    assert [items[job_id]["queue_position"] for job_id in ids] == [1, 2]
+    assert items[running_job]["queue_position"] is None
+
+
+def test_a_held_job_has_a_reason_and_no_place(
+    client: TestClient, database: Database, make_job: Callable[..., Job]
+) -> None:
+    job = make_job()
+    set_columns(database, job.id, held_at=job.created_at, hold_reason="odd")
+    [row] = client.get("/jobs:overview").json()["items"]
+    assert (row["queue_position"], row["starts_at"], row["queue_reason"]["code"]) == (None, None, "held")
+
+
+def test_without_a_waiting_job_on_the_page_no_board_is_drawn(
+    client: TestClient, database: Database, running_job: str, make_job: Callable[..., Job]
+) -> None:
+    make_job("waits")
+    keeper = client.app.state.services.board_keeper  # type: ignore[attr-defined]  # the app that the fixture started
+    assert get_names(client, status="running") == ["runs"]
+    assert keeper._board is None
+    assert get_names(client) == ["waits", "runs"]
+    assert keeper._board is not None
+
+
+def test_status_search_and_counts(client: TestClient, database: Database, make_job: Callable[..., Job]) -> None:
+    ids = {name: make_job(name).id for name in ("Warm", "cold 100%", "cold_1", "odd")}
+    set_columns(database, ids["Warm"], status="succeeded", posted_by="Robot")
+    set_columns(database, ids["odd"], status="failed", base_model="gemma-3-1b", dataset_name="Complaints")
+    assert get_names(client, search="wARM") == ["Warm"]
+    assert get_names(client, search="robot") == ["Warm"]
+    assert get_names(client, search="COMPLAINT") == ["odd"]
+    assert get_names(client, search="3-1b") == ["odd"]
+    assert get_names(client, search=ids["cold_1"]) == ["cold_1"]
+    assert get_names(client, search=ids["cold_1"][:-1]) == []
+    # They stand for nothing but themselves.
+    assert get_names(client, search="%") == ["cold 100%"]
+    assert get_names(client, search="_") == ["cold_1"]
+    page = client.get("/jobs:overview", params={"status": ["failed", "queued"], "search": "o", "limit": 1}).json()
+    assert [item["name"] for item in page["items"]] == ["odd"]
+    assert (page["total_count"], page["next_offset"]) == (3, 1)
+    assert page["counts"] == {"queued": 2, "running": 0, "paused": 0, "succeeded": 1, "failed": 1, "cancelled": 0}
+    assert client.get("/jobs:overview", params={"status": ["failed", "queued"]}).json()["total_count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("created_at", ["b", "A", "c"]),
+        ("-created_at", ["c", "A", "b"]),
+        ("name", ["A", "b", "c"]),
+        ("-name", ["c", "b", "A"]),
+        ("status", ["A", "c", "b"]),
+        ("-status", ["b", "c", "A"]),
+        # Those without a loss last, either way.
+        ("last_loss", ["c", "b", "A"]),
+        ("-last_loss", ["b", "c", "A"]),
+        ("started_at", ["b", "c", "A"]),
+        ("-started_at", ["c", "b", "A"]),
+        ("finished_at", ["b", "A", "c"]),
+        ("-finished_at", ["b", "c", "A"]),
+    ],
+)
+def test_orders(
+    client: TestClient, database: Database, make_job: Callable[..., Job], sort: str, names: list[str]
+) -> None:
+    jobs = {name: make_job(name) for name in ("b", "A", "c")}
+    started_at = jobs["b"].created_at
+    set_columns(database, jobs["b"].id, status="failed", last_loss=2.0, started_at=started_at, finished_at=started_at)
+    set_columns(database, jobs["c"].id, status="running", last_loss=1.0, started_at=jobs["c"].created_at)
+    assert get_names(client, sort=sort) == names
+
+
+@pytest.mark.parametrize("sort", OverviewSort)
+def test_pages_hold_every_job_once(client: TestClient, make_job: Callable[..., Job], sort: str) -> None:
+    ids = {make_job().id for _ in range(5)}
+    seen: list[str] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = client.get("/jobs:overview", params={"offset": offset, "limit": 2, "sort": sort}).json()
+        assert page["total_count"] == 5
+        seen += [item["id"] for item in page["items"]]
+        offset = page["next_offset"]
+    assert len(seen) == 5
+    assert set(seen) == ids
+    assert client.get("/jobs:overview", params={"offset": 99}).json()["next_offset"] is None
+
+
+@pytest.mark.parametrize(
+    "query", [{"state": "queued"}, {"status": "done"}, {"sort": "id"}, {"limit": 201}, {"offset": -1}]
+)
+def test_what_is_no_such_query_is_refused(client: TestClient, query: dict[str, Any]) -> None:
+    response = client.get("/jobs:overview", params=query)
+    assert response.status_code == 422
+    assert response.json()["error"]["field"].startswith(next(iter(query)))
+
+
+def test_a_key_is_needed(anonymous: TestClient) -> None:
+    assert anonymous.get("/jobs:overview").status_code == 401
+
+
+def test_a_poll_that_finds_nothing_new_is_304(
+    client: TestClient, database: Database, running_job: str, make_job: Callable[..., Job]
+) -> None:
+    make_job("waits")
+    first = client.get("/jobs:overview")
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = client.get("/jobs:overview", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert (again.headers["ETag"], again.headers["Cache-Control"]) == (first.headers["ETag"], "private, no-cache")
+    # What another query finds has another tag, and what the list does not show changes nothing.
+    assert client.get("/jobs:overview", params={"offset": 1}, headers=known).status_code == 200
+    set_columns(database, running_job, heartbeat_at=None)
+    assert client.get("/jobs:overview", headers=known).status_code == 304
+    for change in ({"step": 3}, {"name": "other"}, {"loss_trace": {"stride": 1, "losses": [9.0]}}):
+        set_columns(database, running_job, **change)
+        changed = client.get("/jobs:overview", headers=known)
+        assert changed.status_code == 200
+        assert changed.headers["ETag"] != known["If-None-Match"]
+        known = {"If-None-Match": changed.headers["ETag"]}
+    make_job("new")
+    assert client.get("/jobs:overview", headers=known).json()["counts"]["queued"] == 2
