@@ -21,10 +21,10 @@ describe("splitTurns", () => {
       "Yes",
     );
     const turns = splitTurns(tokens);
-    expect(turns.map((turn) => turn.role)).toEqual([null, "user", "model"]);
+    expect(turns.map((turn) => turn.role)).toEqual(["user", "model"]);
     expect(turns.flatMap((turn) => turn.tokens.map((each) => each.index))).toEqual(tokens.map((_, index) => index));
-    expect(turns[2]?.tokens.map((each) => each.isControl)).toEqual([true, true, true, false]);
-    expect(turns[1]?.tokens.map((each) => each.isControl)).toEqual([true, true, true, false, true, false]);
+    expect(turns[1]?.tokens.map((each) => each.isControl)).toEqual([true, true, true, false]);
+    expect(turns[0]?.tokens.map((each) => each.isControl)).toEqual([true, true, true, true, false, true, false]);
   });
 
   it("takes a text without marks as one turn", () => {

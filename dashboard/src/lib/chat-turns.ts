@@ -15,7 +15,7 @@ export interface ShownToken<T extends TokenLike> {
 }
 
 export interface Turn<T extends TokenLike> {
-  /** `user`, `model`, or null for what stands before the first turn. */
+  /** `user`, `model`, or null where no mark tells. */
   role: string | null;
   tokens: ShownToken<T>[];
 }
@@ -48,7 +48,14 @@ export function splitTurns<T extends TokenLike>(tokens: readonly T[]): Turn<T>[]
     current.tokens.push({ token, index, isControl: isRole || CONTROL.test(token.text) });
   });
   if (current.tokens.length) turns.push(current);
-  return turns;
+  return joinBeginning(turns);
+}
+
+/** What stands alone before the first turn is `<bos>`: it is shown with that turn. */
+function joinBeginning<T extends TokenLike>(turns: Turn<T>[]): Turn<T>[] {
+  const [first, second, ...rest] = turns;
+  if (!first || !second || first.role !== null || !first.tokens.every((each) => each.isControl)) return turns;
+  return [{ role: second.role, tokens: [...first.tokens, ...second.tokens] }, ...rest];
 }
 
 /** Text as it can be seen: line breaks and tabs have signs of their own, and a line break also breaks the line. */

@@ -20,7 +20,7 @@ describe("findPlace", () => {
     ["messages[1].content", 1, "a"],
     ["messages[1].content", 2, "\\n"],
     ["messages[1].content", 3, "\\ud83d\\ude00"],
-    ["messages[1].content", 4, "<"],
+    ["messages[1].content", 4, "<emo>"],
     ["messages[0].content", null, '{"role": "user"}'],
     ["emotion", null, null],
     ["messages[7].role", null, line.slice(line.indexOf("[{"), -1)],

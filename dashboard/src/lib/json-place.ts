@@ -28,7 +28,13 @@ export function findPlace(line: string, field: string | null, column: number | n
   if (column === null || line[value.start] !== '"') return value;
   let at = value.start + 1;
   for (let count = 1; count < column && at < value.end - 1; count += 1) at = skipCharacter(line, at);
-  return { start: at, end: Math.min(skipCharacter(line, at), value.end) };
+  return { start: at, end: Math.min(findTagEnd(line, at) ?? skipCharacter(line, at), value.end) };
+}
+
+/** Of a tag the whole is shown, not its first character; null where none begins here. */
+function findTagEnd(line: string, at: number): number | null {
+  const tag = /^<[^<>]{0,200}>/.exec(line.slice(at, at + 202));
+  return tag ? at + tag[0].length : null;
 }
 
 function skipPoints(text: string, from: number, count: number): number {
