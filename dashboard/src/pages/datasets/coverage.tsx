@@ -28,7 +28,7 @@ const EXPLAINED: Record<Shown, string> = {
   tokens: "Share of the learnt tokens that carry the pole.",
   segments: "Segments that carry the pole; a segment is a stretch of one reply under one emotion.",
   intensity: "Mean intensity of the pole where it occurs, from 0 to 1.",
-  strengths: "Intensities from 0 in the middle to 1 at the ends, in tenths: the darker, the more segments.",
+  strengths: "Intensities from 0 in the middle to 1 at the ends, in tenths: the deeper the colour, the more segments.",
   table: "All numbers of the poles, in what is learnt.",
 };
 

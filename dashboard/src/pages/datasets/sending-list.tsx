@@ -5,7 +5,7 @@ import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { ReportSummary } from "./report";
-import { SendingForm } from "./sending-form";
+import { FORM_FIELDS, SendingForm } from "./sending-form";
 import { Surgery } from "./surgery";
 import { cancel, type Sending, start, useSendings } from "./uploads";
 
@@ -88,16 +88,7 @@ function SendingBody({ sending }: { sending: Sending }) {
     case "checking":
       return <SendingProgress sending={sending} />;
     case "failed":
-      return (
-        <Notice kind="failed">
-          <p role="alert">{sending.error?.message}</p>
-          <div class="row datasets-next">
-            <button type="button" onClick={() => start([sending.id], { isCheck: sending.isCheck })}>
-              Try again
-            </button>
-          </div>
-        </Notice>
-      );
+      return <Failure sending={sending} />;
     case "refused":
       return <Surgery key={sending.file.size} sending={sending} />;
     case "checked":
@@ -130,6 +121,29 @@ function SendingBody({ sending }: { sending: Sending }) {
   }
 }
 
+/** What the API refused can be changed and sent again; what was lost on the way can be sent again as it is. */
+function Failure({ sending }: { sending: Sending }) {
+  const { id, error, isCheck } = sending;
+  const isAtField = error?.problems.some((problem) => FORM_FIELDS.has(problem.field ?? ""));
+  return (
+    <>
+      {!isAtField && (
+        <Notice kind="failed">
+          <p role="alert">{error?.message}</p>
+          {error?.isUnreachable && (
+            <div class="row datasets-next">
+              <button type="button" onClick={() => start([id], { isCheck })}>
+                Try again
+              </button>
+            </div>
+          )}
+        </Notice>
+      )}
+      {!error?.isUnreachable && <SendingForm sending={sending} />}
+    </>
+  );
+}
+
 function Result({ title, children }: { title: string; children: preact.ComponentChildren }) {
   return (
     <div class="datasets-result" role="status">
@@ -159,8 +173,10 @@ function SendingProgress({ sending }: { sending: Sending }) {
           {formatBytes(sentBytes)} of {formatBytes(file.size)}
         </span>
         <span>{formatShare(share)}</span>
-        {rate.bytesPerSecond !== null && <span>{formatBytes(rate.bytesPerSecond)}/s</span>}
-        {rate.secondsLeft !== null && share < 1 && <span>{formatSeconds(Math.ceil(rate.secondsLeft))} left</span>}
+        {rate.bytesPerSecond !== null && !error && <span>{formatBytes(rate.bytesPerSecond)}/s</span>}
+        {rate.secondsLeft !== null && share < 1 && !error && (
+          <span>{formatSeconds(Math.ceil(rate.secondsLeft))} left</span>
+        )}
       </small>
       <p class="problem" role="status">
         {error && "The connection is lost. What has arrived is kept, and the rest follows by itself."}
