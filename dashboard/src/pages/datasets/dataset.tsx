@@ -89,13 +89,14 @@ function DatasetHead({ dataset }: { dataset: Dataset }) {
         </Link>
         {dataset.name}
       </h1>
-      <Downloads dataset={dataset} />
-      <button type="button" class="danger" onClick={() => setDoomed(true)}>
-        <Icon name="trash" /> Delete
-      </button>
-      <Link to="/new-job" query={{ dataset: dataset.id }} class="button primary">
-        <Icon name="plus" /> New job with it
-      </Link>
+      <div class="row">
+        <button type="button" class="danger" onClick={() => setDoomed(true)}>
+          <Icon name="trash" /> Delete
+        </button>
+        <Link to="/new-job" query={{ dataset: dataset.id }} class="button primary">
+          <Icon name="plus" /> New job with it
+        </Link>
+      </div>
       {isDoomed && (
         <DeleteDataset
           dataset={dataset}
@@ -115,9 +116,6 @@ const FORMATS = { jsonl: "JSON Lines", json: "JSON", csv: "CSV", parquet: "Parqu
 function Downloads({ dataset }: { dataset: Dataset }) {
   return (
     <div class="dataset-downloads">
-      <span class="soft">
-        <Icon name="download" /> Download
-      </span>
       {Object.entries(FORMATS).map(([format, name]) => (
         <a
           key={format}
@@ -126,7 +124,7 @@ function Downloads({ dataset }: { dataset: Dataset }) {
           download
           aria-label={`Download as ${name}`}
         >
-          {name}
+          <Icon name="download" /> {name}
         </a>
       ))}
     </div>
@@ -158,6 +156,10 @@ function FactsCard({ dataset }: { dataset: Dataset }) {
           <dt>Id</dt>
           <dd>
             <Copied text={dataset.id} name="the id" />
+          </dd>
+          <dt>Download</dt>
+          <dd>
+            <Downloads dataset={dataset} />
           </dd>
         </dl>
       </div>

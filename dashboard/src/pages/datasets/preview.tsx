@@ -149,7 +149,7 @@ function Legend({ axes, examples }: { axes: string[]; examples: PreviewExample[]
         ))}
       </ul>
       <p class="hint">
-        The strongest pole colours a token, and the stronger the deeper. A dashed line is a negative pole. Grey text
+        The strongest pole colours a token, and the stronger the deeper. A dotted line is a negative pole. Grey text
         without a line is masked: it is read and not learnt.
       </p>
     </div>
