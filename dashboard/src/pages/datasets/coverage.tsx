@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { findHue, listPoles, makeCoverage, type Pole } from "../../lib/emotion";
 import { formatCount, formatNumber, formatShare, NONE } from "../../lib/format";
+import { Skeleton } from "../../ui/feedback";
 import type { Report, TokenReport } from "./report-types";
 
 interface PoleNumbers {
@@ -36,13 +37,24 @@ export function CoverageCard({
   axes,
   report,
   tokens,
+  isPending,
 }: {
   axes: string[];
   report: Report | null;
   tokens: TokenReport | null;
+  /** The tokens are about to come: nothing is shown that they would replace at once. */
+  isPending: boolean;
 }) {
   const [chosen, setChosen] = useState<Shown>("tokens");
   const numbers: Readonly<Record<string, PoleNumbers>> | undefined = tokens?.emotions.poles ?? report?.emotions.poles;
+  if (isPending) {
+    return (
+      <section class="card dataset-coverage">
+        <h2>Emotions that are learnt</h2>
+        <Skeleton lines={8} />
+      </section>
+    );
+  }
   if (!numbers) return null;
   // Before a base model has counted, the upload's report tells of segments alone.
   const kinds: Shown[] = tokens

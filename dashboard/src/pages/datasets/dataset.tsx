@@ -39,12 +39,7 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
   }, [dataset]);
 
   if (!dataset) {
-    if (!error)
-      return (
-        <div class="card">
-          <Skeleton lines={10} />
-        </div>
-      );
+    if (!error) return <DatasetSkeleton />;
     return (
       <ErrorBox error={error}>
         <p>
@@ -54,6 +49,9 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
     );
   }
   const report = dataset.report as Report | null;
+  // Until the models are known and the first answer is there; what takes longer than that is waited for elsewhere.
+  const isPending =
+    !view.models || (view.baseModel !== null && !statistics.data && !statistics.error && !statistics.isComputing);
   return (
     <>
       <DatasetHead dataset={dataset} />
@@ -63,8 +61,13 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
           {report && <UploadReport report={report} />}
         </div>
         <ModelView view={view} />
-        <StatisticsCards computed={statistics} hasModel={view.baseModel !== null} onLine={goToLine} />
-        <CoverageCard axes={dataset.axes} report={report} tokens={statistics.data?.statistics ?? null} />
+        <StatisticsCards computed={statistics} hasModel={!view.models || view.baseModel !== null} onLine={goToLine} />
+        <CoverageCard
+          axes={dataset.axes}
+          report={report}
+          tokens={statistics.data?.statistics ?? null}
+          isPending={isPending}
+        />
         {view.baseModel && (
           <PreviewCard
             dataset={dataset}
@@ -79,16 +82,33 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
   );
 }
 
+/** Of the shape of what comes, so that nothing moves. */
+function DatasetSkeleton() {
+  return (
+    <>
+      <div class="page-head">
+        <div class="dataset-title">
+          <Link to="/datasets">Datasets</Link>
+          <h1>…</h1>
+        </div>
+      </div>
+      <div class="stack">
+        <div class="card">
+          <Skeleton lines={10} />
+        </div>
+      </div>
+    </>
+  );
+}
+
 function DatasetHead({ dataset }: { dataset: Dataset }) {
   const [isDoomed, setDoomed] = useState(false);
   return (
     <div class="page-head">
-      <h1>
-        <Link to="/datasets" class="dataset-back">
-          Datasets
-        </Link>
-        {dataset.name}
-      </h1>
+      <div class="dataset-title">
+        <Link to="/datasets">Datasets</Link>
+        <h1>{dataset.name}</h1>
+      </div>
       <div class="row">
         <button type="button" class="danger" onClick={() => setDoomed(true)}>
           <Icon name="trash" /> Delete

@@ -31,7 +31,7 @@ export function StatisticsCards({
   }
   if (!data) {
     return (
-      <section class="card dataset-waiting" aria-busy="true">
+      <section key="waiting" class="card dataset-waiting" aria-busy="true">
         <h2>Statistics</h2>
         {isComputing ? (
           <div class="card-body progress" role="status">
@@ -51,7 +51,7 @@ export function StatisticsCards({
         <NumbersCard report={report} onLine={onLine} />
         <LengthCard report={report} />
       </div>
-      <section class="card">
+      <section key="known" class="card">
         <h2>What to know before a training</h2>
         <div class="card-body">
           {report.warnings.length ? (
