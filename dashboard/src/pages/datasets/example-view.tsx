@@ -93,7 +93,8 @@ export const ExampleView = memo(function ExampleView({ axes, example, maxLength,
           ))}
           {example.cut_text !== "" && (
             <p class="dataset-cut">
-              <strong>Cut off:</strong> {example.cut_text} …
+              <strong>Cut off:</strong> {example.cut_text}
+              {example.cut_text.length >= CUT_CHARACTERS && " …"}
             </p>
           )}
         </div>
@@ -102,6 +103,8 @@ export const ExampleView = memo(function ExampleView({ axes, example, maxLength,
   );
 });
 
+/** So much the API tells of what is cut off (emomodel/preview.py). */
+const CUT_CHARACTERS = 200;
 const ROLE_NAMES: Record<string, string> = { user: "User", model: "Model", system: "System" };
 
 function TurnView({ axes, turn }: { axes: string[]; turn: Turn<PreviewToken> }) {

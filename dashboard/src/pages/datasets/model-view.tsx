@@ -112,7 +112,10 @@ function LengthField({ view }: { view: View }) {
         aria-invalid={isValid ? undefined : "true"}
         title={`A whole number from ${MIN_LENGTH} to ${MAX_LENGTH}; longer examples are cut there`}
         onInput={(event) => setText(event.currentTarget.value)}
-        onChange={() => isValid && view.change({ length: text })}
+        onChange={(event) => {
+          const value = event.currentTarget.value;
+          if (isLength(Number(value))) view.change({ length: value });
+        }}
       />
     </label>
   );

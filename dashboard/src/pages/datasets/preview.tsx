@@ -66,6 +66,13 @@ export function PreviewCard({
               </button>
             </ErrorBox>
           )}
+          {!isLoading && firstLine !== null && items[0] && items[0].line !== firstLine && (
+            <p class="soft">
+              {items[0].line > firstLine
+                ? `Line ${firstLine} holds no example: it is blank, or was left out. The next one follows.`
+                : `The last example is before line ${firstLine}.`}
+            </p>
+          )}
           {items.length === 0 && isLoading && <Skeleton lines={12} />}
           {items.map((example) => (
             <ExampleView

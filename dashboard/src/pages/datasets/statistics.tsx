@@ -31,7 +31,7 @@ export function StatisticsCards({
   }
   if (!data) {
     return (
-      <section key="waiting" class="card dataset-waiting" aria-busy="true">
+      <section key="waiting" class={isComputing ? "card" : "card dataset-waiting"} aria-busy="true">
         <h2>Statistics</h2>
         {isComputing ? (
           <div class="card-body progress" role="status">
