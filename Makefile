@@ -20,8 +20,9 @@ test: setup ## Run the tests (unit, model, integration)
 up: setup ## Start the stack with the sample model and keep it until Ctrl-C
 	@$(VENV)/emotune up --sample-model
 
-lint: setup ## ruff, mypy strict, import-linter
+lint: setup ## ruff, mypy strict, import-linter; the dashboard's types, linter and tests
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy && $(VENV)/lint-imports
+	@$(VENV)/python scripts/build_dashboard.py --check
 
 migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
 	@$(VENV)/python scripts/check_migrations.py

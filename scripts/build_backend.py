@@ -2,9 +2,10 @@
 scripts/build_dashboard.py, which can check the pages against the API that is installed then.
 """
 
+import shutil
 from typing import Any
 
-from build_dashboard import NODE_PACKAGE, build, find_node
+from build_dashboard import NODE_PACKAGE, ROOT, build, find_node
 from setuptools import build_meta
 from setuptools.build_meta import (
     build_editable,
@@ -37,4 +38,6 @@ def build_wheel(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     build(with_types=False)
+    # Names of assets change with what is in them, and setuptools would pack those of an earlier build, too.
+    shutil.rmtree(ROOT / "build" / "lib" / "api" / "static", ignore_errors=True)
     return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)

@@ -1,6 +1,6 @@
 // Pages are named by the part of the address after `#`, which never reaches the server: its own paths are the API's.
 
-import type { ComponentChildren, JSX } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 export interface Route {
@@ -62,11 +62,19 @@ export function Link({
   ...rest
 }: {
   to: string;
-  query?: Record<string, string | null | undefined>;
+  query?: Record<string, string | null | undefined> | undefined;
   children: ComponentChildren;
-} & Omit<JSX.IntrinsicElements["a"], "href">) {
+  class?: string | undefined;
+  title?: string | undefined;
+  tabIndex?: number | undefined;
+  onClick?: ((event: MouseEvent) => void) | undefined;
+  "aria-label"?: string | undefined;
+  "aria-current"?: "page" | undefined;
+}) {
+  // The types of attributes take no `undefined`; as an attribute it is none.
+  const attributes = rest as Record<string, unknown>;
   return (
-    <a href={makeHash(to, query)} {...rest}>
+    <a href={makeHash(to, query)} {...attributes}>
       {children}
     </a>
   );

@@ -1,7 +1,7 @@
 """web session: sessions of browsers, and the codes of login links
 
 Revision ID: c61f0a9d3e58
-Revises: 5d0c7e21fa34
+Revises: 8a61c3f0b7d2
 """
 
 import sqlalchemy as sa

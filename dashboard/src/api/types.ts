@@ -15,7 +15,7 @@ export type JobEstimate = Schemas["JobEstimateRead"];
 export type JobOverview = Schemas["JobOverview"];
 export type JobRow = Schemas["JobRow"];
 export type JobStatus = Schemas["JobStatus"];
-export type Curves = Schemas["CurvesRead"];
+export type Curves = Schemas["Curves"];
 export type CurveColumns = Schemas["CurveColumns"];
 export type Key = Schemas["KeyRead"];
 export type Metric = Schemas["MetricRead"];
@@ -28,7 +28,6 @@ export type Session = Schemas["SessionRead"];
 export type Slot = Schemas["SlotRead"];
 export type Statistics = Schemas["StatisticsRead"];
 export type Team = Schemas["TeamRead"];
-export type Usage = Schemas["UsageRead"];
 
 export interface Items<T> {
   items: T[];
