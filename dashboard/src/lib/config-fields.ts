@@ -60,7 +60,7 @@ export type Group = (typeof GROUPS)[number] | "Main";
 export const MAIN_FIELDS: Record<string, { label: string; unit: string; description: string }> = {
   epochs: { label: "Epochs", unit: "passes", description: "How often the training goes over the whole dataset." },
   max_steps: {
-    label: "At most",
+    label: "Steps at most",
     unit: "steps",
     description: "Ends the training after so many optimizer updates, whatever the epochs say. Empty: no limit.",
   },

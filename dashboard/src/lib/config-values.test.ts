@@ -67,6 +67,8 @@ it("finds what differs, of the fields known", () => {
 
 it("says values in words", () => {
   expect(describeValue(4, { ...FIELD, unit: "passes" })).toBe("4 passes");
+  expect(describeValue(1, { ...FIELD, unit: "passes" })).toBe("1 pass");
+  expect(describeValue(1, { ...FIELD, unit: "examples" })).toBe("1 example");
   expect(describeValue(null, FIELD)).toBe("none");
   expect(describeValue(null, { ...FIELD, kind: "boolean" })).toBe("automatic");
   expect(describeValue(false, FIELD)).toBe("off");

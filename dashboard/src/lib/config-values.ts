@@ -54,7 +54,8 @@ export function describeValue(value: ConfigValue | undefined, field: ConfigField
   if (value === null || value === undefined) return field.kind === "boolean" ? "automatic" : "none";
   if (typeof value === "boolean") return value ? "on" : "off";
   if (Array.isArray(value)) return value.length === field.options.length ? "all" : value.join(", ");
-  return `${formatValue(value)}${field.unit ? ` ${field.unit}` : ""}`;
+  const unit = value === 1 ? field.unit.replace(/(?<=ss|ch)es$|s$/, "") : field.unit;
+  return `${formatValue(value)}${unit ? ` ${unit}` : ""}`;
 }
 
 export function isSame(one: ConfigValue | undefined, other: ConfigValue | undefined): boolean {

@@ -12,6 +12,8 @@ import { Time } from "../../ui/time";
 import { Advice } from "./advice";
 import type { Estimated } from "./use-estimate";
 
+const TINY_SHARE = 0.4;
+
 export function EstimatePanel({
   estimated,
   missing,
@@ -143,6 +145,8 @@ function Numbers({
 
 function Memory({ bar, estimate }: { bar: MemoryBar; estimate: JobEstimate }) {
   const largest = bar.marks.at(-1);
+  // Too little of the slots to tell its parts apart: they are drawn once more, at full length.
+  const isTiny = largest !== undefined && bar.total < TINY_SHARE * largest.bytes;
   return (
     <div class="new-job-memory">
       <div class="new-job-memory-head">
@@ -172,6 +176,17 @@ function Memory({ bar, estimate }: { bar: MemoryBar; estimate: JobEstimate }) {
             />
           ))}
       </div>
+      {isTiny && (
+        <div class="new-job-bar is-zoomed" aria-hidden="true">
+          {bar.parts.map((part) => (
+            <span
+              key={part.name}
+              class={`new-job-part is-${part.name}`}
+              style={{ width: `${(100 * part.bytes) / bar.total}%` }}
+            />
+          ))}
+        </div>
+      )}
       <ul class="new-job-legend">
         {bar.parts.map((part) => (
           <li key={part.name}>

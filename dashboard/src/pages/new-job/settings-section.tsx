@@ -86,7 +86,9 @@ export function MoreSettings({ changed, problems }: { changed: string[]; problem
         {GROUPS.map((group) => {
           const own = found.filter((field) => field.group === group);
           if (own.length === 0) return null;
-          const isOpen = isSearching || own.some((field) => problems.includes(field.name)) || opened[group] === true;
+          // What is wrong can't be folded away.
+          const isForced = isSearching || own.some((field) => problems.includes(field.name));
+          const isOpen = isForced || opened[group] === true;
           const count = own.filter((field) => changed.includes(field.name)).length;
           return (
             <details
@@ -94,7 +96,8 @@ export function MoreSettings({ changed, problems }: { changed: string[]; problem
               open={isOpen}
               onToggle={(event) => {
                 const now = event.currentTarget.open;
-                if (now !== isOpen) setOpened((before) => ({ ...before, [group]: now }));
+                if (isForced) event.currentTarget.open = true;
+                else if (now !== isOpen) setOpened((before) => ({ ...before, [group]: now }));
               }}
             >
               <summary>
