@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up lint migrations-check bench chaos chaos-ci
+.PHONY: help setup demo test browser-test screenshots up lint migrations-check bench chaos chaos-ci
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -17,6 +17,12 @@ demo: setup ## Train, download and hear an emotional Gemma 3 270M, end to end
 test: setup ## Run the tests (unit, model, integration)
 	@$(VENV)/python -m pytest -q
 
+browser-test: setup ## Use the dashboard in Chromium as people do, on a staged and on a real installation
+	@$(VENV)/python -m pytest -q tests/browser
+
+screenshots: setup ## Picture every page, light and dark, in three widths, into build/screenshots/
+	@$(VENV)/python -m scripts.make_screenshots
+
 up: setup ## Start the stack with the sample model and keep it until Ctrl-C
 	@$(VENV)/emotune up --sample-model
 
@@ -27,8 +33,8 @@ lint: setup ## ruff, mypy strict, import-linter; the dashboard's types, linter a
 migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
 	@$(VENV)/python scripts/check_migrations.py
 
-bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI
-	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py
+bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI, and what many dashboards cost
+	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py && $(VENV)/python -m benchmarks.dashboards
 
 MINUTES ?= 10
 DATABASE ?= both

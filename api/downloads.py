@@ -16,6 +16,8 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from api.etags import CACHE_CONTROL, matches
+
 PIECE_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
 # Longer numbers name no byte of any file, and Python reads only 4,300 digits.
@@ -43,12 +45,12 @@ def make_file_response(
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": CACHE_CONTROL,
         "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
         # Our own names are plain ASCII words, so both forms say the same; curl reads only the first.
         "Content-Disposition": f"attachment; filename=\"{quote(filename)}\"; filename*=UTF-8''{quote(filename)}",
     }
-    if _matches(request.headers.get("if-none-match", ""), etag):
+    if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     # A range of another version of the file than the client has is of no use to it: it gets the whole.
     is_same_version = request.headers.get("if-range", etag) == etag
@@ -84,9 +86,9 @@ def find_span(header: str, size_bytes: int) -> Span | None:
     return Span(start, end)
 
 
-def stream_text(path: Path, span: Span) -> Response:
+def stream_text(path: Path, span: Span, *, headers: Mapping[str, str]) -> Response:
     """A part of a text file, as it is."""
-    headers = {"Content-Length": str(span.size_bytes)}
+    headers = {**headers, "Content-Length": str(span.size_bytes)}
     return StreamingResponse(_read(path, span), media_type="text/plain; charset=utf-8", headers=headers)
 
 
@@ -117,11 +119,6 @@ def _find_nth_last(piece: bytes, count: int) -> int:
     for _ in range(count):
         place = piece.rindex(b"\n", 0, place)
     return place
-
-
-def _matches(header: str, etag: str) -> bool:
-    """Whether an If-None-Match header names this version, weakly compared."""
-    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
 def _stream(

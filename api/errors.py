@@ -19,6 +19,7 @@ from api.job_schemas import JobCreate
 from api.schemas import ErrorBody, ErrorInfo, FieldProblem
 from emomodel.config import TrainConfig
 from jobs.errors import (
+    ApiKeyNotFound,
     ArtifactNotFound,
     BaseModelMissing,
     Conflict,
@@ -64,6 +65,7 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "number": PartNotFound,
     "name": SlotNotFound,
     "team": TeamNotFound,
+    "key_id": ApiKeyNotFound,
 }
 
 # Python's own phrases change with its version; these words are for programs and stay.

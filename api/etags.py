@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request
@@ -22,6 +23,15 @@ TAGGED: dict[int | str, dict[str, Any]] = {
 
 def make_tag(content: bytes) -> str:
     return f'"{blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()}"'
+
+
+def make_file_tag(path: Path, name: str) -> str:
+    """Of a file that grows, told by its size and time, and of what of it is sent; also before it is there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return make_tag(name.encode())
+    return make_tag(f"{name} {found.st_size} {found.st_mtime_ns}".encode())
 
 
 def matches(header: str, tag: str) -> bool:

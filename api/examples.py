@@ -56,7 +56,7 @@ SLOT: JsonDict = {
     "device": "cuda",
     "status": "running",
     "blocked_reason": None,
-    "job": {"id": JOB_ID, "name": "warm replies"},
+    "job": {"id": JOB_ID, "name": "warm replies", "is_own": True},
     "size": 1.0,
     "memory_bytes": 150_754_820_096,
     "memory_used_bytes": 21_474_836_480,

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas import Read
+from api.team_schemas import ShortName, TeamName
 from jobs.models import ApiKey, Team
 
 MAX_SECRET_LENGTH = 200
@@ -37,6 +38,25 @@ class KeyRead(Read):
             revoked_at=key.revoked_at,
             is_current=key.id == current_id,
         )
+
+
+class KeyCreate(BaseModel):
+    """A key to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ShortName = Field(description="What it is for.")
+    team: TeamName | None = Field(None, description="The operator's: another team, by name or id.")
+    is_operator: bool = Field(
+        False, strict=True, description="The operator's: it may also steer the queue, and see what belongs to others."
+    )
+
+
+class KeyCreated(Read):
+    """A new key."""
+
+    key: KeyRead
+    secret: str = Field(description="For `Authorization: Bearer`. It is shown this once, and not kept.")
 
 
 class SessionCreate(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api import examples
-from emomodel.config import EmotionSpan
+from emomodel.config import PRESET_DESCRIPTIONS, EmotionSpan, Preset, make_config
 from emomodel.preview import PreviewExample
 from emomodel.token_report import TokenReport
 from jobs.base_models import BaseModel as ListedBaseModel
@@ -238,6 +238,19 @@ class BaseModelRead(Read):
     @classmethod
     def of(cls, model: ListedBaseModel) -> "BaseModelRead":
         return cls(name=model.name, is_available=model.is_available, size_bytes=model.size_bytes)
+
+
+class PresetRead(Read):
+    """What a job's config may start from."""
+
+    name: Preset
+    description: str
+    config: dict[str, Any] = Field(description="The whole TrainConfig, defaults filled in.")
+
+    @classmethod
+    def of(cls, preset: Preset) -> "PresetRead":
+        config = make_config(preset).model_dump(mode="json")
+        return cls(name=preset, description=PRESET_DESCRIPTIONS[preset], config=config)
 
 
 class CheckRead(Read):

@@ -21,6 +21,7 @@ class SlotJobRead(Read):
 
     id: str
     name: str
+    is_own: bool = Field(description="Whether it is a job of your team; the operator sees those of others, too.")
 
 
 class SlotRead(Read):
@@ -57,7 +58,9 @@ class SlotRead(Read):
             device=slot.device,
             status=view.status,
             blocked_reason=slot.blocked_reason,
-            job=SlotJobRead(id=job.id, name=job.name) if job and may_see(caller, job) else None,
+            job=SlotJobRead(id=job.id, name=job.name, is_own=job.team_id == caller.team_id)
+            if job and may_see(caller, job)
+            else None,
             size=slot.size,
             memory_bytes=slot.memory_bytes,
             memory_used_bytes=slot.memory_used_bytes,

@@ -140,10 +140,8 @@ Preset = Literal["default", "original"]
 
 # What each preset sets otherwise than the fields' own defaults.
 PRESETS: dict[Preset, dict[str, Any]] = {
-    # The best recipe measured so far.
     "default": {},
-    # The project that emotune grew from, to the letter. It starts from a spoilt model (an offset larger than a token's
-    # embedding) and is kept for comparison.
+    # It starts from a spoilt model: an offset larger than a token's embedding.
     "original": {
         "epochs": 2.0,
         "batch_size": 12,
@@ -168,6 +166,12 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "gradient_checkpointing": False,
         "seed": 42,
     },
+}
+
+
+PRESET_DESCRIPTIONS: dict[Preset, str] = {
+    "default": "The best recipe measured so far.",
+    "original": "The project that emotune grew from, to the letter; kept for comparison.",
 }
 
 

@@ -32,6 +32,7 @@ EmotuneError
 │   ├── StatisticsFailed
 │   ├── QuotaExceeded
 │   ├── JobNotWaiting
+│   ├── TeamNameTaken
 │   └── IdempotencyKeyReused
 ├── Invalid
 │   ├── BaseModelUnknown
@@ -165,7 +166,7 @@ class SlotNotFound(NotFound):
 
 
 class ApiKeyNotFound(NotFound):
-    """There is no API key with this id. `emotune keys list` shows the keys."""
+    """There is no API key with this id. `GET /keys` lists those that there are."""
 
     code = "api_key_not_found"
 
@@ -246,6 +247,12 @@ class JobNotWaiting(Conflict):
     """The job doesn't wait for a slot, so its place in the queue can't be changed."""
 
     code = "job_not_waiting"
+
+
+class TeamNameTaken(Conflict):
+    """There is a team of this name already."""
+
+    code = "team_name_taken"
 
 
 class IdempotencyKeyReused(Conflict):

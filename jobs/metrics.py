@@ -8,15 +8,16 @@ each at once, within a bound and an expiry.
 import json
 import re
 import time
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import structlog
+from pydantic_core import from_json
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
-from sqlalchemy import select, tuple_
+from sqlalchemy import Text, select, tuple_
+from sqlalchemy import cast as type_cast
 from sqlalchemy.orm import Session
 
 from emomodel.progress import Metric as MetricLine
@@ -44,8 +45,8 @@ class SampledMetric(MetricLine):
     gpu_power_watts: float | None = None
 
 
-@dataclass(frozen=True, order=True)
-class Cursor:
+# This and MetricPoint are tuples because there are many of them.
+class Cursor(NamedTuple):
     """The place after which a reader goes on."""
 
     attempt: int = 0
@@ -65,8 +66,7 @@ class Cursor:
         return f"{self.attempt}-{self.seq}"
 
 
-@dataclass(frozen=True)
-class MetricPoint:
+class MetricPoint(NamedTuple):
     """A metric and its place; `values` are the fields of a SampledMetric; older ones have no sample."""
 
     cursor: Cursor
@@ -161,14 +161,16 @@ def _take_unbroken(points: list[MetricPoint], after: Cursor) -> list[MetricPoint
 
 def _read_stored(session: Session, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
     place = tuple_(Metric.attempt, Metric.seq)
-    # Columns instead of objects: a whole curve may be wanted.
+    # A whole curve may be wanted: columns instead of objects, and their JSON read in one go.
     statement = (
-        select(Metric.attempt, Metric.seq, Metric.values)
+        select(Metric.attempt, Metric.seq, type_cast(Metric.values, Text).label("text"))
         .where(Metric.job_id == job_id, place > (after.attempt, after.seq))
         .order_by(Metric.attempt, Metric.seq)
         .limit(limit)
     )
-    return [MetricPoint(Cursor(attempt, seq), values) for attempt, seq, values in session.execute(statement)]
+    rows = session.execute(statement).all()
+    values = from_json(f"[{','.join([text for _, _, text in rows])}]")
+    return [MetricPoint(Cursor(attempt, seq), each) for (attempt, seq, _), each in zip(rows, values, strict=True)]
 
 
 def _get_key(job_id: str) -> str:

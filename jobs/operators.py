@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from jobs import stops
+from jobs import stops, usage
 from jobs.board import draw_board
 from jobs.clock import utc_now
 from jobs.database import lock_claims
-from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNotFound
+from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNameTaken, TeamNotFound
 from jobs.models import Job, Team
 from jobs.rules import QueueRules
 from jobs.service import add_event
 from jobs.shares import Standing
 from jobs.status import JobStatus
-from jobs.usage import load_standings
 
 CHANGEABLE = ("weight", "max_running", "max_queued", "max_slot_seconds", "max_priority_class")
 
@@ -111,7 +111,7 @@ class TeamReport:
 
 def list_teams(session: Session, *, rules: QueueRules, now: datetime | None = None) -> Sequence[TeamReport]:
     """All teams, by name."""
-    standings = load_standings(session, rules=rules, now=now or utc_now(), with_windows=True)
+    standings = usage.load_standings(session, rules=rules, now=now or utc_now(), with_windows=True)
     queued = session.execute(
         select(Job.team_id, func.count().label("queued_count"))
         .where(Job.status == JobStatus.QUEUED)
@@ -120,31 +120,48 @@ def list_teams(session: Session, *, rules: QueueRules, now: datetime | None = No
     counts = {row.team_id: row.queued_count for row in queued}
     teams = session.scalars(select(Team).order_by(Team.name)).all()
     weights = sum(team.weight for team in teams)
-    usage = sum(standing.usage_seconds for standing in standings.values())
+    used_seconds = sum(standing.usage_seconds for standing in standings.values())
     return [
         TeamReport(
             team=team,
             standing=standings[team.id],
             queued_count=counts.get(team.id, 0),
             share=team.weight / weights,
-            used_share=standings[team.id].usage_seconds / usage if usage else 0.0,
+            used_share=standings[team.id].usage_seconds / used_seconds if used_seconds else 0.0,
         )
         for team in teams
     ]
 
 
-def change_team(session: Session, *, name: str, changes: Mapping[str, Any]) -> Team:
-    """Set weight and quotas of the team with this name or id; None takes a quota away. Raises TeamNotFound."""
-    statement = select(Team).where(or_(Team.name == name, Team.id == name)).with_for_update(key_share=True)
+def create_team(session: Session, *, name: str) -> Team:
+    """Raises TeamNameTaken."""
+    team = Team(name=name)
+    try:
+        with session.begin_nested():
+            session.add(team)
+    except IntegrityError as error:
+        raise TeamNameTaken(f"There is a team {name!r} already.", field="name") from error
+    return team
+
+
+def get_any_team(session: Session, *, name: str) -> Team:
+    """By name or id. Raises TeamNotFound."""
+    statement = select(Team).where(or_(Team.name == name, Team.id == name))
     # A name may look like another team's id: the id counts.
     teams = sorted(session.scalars(statement), key=lambda team: team.id != name)
     if not teams:
         raise TeamNotFound("There is no team with this name or id. `GET /teams` lists them.")
+    return teams[0]
+
+
+def change_team(session: Session, *, name: str, changes: Mapping[str, Any]) -> Team:
+    """Set weight and quotas of the team with this name or id; None takes a quota away. Raises TeamNotFound."""
+    team = usage.lock_team(session, team_id=get_any_team(session, name=name).id)
     for field in CHANGEABLE:
         if field in changes:
-            setattr(teams[0], field, changes[field])
+            setattr(team, field, changes[field])
     session.flush()
-    return teams[0]
+    return team
 
 
 def _lock_waiting(session: Session, job_id: str) -> Job:

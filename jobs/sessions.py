@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
 from jobs.errors import CsrfTokenInvalid, LoginCodeInvalid, SessionInvalid
@@ -55,11 +55,6 @@ def authenticate(session: Session, *, secret: str) -> Caller:
     if row is None:
         raise SessionInvalid
     return Caller(*row)
-
-
-def get_key(session: Session, *, key_id: str) -> ApiKey:
-    """The key that a caller has, with its team."""
-    return session.get_one(ApiKey, key_id, options=[joinedload(ApiKey.team)])
 
 
 def get_expiry(session: Session, *, secret: str) -> datetime:

@@ -10,13 +10,18 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests for CUDA are left out, not skipped, where there is none: no machine of CI could run them."""
-    if shutil.which("nvidia-smi"):
-        return
-    gpu = [item for item in items if item.get_closest_marker("gpu")]
-    if gpu:
-        config.hook.pytest_deselected(items=gpu)
-        items[:] = [item for item in items if item not in gpu]
+    """Tests are left out, not skipped: those for CUDA where there is none, as no machine of CI could run them, and
+    those that drive a browser unless they are asked for, by `-m browser` or by their path: `make browser-test` does.
+    """
+    left_out = set()
+    if not shutil.which("nvidia-smi"):
+        left_out.add("gpu")
+    if "browser" not in config.option.markexpr and not any("browser" in argument for argument in config.args):
+        left_out.add("browser")
+    deselected = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in deselected]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
+from api import etags
 from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.downloads import make_file_response
 from api.errors import error_responses
@@ -34,12 +35,14 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
 ArtifactKind = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="`kind` of an artifact of the job.")]
 
 
-@router.get("/jobs/{job_id}/artifacts")
-def list_artifacts(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Items[ArtifactRead]:
+@router.get("/jobs/{job_id}/artifacts", response_model=Items[ArtifactRead], responses=etags.TAGGED)
+def list_artifacts(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
     """What the job made so far."""
     with database.read() as session:
         service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        return Items(items=[ArtifactRead.of(artifact) for artifact in service.list_artifacts(session, job_id=job_id)])
+        artifacts = service.list_artifacts(session, job_id=job_id)
+        answer = Items[ArtifactRead](items=[ArtifactRead.of(artifact) for artifact in artifacts])
+    return etags.answer(request, answer)
 
 
 @router.head("/jobs/{job_id}/artifacts/{kind}", include_in_schema=False, name="head_artifact")

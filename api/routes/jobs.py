@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from api import etags
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     AccessDep,
@@ -131,28 +132,30 @@ def estimate_job(
     return JobEstimateRead.of(found, lack=lack)
 
 
-@router.get("/jobs")
+@router.get("/jobs", response_model=Page[JobRead], responses=etags.TAGGED)
 def list_jobs(
+    request: Request,
     caller: CallerDep,
     database: DatabaseDep,
     status: Annotated[JobStatus | None, Query(description="Only jobs with this status.")] = None,
     cursor: PageCursor = None,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
-) -> Page[JobRead]:
+) -> Response:
     """Your team's jobs, newest first."""
     with database.read() as session:
         page = service.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
-        return Page(items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
+        answer = Page[JobRead](items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
+    return etags.answer(request, answer)
 
 
-@router.get("/jobs/{job_id}", response_model=JobRead, responses=error_responses(404))
-def get_job(job_id: JobIdPath, access: AccessDep, board_keeper: BoardKeeperDep) -> Response:
+@router.get("/jobs/{job_id}", response_model=JobRead, responses=error_responses(404) | etags.TAGGED)
+def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper: BoardKeeperDep) -> Response:
     """How far a job is."""
     # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
     # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
         job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
-    return Response(job.model_dump_json(), media_type="application/json")
+    return etags.answer(request, job)
 
 
 @router.get("/jobs/{job_id}/dataset", responses=error_responses(404))
@@ -225,12 +228,13 @@ def update_job(
         return _read_job(session, job, board_keeper)
 
 
-@router.get("/jobs/{job_id}/runs", responses=error_responses(404))
-def list_runs(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Items[RunRead]:
+@router.get("/jobs/{job_id}/runs", response_model=Items[RunRead], responses=error_responses(404) | etags.TAGGED)
+def list_runs(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
     """The attempts of a job, oldest first: where and when, how each ended, and why the job went on after it."""
     with database.read() as session:
         job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        return Items(items=[RunRead.of(run) for run in service.list_runs(session, job_id=job.id)])
+        answer = Items[RunRead](items=[RunRead.of(run) for run in service.list_runs(session, job_id=job.id)])
+    return etags.answer(request, answer)
 
 
 def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_key: str | None) -> Job | None:

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from api import etags
 from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.downloads import find_tail, stream_text
 from api.errors import error_responses
@@ -20,9 +21,11 @@ MAX_TAIL_LINES = 1_000_000
 @router.get(
     "/jobs/{job_id}/logs",
     response_class=Response,
-    responses={200: {"description": "The log", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=etags.TAGGED
+    | {200: etags.TAGGED[200] | {"description": "The log", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def get_log(
+    request: Request,
     job_id: JobIdPath,
     caller: CallerDep,
     database: DatabaseDep,
@@ -36,6 +39,12 @@ def get_log(
     if attempt is not None and attempt > latest:
         raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
     path = storage.get_run_folder(job_id, attempt or latest) / LOG_FILE
+    # Before it is read: what is written meanwhile has another tag.
+    tag = etags.make_file_tag(path, f"{path} {tail}")
+    not_modified = etags.find_not_modified(request, tag)
+    if not_modified is not None:
+        return not_modified
+    headers = etags.make_headers(tag)
     if not path.is_file():
-        return PlainTextResponse("")
-    return stream_text(path, find_tail(path, tail))
+        return PlainTextResponse("", headers=headers)
+    return stream_text(path, find_tail(path, tail), headers=headers)

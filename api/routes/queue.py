@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from api import etags
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     AccessDep,
@@ -27,13 +28,14 @@ from jobs.teams import Caller
 router = APIRouter(prefix="/queue", tags=["queue"], responses=error_responses(401))
 
 
-@router.get("")
+@router.get("", response_model=QueueRead, responses=etags.TAGGED)
 def get_queue(
+    request: Request,
     access: AccessDep,
     board_keeper: BoardKeeperDep,
     offset: Annotated[int, Query(ge=0, le=1_000_000, description="So many places are left out at the front.")] = 0,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
-) -> QueueRead:
+) -> Response:
     """The waiting jobs of all teams in the order of their claims. Of other teams' jobs only the place is shown."""
     with access.read() as (session, caller):
         part = show_queue(
@@ -45,7 +47,8 @@ def get_queue(
             offset=offset,
             limit=limit,
         )
-        return QueueRead.of(part, offset=offset)
+        answer = QueueRead.of(part, offset=offset)
+    return etags.answer(request, answer)
 
 
 @router.post("/{job_id}/hold", responses=error_responses(400, 403, 404, 409, 413))

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from api.deps import SESSION_COOKIE, AccessDep, CallerDep, DatabaseDep, SettingsDep, refuse_cross_site
 from api.errors import error_responses
 from api.key_schemas import LoginCodeRead, SessionCreate, SessionRead
-from jobs import sessions
+from jobs import keys, sessions
 from jobs.errors import ApiKeyInvalid
 from jobs.teams import authenticate, note_use
 
@@ -27,7 +27,7 @@ def create_session(
         note_use(session, key_id=key_id)
         web_session, secret = sessions.create_session(session, key_id=key_id, expire_seconds=settings.session_seconds)
         answer = SessionRead.of(
-            sessions.get_key(session, key_id=key_id),
+            keys.get_own_key(session, key_id=key_id),
             csrf_token=sessions.get_csrf_token(secret),
             expires_at=web_session.expires_at,
         )
@@ -54,7 +54,7 @@ def _find_key(session: Session, secret: str) -> str:
 def get_session(access: AccessDep) -> SessionRead:
     """Who you are, by cookie or Bearer key; and the token that changes by cookie need."""
     with access.read() as (session, caller):
-        key = sessions.get_key(session, key_id=caller.key_id)
+        key = keys.get_own_key(session, key_id=caller.key_id)
         if not access.is_by_cookie:
             return SessionRead.of(key)
         return SessionRead.of(

@@ -1,7 +1,8 @@
 """Slots: what runs the jobs, and the operator's drain."""
 
-from fastapi import APIRouter, BackgroundTasks
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 
+from api import etags
 from api.deps import AccessDep, DatabaseDep, DoorbellDep, OperatorDep, SettingsDep, SlotNamePath
 from api.errors import error_responses
 from api.schemas import Items
@@ -11,12 +12,13 @@ from jobs import slots
 router = APIRouter(tags=["slots"], responses=error_responses(401))
 
 
-@router.get("/slots")
-def list_slots(access: AccessDep, settings: SettingsDep) -> Items[SlotRead]:
+@router.get("/slots", response_model=Items[SlotRead], responses=etags.TAGGED)
+def list_slots(request: Request, access: AccessDep, settings: SettingsDep) -> Response:
     """All slots that there ever were, by name: what each is, and what it is doing."""
     with access.read() as (session, caller):
         views = slots.list_slots(session, seen_within_seconds=settings.worker_seen_seconds)
-        return Items(items=[SlotRead.of(view, caller=caller) for view in views])
+        answer = Items[SlotRead](items=[SlotRead.of(view, caller=caller) for view in views])
+    return etags.answer(request, answer)
 
 
 @router.post("/slots/{name}/drain", responses=error_responses(403, 404))

@@ -2,25 +2,40 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Path
+from fastapi import APIRouter, BackgroundTasks, Path, Query
+from sqlalchemy.orm import Session
 
 from api.deps import AccessDep, BoardKeeperDep, DatabaseDep, DoorbellDep, OperatorDep
 from api.errors import error_responses
 from api.queue_schemas import TeamChange, TeamRead
 from api.schemas import Items
-from jobs import operators
+from api.team_schemas import TeamCreate, TeamName, UsageRead
+from jobs import operators, usage_days
+from jobs.clock import utc_now
+from jobs.rules import QueueRules
+from jobs.usage import load_standings
 
 router = APIRouter(tags=["teams"], responses=error_responses(401))
 
-TeamPath = Annotated[str, Path(min_length=1, max_length=100, description="A team's name or id.")]
+MAX_DAYS = 366
+DEFAULT_DAYS = 30
+
+DayCount = Annotated[int, Query(ge=1, le=MAX_DAYS, description="So many days, today among them.")]
+TeamPath = Annotated[TeamName, Path(description="A team's name or id.")]
 
 
 @router.get("/team")
 def get_own_team(access: AccessDep, board_keeper: BoardKeeperDep) -> TeamRead:
     """Your team's share, usage and quotas."""
     with access.read() as (session, caller):
-        reports = operators.list_teams(session, rules=board_keeper.rules)
-        return TeamRead.of(next(each for each in reports if each.team.id == caller.team_id))
+        return _read_team(session, caller.team_id, board_keeper.rules)
+
+
+@router.get("/team/usage")
+def get_own_usage(access: AccessDep, board_keeper: BoardKeeperDep, days: DayCount = DEFAULT_DAYS) -> UsageRead:
+    """What your team has used by day (UTC), and within the window of its quota."""
+    with access.read() as (session, caller):
+        return _read_usage(session, caller.team_id, board_keeper.rules, days)
 
 
 @router.get("/teams", responses=error_responses(403))
@@ -29,6 +44,29 @@ def list_teams(_operator: OperatorDep, database: DatabaseDep, board_keeper: Boar
     with database.read() as session:
         reports = operators.list_teams(session, rules=board_keeper.rules)
         return Items(items=[TeamRead.of(report) for report in reports])
+
+
+@router.post("/teams", status_code=201, responses=error_responses(400, 403, 409, 413))
+def create_team(
+    body: TeamCreate, _operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
+) -> TeamRead:
+    """The operator's: make a team, with the weight 1 and without quotas. It has no key yet."""
+    with database.write() as session:
+        team = operators.create_team(session, name=body.name)
+        return _read_team(session, team.id, board_keeper.rules)
+
+
+@router.get("/teams/{team}/usage", responses=error_responses(403, 404))
+def get_team_usage(
+    team: TeamPath,
+    _operator: OperatorDep,
+    database: DatabaseDep,
+    board_keeper: BoardKeeperDep,
+    days: DayCount = DEFAULT_DAYS,
+) -> UsageRead:
+    """The operator's: what a team has used by day (UTC), and within the window of its quota."""
+    with database.read() as session:
+        return _read_usage(session, operators.get_any_team(session, name=team).id, board_keeper.rules, days)
 
 
 @router.patch("/teams/{team}", responses=error_responses(400, 403, 404, 413))
@@ -44,9 +82,20 @@ def change_team(
     """The operator's: set a team's weight and quotas. They hold for what waits already, too; what runs goes on."""
     with database.write() as session:
         changed = operators.change_team(session, name=team, changes=body.model_dump(exclude_unset=True))
-        reports = operators.list_teams(session, rules=board_keeper.rules)
-        answer = TeamRead.of(next(each for each in reports if each.team.id == changed.id))
+        answer = _read_team(session, changed.id, board_keeper.rules)
     board_keeper.forget()
     # A higher quota may let a waiting job run.
     tasks.add_task(doorbell.ring)
     return answer
+
+
+def _read_team(session: Session, team_id: str, rules: QueueRules) -> TeamRead:
+    reports = operators.list_teams(session, rules=rules)
+    return TeamRead.of(next(each for each in reports if each.team.id == team_id))
+
+
+def _read_usage(session: Session, team_id: str, rules: QueueRules, day_count: int) -> UsageRead:
+    now = utc_now()
+    days = usage_days.list_days(session, team_id=team_id, day_count=day_count, now=now)
+    standing = load_standings(session, rules=rules, now=now, with_windows=True)[team_id]
+    return UsageRead.of(days, standing, window_seconds=rules.quota_window_seconds)

@@ -6,9 +6,9 @@ import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, setUnauthorizedHandler } from "./api/client";
 import type { Session } from "./api/types";
 import { JobsPage } from "./pages/jobs/jobs";
-import { LoginPage } from "./pages/login";
+import { LoginFrame, LoginPage } from "./pages/login";
 import { Link, navigate, type Route, useRoute } from "./router";
-import { endSession, findSession, SessionContext, useSession } from "./session";
+import { endSession, findSession, forgetSession, SessionContext, useSession } from "./session";
 import { ErrorBox } from "./ui/feedback";
 import { Icon, type IconName } from "./ui/icons";
 import { ThemeButton } from "./ui/theme";
@@ -36,7 +36,10 @@ export function App() {
   const route = useRoute();
 
   useEffect(() => {
-    setUnauthorizedHandler(() => setSession(null));
+    setUnauthorizedHandler(() => {
+      forgetSession();
+      setSession(null);
+    });
     let timer: number | undefined;
     const look = () =>
       findSession()
@@ -61,7 +64,19 @@ export function App() {
   const control = useMemo(() => (session ? { session, logOut } : null), [session, logOut]);
 
   if (session === undefined) {
-    return <main class="login">{error ? <ErrorBox error={error} /> : <p role="status">Loading …</p>}</main>;
+    if (error) {
+      return (
+        <LoginFrame>
+          <ErrorBox error={error} />
+        </LoginFrame>
+      );
+    }
+    // Mostly it takes a blink; a page that comes and goes would only flicker.
+    return (
+      <p class="hidden-text" role="status">
+        Loading …
+      </p>
+    );
   }
   // A login link is taken also where somebody is logged in: it may be for another key.
   if (control === null || (route.parts[0] === "login" && route.query.has("code"))) {

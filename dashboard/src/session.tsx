@@ -18,14 +18,24 @@ export function useSession(): SessionControl {
   return control;
 }
 
+// No script can see the cookie, so a login leaves this mark: without it there is no session to ask for.
+const MARK = "emotune-logged-in";
+
 function keep(session: Session): Session {
   setCsrfToken(session.csrf_token ?? null);
+  window.localStorage.setItem(MARK, "yes");
   return session;
 }
 
-/** Throws ApiError 401 where nobody is logged in. */
-export async function findSession(): Promise<Session> {
-  return keep(await request<Session>("GET", "/session"));
+/** The session is over, or there was none. */
+export function forgetSession(): void {
+  setCsrfToken(null);
+  window.localStorage.removeItem(MARK);
+}
+
+/** Null where nobody is logged in. Throws ApiError, 401 where the session has ended. */
+export async function findSession(): Promise<Session | null> {
+  return window.localStorage.getItem(MARK) ? keep(await request<Session>("GET", "/session")) : null;
 }
 
 /** With an API key, or with the one-time code of a login link. */
@@ -35,5 +45,5 @@ export async function logIn(proof: { api_key: string } | { code: string }): Prom
 
 export async function endSession(): Promise<void> {
   await request("DELETE", "/session");
-  setCsrfToken(null);
+  forgetSession();
 }

@@ -26,6 +26,18 @@ def emotune(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_dashboards_link_is_printed_and_opened(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_dir = installation.stack.settings.data_dir
+    form = re.escape(installation.stack.url) + r"/#/login\?code=[\w-]{43}\n"
+    printed = emotune("dashboard", data_dir=data_dir)
+    assert re.fullmatch(form, printed.stdout), printed.stderr
+    # A browser that prints what it is to open.
+    monkeypatch.setenv("BROWSER", "echo")
+    link, opened = emotune("dashboard", "--open", data_dir=data_dir).stdout.splitlines()
+    assert link == opened != printed.stdout.strip()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_submit_watch_and_download_find_the_local_stack(installation: Installation, tmp_path: Path) -> None:
     data_dir = installation.stack.settings.data_dir
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700, "other accounts of the machine may not read the chats"
@@ -45,9 +57,6 @@ def test_submit_watch_and_download_find_the_local_stack(installation: Installati
     bundle = tmp_path / "bundle.zip"
     downloaded = emotune("download", job_id, "-o", str(bundle), data_dir=data_dir)
     assert (downloaded.returncode, bundle.is_file()) == (0, True), downloaded.stderr
-
-    link = emotune("dashboard", data_dir=data_dir)
-    assert re.fullmatch(re.escape(installation.stack.url) + r"/#/login\?code=[\w-]{43}\n", link.stdout), link.stderr
 
     late = emotune("cancel", job_id, data_dir=data_dir)
     assert late.returncode == 1

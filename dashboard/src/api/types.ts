@@ -28,6 +28,7 @@ export type Session = Schemas["SessionRead"];
 export type Slot = Schemas["SlotRead"];
 export type Statistics = Schemas["StatisticsRead"];
 export type Team = Schemas["TeamRead"];
+export type Usage = Schemas["UsageRead"];
 
 export interface Items<T> {
   items: T[];

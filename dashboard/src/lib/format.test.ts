@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   countOf,
+  formatAbout,
   formatBytes,
   formatCount,
   formatNumber,
@@ -45,6 +46,13 @@ describe("formatRelative", () => {
     ["2026-11-26T14:00:00Z", "in 2 hours"],
     ["2026-11-20T12:00:00Z", "6 days ago"],
   ])("%s is %s", (date, text) => expect(formatRelative(new Date(date), now)).toBe(text));
+});
+
+it("tells what is only expected in one unit", () => {
+  expect(formatAbout(42.4)).toBe("about 42 s");
+  expect(formatAbout(1356)).toBe("about 23 min");
+  expect(formatAbout(9000)).toBe("about 2.5 h");
+  expect(formatAbout(null)).toBe(NONE);
 });
 
 it("formats losses, counts and shares", () => {

@@ -33,6 +33,20 @@ function join(large: number, largeUnit: string, small: number, smallUnit: string
   return small ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
 }
 
+/** `about 23 min`, `about 2.5 h`: one unit, for what is only expected. */
+export function formatAbout(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;
+  const [value, unit] =
+    seconds < MINUTE
+      ? [seconds, "s"]
+      : seconds < HOUR
+        ? [seconds / MINUTE, "min"]
+        : seconds < DAY
+          ? [seconds / HOUR, "h"]
+          : [seconds / DAY, "d"];
+  return `about ${value < 10 && unit !== "s" ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+}
+
 /** `3 minutes ago`, `in 2 hours`, `just now`. */
 export function formatRelative(date: Date, now: Date): string {
   const seconds = (date.getTime() - now.getTime()) / 1000;

@@ -1,17 +1,22 @@
 // Logging in: with an API key, or by the one-time link that `emotune up` and `emotune dashboard` print.
 
-import { useEffect, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import type { Session } from "../api/types";
 import { navigate, type Route } from "../router";
 import { logIn } from "../session";
 import { Icon } from "../ui/icons";
+import { ThemeButton } from "../ui/theme";
+import { LoginCurves } from "./login-curves";
+import "./login.css";
 
 export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session: Session) => void }) {
   const code = route.parts[0] === "login" ? route.query.get("code") : null;
   const [apiKey, setApiKey] = useState("");
   const [error, setError] = useState("");
   const [isBusy, setBusy] = useState(code !== null);
+  const box = useRef<HTMLInputElement>(null);
 
   async function enter(proof: { api_key: string } | { code: string }): Promise<void> {
     setBusy(true);
@@ -34,47 +39,72 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
   useEffect(() => {
     document.title = "Log in · emotune";
     if (code !== null) void enter({ code });
+    else box.current?.focus();
   }, [code]);
 
   return (
+    <LoginFrame>
+      {code !== null && !error ? (
+        <p role="status">Your link logs you in …</p>
+      ) : (
+        <form
+          class="stack"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void enter({ api_key: apiKey.trim() });
+          }}
+        >
+          <label class="field">
+            <span class="field-name">API key</span>
+            <input
+              ref={box}
+              type="password"
+              name="api_key"
+              autocomplete="current-password"
+              spellcheck={false}
+              placeholder="emo_…"
+              required
+              value={apiKey}
+              aria-invalid={error ? "true" : undefined}
+              aria-describedby="login-problem login-help"
+              onInput={(event) => setApiKey(event.currentTarget.value)}
+            />
+          </label>
+          <p class="problem" id="login-problem" role="alert">
+            {error && (
+              <>
+                <Icon name="alert" /> <span>{error}</span>
+              </>
+            )}
+          </p>
+          <button type="submit" class="primary" disabled={isBusy}>
+            {isBusy ? "Logging in …" : "Log in"}
+          </button>
+        </form>
+      )}
+      <p id="login-help" class="hint">
+        The key that you use with curl and the command line. On the machine itself, <code>emotune dashboard</code>{" "}
+        prints a link that logs you in.
+      </p>
+    </LoginFrame>
+  );
+}
+
+/** The page before anybody is logged in, whatever it has to say. */
+export function LoginFrame({ children }: { children: ComponentChildren }) {
+  return (
     <main class="login">
-      <form
-        class="card"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void enter({ api_key: apiKey.trim() });
-        }}
-      >
+      <LoginCurves />
+      <div class="login-theme">
+        <ThemeButton />
+      </div>
+      <div class="login-card card">
         <h1>
           <Icon name="logo" /> emotune
         </h1>
-        <p>Fine-tune emotional Gemma, and watch it learn.</p>
-        <label class="field">
-          <span class="field-name">API key</span>
-          <input
-            type="password"
-            name="api_key"
-            autocomplete="current-password"
-            spellcheck={false}
-            placeholder="emo_…"
-            required
-            value={apiKey}
-            aria-invalid={error ? "true" : undefined}
-            aria-describedby="login-help"
-            onInput={(event) => setApiKey(event.currentTarget.value)}
-          />
-        </label>
-        <p class="problem" role="alert">
-          {error}
-        </p>
-        <button type="submit" class="primary" disabled={isBusy || apiKey.trim() === ""}>
-          {isBusy ? "Logging in …" : "Log in"}
-        </button>
-        <p id="login-help" class="hint">
-          The key that you use with curl and the command line. On the machine itself, <code>emotune dashboard</code>{" "}
-          prints a link that logs you in.
-        </p>
-      </form>
+        <p class="login-words">Fine-tune emotional Gemma, and watch it learn.</p>
+        {children}
+      </div>
     </main>
   );
 }

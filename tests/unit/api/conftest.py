@@ -17,6 +17,7 @@ from jobs.models import Artifact, Dataset, Job
 from jobs.run_ends import RunEnd
 from jobs.settings import Settings
 from jobs.storage import Storage
+from jobs.teams import create_key, get_or_create_team
 from tests.unit.conftest import TestTeam
 
 
@@ -42,6 +43,15 @@ def client(app: FastAPI, anonymous: TestClient, team: TestTeam) -> TestClient:
 def other_client(app: FastAPI, anonymous: TestClient, other_team: TestTeam) -> TestClient:
     """Speaks for the team next door."""
     return TestClient(app, headers=other_team.headers, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestClient:
+    """Speaks for a team of its own, with an operator's key."""
+    with database.write() as session:
+        team = get_or_create_team(session, name="operators")
+        _, secret = create_key(session, team=team, name="desk", is_operator=True)
+    return TestClient(app, headers={"Authorization": f"Bearer {secret}"}, raise_server_exceptions=False)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def fill(path: str, *, job_id: str = "job_" + "0" * 26, dataset_id: str = "ds_" 
         upload_id="upl_" + "0" * 26,
         number=1,
         name="slot-0",
+        key_id="key_" + "0" * 26,
         team="reds",
     )
     return filled + ("?base_model=tiny-gemma" if path.endswith(("/preview", "/statistics")) else "")

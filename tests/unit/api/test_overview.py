@@ -141,6 +141,9 @@ def test_status_search_and_counts(client: TestClient, database: Database, make_j
     assert get_names(client, search="3-1b") == ["odd"]
     assert get_names(client, search=ids["cold_1"]) == ["cold_1"]
     assert get_names(client, search=ids["cold_1"][:-1]) == []
+    set_columns(database, ids["odd"], name="Ärger")
+    assert get_names(client, search="ärg") == ["Ärger"]
+    set_columns(database, ids["odd"], name="odd")
     # They stand for nothing but themselves.
     assert get_names(client, search="%") == ["cold 100%"]
     assert get_names(client, search="_") == ["cold_1"]
@@ -229,3 +232,15 @@ def test_a_poll_that_finds_nothing_new_is_304(
         known = {"If-None-Match": changed.headers["ETag"]}
     make_job("new")
     assert client.get("/jobs:overview", headers=known).json()["counts"]["queued"] == 2
+
+
+def test_a_change_in_the_middle_of_something_long_is_seen(
+    client: TestClient, database: Database, running_job: str
+) -> None:
+    losses = [1.0 / 3] * 64
+    set_columns(database, running_job, loss_trace={"stride": 1, "losses": losses}, error_message="x" * 2000)
+    known = {"If-None-Match": client.get("/jobs:overview").headers["ETag"]}
+    assert client.get("/jobs:overview", headers=known).status_code == 304
+    losses[32] = 2.0 / 3
+    set_columns(database, running_job, loss_trace={"stride": 1, "losses": losses})
+    assert client.get("/jobs:overview", headers=known).status_code == 200

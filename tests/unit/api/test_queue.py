@@ -4,24 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from jobs import claims, slots
 from jobs.database import Database
 from jobs.models import Job
 from jobs.settings import Settings
-from jobs.teams import create_key, get_or_create_team
 from tests.unit.conftest import TestTeam, make_dataset
-
-
-@pytest.fixture
-def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestClient:
-    """Speaks for a team of its own, with an operator's key."""
-    with database.write() as session:
-        team = get_or_create_team(session, name="operators")
-        _, secret = create_key(session, team=team, name="desk", is_operator=True)
-    return TestClient(app, headers={"Authorization": f"Bearer {secret}"}, raise_server_exceptions=False)
 
 
 @pytest.fixture

@@ -3,23 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from jobs import claims, slots
 from jobs.database import Database
 from jobs.models import Job, Slot
-from jobs.teams import create_key, get_or_create_team
-
-
-@pytest.fixture
-def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestClient:
-    """Speaks for a team of its own, with an operator's key."""
-    with database.write() as session:
-        team = get_or_create_team(session, name="operators")
-        _, secret = create_key(session, team=team, name="console", is_operator=True)
-    headers = {"Authorization": f"Bearer {secret}"}
-    return TestClient(app, headers=headers, raise_server_exceptions=False)
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +73,10 @@ def test_the_job_on_a_slot_is_named_to_its_team_and_the_operator_alone(
     job_id = make_job("secret plans").id
     with database.write() as session:
         claims.claim_next(session, slot="box-cpu", device="cpu", lease_seconds=60)
-    for who, job in ((client, {"id": job_id, "name": "secret plans"}), (other_client, None)):
+    for who, job in ((client, {"id": job_id, "name": "secret plans", "is_own": True}), (other_client, None)):
         slot = list_slots(who)["box-cpu"]
         assert (slot["status"], slot["job"]) == ("running", job)
-    assert list_slots(operator)["box-cpu"]["job"] == {"id": job_id, "name": "secret plans"}
+    assert list_slots(operator)["box-cpu"]["job"] == {"id": job_id, "name": "secret plans", "is_own": False}
 
 
 def test_the_operator_drains_a_slot_and_resumes_it(operator: TestClient, database: Database) -> None:

@@ -1,5 +1,6 @@
 """Claims, leases and fencing, on the real schema in SQLite files."""
 
+import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -256,6 +257,26 @@ def test_metrics_that_come_twice_are_stored_once(database: Database, dataset: Da
     with database.read() as session:
         assert list(session.scalars(select(Metric.seq).order_by(Metric.seq))) == [1, 2, 3]
     assert get_job(database, job.id).step == 3
+
+
+def test_metrics_extend_the_short_curve_that_a_later_attempt_goes_on_with(database: Database, dataset: Dataset) -> None:
+    add_job(database, dataset)
+    job = claimed(database)
+    lines = [(seq, make_line(seq)) for seq in range(1, 5)]
+    lines[1] = (2, make_line(2).model_copy(update={"loss": math.nan}))
+    losses = [line.loss for _, line in lines]
+    for batch in (lines[:2], lines):
+        with database.write() as session:
+            claims.record_metrics(session, job_id=job.id, attempt=1, metrics=batch)
+    with database.write() as session:
+        assert session.scalar(select(Job.loss_trace)) == {"stride": 1, "losses": [losses[0], None, *losses[2:]]}
+        run_ends.interrupt(session, job_id=job.id, attempt=1, message="The worker was restarted.", end=RunEnd(None))
+    claimed(database)
+    # From the checkpoint of step 2 on.
+    with database.write() as session:
+        claims.record_metrics(session, job_id=job.id, attempt=2, metrics=[(1, make_line(3))])
+    with database.read() as session:
+        assert session.scalar(select(Job.loss_trace)) == {"stride": 1, "losses": [losses[0], None, losses[2]]}
 
 
 # What becomes of lost runs

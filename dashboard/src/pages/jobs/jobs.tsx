@@ -1,5 +1,149 @@
-import type { Route } from "../../router";
+// The table of the team's jobs: live, filtered by the address, with what can be done to each and to several.
+
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
+import { makeQuery } from "../../api/client";
+import { usePoll } from "../../api/poll";
+import type { JobOverview, JobRow } from "../../api/types";
+import { isFiltered, type JobsView, PAGE_LENGTH, readView, writeView } from "../../lib/jobs-view";
+import { Link, navigate, type Route } from "../../router";
+import { ErrorBox, StaleNotice } from "../../ui/feedback";
+import { Icon } from "../../ui/icons";
+import { type Ask, AskDialog, useJobActions } from "./actions";
+import { useStatusChanges } from "./changes";
+import { ChosenBar, useChosen } from "./chosen";
+import { Filters } from "./filters";
+import { FirstSteps } from "./first-steps";
+import { KeysDialog, useJobKeys } from "./keys";
+import { Pager } from "./pager";
+import { Summary } from "./summary";
+import { JobsTable, TableSkeleton } from "./table";
+import "./jobs.css";
 
 export function JobsPage({ route }: { route: Route }) {
-  return <p>{route.parts.join("/")}</p>;
+  const search = route.query.toString();
+  const view = useMemo(() => readView(new URLSearchParams(search)), [search]);
+  const path = `/jobs:overview${makeQuery({
+    status: view.statuses,
+    search: view.search.trim(),
+    sort: view.sort,
+    offset: (view.page - 1) * PAGE_LENGTH || null,
+    limit: PAGE_LENGTH,
+  })}`;
+  const { data, error, refresh } = usePoll<JobOverview>(path);
+  // The rows of before stay, paler, until those of a new filter are there: nothing jumps.
+  const last = useRef<JobOverview | undefined>(undefined);
+  if (data) last.current = data;
+  const overview = data ?? last.current;
+
+  const changed = useStatusChanges(data);
+  const chosen = useChosen(overview?.items);
+  const [ask, setAsk] = useState<Ask | null>(null);
+  const actions = useJobActions({ refresh, ask: setAsk });
+  const searchBox = useRef<HTMLInputElement>(null);
+  const table = useRef<HTMLDivElement>(null);
+  const [isHelpShown, setHelpShown] = useState(false);
+  const byId = useCallback(
+    (id: string): JobRow | undefined => overview?.items.find((row) => row.id === id),
+    [overview],
+  );
+  useJobKeys({
+    table,
+    searchBox,
+    showHelp: () => setHelpShown(true),
+    toggle: (id) => {
+      const row = byId(id);
+      if (row) chosen.toggle(row);
+    },
+    clear: chosen.clear,
+    compare: () => chosen.rows.length > 1 && navigate("/compare", { jobs: chosen.rows.map((row) => row.id).join(",") }),
+  });
+
+  const change = useCallback(
+    (part: Partial<JobsView>) => {
+      navigate("/jobs", writeView({ ...view, page: 1, ...part }), { replace: true });
+    },
+    [view],
+  );
+  const isNew = overview !== undefined && Object.values(overview.counts).every((count) => !count);
+
+  return (
+    <>
+      <header class="page-head jobs-head">
+        <div>
+          <h1>Jobs</h1>
+          <Summary counts={overview?.counts} />
+        </div>
+        <button type="button" class="quiet jobs-keys-button" title="Keys (?)" onClick={() => setHelpShown(true)}>
+          <kbd>?</kbd>
+          <span class="hidden-text">Keys of this page</span>
+        </button>
+        <Link to="/new-job" class="button primary">
+          <Icon name="plus" /> New job
+        </Link>
+      </header>
+      {isNew && !isFiltered(view) ? (
+        <FirstSteps />
+      ) : (
+        <>
+          <Filters view={view} overview={overview} change={change} searchBox={searchBox} />
+          {overview === undefined ? (
+            error && !error.isUnreachable ? (
+              <ErrorBox error={error} />
+            ) : (
+              <TableSkeleton />
+            )
+          ) : overview.items.length === 0 ? (
+            <NothingFound view={view} totalCount={overview.total_count} change={change} />
+          ) : (
+            <div ref={table} class={data ? "jobs-list" : "jobs-list is-old"} aria-busy={!data}>
+              <JobsTable
+                rows={overview.items}
+                sort={view.sort}
+                changed={changed}
+                chosen={chosen}
+                actions={actions}
+                onSort={(sort) => change({ sort })}
+              />
+              <Pager view={view} overview={overview} onPage={(page) => change({ page })} />
+            </div>
+          )}
+        </>
+      )}
+      <p class="hidden-text" role="status">
+        {changed.told}
+      </p>
+      <ChosenBar chosen={chosen} ask={setAsk} />
+      {ask && <AskDialog ask={ask} actions={actions} onDone={chosen.clear} onClose={() => setAsk(null)} />}
+      {isHelpShown && <KeysDialog onClose={() => setHelpShown(false)} />}
+      <StaleNotice error={overview || error?.isUnreachable ? error : undefined} />
+    </>
+  );
+}
+
+function NothingFound({
+  view,
+  totalCount,
+  change,
+}: {
+  view: JobsView;
+  totalCount: number;
+  change: (part: Partial<JobsView>) => void;
+}) {
+  const isPastEnd = totalCount > 0;
+  return (
+    <section class="empty card">
+      <Icon name="search" />
+      <h2>{isPastEnd ? "This page is past the end" : "No job fits"}</h2>
+      <p>
+        {isPastEnd
+          ? "There are fewer jobs by now."
+          : view.search
+            ? `None that fits “${view.search}”${view.statuses.length ? ` and is ${view.statuses.join(" or ")}` : ""}.`
+            : `None is ${view.statuses.join(" or ")} just now.`}
+      </p>
+      <button type="button" onClick={() => change(isPastEnd ? { page: 1 } : { statuses: [], search: "" })}>
+        {isPastEnd ? "To the first page" : "Show all jobs"}
+      </button>
+    </section>
+  );
 }

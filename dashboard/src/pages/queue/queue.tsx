@@ -1,3 +1,89 @@
+// Who runs where, who waits, and why; and the operator's hand on both.
+
+import "./queue.css";
+import { useState } from "preact/hooks";
+import { usePoll } from "../../api/poll";
+import type { Items, Queue, Slot } from "../../api/types";
+import { countOf } from "../../lib/format";
+import { ErrorBox, Skeleton, StaleNotice } from "../../ui/feedback";
+import { QueueTable } from "./queue-table";
+import { SlotCard } from "./slot-card";
+
+const PAGE_LENGTH = 50;
+// As many as the API answers at once.
+const MAX_LENGTH = 200;
+
 export function QueuePage() {
-  return <p>queue</p>;
+  const [length, setLength] = useState(PAGE_LENGTH);
+  const [offset, setOffset] = useState(0);
+  const slots = usePoll<Items<Slot>>("/slots");
+  const queue = usePoll<Queue>(`/queue?offset=${offset}&limit=${length}`);
+  const busy = slots.data?.items.filter((slot) => slot.status === "running").length ?? 0;
+
+  return (
+    <div class="stack">
+      <div class="page-head">
+        <h1>Queue and slots</h1>
+        {slots.data && queue.data && (
+          <span class="soft">
+            {busy} of {countOf(slots.data.items.length, "slot")} busy · {countOf(queue.data.total_count, "job")} waiting
+          </span>
+        )}
+      </div>
+
+      <section aria-labelledby="slots-title" class="stack">
+        <h2 id="slots-title">Slots</h2>
+        {slots.data ? (
+          <div class="slots">
+            {slots.data.items.map((slot) => (
+              <SlotCard key={slot.name} slot={slot} onChange={slots.refresh} />
+            ))}
+          </div>
+        ) : slots.error ? (
+          <ErrorBox error={slots.error} />
+        ) : (
+          <Skeleton lines={4} />
+        )}
+        {slots.data?.items.length === 0 && (
+          <p class="soft">
+            No worker has been heard of yet. On a GPU host <code>emotune worker</code> starts one; docs/operations.md
+            says how.
+          </p>
+        )}
+      </section>
+
+      <section aria-labelledby="queue-title" class="card">
+        <div class="card-head">
+          <h2 id="queue-title">Waiting, in the order of their turn</h2>
+        </div>
+        {queue.data ? (
+          <QueueTable queue={queue.data} onChange={queue.refresh} />
+        ) : queue.error ? (
+          <ErrorBox error={queue.error} />
+        ) : (
+          <Skeleton />
+        )}
+        {queue.data && (offset > 0 || queue.data.next_offset) && (
+          <div class="card-body row">
+            {queue.data.next_offset && length < MAX_LENGTH && (
+              <button type="button" onClick={() => setLength(Math.min(length + PAGE_LENGTH, MAX_LENGTH))}>
+                Show more
+              </button>
+            )}
+            {offset > 0 && (
+              <button type="button" onClick={() => setOffset(Math.max(0, offset - MAX_LENGTH))}>
+                Towards the front
+              </button>
+            )}
+            {queue.data.next_offset && length >= MAX_LENGTH && (
+              <button type="button" onClick={() => setOffset(offset + MAX_LENGTH)}>
+                Further back
+              </button>
+            )}
+          </div>
+        )}
+      </section>
+      <StaleNotice error={(slots.data && slots.error) || (queue.data && queue.error)} />
+    </div>
+  );
 }

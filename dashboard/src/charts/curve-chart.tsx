@@ -1,0 +1,209 @@
+// Curves with a crosshair, a legend of the values under it, and a zoom, by mouse and by keyboard.
+
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { findNearest } from "../lib/downsample";
+import { ChartTable, describeSeries } from "./chart-text";
+import { type CurveSeries, findRange, makePlot, type Plot, type XKind } from "./plot";
+import { formatX } from "./plot-axes";
+import type { Zoom } from "./zoom";
+import "./curve-chart.css";
+
+export type { CurveSeries, XKind } from "./plot";
+
+export interface CurveChartProps {
+  series: readonly CurveSeries[];
+  xKind: XKind;
+  xLabel: string;
+  yLabel: string;
+  /** With the unit, for the legend and the axis. */
+  formatY: (value: number) => string;
+  logY?: boolean;
+  /** Of the plot, in pixels. */
+  height: number;
+  ariaLabel: string;
+  /** Charts with the same key have one crosshair and one zoom. */
+  syncKey?: string;
+}
+
+const KEY_ZOOM = 0.5;
+
+export function CurveChart(props: CurveChartProps) {
+  const { series, xKind, xLabel, yLabel, formatY, logY = false, height, ariaLabel, syncKey = null } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<Plot | null>(null);
+  const [cursor, setCursor] = useState<number | null>(null);
+  const [zoom, setZoom] = useState<Zoom>(null);
+  const [spoken, setSpoken] = useState("");
+  const helpId = useId();
+  const formatRef = useRef(formatY);
+  formatRef.current = formatY;
+
+  // All that can't be changed in a plot that is there; new points can.
+  const looks = JSON.stringify(series.map(({ x: _x, y: _y, ...look }) => look));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `looks` stands for the series; their points come below.
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const made = makePlot(element, series, element.clientWidth || 300, height, {
+      xKind,
+      xLabel,
+      formatY: (value) => formatRef.current(value),
+      logY,
+      syncKey,
+      onCursor: setCursor,
+      onZoom: setZoom,
+    });
+    plot.current = made;
+    const observer = new ResizeObserver(() => made.setSize(element.clientWidth, height));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [looks, xKind, xLabel, logY, height, syncKey]);
+
+  useEffect(() => plot.current?.setSeries(series), [series]);
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const next = findKeyZoom(event.key, zoom ?? findRange(series), cursor);
+    const to = findKeyPlace(event.key, series, cursor, zoom);
+    if (next === undefined && to === undefined) return;
+    event.preventDefault();
+    if (next !== undefined) plot.current?.setZoom(next);
+    if (to === undefined) return;
+    plot.current?.point(to);
+    setSpoken(`${xLabel} ${formatX(xKind, to)}: ${series.map((each) => readOut(each, to, formatY)).join(", ")}`);
+  }
+
+  const isEmpty = series.every((each) => each.x.length === 0);
+  return (
+    <figure class="curve-chart">
+      <figcaption>
+        <span class="curve-chart-name">{yLabel}</span>
+        <ul class="curve-chart-legend">
+          {series.map((each) => (
+            <li key={each.label}>
+              <Swatch series={each} />
+              {(series.length > 1 || each.label !== yLabel) && <span>{each.label}</span>}
+              <b>{formatAt(each, cursor, formatY)}</b>
+            </li>
+          ))}
+        </ul>
+        <span class="curve-chart-place">
+          {cursor === null ? "" : `${xLabel} ${formatX(xKind, snap(series, cursor))}`}
+        </span>
+      </figcaption>
+      <div class="curve-chart-area">
+        {/* biome-ignore lint/a11y/useSemanticElements: no element is a chart that takes keys. */}
+        <div
+          ref={box}
+          class="curve-chart-box"
+          style={{ height: `${height}px` }}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: the crosshair moves by the arrow keys.
+          tabIndex={0}
+          role="group"
+          aria-roledescription="chart"
+          aria-label={ariaLabel}
+          aria-describedby={helpId}
+          onKeyDown={onKeyDown}
+        >
+          {isEmpty && <p class="curve-chart-empty">No points yet</p>}
+        </div>
+        {zoom !== null && (
+          <button type="button" class="small curve-chart-reset" onClick={() => plot.current?.setZoom(null)}>
+            Reset zoom
+          </button>
+        )}
+      </div>
+      <p class="hidden-text" id={helpId}>
+        {series.map((each) => describeSeries(each, formatY)).join(" ")} The left and right arrow keys move the
+        crosshair, plus and minus zoom, zero shows all.
+      </p>
+      <p class="hidden-text" aria-live="polite">
+        {spoken}
+      </p>
+      <ChartTable series={series} xKind={xKind} xLabel={xLabel} formatY={formatY} />
+    </figure>
+  );
+}
+
+function Swatch({ series }: { series: CurveSeries }) {
+  return (
+    <svg class="curve-chart-swatch" width="16" height="10" viewBox="0 0 16 10" aria-hidden="true">
+      <line
+        x1="0"
+        x2="16"
+        y1="5"
+        y2="5"
+        style={{ stroke: `var(${series.color})`, opacity: series.faint ? 0.45 : 1 }}
+        stroke-width={Math.max(series.width ?? 2, 2)}
+        stroke-dasharray={series.dash?.join(" ")}
+      />
+      {series.points && <circle cx="8" cy="5" r="3.5" style={{ fill: `var(${series.color})` }} />}
+    </svg>
+  );
+}
+
+/** The value at the crosshair, or the last one. A series that has ended before it, or begins after, has none there. */
+function formatAt(series: CurveSeries, cursor: number | null, formatY: (value: number) => string): string {
+  const value = cursor === null ? findLast(series) : findValue(series, cursor);
+  return value === null ? "–" : formatY(value);
+}
+
+function readOut(series: CurveSeries, x: number, formatY: (value: number) => string): string {
+  return `${series.label} ${formatAt(series, x, formatY)}`;
+}
+
+function findLast({ y }: CurveSeries): number | null {
+  for (let index = y.length - 1; index >= 0; index--) {
+    const value = y[index];
+    if (value !== null && value !== undefined) return value;
+  }
+  return null;
+}
+
+function findValue({ x, y }: CurveSeries, cursor: number): number | null {
+  const nearest = findNearest(x, cursor);
+  if (nearest < 0) return null;
+  // Half the distance of its points beyond its end, a series still has its last value.
+  const reach = x.length > 1 ? ((x[x.length - 1] as number) - (x[0] as number)) / (x.length - 1) : 1;
+  if (Math.abs((x[nearest] as number) - cursor) > Math.max(reach, 1)) return null;
+  return y[nearest] ?? null;
+}
+
+/** The place of the point that the crosshair tells of: the nearest of the first series that has points. */
+function snap(series: readonly CurveSeries[], cursor: number): number {
+  const first = series.find((each) => each.x.length > 0);
+  return first ? (first.x[findNearest(first.x, cursor)] as number) : cursor;
+}
+
+/** The zoom that a key asks for; undefined where it asks for none. */
+function findKeyZoom(key: string, [low, high]: readonly [number, number], cursor: number | null): Zoom | undefined {
+  if (key === "0" || key === "Escape") return null;
+  if (key !== "+" && key !== "=" && key !== "-") return undefined;
+  const factor = key === "-" ? 1 / KEY_ZOOM : KEY_ZOOM;
+  const middle = cursor ?? (low + high) / 2;
+  return [middle - (middle - low) * factor, middle + (high - middle) * factor];
+}
+
+/** Where a key puts the crosshair; undefined where it doesn't. */
+function findKeyPlace(
+  key: string,
+  series: readonly CurveSeries[],
+  cursor: number | null,
+  zoom: Zoom,
+): number | undefined {
+  const x = series.find((each) => each.x.length > 0)?.x;
+  if (!x) return undefined;
+  const [low, high] = zoom ?? findRange(series);
+  if (key === "Home") return x[findNearest(x, low)];
+  if (key === "End") return x[findNearest(x, high)];
+  const way = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
+  if (!way) return undefined;
+  if (cursor === null) return x[findNearest(x, way > 0 ? low : high)];
+  // A hundredth of what is seen, and one point at least.
+  const here = findNearest(x, cursor);
+  const far = findNearest(x, cursor + (way * (high - low)) / 100);
+  return x[Math.min(Math.max(far === here ? here + way : far, 0), x.length - 1)];
+}

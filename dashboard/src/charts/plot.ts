@@ -1,0 +1,215 @@
+// One uPlot: its options, its data at the density of the screen, its zoom. Drawn anew where the page changes, never
+// made anew for new points.
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { downsample, type Points } from "../lib/downsample";
+import { onColorsChange, resolveColor } from "./colors";
+import { makeAxes } from "./plot-axes";
+import { joinZoom, type Zoom } from "./zoom";
+
+export interface CurveSeries {
+  label: string;
+  /** Ascending; a series may have other places than its neighbours. */
+  x: readonly number[];
+  /** As many; null where there is nothing, and the line goes past it. */
+  y: readonly (number | null)[];
+  /** A token of the palette, such as `--series-1`. */
+  color: string;
+  width?: number;
+  dash?: number[];
+  /** Behind the others, as what has been smoothed. */
+  faint?: boolean;
+  /** A dot at each point, for series that have few. */
+  points?: boolean;
+}
+
+export type XKind = "step" | "time";
+
+export interface PlotOptions {
+  xKind: XKind;
+  xLabel: string;
+  formatY: (value: number) => string;
+  logY: boolean;
+  syncKey: string | null;
+  /** The x under the crosshair; null when it has left. */
+  onCursor: (x: number | null) => void;
+  onZoom: (zoom: Zoom) => void;
+}
+
+export interface Plot {
+  setSeries: (series: readonly CurveSeries[]) => void;
+  setSize: (width: number, height: number) => void;
+  setZoom: (zoom: Zoom) => void;
+  /** Puts the crosshair at an x. */
+  point: (x: number) => void;
+  destroy: () => void;
+}
+
+/** Less than so many pixels is a click and no selection. */
+const MIN_DRAG_PIXELS = 5;
+/** Part of the points' range that is left free above and below them. */
+const Y_MARGIN = 0.08;
+const FAINT = 0.35;
+
+/** `series` gives the number and the looks; `setSeries` may change the points alone. */
+export function makePlot(
+  box: HTMLElement,
+  series: readonly CurveSeries[],
+  width: number,
+  height: number,
+  options: PlotOptions,
+): Plot {
+  let current = series;
+  const key = options.syncKey === null ? null : `${options.syncKey}:${options.xKind}`;
+  const zoomControl = joinZoom(key, (zoom) => {
+    draw();
+    options.onZoom(zoom);
+  });
+
+  const plot = new uPlot(
+    {
+      width,
+      height,
+      // At the right there is room for half of the last label.
+      padding: [8, 22, 0, 0],
+      legend: { show: false },
+      scales: {
+        x: { time: false, range: (_, low, high) => widen(low, high) },
+        y: options.logY
+          ? { distr: 3, range: (_, low, high) => addFactor(low, high) }
+          : { range: (_, low, high) => addMargin(low, high) },
+      },
+      axes: makeAxes(options),
+      series: [{}, ...series.map((each) => makeSeries(each))],
+      cursor: {
+        y: false,
+        // What is smoothed has the dot; the values behind it are told by the legend alone.
+        points: {
+          size: (_, index) => (current[index - 1]?.faint ? 0 : 9),
+          width: (_, index) => (current[index - 1]?.faint ? 0 : 2),
+          stroke: () => resolveColor("--surface"),
+          fill: (_, index) => resolveColor(current[index - 1]?.color ?? "--text"),
+        },
+        drag: { x: true, y: false, setScale: false, dist: MIN_DRAG_PIXELS },
+        bind: {
+          dblclick: () => () => {
+            zoomControl.set(null);
+            return null;
+          },
+        },
+        ...(key === null ? {} : { sync: { key, scales: ["x", null], setSeries: false } as uPlot.Cursor.Sync }),
+      },
+      hooks: {
+        setCursor: [
+          (self) => {
+            const left = self.cursor.left ?? -1;
+            options.onCursor(left < 0 ? null : self.posToVal(left, "x"));
+          },
+        ],
+        setSelect: [
+          (self) => {
+            const { left, width: selected } = self.select;
+            if (selected < MIN_DRAG_PIXELS) return;
+            const zoom = [self.posToVal(left, "x"), self.posToVal(left + selected, "x")] as const;
+            self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+            zoomControl.set(zoom);
+          },
+        ],
+      },
+    },
+    [[]],
+    box,
+  );
+
+  function draw(): void {
+    const [from, to] = zoomControl.get() ?? findRange(current);
+    const columns = Math.max(Math.round(plot.bbox.width / uPlot.pxRatio), 50);
+    const tables = current.map((each): Points => {
+      const y = options.logY ? each.y.map((value) => (value !== null && value > 0 ? value : null)) : each.y;
+      return downsample(each.x, y, from, to, columns);
+    });
+    plot.batch(() => {
+      plot.setData(join(tables), false);
+      plot.setScale("x", { min: from, max: to });
+    });
+  }
+
+  const endColors = onColorsChange(() => plot.redraw(true, true));
+  draw();
+  options.onZoom(zoomControl.get());
+  return {
+    setSeries: (next) => {
+      current = next;
+      draw();
+    },
+    setSize: (nextWidth, nextHeight) => {
+      if (plot.width === nextWidth && plot.height === nextHeight) return;
+      plot.setSize({ width: nextWidth, height: nextHeight });
+      draw();
+    },
+    setZoom: zoomControl.set,
+    point: (x) => plot.setCursor({ left: plot.valToPos(x, "x"), top: plot.over.clientHeight / 2 }),
+    destroy: () => {
+      zoomControl.leave();
+      endColors();
+      plot.destroy();
+    },
+  };
+}
+
+function makeSeries(series: CurveSeries): uPlot.Series {
+  return {
+    label: series.label,
+    stroke: () => resolveColor(series.color),
+    width: series.width ?? 1.75,
+    alpha: series.faint ? FAINT : 1,
+    points: { show: series.points || isAlone, size: 6, fill: () => resolveColor(series.color) },
+    ...(series.dash ? { dash: series.dash } : {}),
+  };
+}
+
+/** A single point makes no line: it is shown as a dot. */
+function isAlone(self: uPlot, index: number): boolean {
+  let count = 0;
+  for (const value of self.data[index] ?? []) {
+    if (value !== null && value !== undefined && ++count > 1) return false;
+  }
+  return count === 1;
+}
+
+/** One table of all series; where one has no point its value is undefined, which the line goes past. */
+function join(tables: Points[]): uPlot.AlignedData {
+  const filled = tables.map((each) => [each.x, each.y] as uPlot.AlignedData);
+  return filled.length ? uPlot.join(filled) : [[]];
+}
+
+/** The first and the last x of all series. */
+export function findRange(series: readonly CurveSeries[]): readonly [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const { x } of series) {
+    if (x.length === 0) continue;
+    low = Math.min(low, x[0] as number);
+    high = Math.max(high, x[x.length - 1] as number);
+  }
+  return low <= high ? [low, high] : [0, 1];
+}
+
+function widen(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  return low < high ? [low, high] : [low - 0.5, low + 0.5];
+}
+
+function addMargin(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const margin = (high - low) * Y_MARGIN || Math.abs(high) * Y_MARGIN || 1;
+  // What is never negative has no ground below zero.
+  return [low >= 0 ? Math.max(low - margin, 0) : low - margin, high + margin];
+}
+
+function addFactor(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [1, 10];
+  const factor = low < high ? (high / low) ** Y_MARGIN : 2;
+  return [low / factor, high * factor];
+}

@@ -1,0 +1,19 @@
+/**
+ * The exponential moving average of what came so far, debiased:
+ *
+ *     m[n] = weight * m[n-1] + (1 - weight) * y[n],  m[0] = 0
+ *     smoothed[n] = m[n] / (1 - weight^n)
+ *
+ * Without the division the first values would be drawn towards 0. `n` counts the values that there are: a null stays
+ * null and changes nothing. `weight` is between 0 (the values themselves) and 0.99.
+ */
+export function smooth(values: readonly (number | null)[], weight: number): (number | null)[] {
+  let mean = 0;
+  let power = 1;
+  return values.map((value) => {
+    if (value === null || !Number.isFinite(value)) return null;
+    mean = weight * mean + (1 - weight) * value;
+    power *= weight;
+    return mean / (1 - power);
+  });
+}

@@ -1,0 +1,112 @@
+// What can be done to jobs from the table. What can't be taken back is asked about first.
+
+import { useMemo } from "preact/hooks";
+import { ApiError, request } from "../../api/client";
+import type { Job, JobRow } from "../../api/types";
+import { countOf } from "../../lib/format";
+import type { JobVerb } from "../../lib/jobs-view";
+import { Confirm } from "../../ui/dialog";
+import { toast } from "../../ui/toasts";
+
+/** The jobs that somebody wants to cancel. */
+export type Ask = Pick<JobRow, "id" | "name" | "status">[];
+
+export interface JobActions {
+  run: (row: JobRow, verb: JobVerb) => void;
+  /** Throws ApiError when not all could be cancelled. */
+  cancel: (rows: Ask) => Promise<void>;
+}
+
+function post(id: string, verb: JobVerb): Promise<Job> {
+  return request<Job>("POST", `/jobs/${encodeURIComponent(id)}/${verb}`);
+}
+
+function describeDone(verb: JobVerb, job: Job): string {
+  const name = `“${job.name}”`;
+  switch (verb) {
+    case "pause":
+      return job.status === "paused" ? `${name} is paused.` : `${name} saves a checkpoint and pauses.`;
+    case "resume":
+      return `${name} waits for a slot again.`;
+    case "checkpoint":
+      return `${name} saves a checkpoint after its present step.`;
+    case "cancel":
+      return job.status === "cancelled" ? `${name} is cancelled.` : `${name} stops after its present step.`;
+  }
+}
+
+export function useJobActions({ refresh, ask }: { refresh: () => void; ask: (rows: Ask) => void }): JobActions {
+  return useMemo(
+    () => ({
+      run: (row, verb) => {
+        if (verb === "cancel") return ask([row]);
+        post(row.id, verb)
+          .then((job) => toast("done", describeDone(verb, job)))
+          .catch((caught: unknown) => toast("failed", caught instanceof ApiError ? caught.message : String(caught)))
+          .finally(refresh);
+      },
+      cancel: async (rows) => {
+        const results = await Promise.allSettled(rows.map((row) => post(row.id, "cancel")));
+        refresh();
+        const done = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+        const failed = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+        const [only] = done;
+        if (only) {
+          toast("done", done.length === 1 ? describeDone("cancel", only) : `${countOf(done.length, "job")} cancelled.`);
+        }
+        if (failed.length) throw failed[0];
+      },
+    }),
+    [refresh, ask],
+  );
+}
+
+export function AskDialog({
+  ask,
+  actions,
+  onDone,
+  onClose,
+}: {
+  ask: Ask;
+  actions: JobActions;
+  onDone: () => void;
+  onClose: () => void;
+}) {
+  const [only] = ask;
+  const isOne = ask.length === 1;
+  const runs = ask.some((row) => row.status === "running");
+  return (
+    <Confirm
+      title={isOne ? "Cancel this job?" : `Cancel ${countOf(ask.length, "job")}?`}
+      action={isOne ? "Cancel the job" : `Cancel ${countOf(ask.length, "job")}`}
+      act={() =>
+        actions.cancel(ask).then(() => {
+          if (!isOne) onDone();
+        })
+      }
+      onClose={onClose}
+    >
+      {isOne && only ? (
+        <p>
+          <strong>{only.name}</strong>{" "}
+          {only.status === "running" ? "stops after its present step." : "leaves the queue."} A cancelled job can't be
+          resumed, but it can be cloned.
+        </p>
+      ) : (
+        <>
+          <ul class="jobs-ask-list">
+            {ask.map((row) => (
+              <li key={row.id}>
+                <strong>{row.name}</strong> <span class="soft">{row.status}</span>
+              </li>
+            ))}
+          </ul>
+          <p>
+            {runs ? "Those that run stop after their present step. " : ""}Cancelled jobs can't be resumed, but they can
+            be cloned.
+          </p>
+        </>
+      )}
+    </Confirm>
+  );
+}

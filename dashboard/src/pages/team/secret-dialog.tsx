@@ -1,0 +1,35 @@
+// A new key's secret, shown this once.
+
+import { useState } from "preact/hooks";
+import { Dialog } from "../../ui/dialog";
+import { Notice } from "../../ui/feedback";
+import { Icon } from "../../ui/icons";
+
+export function SecretDialog({ name, secret, onClose }: { name: string; secret: string; onClose: () => void }) {
+  const [isCopied, setCopied] = useState(false);
+  return (
+    <Dialog title={`The key ${name}`} onClose={onClose}>
+      <div class="dialog-body">
+        <Notice kind="warning">Copy it now: only a digest of it is kept, and it is not shown again.</Notice>
+        <div class="team-secret">
+          <code>{secret}</code>
+          <button
+            type="button"
+            class="small"
+            onClick={() => void navigator.clipboard?.writeText(secret).then(() => setCopied(true))}
+          >
+            <Icon name={isCopied ? "check" : "copy"} /> {isCopied ? "Copied" : "Copy"}
+          </button>
+        </div>
+        <p class="hint">
+          Use it as <code>EMOTUNE_API_KEY</code>, or as <code>Authorization: Bearer …</code>
+        </p>
+      </div>
+      <footer>
+        <button type="button" class="primary" onClick={onClose}>
+          I have it
+        </button>
+      </footer>
+    </Dialog>
+  );
+}

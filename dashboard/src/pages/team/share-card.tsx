@@ -1,0 +1,77 @@
+// A team's share of the slots, and its quotas.
+
+import type { Team } from "../../api/types";
+import { formatCount, formatShare } from "../../lib/format";
+import { formatSlotTime } from "../../lib/usage";
+
+export function ShareCard({ team }: { team: Team }) {
+  return (
+    <section class="card" aria-labelledby="share-title">
+      <h2 id="share-title">Share and quotas</h2>
+      <div class="card-body team-meters">
+        <Meter
+          name="Used of late"
+          text={`${formatShare(team.used_share)}, and ${formatShare(team.share)} is its share`}
+          value={team.used_share}
+          max={1}
+          hint="Of what all teams used, with half as much weight for each half-life ago. A team under its share goes first."
+        />
+        <Meter
+          name="Running"
+          text={withBound(formatCount(team.running_count), boundOf(team.max_running, formatCount))}
+          value={team.running_count}
+          max={team.max_running ?? null}
+        />
+        <Meter
+          name="Waiting"
+          text={withBound(formatCount(team.queued_count), boundOf(team.max_queued, formatCount))}
+          value={team.queued_count}
+          max={team.max_queued ?? null}
+        />
+        <Meter
+          name="Slot time in the window"
+          text={withBound(formatSlotTime(team.window_seconds), boundOf(team.max_slot_seconds, formatSlotTime))}
+          value={team.window_seconds}
+          max={team.max_slot_seconds ?? null}
+        />
+        <p class="hint">
+          Weight {team.weight} · highest class <b>{team.max_priority_class}</b>
+        </p>
+      </div>
+    </section>
+  );
+}
+
+function boundOf(value: number | null | undefined, format: (value: number) => string): string | null {
+  return value === null || value === undefined ? null : format(value);
+}
+
+function withBound(text: string, bound: string | null): string {
+  return bound === null ? `${text} · no bound` : `${text} of ${bound}`;
+}
+
+function Meter({
+  name,
+  text,
+  value,
+  max,
+  hint,
+}: {
+  name: string;
+  text: string;
+  value: number;
+  /** Null for no bound: there is nothing to measure against. */
+  max: number | null;
+  hint?: string;
+}) {
+  const share = max ? Math.min(value / max, 1) : max === 0 ? 1 : 0;
+  return (
+    <div class={`team-meter${max !== null && value >= max && max !== 1 ? " over" : ""}`}>
+      <span>
+        {name} <b>{text}</b>
+      </span>
+      {max !== null && <progress max={1} value={share} aria-label={`${name}: ${text}`} />}
+      {hint && <small class="hint">{hint}</small>}
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+"""A staged installation in a process of its own, for those who drive a browser."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from cli.processes import start_process, wait_until
+from tests.browser.staging import REPOSITORY, Staged, find_staged, make_settings
+
+STAGING_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class StagedServer:
+    """Where it is, and what is in it."""
+
+    url: str
+    staged: Staged
+
+    def make_login_link(self, key: str) -> str:
+        answer = httpx2.post(f"{self.url}/login-codes", headers={"Authorization": f"Bearer {key}"})
+        return self.url + str(answer.json()["path"])
+
+
+@contextmanager
+def serve_staged(data_dir: Path) -> Iterator[StagedServer]:
+    """Until the end of the block; an empty folder is staged first."""
+    url = f"http://127.0.0.1:{(port := find_free_port())}"
+    process = start_process(
+        "staging",
+        [sys.executable, "-m", "tests.browser.staging", "--data-dir", str(data_dir), "--port", str(port)],
+        log_path=data_dir / "staging.log",
+        environment=_make_environment(),
+        stop_seconds=15,
+    )
+    try:
+        wait_until(lambda: not process.is_running or _answers(url), seconds=STAGING_SECONDS)
+        assert process.is_running, process.read_log_tail()
+        staged = find_staged(make_settings(data_dir))
+        assert staged is not None, f"it was not staged within {STAGING_SECONDS} s: {process.read_log_tail()}"
+        yield StagedServer(url, staged)
+    finally:
+        process.stop()
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _make_environment() -> dict[str, str]:
+    """The settings are the staging's own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EMOTUNE_")}
+    return kept | {"PYTHONPATH": str(REPOSITORY)}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/health/live").is_success
+    except httpx2.TransportError:
+        return False
