@@ -68,3 +68,10 @@ const SOURCES: Record<string, string> = {
 export function describeSource(source: string): string {
   return SOURCES[source] ?? "";
 }
+
+/** `16:05`, with the day where it is another one. */
+export function formatClock(date: Date, now: Date): string {
+  const clock = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  if (date.toDateString() === now.toDateString()) return clock;
+  return `${date.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" })}, ${clock}`;
+}

@@ -10,8 +10,10 @@ import {
   findProblems,
   type JobForm,
   listChanged,
+  listDifferences,
   makeBody,
   type Preset,
+  readValues,
   sortProblems,
 } from "./job-form";
 
@@ -127,6 +129,19 @@ describe("copyJob", () => {
       timeoutUnit: "minutes",
     });
   });
+});
+
+it("says in what a copy differs from its original", () => {
+  const job = makeJob({ config: { ...BASE, eval_fraction: 0.1 }, timeout_seconds: 3600 });
+  const form = copyJob(job, [DEFAULT], FIELDS);
+  const original = { form, config: job.config };
+  const list = (changed: JobForm) => listDifferences(changed, readValues(changed, BASE, FIELDS), original, FIELDS);
+  expect(list(form)).toEqual([]);
+  expect(list({ ...form, timeout: "60", timeoutUnit: "minutes" })).toEqual([]);
+  const changed = { ...form, baseModel: "other", drafts: { ...form.drafts, epochs: "7" }, priority: "1" };
+  expect(list(changed)).toEqual(["base model", "epochs", "priority"]);
+  expect(list({ ...form, validation: "none" })).toEqual(["validation"]);
+  expect(list({ ...form, drafts: { eval_fraction: "0.2" } })).toEqual(["eval_fraction"]);
 });
 
 it("sorts the server's problems by the fields that the form has", () => {

@@ -134,6 +134,31 @@ export function listChanged(form: JobForm, base: Config, fields: ConfigField[]):
     .map((field) => field.name);
 }
 
+/** In what a form would make another job than the original, which its own form stands for, in words. */
+export function listDifferences(
+  form: JobForm,
+  values: Config,
+  original: { form: JobForm; config: Record<string, unknown> },
+  fields: ConfigField[],
+): string[] {
+  const was = original.form;
+  const names: string[] = [];
+  if (form.datasetId !== was.datasetId) names.push("dataset");
+  const isOtherValidation = form.validation === "dataset" && form.validationDatasetId !== was.validationDatasetId;
+  if (form.validation !== was.validation || isOtherValidation) names.push("validation");
+  if (form.baseModel !== was.baseModel) names.push("base model");
+  for (const field of fields) {
+    if (!(field.name in original.config)) continue;
+    const isCovered = field.name === VALIDATION_FIELD && names.includes("validation");
+    if (!isCovered && !isSame(values[field.name], original.config[field.name] as ConfigValue)) names.push(field.name);
+  }
+  if (form.priorityClass !== was.priorityClass) names.push("class");
+  if (Number(form.priority) !== Number(was.priority)) names.push("priority");
+  const seconds = (each: JobForm) => Number(each.timeout) * TIME_UNITS[each.timeoutUnit];
+  if (seconds(form) !== seconds(was)) names.push("time limit");
+  return names;
+}
+
 /** A form that would make the same job again, on the preset that is nearest to it. */
 export function copyJob(job: Job, presets: Preset[], fields: ConfigField[]): JobForm {
   const candidates = presets.map((preset) => {

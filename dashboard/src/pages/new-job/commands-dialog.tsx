@@ -23,8 +23,8 @@ export function CommandsDialog({
         <Command name="curl" text={makeCurl(origin, body, idempotencyKey)} />
         <Command name="The command line" text={makeSubmit(origin, body)} />
         <p class="hint">
-          Both read your key from <code>EMOTUNE_API_KEY</code>. With the Idempotency-Key the same request makes one job,
-          however often it is sent, here or there; change it for another job.
+          Both read your key from <code>EMOTUNE_API_KEY</code>. With the Idempotency-Key the first makes one job with
+          this page, however often it is sent; another key makes another job.
         </p>
       </div>
       <footer>

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import type { ConfigField, ConfigValue } from "../../lib/config-fields";
 import { describeValue, formatValue, isSame } from "../../lib/config-values";
 import { Icon } from "../../ui/icons";
+import { Described } from "./described";
 import { useForm } from "./form-context";
 
 export function fieldId(name: string): string {
@@ -71,7 +72,7 @@ export function ConfigFieldRow({ field, after }: { field: ConfigField; after?: J
         {after}
       </div>
       <p id={`${id}-problem`} class="problem">
-        {problem}
+        <Described text={problem} />
       </p>
       <p id={`${id}-hint`} class="hint">
         <Described text={field.description} />{" "}
@@ -165,9 +166,4 @@ function Control({
       ))}
     </select>
   );
-}
-
-/** The API's descriptions have names and values in backticks. */
-function Described({ text }: { text: string }) {
-  return <>{text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}</>;
 }

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { JobEstimate, Slot } from "../../api/types";
 import type { Config } from "../../lib/config-fields";
-import { describeFit, describeSource, type MemoryBar, makeMemoryBar } from "../../lib/estimate-view";
+import { describeFit, describeSource, formatClock, type MemoryBar, makeMemoryBar } from "../../lib/estimate-view";
 import { formatBytes, formatCount, formatSeconds, NONE } from "../../lib/format";
 import { Skeleton } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
@@ -133,12 +133,32 @@ function Numbers({
           {estimate.queue_position === null ? "no turn: a quota of your team" : `place ${estimate.queue_position}`}
         </dd>
         <dt>Starts</dt>
-        <dd>{estimate.starts_at ? <Time at={estimate.starts_at} /> : `${NONE} no open slot could run it now`}</dd>
-        <dt>Ends</dt>
         <dd>
-          <Time at={estimate.ends_at} />
+          {estimate.starts_at === null ? (
+            `${NONE} no open slot could run it now`
+          ) : isAtOnce(estimate.starts_at) ? (
+            "at once"
+          ) : (
+            <Moment at={estimate.starts_at} />
+          )}
         </dd>
+        <dt>Ends</dt>
+        <dd>{estimate.ends_at === null ? NONE : <Moment at={estimate.ends_at} />}</dd>
       </dl>
+    </>
+  );
+}
+
+const AT_ONCE_MS = 15_000;
+
+function isAtOnce(at: string): boolean {
+  return new Date(at).getTime() - Date.now() < AT_ONCE_MS;
+}
+
+function Moment({ at }: { at: string }) {
+  return (
+    <>
+      <Time at={at} /> <span class="soft number">{formatClock(new Date(at), new Date())}</span>
     </>
   );
 }

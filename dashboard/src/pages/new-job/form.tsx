@@ -13,6 +13,7 @@ import {
   findProblems,
   type JobForm,
   listChanged,
+  listDifferences,
   makeBody,
   type Preset,
   readValues,
@@ -23,6 +24,7 @@ import { Notice, StaleNotice } from "../../ui/feedback";
 import { toast } from "../../ui/toasts";
 import { CommandsDialog } from "./commands-dialog";
 import { DataSection } from "./data-section";
+import { Described } from "./described";
 import { EstimatePanel } from "./estimate-panel";
 import { FitDialog } from "./fit-dialog";
 import { FormContext, type FormControl } from "./form-context";
@@ -48,6 +50,8 @@ export interface Original {
   id: string;
   name: string;
   config: Record<string, unknown>;
+  /** The form that would make it again, as it was. */
+  form: JobForm;
 }
 
 export function JobFormView({
@@ -204,6 +208,7 @@ export function JobFormView({
       {/* Enter in a field posts nothing: a job costs a GPU's time. Ctrl+Enter and the button do. */}
       <form ref={element} class="new-job" noValidate onSubmit={(event) => event.preventDefault()}>
         <div class="stack">
+          {original && <Differences names={listDifferences(form, values, original, fields)} />}
           {notes.map((note) => (
             <Notice key={note} kind="warning">
               {note}
@@ -213,10 +218,15 @@ export function JobFormView({
             <div class="new-job-top" tabIndex={-1} role="alert">
               <Notice kind="failed">
                 <strong>{lastRefusal?.isUnreachable ? "No answer" : "The job was not posted"}</strong>
-                {onTop.map((message) => (
-                  <p key={message}>{message}</p>
-                ))}
-                {lastRefusal?.isUnreachable && <p>Post it again: however often that takes, it becomes one job.</p>}
+                {lastRefusal?.isUnreachable ? (
+                  <p>It isn't known whether the job was made. Post it again: however often, it becomes one job.</p>
+                ) : (
+                  onTop.map((message) => (
+                    <p key={message}>
+                      <Described text={message} />
+                    </p>
+                  ))
+                )}
               </Notice>
             </div>
           )}
@@ -272,5 +282,19 @@ export function JobFormView({
       )}
       <StaleNotice error={slots.error ?? models.error ?? datasets.error} />
     </FormContext.Provider>
+  );
+}
+
+function Differences({ names }: { names: string[] }) {
+  return (
+    <p class="new-job-differences" role="status">
+      {names.length ? (
+        <>
+          Differs from the original in <strong>{names.join(", ")}</strong>.
+        </>
+      ) : (
+        "The same as the original, but for the name."
+      )}
+    </p>
   );
 }

@@ -72,7 +72,9 @@ export function PresetSection({ presets, touchedCount }: { presets: Preset[]; to
       <div class="card-head">
         <h2 id="new-job-preset-label">Preset</h2>
         <small class="soft">
-          {touchedCount ? `Your ${countOf(touchedCount, "change")} stay${touchedCount === 1 ? "s" : ""} when you choose another.` : ""}
+          {touchedCount
+            ? `Your ${countOf(touchedCount, "change")} stay${touchedCount === 1 ? "s" : ""} when you choose another.`
+            : ""}
         </small>
       </div>
       <div class="card-body">

@@ -73,12 +73,12 @@ function Preparation({
       setStart({ form: saved?.form ?? { ...EMPTY_FORM, datasetId }, original: null, notes: [] });
       return;
     }
-    const original = { id: job.data.id, name: job.data.name, config: job.data.config };
+    const form = copyJob(job.data, presets.data.items, fields);
+    const original = { id: job.data.id, name: job.data.name, config: job.data.config, form };
     if (saved) {
       setStart({ form: saved.form, original, notes: [] });
       return;
     }
-    const form = copyJob(job.data, presets.data.items, fields);
     let isWanted = true;
     void dropWhatIsGone(form, job.data).then((found) => {
       if (isWanted) setStart({ ...found, original });

@@ -5,6 +5,7 @@ import { usePoll } from "../../api/poll";
 import type { Team } from "../../api/types";
 import { TIME_UNITS, type TimeUnit } from "../../lib/job-form";
 import { fieldId } from "./config-field";
+import { Described } from "./described";
 import { useForm } from "./form-context";
 
 const CLASSES = [
@@ -113,7 +114,6 @@ interface Attributes {
   id: string;
   "aria-describedby": string;
   "aria-invalid": "true" | undefined;
-  onBlur: () => void;
 }
 
 function Row({
@@ -145,11 +145,10 @@ function Row({
           id,
           "aria-describedby": `${id}-hint ${id}-problem`,
           "aria-invalid": problem ? "true" : undefined,
-          onBlur: () => {},
         })}
       </div>
       <p id={`${id}-problem`} class="problem">
-        {problem}
+        <Described text={problem} />
       </p>
       <p id={`${id}-hint`} class="hint">
         {hint}
