@@ -75,12 +75,12 @@ export const MAIN_FIELDS: Record<string, { label: string; unit: string; descript
     description: "Batches per optimizer update. A larger update that takes no more memory.",
   },
   lora_learning_rate: {
-    label: "Learning rate of the adapter",
+    label: "Adapter learning rate",
     unit: "",
     description: "Its peak, after the warm-up. Higher learns faster, and forgets more.",
   },
   emotion_learning_rate: {
-    label: "Learning rate of the emotions",
+    label: "Emotion learning rate",
     unit: "",
     description: "The peak rate of the emotion projection, which starts from nothing and may learn faster.",
   },

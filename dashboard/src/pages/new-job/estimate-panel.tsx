@@ -45,7 +45,7 @@ export function EstimatePanel({
         onClick={() => setOpen(!isOpen)}
       >
         <Icon name="chevron" />
-        <span class={isCurrent ? "" : "is-old"}>{summarize(shown, missing, isWrong)}</span>
+        <span class={isCurrent ? "" : "is-old"}>{summarize(shown, missing, isWrong, error !== undefined)}</span>
         {shown?.fits === false && <span class="badge bad">doesn't fit</span>}
       </button>
       <div id="new-job-estimate" class="new-job-side-body">
@@ -70,9 +70,10 @@ export function EstimatePanel({
   );
 }
 
-function summarize(estimate: JobEstimate | undefined, missing: string[], isWrong: boolean): string {
+function summarize(estimate: JobEstimate | undefined, missing: string[], isWrong: boolean, isFailed: boolean): string {
   if (isWrong) return "Something has to be mended";
   if (missing.length) return missing[0] ?? "";
+  if (isFailed) return "No estimate";
   if (!estimate) return "Being estimated …";
   const memory = estimate.memory ? Object.values(estimate.memory).reduce((sum, bytes) => sum + bytes, 0) : null;
   return `${formatSeconds(estimate.total_seconds)}${memory === null ? "" : ` · ${formatBytes(memory)}`}`;

@@ -46,6 +46,10 @@ const OTHER_FIELDS = [
   "timeout_seconds",
 ];
 
+const NOTED = ["datasetId", "validationDatasetId"] as const;
+/** What of the original is gone, to be said until something else is chosen. */
+export type Notes = Partial<Record<(typeof NOTED)[number], string>>;
+
 export interface Original {
   id: string;
   name: string;
@@ -68,8 +72,7 @@ export function JobFormView({
   initial: JobForm;
   initialSent: SentRequest | null;
   original: Original | null;
-  /** What of the original can't be taken over. */
-  notes: string[];
+  notes: Notes;
   fields: ConfigField[];
   presets: Preset[];
   onStartOver: () => void;
@@ -209,11 +212,15 @@ export function JobFormView({
       <form ref={element} class="new-job" noValidate onSubmit={(event) => event.preventDefault()}>
         <div class="stack">
           {original && <Differences names={listDifferences(form, values, original, fields)} />}
-          {notes.map((note) => (
-            <Notice key={note} kind="warning">
-              {note}
-            </Notice>
-          ))}
+          {NOTED.map(
+            (name) =>
+              notes[name] &&
+              form[name] === "" && (
+                <Notice key={name} kind="warning">
+                  {notes[name]}
+                </Notice>
+              ),
+          )}
           {onTop.length > 0 && !isFitRefused && (
             <div class="new-job-top" tabIndex={-1} role="alert">
               <Notice kind="failed">

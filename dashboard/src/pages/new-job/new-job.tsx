@@ -10,7 +10,7 @@ import { copyJob, EMPTY_FORM, type JobForm, type Preset } from "../../lib/job-fo
 import { navigate, type Route } from "../../router";
 import { useSession } from "../../session";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
-import { JobFormView, type Original } from "./form";
+import { JobFormView, type Notes, type Original } from "./form";
 import { forget, readSaved } from "./storage";
 
 // The document is the same until the server is another, and then the pages are as well.
@@ -41,7 +41,7 @@ export function NewJobPage({ route }: { route: Route }) {
 interface Start {
   form: JobForm;
   original: Original | null;
-  notes: string[];
+  notes: Notes;
 }
 
 /** Everything that the form needs before it can be shown. */
@@ -70,13 +70,13 @@ function Preparation({
   useEffect(() => {
     if (start || !fields || !presets.data || (from && !job.data)) return;
     if (!job.data) {
-      setStart({ form: saved?.form ?? { ...EMPTY_FORM, datasetId }, original: null, notes: [] });
+      setStart({ form: saved?.form ?? { ...EMPTY_FORM, datasetId }, original: null, notes: {} });
       return;
     }
     const form = copyJob(job.data, presets.data.items, fields);
     const original = { id: job.data.id, name: job.data.name, config: job.data.config, form };
     if (saved) {
-      setStart({ form: saved.form, original, notes: [] });
+      setStart({ form: saved.form, original, notes: {} });
       return;
     }
     let isWanted = true;
@@ -124,22 +124,20 @@ function Preparation({
 }
 
 /** A job outlives its datasets. */
-async function dropWhatIsGone(form: JobForm, job: Job): Promise<{ form: JobForm; notes: string[] }> {
+async function dropWhatIsGone(form: JobForm, job: Job): Promise<{ form: JobForm; notes: Notes }> {
   const [isGone, isValidationGone] = await Promise.all([
     isDeleted(form.datasetId),
     isDeleted(form.validationDatasetId),
   ]);
-  const notes: string[] = [];
+  const notes: Notes = {};
   const kept = { ...form };
   if (isGone) {
     kept.datasetId = "";
-    notes.push(`The dataset of that job, “${job.dataset.name}”, has been deleted since. Choose another one.`);
+    notes.datasetId = `The dataset of that job, “${job.dataset.name}”, has been deleted since. Choose another one.`;
   }
   if (isValidationGone) {
     kept.validationDatasetId = "";
-    notes.push(
-      `“${job.validation_dataset?.name}”, on which its loss was measured, has been deleted since. Choose another one.`,
-    );
+    notes.validationDatasetId = `“${job.validation_dataset?.name}”, on which its loss was measured, has been deleted since. Choose another one.`;
   }
   return { form: kept, notes };
 }

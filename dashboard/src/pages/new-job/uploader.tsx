@@ -31,6 +31,19 @@ export function Uploader({ onDone, children }: { onDone: (dataset: Dataset) => v
   // What is sent still when the page is left would be stored, and nobody would know.
   useEffect(() => () => upload.current?.cancel(), []);
 
+  // A file that misses its place would be opened by the browser, in place of this page.
+  useEffect(() => {
+    const keep = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    };
+    window.addEventListener("dragover", keep);
+    window.addEventListener("drop", keep);
+    return () => {
+      window.removeEventListener("dragover", keep);
+      window.removeEventListener("drop", keep);
+    };
+  }, []);
+
   async function take(file: File): Promise<void> {
     upload.current?.cancel();
     setState({ kind: "sending", file, sentBytes: 0 });

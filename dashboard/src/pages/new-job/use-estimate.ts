@@ -6,6 +6,7 @@ import type { JobCreate, JobEstimate } from "../../api/types";
 
 const DEBOUNCE_MS = 400;
 const REFRESH_MS = 30_000;
+const RETRY_MS = 5_000;
 
 export interface Estimated {
   /** The newest one; of an earlier form where `isCurrent` is false. */
@@ -28,6 +29,7 @@ export function useEstimate(body: JobCreate | null): Estimated {
     let timer = window.setTimeout(ask, DEBOUNCE_MS);
 
     async function ask(): Promise<void> {
+      let pause = REFRESH_MS;
       if (!document.hidden) {
         setAsked(json);
         try {
@@ -37,11 +39,13 @@ export function useEstimate(body: JobCreate | null): Estimated {
           setFailure(undefined);
         } catch (caught) {
           if (abort.signal.aborted) return;
-          setFailure({ json: json as string, error: caught instanceof ApiError ? caught : unreadable(caught) });
+          const error = caught instanceof ApiError ? caught : unreadable(caught);
+          if (error.isUnreachable) pause = RETRY_MS;
+          setFailure({ json: json as string, error });
         }
         setAsked(null);
       }
-      if (!abort.signal.aborted) timer = window.setTimeout(ask, REFRESH_MS);
+      if (!abort.signal.aborted) timer = window.setTimeout(ask, pause);
     }
 
     return () => {
