@@ -73,9 +73,10 @@ export function CurveChart(props: CurveChartProps) {
 
   // A chart that is scrolled away draws its new points when it is seen again.
   const latest = useRef(series);
+  // At once, not in an effect: a plot that was just made for more series may come into sight before that.
+  latest.current = series;
   const isSeen = useRef(true);
   useEffect(() => {
-    latest.current = series;
     if (isSeen.current) plot.current?.setSeries(series);
   }, [series]);
   useEffect(() => {
