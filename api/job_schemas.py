@@ -10,6 +10,7 @@ from api.schemas import Name, Read, WaitReasonRead
 from emomodel.config import PRESETS, Preset, TrainConfig
 from jobs.estimates import JobEstimate
 from jobs.failure_codes import find_advice
+from jobs.memory import Lack
 from jobs.models import Job, Run
 from jobs.priorities import PriorityClass
 from jobs.reasons import WaitReason
@@ -128,6 +129,9 @@ class JobEstimateRead(Read):
     peak_memory_bytes: int | None
     fits: bool | None = Field(description="Whether some slot has the memory; null where that isn't known.")
     advice: str | None = Field(description="Where it doesn't fit: what would.")
+    changes: list[dict[str, Any]] = Field(
+        description="For programs: changes of `config`, each of which alone makes it fit; the cheapest first."
+    )
     train_seconds: float
     total_seconds: float = Field(description="With loading, compiling and saving.")
     speed_source: str = Field(
@@ -139,7 +143,7 @@ class JobEstimateRead(Read):
     ends_at: datetime | None
 
     @classmethod
-    def of(cls, found: JobEstimate, *, lack: str | None) -> "JobEstimateRead":
+    def of(cls, found: JobEstimate, *, lack: Lack | None) -> "JobEstimateRead":
         work = found.work
         return cls(
             device=work.device,
@@ -149,7 +153,8 @@ class JobEstimateRead(Read):
             memory=work.memory,
             peak_memory_bytes=work.peak_memory_bytes,
             fits=None if work.memory is None else lack is None,
-            advice=lack,
+            advice=lack.message if lack else None,
+            changes=[dict(change) for change in lack.changes] if lack else [],
             train_seconds=work.train_seconds,
             total_seconds=work.total_seconds,
             speed_source=work.speed_source,

@@ -39,14 +39,19 @@ def add_dataset(
     return dataset
 
 
-def get_dataset(session: Session, *, team_id: str, dataset_id: str, for_job: bool = False) -> Dataset:
-    """Raises DatasetNotFound, also for another team's. One that is got for a job can't be deleted meanwhile."""
+def get_dataset(
+    session: Session, *, team_id: str, dataset_id: str, for_job: bool = False, field: str = "dataset_id"
+) -> Dataset:
+    """Raises DatasetNotFound, also for another team's. One that is got for a job can't be deleted meanwhile.
+
+    `field` is what of the request names it.
+    """
     statement = select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id)
     if for_job:
         statement = statement.with_for_update(read=True)
     dataset = session.scalar(statement)
     if dataset is None:
-        raise DatasetNotFound(field="dataset_id")
+        raise DatasetNotFound(field=field)
     return dataset
 
 

@@ -3,7 +3,8 @@
 [no torch: only sums]
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Lack:
+    """Why no slot could ever hold a training."""
+
+    message: str
+    """With the changes in words."""
+    changes: Sequence[Mapping[str, Any]]
+    """Of the config: each alone makes it fit. Empty where nothing would."""
+
+
 def find_shape(model: BaseModel) -> ModelShape | None:
     """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
     return find_model_shape(Path(model.path).expanduser()) if model.is_folder else None
@@ -45,11 +56,11 @@ def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, re
     """Refuse what no slot could ever hold. Raises WouldNotFit."""
     lack = find_lack(session, config=config, shape=shape, report=report)
     if lack is not None:
-        raise WouldNotFit(lack, field="config")
+        raise WouldNotFit(lack.message, field="config")
 
 
-def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> str | None:
-    """Why no slot could ever hold the training and what would help, in words; None where one could.
+def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> Lack | None:
+    """Why no slot could ever hold the training and what would help; None where one could.
 
     `report` is the dataset's. Slots that are only away for now count; one of unknown memory might hold anything, and
     before there is any slot, a job waits.
@@ -66,8 +77,8 @@ def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, repor
     if not slots:
         return None
     device, memory_bytes = min(slots, key=lambda slot: needs[slot[0]].total_bytes - slot[1])
-    advice = describe_changes(suggest(config, shape, stats, device, memory_bytes))
-    return describe_lack(needs[device], device, memory_bytes) + " " + advice
+    changes = suggest(config, shape, stats, device, memory_bytes)
+    return Lack(f"{describe_lack(needs[device], device, memory_bytes)} {describe_changes(changes)}", changes)
 
 
 def describe_lack(need: Estimate, device: Device, memory_bytes: int) -> str:

@@ -155,10 +155,12 @@ def _check_validation(dataset: Dataset, validation: Dataset, config: TrainConfig
     field = "validation_dataset_id"
     if validation.axes != dataset.axes:
         raise ValidationDatasetUnfit(
-            f"it has the axes {', '.join(validation.axes)}, and the dataset {', '.join(dataset.axes)}.", field=field
+            f"The validation dataset has the axes {', '.join(validation.axes)}, and the dataset "
+            f"{', '.join(dataset.axes)}: they have to be the same.",
+            field=field,
         )
     if config.eval_fraction:
-        raise ValidationDatasetUnfit("name a validation dataset or set eval_fraction, not both.", field=field)
+        raise ValidationDatasetUnfit("Name a validation dataset or set eval_fraction, not both.", field=field)
 
 
 def find_repeat(session: Session, *, team_id: str, idempotency_key: str | None, request_sha256: str) -> Job | None:

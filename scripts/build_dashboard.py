@@ -131,10 +131,11 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(names) if name not in GENERATED)
 
 
-def digest_files(paths: Sequence[Path] | Iterator[Path]) -> str:
+def digest_files(paths: Sequence[Path] | Iterator[Path], root: Path = ROOT) -> str:
+    """Of names below `root` and contents."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.relative_to(ROOT)}\0".encode())
+        digest.update(f"{path.relative_to(root)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

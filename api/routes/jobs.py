@@ -254,7 +254,9 @@ def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_
 def _find_validation(session: Session, caller: Caller, body: JobCreate, *, for_job: bool) -> Dataset | None:
     if body.validation_dataset_id is None:
         return None
-    return get_dataset(session, team_id=caller.team_id, dataset_id=body.validation_dataset_id, for_job=for_job)
+    field = "validation_dataset_id"
+    dataset_id = body.validation_dataset_id
+    return get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id, for_job=for_job, field=field)
 
 
 def _read_job(session: Session, job: Job, board_keeper: BoardKeeper) -> JobRead:

@@ -57,6 +57,12 @@ def test_the_lock_carries_exact_versions_and_no_address() -> None:
     assert [line for line in lines if "==" not in line or "://" in line] == []
 
 
+def test_the_dashboards_lock_carries_no_address_either() -> None:
+    lock = (ROOT / "dashboard" / "package-lock.json").read_text()
+    assert '"integrity": "sha512-' in lock
+    assert "://" not in lock, "run python -m scripts.lock_dashboard"
+
+
 def test_every_decision_record_is_complete() -> None:
     headings = ("## Context", "## Decision", "## Consequences", "## Alternatives")
     for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):

@@ -47,7 +47,7 @@ def test_an_estimate_says_what_a_job_would_take_and_stores_nothing(
     # 28 batches of 12 examples of 40 tokens, four times over.
     assert (found["example_count"], found["step_count"], found["token_count"]) == (330, 112, 330 * 4 * 40)
     assert (found["device"], found["speed_source"], found["queue_position"]) == ("cpu", "arithmetic", 1)
-    assert found["fits"] is True
+    assert (found["fits"], found["advice"], found["changes"]) == (True, None, [])
     assert found["peak_memory_bytes"] == sum(found["memory"].values())
     assert 60 < found["train_seconds"] < 1000
     assert found["total_seconds"] > found["train_seconds"]
@@ -68,6 +68,9 @@ def test_the_config_counts(client: TestClient, request_body: dict[str, Any]) -> 
     large = estimate(batch_size=4000, batching="fixed", max_length=4096)
     assert large["fits"] is False
     assert "Set " in large["advice"]
+    assert large["changes"]
+    for changes in large["changes"]:
+        assert estimate(batching="fixed", **({"batch_size": 4000, "max_length": 4096} | changes))["fits"] is True
 
 
 def test_what_can_not_be_posted_can_not_be_estimated(

@@ -467,7 +467,7 @@ def test_a_validation_dataset_that_does_not_go_with_the_job_is_refused(
     for answer in (both, other_axes):
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "validation_dataset_id")
     unknown = client.post("/jobs", json=request_body | {"validation_dataset_id": "ds_" + "0" * 26})
-    assert unknown.status_code == 404
+    assert (unknown.status_code, unknown.json()["error"]["field"]) == (404, "validation_dataset_id")
 
 
 def test_a_job_keeps_its_datasets_statistics(

@@ -1,0 +1,66 @@
+// The request as a command: for scripts, and for those who'd rather type.
+
+import { useState } from "preact/hooks";
+import type { JobCreate } from "../../api/types";
+import { makeCurl, makeSubmit } from "../../lib/job-commands";
+import { Dialog } from "../../ui/dialog";
+import { Icon } from "../../ui/icons";
+import { copyText } from "./copy-text";
+
+export function CommandsDialog({
+  body,
+  idempotencyKey,
+  onClose,
+}: {
+  body: JobCreate;
+  idempotencyKey: string;
+  onClose: () => void;
+}) {
+  const origin = window.location.origin;
+  return (
+    <Dialog title="The same job by a command" onClose={onClose}>
+      <div class="dialog-body new-job-commands">
+        <Command name="curl" text={makeCurl(origin, body, idempotencyKey)} />
+        <Command name="The command line" text={makeSubmit(origin, body)} />
+        <p class="hint">
+          Both read your key from <code>EMOTUNE_API_KEY</code>. With the Idempotency-Key the first makes one job with
+          this page, however often it is sent; another key makes another job.
+        </p>
+      </div>
+      <footer>
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </footer>
+    </Dialog>
+  );
+}
+
+function Command({ name, text }: { name: string; text: string }) {
+  const [said, setSaid] = useState("");
+  return (
+    <section class="new-job-command">
+      <div class="new-job-command-head">
+        <h3>{name}</h3>
+        <small class="soft" role="status">
+          {said}
+        </small>
+        <button
+          type="button"
+          class="small"
+          aria-label={`Copy: ${name}`}
+          onClick={(event) => {
+            const place = event.currentTarget.closest("dialog") ?? document.body;
+            void copyText(text, place).then((isDone) => setSaid(isDone ? "copied" : "select it and copy it by hand"));
+          }}
+        >
+          <Icon name="copy" /> Copy
+        </button>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys */}
+      <pre class="log" tabIndex={0}>
+        {text}
+      </pre>
+    </section>
+  );
+}
