@@ -20,8 +20,8 @@ test: setup ## Run the tests (unit, model, integration)
 browser-test: setup ## Use the dashboard in Chromium as people do, on a staged and on a real installation
 	@$(VENV)/python -m pytest -q tests/browser
 
-screenshots: setup ## Picture every page, light and dark, in three widths, into build/screenshots/
-	@$(VENV)/python -m scripts.make_screenshots
+screenshots: setup ## Picture every page, light and dark, in three widths, into build/screenshots/; and the README's
+	@$(VENV)/python -m scripts.make_screenshots --readme
 
 up: setup ## Start the stack with the sample model and keep it until Ctrl-C
 	@$(VENV)/emotune up --sample-model

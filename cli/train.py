@@ -120,11 +120,11 @@ def _passing_on_signals(child: subprocess.Popen[str], line: ProgressLine) -> Ite
 
     def pass_on(number: int, _: FrameType | None) -> None:
         signal.signal(number, kill)
-        line.finish("stopping after this step; once more to stop at once")
         if child.stdin is not None:
             with suppress(BrokenPipeError):
                 child.stdin.write(f"{SAVE_AND_STOP_REQUEST}\n")
                 child.stdin.flush()
+        line.finish("stopping after this step; once more to stop at once")
 
     def kill(_number: int, _: FrameType | None) -> None:
         child.kill()

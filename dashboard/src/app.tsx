@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { lazy, Suspense } from "preact/compat";
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, setUnauthorizedHandler } from "./api/client";
 import type { Session } from "./api/types";
 import { JobsPage } from "./pages/jobs/jobs";
@@ -29,6 +29,9 @@ const PAGES: { path: string; name: string; icon: IconName }[] = [
   { path: "/queue", name: "Queue and slots", icon: "queue" },
   { path: "/team", name: "Team", icon: "team" },
 ];
+
+/** Pages that stand in no menu. */
+const NAMES: Record<string, string> = { compare: "Compare jobs", "new-job": "New job" };
 
 export function App() {
   const [session, setSession] = useState<Session | null | undefined>(undefined);
@@ -132,10 +135,19 @@ function Frame({ route, children }: { route: Route; children: ComponentChildren 
   const { session, logOut } = useSession();
   const noun = route.parts[0] ?? "jobs";
   const current = ["new-job", "compare", "login"].includes(noun) ? "jobs" : noun;
+  const place = route.parts.join("/");
+  const shown = useRef(place);
   useEffect(() => {
-    const name = PAGES.find((page) => page.path === `/${current}`)?.name;
+    // A page that shows one thing puts its name there as soon as it knows it.
+    const name = NAMES[noun] ?? PAGES.find((page) => page.path === `/${current}`)?.name;
     document.title = name ? `${name} · emotune` : "emotune";
-  }, [current]);
+    if (shown.current === place) return;
+    shown.current = place;
+    // As browsers do it with pages of their own: from the top on, and read from there.
+    window.scrollTo(0, 0);
+    const main = document.getElementById("main");
+    if (!main?.contains(document.activeElement)) main?.focus({ preventScroll: true });
+  }, [place, noun, current]);
   return (
     <div class="frame">
       <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>

@@ -85,7 +85,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
 
 def settle(page: Page) -> None:
     """Until what the page asked for at first is there."""
-    page.wait_for_function("!document.querySelector('.skeleton')")
+    expect(page.locator(".skeleton")).to_have_count(0)
 
 
 def log_in(context: BrowserContext, key: str) -> None:

@@ -1,5 +1,6 @@
 """The `emotune` command as a user types it: against a running stack, and without one."""
 
+import contextlib
 import os
 import re
 import signal
@@ -13,15 +14,18 @@ import pytest
 
 from emomodel.config import make_config
 from emomodel.manifest import parse_manifest
+from tests.support.brakes import MOST_BRAKED_STEPS, Brake
 from tests.support.stacks import SHORT_CONFIG, Installation
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "chats.jsonl"
+# Tiny matrices gain nothing from a second thread, and lose much when other work wants the core.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 SETTINGS = [f"--set={name}={value}" for name, value in SHORT_CONFIG.items()]
 
 
 def emotune(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "cli", *arguments]
-    environment = os.environ | {"EMOTUNE_DATA_DIR": str(data_dir)}
+    environment = os.environ | ONE_THREAD | {"EMOTUNE_DATA_DIR": str(data_dir)}
     return subprocess.run(argv, env=environment, check=False, capture_output=True, text=True, timeout=90)
 
 
@@ -105,16 +109,26 @@ def test_train_verify_and_generate_need_no_stack(tmp_path: Path, tiny_gemma: Pat
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: Path) -> None:
     bundle, checkpoints = tmp_path / "bundle.zip", tmp_path / "checkpoints"
     asked = ["--base", str(tiny_gemma), "-o", str(bundle), "--checkpoints", str(checkpoints), *SETTINGS]
-    # Enough steps to be stopped within.
-    argv = ["train", str(SAMPLES), *asked, "--set=max_steps=40", "--set=epochs=50"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "cli", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    step_count = MOST_BRAKED_STEPS + 30
+    argv = ["train", str(SAMPLES), *asked, f"--set=max_steps={step_count}"]
+    with (
+        Brake(tmp_path / "journal") as brake,
+        subprocess.Popen(
+            [sys.executable, "-m", "cli", *argv],
+            env=os.environ | ONE_THREAD | brake.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(process.kill)
         assert process.stderr is not None
-        for line in process.stderr:
-            if "step " in line:
-                process.send_signal(signal.SIGINT)
-                break
+        brake.wait_for_step()
+        process.send_signal(signal.SIGINT)
+        # This is said when the training has been asked, and is held by the brake or nearly there.
+        assert any("stopping after this step" in line for line in process.stderr)
+        brake.release()
         said = process.stderr.read()
         assert process.wait(timeout=60) == 1
     stopped = re.search(r"emotune: stopped, saved after step (\d+); the same command goes on", said)
@@ -124,7 +138,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: P
     finished = emotune(*argv, data_dir=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert f"the training goes on from checkpoint-{stopped[1]}" in finished.stderr
-    assert "40 steps in " in finished.stderr
+    assert f"{step_count} steps in " in finished.stderr
     assert bundle.is_file()
 
 

@@ -14,6 +14,7 @@ export interface CurveChartProps {
   series: readonly CurveSeries[];
   xKind: XKind;
   xLabel: string;
+  /** Above the plot; empty for none. */
   yLabel: string;
   /** With the unit, for the legend and the axis. */
   formatY: (value: number) => string;
@@ -26,6 +27,7 @@ export interface CurveChartProps {
 }
 
 const KEY_ZOOM = 0.5;
+const SMALL_PIXELS = 240;
 
 export function CurveChart(props: CurveChartProps) {
   const { series, xKind, xLabel, yLabel, formatY, logY = false, height, ariaLabel, syncKey = null } = props;
@@ -35,6 +37,8 @@ export function CurveChart(props: CurveChartProps) {
   const [zoom, setZoom] = useState<Zoom>(null);
   const [spoken, setSpoken] = useState("");
   const helpId = useId();
+  // A plot that is made anew, as for another axis, shows the same part as the one before it.
+  const kept = useRef<{ xKind: XKind; zoom: Zoom } | null>(null);
   const formatRef = useRef(formatY);
   formatRef.current = formatY;
 
@@ -50,8 +54,12 @@ export function CurveChart(props: CurveChartProps) {
       formatY: (value) => formatRef.current(value),
       logY,
       syncKey,
+      zoom: kept.current?.xKind === xKind ? kept.current.zoom : null,
       onCursor: setCursor,
-      onZoom: setZoom,
+      onZoom: (next) => {
+        kept.current = { xKind, zoom: next };
+        setZoom(next);
+      },
     });
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize(element.clientWidth, height));
@@ -63,7 +71,22 @@ export function CurveChart(props: CurveChartProps) {
     };
   }, [looks, xKind, xLabel, logY, height, syncKey]);
 
-  useEffect(() => plot.current?.setSeries(series), [series]);
+  // A chart that is scrolled away draws its new points when it is seen again.
+  const latest = useRef(series);
+  const isSeen = useRef(true);
+  useEffect(() => {
+    latest.current = series;
+    if (isSeen.current) plot.current?.setSeries(series);
+  }, [series]);
+  useEffect(() => {
+    if (!box.current) return;
+    const observer = new IntersectionObserver((entries) => {
+      isSeen.current = entries.at(-1)?.isIntersecting ?? true;
+      if (isSeen.current) plot.current?.setSeries(latest.current);
+    });
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
 
   function onKeyDown(event: KeyboardEvent): void {
     const next = findKeyZoom(event.key, zoom ?? findRange(series), cursor);
@@ -73,19 +96,22 @@ export function CurveChart(props: CurveChartProps) {
     if (next !== undefined) plot.current?.setZoom(next);
     if (to === undefined) return;
     plot.current?.point(to);
-    setSpoken(`${xLabel} ${formatX(xKind, to)}: ${series.map((each) => readOut(each, to, formatY)).join(", ")}`);
+    setSpoken(`${xLabel} ${formatX(xKind, to)}: ${listed.map((each) => readOut(each, to, formatY)).join(", ")}`);
   }
 
+  // Small ones that go with others leave the button to the large one: it would hide half of them.
+  const hasReset = syncKey === null || height >= SMALL_PIXELS;
+  const listed = series.filter((each) => !each.unlisted);
   const isEmpty = series.every((each) => each.x.length === 0);
   return (
-    <figure class="curve-chart">
+    <figure class={`curve-chart ${yLabel ? "named" : ""}`}>
       <figcaption>
-        <span class="curve-chart-name">{yLabel}</span>
+        {yLabel && <span class="curve-chart-name">{yLabel}</span>}
         <ul class="curve-chart-legend">
-          {series.map((each) => (
+          {listed.map((each) => (
             <li key={each.label}>
               <Swatch series={each} />
-              {(series.length > 1 || each.label !== yLabel) && <span>{each.label}</span>}
+              {(listed.length > 1 || each.label !== yLabel) && <span>{each.label}</span>}
               <b>{formatAt(each, cursor, formatY)}</b>
             </li>
           ))}
@@ -110,20 +136,20 @@ export function CurveChart(props: CurveChartProps) {
         >
           {isEmpty && <p class="curve-chart-empty">No points yet</p>}
         </div>
-        {zoom !== null && (
+        {zoom !== null && hasReset && (
           <button type="button" class="small curve-chart-reset" onClick={() => plot.current?.setZoom(null)}>
             Reset zoom
           </button>
         )}
       </div>
       <p class="hidden-text" id={helpId}>
-        {series.map((each) => describeSeries(each, formatY)).join(" ")} The left and right arrow keys move the
+        {listed.map((each) => describeSeries(each, formatY)).join(" ")} The left and right arrow keys move the
         crosshair, plus and minus zoom, zero shows all.
       </p>
       <p class="hidden-text" aria-live="polite">
         {spoken}
       </p>
-      <ChartTable series={series} xKind={xKind} xLabel={xLabel} formatY={formatY} />
+      <ChartTable series={listed} xKind={xKind} xLabel={xLabel} formatY={formatY} />
     </figure>
   );
 }

@@ -7,7 +7,7 @@ import { resolveColor } from "./colors";
 import type { PlotOptions, XKind } from "./plot";
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
-const X_SPACE = 72;
+const X_SPACE = { step: 56, time: 72 };
 const Y_SPACE = 34;
 const Y_MIN_SIZE = 52;
 const TICK_GAP = 12;
@@ -38,7 +38,7 @@ export function makeAxes({ xKind: kind, xLabel, formatY, logY }: PlotOptions): u
   return [
     {
       ...look,
-      space: X_SPACE,
+      space: X_SPACE[kind],
       size: 30,
       label: xLabel,
       labelSize: 18,

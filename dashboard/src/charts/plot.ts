@@ -20,6 +20,8 @@ export interface CurveSeries {
   dash?: number[];
   /** Behind the others, as what has been smoothed. */
   faint?: boolean;
+  /** Drawn, and told of neither in the legend nor in words. */
+  unlisted?: boolean;
   /** A dot at each point, for series that have few. */
   points?: boolean;
 }
@@ -32,6 +34,8 @@ export interface PlotOptions {
   formatY: (value: number) => string;
   logY: boolean;
   syncKey: string | null;
+  /** What part is seen at first. */
+  zoom: Zoom;
   /** The x under the crosshair; null when it has left. */
   onCursor: (x: number | null) => void;
   onZoom: (zoom: Zoom) => void;
@@ -62,7 +66,7 @@ export function makePlot(
 ): Plot {
   let current = series;
   const key = options.syncKey === null ? null : `${options.syncKey}:${options.xKind}`;
-  const zoomControl = joinZoom(key, (zoom) => {
+  const zoomControl = joinZoom(key, options.zoom, (zoom) => {
     draw();
     options.onZoom(zoom);
   });
@@ -98,7 +102,7 @@ export function makePlot(
             return null;
           },
         },
-        ...(key === null ? {} : { sync: { key, scales: ["x", null], setSeries: false } as uPlot.Cursor.Sync }),
+        ...(key === null ? {} : { sync: makeSync(key) }),
       },
       hooks: {
         setCursor: [
@@ -156,6 +160,12 @@ export function makePlot(
       plot.destroy();
     },
   };
+}
+
+/** The crosshair goes with those of the others. Selections don't: each would take a part of the part that is seen. */
+function makeSync(key: string): uPlot.Cursor.Sync {
+  const isTold = (type: string) => type === "mousemove" || type === "mouseleave";
+  return { key, scales: ["x", null], setSeries: false, filters: { pub: isTold, sub: isTold } };
 }
 
 function makeSeries(series: CurveSeries): uPlot.Series {

@@ -16,9 +16,12 @@ export interface ZoomControl {
 
 const groups = new Map<string, Group>();
 
-/** `listener` hears of each change, also of its own. Without a key a chart zooms alone. */
-export function joinZoom(key: string | null, listener: (zoom: Zoom) => void): ZoomControl {
-  const group = (key === null ? undefined : groups.get(key)) ?? { zoom: null, listeners: new Set() };
+/**
+ * `listener` hears of each change, also of its own. Without a key a chart zooms alone; `first` is what the first of a
+ * group begins with.
+ */
+export function joinZoom(key: string | null, first: Zoom, listener: (zoom: Zoom) => void): ZoomControl {
+  const group = (key === null ? undefined : groups.get(key)) ?? { zoom: first, listeners: new Set() };
   if (key !== null) groups.set(key, group);
   group.listeners.add(listener);
   return {

@@ -137,8 +137,8 @@ describe("figures", () => {
   });
   it("tell how far off the estimate was", () => {
     const ended = { status: "succeeded" } as const;
-    expect(compareEstimate(ended, 100, 110, formatSeconds).note).toBe("estimated 1 min 50 s (10 % more)");
-    expect(compareEstimate(ended, 100, 50, formatSeconds).note).toBe("estimated 50 s (50 % less)");
+    expect(compareEstimate(ended, 100, 110, formatSeconds).note).toBe("estimated 1 min 50 s (10 % over)");
+    expect(compareEstimate(ended, 100, 50, formatSeconds).note).toBe("estimated 50 s (50 % under)");
     expect(compareEstimate(ended, 100, 100.2, formatSeconds).note).toBe("estimated 1 min 40 s (right)");
     expect(compareEstimate(ended, 100, null, formatSeconds).note).toBeUndefined();
     expect(compareEstimate({ status: "failed" }, 5, 100, formatSeconds).note).toBe("estimated 1 min 40 s");

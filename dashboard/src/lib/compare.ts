@@ -162,7 +162,7 @@ export function findBest(values: readonly (number | null)[], which: "lowest" | "
   return values.flatMap((value, index) => (value === best ? [index] : []));
 }
 
-/** What was taken, and under it what was thought before: `estimated 12 min (8 % more)`. What goes on can't be told yet. */
+/** What was taken, and under it what was thought before: `estimated 12 min (8 % over)`. What goes on can't be told yet. */
 export function compareEstimate(
   { status }: Pick<Job, "status">,
   taken: number | null,
@@ -173,7 +173,7 @@ export function compareEstimate(
   if (taken === null || taken <= 0 || status !== "succeeded")
     return { text: format(taken), note: `estimated ${format(estimated)}` };
   const share = estimated / taken - 1;
-  const off = Math.abs(share) < 0.005 ? "right" : `${formatShare(Math.abs(share))} ${share > 0 ? "more" : "less"}`;
+  const off = Math.abs(share) < 0.005 ? "right" : `${formatShare(Math.abs(share))} ${share > 0 ? "over" : "under"}`;
   return { text: format(taken), note: `estimated ${format(estimated)} (${off})` };
 }
 

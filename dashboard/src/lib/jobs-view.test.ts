@@ -7,7 +7,7 @@ import {
   describeSlots,
   describeStatus,
   formatLoss,
-  formatRest,
+  formatRoughly,
   formatSpeed,
   isFiltered,
   listVerbs,
@@ -125,7 +125,7 @@ it("formats speed, duration and pages", () => {
   expect(formatSpeed(48_250)).toBe("48.3 k");
   expect(formatSpeed(null)).toBe("–");
   expect([2, 1.23456, 1234.56, 0, null].map(formatLoss)).toEqual(["2.000", "1.235", "1235", "0", "–"]);
-  expect([9.4, 599, 1447, 18_971].map(formatRest)).toEqual(["9 s", "9 min 59 s", "24 min", "5 h 16 min"]);
+  expect([9.4, 599, 1447, 18_971].map(formatRoughly)).toEqual(["9 s", "9 min 59 s", "24 min", "5 h 16 min"]);
   expect(describeDuration(ROW, new Date("2026-11-26T12:03:00Z"))).toBe("2 min");
   expect(describeDuration({ ...ROW, finished_at: "2026-11-26T13:01:00Z" }, new Date())).toBe("1 h");
   expect(describeDuration({ started_at: null, finished_at: null }, new Date())).toBe("");

@@ -137,8 +137,8 @@ const MINUTE_SECONDS = 60;
 /** From here on nobody cares for the seconds, and they are only restless. */
 const LONG_SECONDS = 10 * MINUTE_SECONDS;
 
-/** What is left of a running job's time. */
-export function formatRest(seconds: number): string {
+/** A time that is shown in passing. */
+export function formatRoughly(seconds: number): string {
   return formatSeconds(
     seconds < LONG_SECONDS ? Math.round(seconds) : Math.round(seconds / MINUTE_SECONDS) * MINUTE_SECONDS,
   );
@@ -148,7 +148,7 @@ export function formatRest(seconds: number): string {
 export function describeDuration(job: Pick<JobRow, "started_at" | "finished_at">, now: Date): string {
   if (!job.started_at) return "";
   const end = job.finished_at ? new Date(job.finished_at) : now;
-  return formatSeconds(Math.round((end.getTime() - new Date(job.started_at).getTime()) / 1000));
+  return formatRoughly((end.getTime() - new Date(job.started_at).getTime()) / 1000);
 }
 
 /** `1–50 of 1,203`. */

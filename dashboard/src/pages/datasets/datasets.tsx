@@ -1,5 +1,116 @@
-import type { Route } from "../../router";
+// The team's datasets: a table of them, and the place where files are dropped to become some.
+
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { ApiError, makeQuery, request } from "../../api/client";
+import { usePoll } from "../../api/poll";
+import type { Dataset, Page } from "../../api/types";
+import { countOf } from "../../lib/format";
+import { appendPage, mergeFirstPage } from "../../lib/merge-pages";
+import { navigate, type Route } from "../../router";
+import { Empty, ErrorBox, Skeleton, StaleNotice } from "../../ui/feedback";
+import { Icon } from "../../ui/icons";
+import { toast } from "../../ui/toasts";
+import { DatasetTable } from "./dataset-table";
+import "./datasets.css";
+import { DropZone } from "./drop-zone";
+import { SendingList } from "./sending-list";
+import { useStored } from "./uploads";
+
+const PAGE_LENGTH = 50;
+/** Datasets come and go seldom, and one's own uploads show at once. */
+const POLL_MS = 15_000;
 
 export function DatasetsPage({ route }: { route: Route }) {
-  return <p>{route.parts.join("/")}</p>;
+  const { data, error, refresh } = usePoll<Page<Dataset>>(`/datasets?limit=${PAGE_LENGTH}`, POLL_MS);
+  const [items, setItems] = useState<Dataset[]>([]);
+  const [cursor, setCursor] = useState<string | null | undefined>(undefined);
+  const [isLoadingMore, setLoadingMore] = useState(false);
+  const search = route.query.get("search") ?? "";
+
+  useEffect(() => {
+    if (data) setItems((known) => mergeFirstPage(known, data.items, data.next_cursor === null));
+  }, [data]);
+  useStored(refresh);
+
+  const nextCursor = cursor === undefined ? (data?.next_cursor ?? null) : cursor;
+  async function loadMore(): Promise<void> {
+    setLoadingMore(true);
+    try {
+      const page = await request<Page<Dataset>>(
+        "GET",
+        `/datasets${makeQuery({ limit: PAGE_LENGTH, cursor: nextCursor })}`,
+      );
+      setItems((known) => appendPage(known, page.items));
+      setCursor(page.next_cursor);
+    } catch (caught) {
+      toast("failed", caught instanceof ApiError ? caught.message : String(caught));
+    } finally {
+      setLoadingMore(false);
+    }
+  }
+
+  const onDeleted = useCallback(
+    (dataset: Dataset) => {
+      setItems((known) => known.filter((item) => item.id !== dataset.id));
+      toast("done", `"${dataset.name}" is deleted.`);
+      refresh();
+    },
+    [refresh],
+  );
+
+  const wanted = search.trim().toLowerCase();
+  const shown = items.filter((item) => `${item.name} ${item.id} ${item.axes.join(" ")}`.toLowerCase().includes(wanted));
+  return (
+    <>
+      <StaleNotice error={data ? error : undefined} />
+      <div class="page-head">
+        <h1>Datasets</h1>
+        <label class="datasets-search">
+          <span class="hidden-text">Search the datasets shown</span>
+          <Icon name="search" />
+          <input
+            type="search"
+            placeholder="Search by name"
+            value={search}
+            onInput={(event) => navigate("/datasets", { search: event.currentTarget.value }, { replace: true })}
+          />
+        </label>
+      </div>
+      <div class="stack">
+        <DropZone />
+        <SendingList />
+        {!data &&
+          (error ? (
+            <ErrorBox error={error} />
+          ) : (
+            <div class="card">
+              <Skeleton />
+            </div>
+          ))}
+        {data && items.length === 0 && (
+          <div class="card">
+            <Empty icon="datasets" title="No dataset yet">
+              <p>Drop a file of chats above: what it holds is checked line by line, and then jobs can learn from it.</p>
+            </Empty>
+          </div>
+        )}
+        {data && items.length > 0 && (
+          <section class="card" aria-label="Datasets">
+            <DatasetTable datasets={shown} onDeleted={onDeleted} />
+            {shown.length === 0 && (
+              <p class="datasets-none">None of the {countOf(items.length, "dataset")} shown is called like that.</p>
+            )}
+            {nextCursor !== null && (
+              <footer class="datasets-more">
+                <button type="button" disabled={isLoadingMore} onClick={() => void loadMore()}>
+                  {isLoadingMore ? "Loading …" : "Show more"}
+                </button>
+                <span class="soft">{countOf(items.length, "dataset")} shown, older ones follow</span>
+              </footer>
+            )}
+          </section>
+        )}
+      </div>
+    </>
+  );
 }

@@ -11,7 +11,7 @@ export function FirstSteps() {
       <ol>
         <li>
           <Icon name="upload" />
-          <h3>Upload a dataset</h3>
+          <h3>1. Upload a dataset</h3>
           <p>Chats whose replies carry emotions: JSON Lines, CSV or Parquet. It is checked line by line.</p>
           <Link to="/datasets" class="button">
             To the datasets
@@ -19,7 +19,7 @@ export function FirstSteps() {
         </li>
         <li>
           <Icon name="plus" />
-          <h3>Post a job</h3>
+          <h3>2. Post a job</h3>
           <p>
             Choose the base model and the dataset. The defaults are a good recipe, and you see beforehand what it takes.
           </p>
@@ -29,7 +29,7 @@ export function FirstSteps() {
         </li>
         <li>
           <Icon name="compare" />
-          <h3>Watch it learn</h3>
+          <h3>3. Watch it learn</h3>
           <p>The loss comes live. In the end you download a bundle: the adapter and the emotion projection.</p>
         </li>
       </ol>

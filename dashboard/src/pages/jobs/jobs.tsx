@@ -95,7 +95,11 @@ export function JobsPage({ route }: { route: Route }) {
           ) : overview.items.length === 0 ? (
             <NothingFound view={view} totalCount={overview.total_count} change={change} />
           ) : (
-            <div ref={table} class={data ? "jobs-list" : "jobs-list is-old"} aria-busy={!data}>
+            <div
+              ref={table}
+              class={["jobs-list", !data && "is-old", chosen.rows.length > 0 && "has-bar"].filter(Boolean).join(" ")}
+              aria-busy={!data}
+            >
               <JobsTable
                 rows={overview.items}
                 sort={view.sort}

@@ -1,13 +1,13 @@
 // One job in the table.
 
 import type { JobRow } from "../../api/types";
-import { NONE } from "../../lib/format";
+import { formatDate, NONE } from "../../lib/format";
 import {
   describeDuration,
   describePlace,
   describeStatus,
   formatLoss,
-  formatRest,
+  formatRoughly,
   formatSpeed,
   hasEnded,
 } from "../../lib/jobs-view";
@@ -36,7 +36,14 @@ export function JobsRow({
 }) {
   const why = describeStatus(row);
   const isNew = row.step === 0 && row.last_loss === null;
-  const classes = [isChanged && "is-changed", isChosen && "is-chosen", isNew && "is-new"].filter(Boolean).join(" ");
+  const classes = [
+    isChanged && "is-changed",
+    isChosen && "is-chosen",
+    isNew && "is-new",
+    hasEnded(row.status) && "has-ended",
+  ]
+    .filter(Boolean)
+    .join(" ");
   return (
     <tr class={classes} data-job={row.id}>
       <td class="jobs-pick">
@@ -101,11 +108,9 @@ function Ends({ row }: { row: JobRow }) {
   if (row.status === "running") {
     return (
       <>
-        <span class="number">{row.eta_seconds === null ? NONE : `${formatRest(row.eta_seconds)} left`}</span>
+        <span class="number">{row.eta_seconds === null ? NONE : `${formatRoughly(row.eta_seconds)} left`}</span>
         {row.started_at && (
-          <small>
-            began <Time at={row.started_at} />
-          </small>
+          <small title={`since ${formatDate(new Date(row.started_at))}`}>for {describeDuration(row, new Date())}</small>
         )}
       </>
     );

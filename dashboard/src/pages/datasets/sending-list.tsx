@@ -1,0 +1,186 @@
+// The files that were chosen: what each is called, how far it is, and what became of it.
+
+import { formatBytes, formatSeconds, formatShare } from "../../lib/format";
+import { Link } from "../../router";
+import { Notice } from "../../ui/feedback";
+import { Icon } from "../../ui/icons";
+import { ReportSummary } from "./report";
+import { FORM_FIELDS, SendingForm } from "./sending-form";
+import { Surgery } from "./surgery";
+import { cancel, type Sending, start, useSendings } from "./uploads";
+
+export function SendingList() {
+  const sendings = useSendings();
+  const chosen = sendings.filter((each) => each.phase === "chosen");
+  if (sendings.length === 0) return null;
+  return (
+    <section class="stack" aria-label="Uploads">
+      {chosen.length > 1 && (
+        <div class="row datasets-all">
+          <span class="soft">{chosen.length} files chosen, sent one after the other</span>
+          <button
+            type="button"
+            onClick={() =>
+              start(
+                chosen.map((each) => each.id),
+                { isCheck: true },
+              )
+            }
+          >
+            Check all only
+          </button>
+          <button
+            type="button"
+            class="primary"
+            disabled={chosen.some((each) => each.name.trim() === "")}
+            onClick={() => start(chosen.map((each) => each.id))}
+          >
+            Upload all {chosen.length}
+          </button>
+        </div>
+      )}
+      {sendings.map((sending) => (
+        <SendingCard key={sending.id} sending={sending} />
+      ))}
+    </section>
+  );
+}
+
+function SendingCard({ sending }: { sending: Sending }) {
+  const isUnderWay = sending.phase === "sending" || sending.phase === "checking";
+  const label = isUnderWay ? "Cancel" : sending.phase === "waiting" ? "Don't send it" : "Take it from the list";
+  return (
+    <article class="card datasets-sending" aria-label={sending.fileName}>
+      <header class="card-head">
+        <h2>
+          {sending.fileName} <small class="soft">{formatBytes(sending.file.size)}</small>
+        </h2>
+        {isUnderWay ? (
+          <button type="button" onClick={() => cancel(sending.id)}>
+            Cancel
+          </button>
+        ) : (
+          <button
+            type="button"
+            class="quiet"
+            title={label}
+            aria-label={`${label}: ${sending.fileName}`}
+            onClick={() => cancel(sending.id)}
+          >
+            <Icon name="close" />
+          </button>
+        )}
+      </header>
+      <div class="card-body stack">
+        <SendingBody sending={sending} />
+      </div>
+    </article>
+  );
+}
+
+function SendingBody({ sending }: { sending: Sending }) {
+  switch (sending.phase) {
+    case "chosen":
+      return <SendingForm sending={sending} />;
+    case "waiting":
+      return <p class="soft">Waits for the file before it.</p>;
+    case "sending":
+    case "checking":
+      return <SendingProgress sending={sending} />;
+    case "failed":
+      return <Failure sending={sending} />;
+    case "refused":
+      return <Surgery key={sending.file.size} sending={sending} />;
+    case "checked":
+      return (
+        <>
+          <Result title="In order: an upload would take it. Nothing is stored yet.">
+            <button type="button" class="primary" onClick={() => start([sending.id])}>
+              <Icon name="upload" /> Upload it
+            </button>
+          </Result>
+          {sending.report && <ReportSummary report={sending.report} />}
+        </>
+      );
+    case "stored":
+      return (
+        <>
+          <Result
+            title={`Stored as "${sending.dataset?.name}"${sending.mendedCount ? `, with ${sending.mendedCount} lines mended here` : ""}.`}
+          >
+            <Link to={`/datasets/${sending.dataset?.id}`} class="button">
+              Look at it
+            </Link>
+            <Link to="/new-job" query={{ dataset: sending.dataset?.id }} class="button primary">
+              New job with it
+            </Link>
+          </Result>
+          {sending.report && <ReportSummary report={sending.report} />}
+        </>
+      );
+  }
+}
+
+/** What the API refused can be changed and sent again; what was lost on the way can be sent again as it is. */
+function Failure({ sending }: { sending: Sending }) {
+  const { id, error, isCheck } = sending;
+  const isAtField = error?.problems.some((problem) => FORM_FIELDS.has(problem.field ?? ""));
+  return (
+    <>
+      {!isAtField && (
+        <Notice kind="failed">
+          <p role="alert">{error?.message}</p>
+          {error?.isUnreachable && (
+            <div class="row datasets-next">
+              <button type="button" onClick={() => start([id], { isCheck })}>
+                Try again
+              </button>
+            </div>
+          )}
+        </Notice>
+      )}
+      {!error?.isUnreachable && <SendingForm sending={sending} />}
+    </>
+  );
+}
+
+function Result({ title, children }: { title: string; children: preact.ComponentChildren }) {
+  return (
+    <div class="datasets-result" role="status">
+      <Icon name="check" />
+      <strong>{title}</strong>
+      <div class="row">{children}</div>
+    </div>
+  );
+}
+
+function SendingProgress({ sending }: { sending: Sending }) {
+  const { file, sentBytes, rate, error } = sending;
+  const share = file.size ? Math.min(sentBytes / file.size, 1) : 1;
+  if (sending.phase === "checking") {
+    return (
+      <div class="progress" role="status">
+        <progress aria-label={`Checking ${sending.fileName}`} />
+        <small>All {formatBytes(file.size)} are there. Checking every line …</small>
+      </div>
+    );
+  }
+  return (
+    <div class="progress">
+      <progress max={1} value={share} aria-label={`Sending ${sending.fileName}`} />
+      <small class="datasets-pace">
+        <span>
+          {formatBytes(sentBytes)} of {formatBytes(file.size)}
+        </span>
+        <span>{formatShare(share)}</span>
+        {rate.bytesPerSecond !== null && !error && <span>{formatBytes(rate.bytesPerSecond)}/s</span>}
+        {rate.secondsLeft !== null && share < 1 && !error && (
+          <span>{formatSeconds(Math.ceil(rate.secondsLeft))} left</span>
+        )}
+      </small>
+      <p class="problem" role="status">
+        {error && "The connection is lost. What has arrived is kept, and the rest follows by itself."}
+      </p>
+    </div>
+  );
+}

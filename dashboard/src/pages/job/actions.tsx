@@ -1,0 +1,140 @@
+// What can be done with a job, by its status.
+
+import { useState } from "preact/hooks";
+import { ApiError, request } from "../../api/client";
+import type { Job } from "../../api/types";
+import { Link } from "../../router";
+import { useSession } from "../../session";
+import { Confirm } from "../../ui/dialog";
+import { Icon, type IconName } from "../../ui/icons";
+import { toast } from "../../ui/toasts";
+import { isFinal } from "./words";
+
+interface Verb {
+  path: string;
+  done: string;
+}
+
+const PAUSE: Verb = { path: "pause", done: "The job pauses as soon as it has saved a checkpoint." };
+const RESUME: Verb = { path: "resume", done: "The job waits for a slot again." };
+const SAVE: Verb = { path: "checkpoint", done: "A checkpoint is saved after this step." };
+const PREEMPT: Verb = { path: "preempt", done: "The job saves a checkpoint and gives its slot away." };
+
+export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) {
+  const { session } = useSession();
+  const [asked, setAsked] = useState<"cancel" | "preempt" | null>(null);
+  const [isBusy, setBusy] = useState(false);
+
+  async function act(verb: Verb): Promise<void> {
+    const answer = await request<Job>("POST", `/jobs/${job.id}/${verb.path}`);
+    // Where the job is waiting anyhow there is nothing to be saved first.
+    toast("done", verb === PAUSE && answer.status === "paused" ? "The job is paused." : verb.done);
+    onChange(answer);
+  }
+
+  function press(verb: Verb): void {
+    setBusy(true);
+    act(verb)
+      .catch((caught: unknown) => toast("failed", caught instanceof ApiError ? caught.message : String(caught)))
+      .finally(() => setBusy(false));
+  }
+
+  const isRunning = job.status === "running";
+  const isStopping = isRunning && job.stop_requested;
+  return (
+    <div class="row">
+      {isRunning && (
+        <Action
+          icon="save"
+          name="Save now"
+          disabled={isBusy || isStopping || job.checkpoint_requested}
+          onClick={() => press(SAVE)}
+        />
+      )}
+      {(isRunning || job.status === "queued") && (
+        <Action icon="pause" name="Pause" disabled={isBusy || isStopping} onClick={() => press(PAUSE)} />
+      )}
+      {job.status === "paused" && (
+        <Action icon="play" name="Resume" primary disabled={isBusy} onClick={() => press(RESUME)} />
+      )}
+      {isStopping && job.stop_kind === "pause" && (
+        <Action icon="play" name="Resume" disabled={isBusy} onClick={() => press(RESUME)} />
+      )}
+      {isRunning && session.is_operator && (
+        <Action icon="preempt" name="Preempt" disabled={isBusy || isStopping} onClick={() => setAsked("preempt")} />
+      )}
+      {!isFinal(job) && (
+        <Action
+          icon="stop"
+          name="Cancel"
+          danger
+          disabled={isBusy || (isStopping && job.stop_kind === "cancel")}
+          onClick={() => setAsked("cancel")}
+        />
+      )}
+      {job.attempt > 0 && (
+        <Link class="button" to="/compare" query={{ jobs: job.id }}>
+          <Icon name="compare" /> Compare
+        </Link>
+      )}
+      <Link class={`button ${job.status === "failed" ? "primary" : ""}`} to="/new-job" query={{ from: job.id }}>
+        <Icon name="copy" /> Clone with changes
+      </Link>
+      {job.status === "succeeded" && (
+        <a class="button primary" href={`/jobs/${job.id}/bundle`} download>
+          <Icon name="download" /> Download the bundle
+        </a>
+      )}
+      {asked === "cancel" && (
+        <Confirm
+          title="Cancel this job?"
+          action="Cancel the job"
+          onClose={() => setAsked(null)}
+          act={() =>
+            act({ path: "cancel", done: isRunning ? "The job stops after this step." : "The job is cancelled." })
+          }
+        >
+          <p>
+            {isRunning
+              ? "It stops after its present step and makes no bundle. To go on later, pause it instead."
+              : "It ends at once and makes no bundle."}
+          </p>
+        </Confirm>
+      )}
+      {asked === "preempt" && (
+        <Confirm
+          title="Take its slot away?"
+          action="Preempt the job"
+          onClose={() => setAsked(null)}
+          act={() => act(PREEMPT)}
+        >
+          <p>
+            It saves a checkpoint after its present step, leaves the slot to the next job, and waits in the queue again.
+          </p>
+        </Confirm>
+      )}
+    </div>
+  );
+}
+
+function Action({
+  icon,
+  name,
+  disabled,
+  onClick,
+  primary = false,
+  danger = false,
+}: {
+  icon: IconName;
+  name: string;
+  disabled: boolean;
+  onClick: () => void;
+  primary?: boolean;
+  danger?: boolean;
+}) {
+  return (
+    <button type="button" class={primary ? "primary" : danger ? "danger" : ""} disabled={disabled} onClick={onClick}>
+      <Icon name={icon} /> {name}
+    </button>
+  );
+}

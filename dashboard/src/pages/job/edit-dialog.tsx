@@ -1,0 +1,99 @@
+// Another name, and another priority while the job has not ended.
+
+import { useState } from "preact/hooks";
+import { ApiError, request } from "../../api/client";
+import type { Job } from "../../api/types";
+import { Dialog } from "../../ui/dialog";
+import { toast } from "../../ui/toasts";
+import { isFinal } from "./words";
+
+export function EditDialog({
+  job,
+  onClose,
+  onChange,
+}: {
+  job: Job;
+  onClose: () => void;
+  onChange: (job: Job) => void;
+}) {
+  const [name, setName] = useState(job.name);
+  const [priority, setPriority] = useState(String(job.priority));
+  const [error, setError] = useState<ApiError | null>(null);
+  const [isBusy, setBusy] = useState(false);
+
+  async function save(): Promise<void> {
+    setBusy(true);
+    setError(null);
+    const body: Record<string, unknown> = {};
+    if (name !== job.name) body.name = name;
+    if (Number(priority) !== job.priority) body.priority = Number(priority);
+    try {
+      onChange(await request<Job>("PATCH", `/jobs/${job.id}`, { body }));
+      toast("done", "The job is changed.");
+      onClose();
+    } catch (caught) {
+      setError(caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught)));
+      setBusy(false);
+    }
+  }
+
+  const say = (field: string) => error?.problems.find((each) => each.field === field)?.message;
+  const rest = error && !say("name") && !say("priority") ? error.message : "";
+  return (
+    <Dialog title="Name and priority" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <div class="job-dialog-body">
+          <label class="field">
+            <span class="field-name">Name</span>
+            <input
+              value={name}
+              required
+              maxLength={200}
+              aria-invalid={Boolean(say("name"))}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
+            <span class="problem" role="alert">
+              {say("name")}
+            </span>
+          </label>
+          {!isFinal(job) && (
+            <label class="field">
+              <span class="field-name">Priority</span>
+              <input
+                type="number"
+                value={priority}
+                required
+                min={-100}
+                max={100}
+                aria-invalid={Boolean(say("priority"))}
+                onInput={(event) => setPriority(event.currentTarget.value)}
+              />
+              <span class="hint">From -100 to 100. Higher goes first, among your team's jobs of the same class.</span>
+              <span class="problem" role="alert">
+                {say("priority")}
+              </span>
+            </label>
+          )}
+        </div>
+        {rest && (
+          <p class="problem job-dialog-problem" role="alert">
+            {rest}
+          </p>
+        )}
+        <footer class="job-dialog-footer">
+          <button type="button" onClick={onClose}>
+            Close
+          </button>
+          <button type="submit" class="primary" disabled={isBusy}>
+            Save
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

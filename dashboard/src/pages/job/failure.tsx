@@ -1,0 +1,45 @@
+// Why a job failed, and what to change.
+
+import type { Job } from "../../api/types";
+import { formatBytes } from "../../lib/format";
+import { Link } from "../../router";
+import { Icon } from "../../ui/icons";
+
+export function Failure({ job }: { job: Job }) {
+  const error = job.error;
+  if (!error) return null;
+  const peaks = [
+    job.peak_gpu_bytes === null ? "" : `${formatBytes(job.peak_gpu_bytes)} of GPU memory`,
+    job.peak_host_bytes === null ? "" : `${formatBytes(job.peak_host_bytes)} of the machine's memory`,
+  ].filter(Boolean);
+  return (
+    <section class="notice failed job-failure" aria-label="Why it failed">
+      <Icon name="alert" />
+      <div>
+        {/* Some messages end with the advice that comes in a line of its own. */}
+        <h2>{error.advice ? error.message.replace(error.advice, "").trim() || error.message : error.message}</h2>
+        {error.advice && (
+          <p>
+            <strong>What to change:</strong> {error.advice}{" "}
+            <Link to="/new-job" query={{ from: job.id }}>
+              Clone with changes
+            </Link>
+          </p>
+        )}
+        <p class="soft">
+          <code>{error.code}</code>
+          {peaks.length > 0 && ` · it took ${peaks.join(" and ")} at its peak`}
+        </p>
+        {error.log.length > 0 && (
+          <details open>
+            <summary>The last lines of its log</summary>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard. */}
+            <pre class="log" tabIndex={0}>
+              {error.log.join("\n")}
+            </pre>
+          </details>
+        )}
+      </div>
+    </section>
+  );
+}

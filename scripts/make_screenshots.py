@@ -1,0 +1,122 @@
+"""Pictures every page of a staged installation, light and dark, in three widths, into build/screenshots/.
+
+    .venv/bin/python -m scripts.make_screenshots [--data-dir FOLDER] [--page NAME] [--readme]
+
+With --readme it also makes the two pictures of the README, small, in docs/images/.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.pages import CASES, PageCase
+from tests.browser.staged.server import StagedServer, serve_staged
+from tests.support.chromium import WAIT_MS, find_chromium, launch
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "build" / "screenshots"
+README_IMAGES = ROOT / "docs" / "images"
+
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+WIDTHS = {1440: 900, 820: 1100, 380: 800}
+
+# Name of the case, and the file in docs/images/.
+README_PICTURES = {"jobs": "dashboard-jobs.png", "job-running": "dashboard-job.png"}
+README_WIDTH, README_HEIGHT = 1280, 800
+MAX_README_BYTES = 120_000
+COLOURS = (256, 128, 64, 32)
+
+# What the pages fade in, and the points that a curve is drawn anew for, are there by then.
+REST_MS = 600
+
+
+def main() -> None:
+    names = [case.name for case in CASES]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, help="a folder for the staged installation; default: a new one")
+    parser.add_argument("--page", choices=names, action="append", help="only this page")
+    parser.add_argument("--readme", action="store_true", help="make the README's pictures, too")
+    options = parser.parse_args()
+    executable = find_chromium()
+    if executable is None:
+        sys.exit("Chromium is not installed, and CHROMIUM names none")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    cases = [case for case in CASES if not options.page or case.name in options.page]
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
+        browser = launch(playwright, executable)
+        with serve_staged(options.data_dir or Path(scratch)) as server:
+            if options.readme:
+                make_readme_pictures(browser, server)
+            shoot(browser, server, cases)
+        browser.close()
+    print(f"{len(cases) * len(SCHEMES) * len(WIDTHS)} pictures are in {OUTPUT}")
+
+
+def shoot(browser: Browser, server: StagedServer, cases: Sequence[PageCase]) -> None:
+    for width, height in WIDTHS.items():
+        for scheme in SCHEMES:
+            for is_operators in (False, True):
+                page = open_page(browser, server, width, height, scheme, is_operators=is_operators)
+                for case in cases:
+                    if case.is_operators is is_operators:
+                        show(page, server, case)
+                        page.screenshot(path=OUTPUT / f"{case.name}-{width}-{scheme}.png", full_page=True)
+                page.context.close()
+
+
+def make_readme_pictures(browser: Browser, server: StagedServer) -> None:
+    """Of the upper part of a page, in few colours: a README is loaded often."""
+    page = open_page(browser, server, README_WIDTH, README_HEIGHT, "light")
+    for case in CASES:
+        if case.name not in README_PICTURES:
+            continue
+        show(page, server, case)
+        path = README_IMAGES / README_PICTURES[case.name]
+        page.screenshot(path=path)
+        reduce_colours(path)
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes")
+    page.context.close()
+
+
+def reduce_colours(path: Path) -> None:
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    for count in COLOURS:
+        picture.quantize(count, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size <= MAX_README_BYTES:
+            return
+    raise SystemExit(f"{path} has more than {MAX_README_BYTES} bytes in {COLOURS[-1]} colours still")
+
+
+def open_page(
+    browser: Browser, server: StagedServer, width: int, height: int, scheme: Scheme, *, is_operators: bool = False
+) -> Page:
+    context = browser.new_context(
+        base_url=server.url,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(WAIT_MS)
+    key = server.staged.operator_key if is_operators else server.staged.member_key
+    context.request.post("/session", data={"api_key": key})
+    return context.new_page()
+
+
+def show(page: Page, server: StagedServer, case: PageCase) -> None:
+    page.goto("about:blank")
+    page.goto(f"/#{case.find_path(server)}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=WAIT_MS)
+    page.wait_for_timeout(REST_MS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The pages of a staged installation: those that are tested, and pictured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.browser.staged.server import StagedServer
+
+
+@dataclass(frozen=True)
+class PageCase:
+    """A page: its address behind `#`, and how its heading reads."""
+
+    name: str
+    find_path: Callable[[StagedServer], str]
+    heading: str
+    is_operators: bool = False
+
+
+def _of_job(name: str) -> Callable[[StagedServer], str]:
+    return lambda server: f"/jobs/{server.staged.job_ids[name]}"
+
+
+def _compare(server: StagedServer) -> str:
+    names = ("calm support 1B", "calm support 1B, rank 16", "warm replies v3")
+    return "/compare?jobs=" + ",".join(server.staged.job_ids[name] for name in names)
+
+
+CASES = [
+    PageCase("jobs", lambda _: "/jobs", "^Jobs$"),
+    PageCase("jobs-filtered", lambda _: "/jobs?status=failed", "^Jobs$"),
+    PageCase("job-running", _of_job("warm replies v4"), "^warm replies v4$"),
+    PageCase("job-queued", _of_job("calm support 1B, cosine"), "^calm support 1B, cosine$"),
+    PageCase("job-succeeded", _of_job("calm support 1B"), "^calm support 1B$"),
+    PageCase("job-resumed", _of_job("warm replies v3"), "^warm replies v3$"),
+    PageCase("job-failed", _of_job("companion 4B, first try"), "^companion 4B, first try$"),
+    PageCase("new-job", lambda _: "/new-job", "New job"),
+    PageCase("new-job-clone", lambda server: f"/new-job?from={server.staged.job_ids['calm support 1B']}", "New job"),
+    PageCase("datasets", lambda _: "/datasets", "^Datasets$"),
+    PageCase("dataset", lambda server: f"/datasets/{server.staged.dataset_ids['companion stories']}", "companion"),
+    PageCase("compare", _compare, "^Compare jobs$"),
+    PageCase("queue", lambda _: "/queue", "^Queue and slots$"),
+    PageCase("queue-operator", lambda _: "/queue", "^Queue and slots$", is_operators=True),
+    PageCase("team", lambda _: "/team", "^voice$"),
+    PageCase("team-operator", lambda _: "/team", "^platform$", is_operators=True),
+    PageCase("unknown", lambda _: "/nothing-here", "^There is no such page$"),
+]

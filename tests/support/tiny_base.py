@@ -1,0 +1,12 @@
+"""The tests' base model, made by a process of its own: most who use it have no need of torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "tiny_gemma.py"
+
+
+def make_tiny_base(folder: Path) -> Path:
+    subprocess.run([sys.executable, str(SCRIPT), str(folder)], check=True)
+    return folder
