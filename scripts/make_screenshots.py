@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.pages import CASES, PageCase
 from tests.browser.staged.server import StagedServer, serve_staged
@@ -113,9 +113,7 @@ def open_page(
 
 def show(page: Page, server: StagedServer, case: PageCase) -> None:
     page.goto("about:blank")
-    page.goto(f"/#{case.find_path(server)}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".skeleton")).to_have_count(0, timeout=WAIT_MS)
+    case.open(page, server)
     page.wait_for_timeout(REST_MS)
 
 
