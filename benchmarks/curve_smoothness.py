@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import FloatRect, Locator, Page, expect, sync_playwright
 
 from tests.browser.staged.server import StagedServer, serve_staged
-from tests.support.chromium import find_chromium, launch
+from tests.support.chromium import find_chromium, launch, log_in
 
 JOB = "companion 1B, long run"
 VISITS = 3
@@ -74,7 +74,7 @@ def main() -> None:
     ):
         context = browser.new_context(base_url=server.url, viewport={"width": WIDTH, "height": HEIGHT})
         context.set_default_timeout(WAIT_MS)
-        context.request.post("/session", data={"api_key": server.staged.member_key})
+        log_in(context, server.staged.member_key)
         context.add_init_script(MARK_DRAWN)
         page = context.new_page()
         measure_opening(page, server)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.dashboard import STATIC_FOLDER
 from tests.browser.staged.server import StagedServer, serve_staged
-from tests.support.chromium import WAIT_MS, Watch, find_chromium, launch
+from tests.support.chromium import WAIT_MS, Watch, find_chromium, launch, log_in
 
 CASE_SECONDS = 120
 REPOSITORY = Path(__file__).parents[2]
@@ -86,12 +86,6 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
 def settle(page: Page) -> None:
     """Until what the page asked for at first is there."""
     expect(page.locator(".skeleton")).to_have_count(0)
-
-
-def log_in(context: BrowserContext, key: str) -> None:
-    """Without the page: the context gets the cookie."""
-    answer = context.request.post("/session", data={"api_key": key})
-    assert answer.ok, answer.text()
 
 
 def _keep_pictures(request: pytest.FixtureRequest, watches: list[Watch]) -> None:

@@ -1,13 +1,12 @@
 """Every page of a staged installation: it opens, is accessible in both schemes, and fits a telephone."""
 
 import math
-import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenContext, settle
+from tests.browser.conftest import OpenContext
 from tests.browser.pages import CASES, PageCase
 from tests.browser.staged.server import StagedServer
 
@@ -39,9 +38,7 @@ def _open(open_page: OpenContext, server: StagedServer, case: PageCase, width: i
     staged = server.staged
     key = staged.operator_key if case.is_operators else staged.member_key
     page, _ = open_page(server.url, key=key, width=width)
-    page.goto(f"/#{case.find_path(server)}")
-    expect(page.get_by_role("heading", level=1, name=re.compile(case.heading))).to_be_visible()
-    settle(page)
+    case.open(page, server)
     return page
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Playwright, Request, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Playwright, Request, Response, WebError
 
 # Not EMOTUNE_...: emotune's processes refuse to start with such a variable that names no setting.
 VARIABLE = "CHROMIUM"
@@ -40,6 +40,18 @@ new PerformanceObserver((list) => {
 """
 
 
+# What a login leaves for the page, which can't see the cookie. Not in an empty page, which may keep nothing.
+_LEAVE_MARK = "if (location.protocol.startsWith('http')) localStorage.setItem('emotune-logged-in', 'yes');"
+
+
+def log_in(context: BrowserContext, key: str) -> None:
+    """Without the login page."""
+    answer = context.request.post("/session", data={"api_key": key})
+    if not answer.ok:
+        raise RuntimeError(f"the login failed: {answer.text()}")
+    context.add_init_script(_LEAVE_MARK)
+
+
 def find_chromium() -> str | None:
     """The executable that the variable CHROMIUM names, or the machine's."""
     return os.environ.get(VARIABLE) or next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -64,7 +76,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.context.add_init_script(_OBSERVE)
         self.context.on("console", self._note_console)
-        self.context.on("weberror", lambda error: self.faults.append(f"exception: {error.error}"))
+        self.context.on("weberror", self._note_exception)
         self.context.on("request", self._note_request)
         self.context.on("requestfailed", self._note_failed)
         self.context.on("response", self._note_response)
@@ -92,6 +104,9 @@ class Watch:
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(_ANSWER_WORDS):
             self.faults.append(f"console {message.type}: {message.text}")
+
+    def _note_exception(self, error: WebError) -> None:
+        self.faults.append(f"exception: {error.error.stack or error.error}")
 
     def _note_request(self, request: Request) -> None:
         parts = urlsplit(request.url)
