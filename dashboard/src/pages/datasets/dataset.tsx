@@ -33,6 +33,11 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
       : null,
   );
   const [jump, setJump] = useState<{ line: number } | null>(null);
+  // Other pages lead to a line of the dataset.
+  const asked = Number(route.query.get("line"));
+  useEffect(() => {
+    if (Number.isInteger(asked) && asked > 0) setJump({ line: asked });
+  }, [asked]);
   const goToLine = useCallback((line: number) => setJump({ line }), []);
 
   useEffect(() => {

@@ -1,19 +1,11 @@
 // A refused file on the table: what is wrong, line by line, and the lines mended by hand.
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiError } from "../../api/client";
 import { countOf, formatCount } from "../../lib/format";
 import { Notice, Skeleton } from "../../ui/feedback";
 import { BadLineCard } from "./bad-line";
-import {
-  applyRepairs,
-  type BadLine,
-  explainUnmendable,
-  leaveAllOut,
-  openPatient,
-  type Patient,
-  type Repair,
-} from "./mending";
+import { applyRepairs, type BadLine, explainUnmendable, openPatient, type Patient, type Repair } from "./mending";
+import { MendingTools } from "./mending-tools";
 import { ReportCounts } from "./report";
 import { isOfFile, type Report } from "./report-types";
 import { type Sending, startCorrected } from "./uploads";
@@ -120,7 +112,7 @@ function Lines({ sending, report, patient, repairs, repair, setRepairs }: LinesP
   return (
     <>
       <CodeFilter report={report} code={code} setCode={setCode} />
-      <Toolbar
+      <MendingTools
         sending={sending}
         report={report}
         patient={patient}
@@ -152,83 +144,6 @@ function Lines({ sending, report, patient, repairs, repair, setRepairs }: LinesP
         </div>
       )}
     </>
-  );
-}
-
-interface ToolbarProps extends Omit<LinesProps, "repair"> {
-  openCount: number;
-  send: () => void;
-}
-
-function Toolbar({ sending, report, patient, repairs, setRepairs, openCount, send }: ToolbarProps) {
-  const [sweep, setSweep] = useState<{ abort: AbortController; count: number } | null>(null);
-  const [error, setError] = useState("");
-  const isMore = report.problem_count > report.problems.length;
-
-  /** Also the bad lines behind those that the report lists: they are looked for until none is left. */
-  async function leaveEveryOut(): Promise<void> {
-    const abort = new AbortController();
-    setError("");
-    setSweep({ abort, count: patient.lines.length });
-    try {
-      const { file, count } = await leaveAllOut(patient, report, repairs, {
-        axes: sending.axes,
-        mapping: sending.mapping,
-        signal: abort.signal,
-        onCount: (found) => setSweep({ abort, count: found }),
-      });
-      startCorrected(sending.id, file, sending.mendedCount + count);
-    } catch (caught) {
-      if (!abort.signal.aborted)
-        setError(caught instanceof ApiError || caught instanceof Error ? caught.message : String(caught));
-    } finally {
-      setSweep(null);
-    }
-  }
-
-  const rest = patient.lines.filter((line) => !repairs.has(line.number));
-  return (
-    <div class="datasets-tools">
-      <div class="row">
-        <button
-          type="button"
-          disabled={openCount === 0 || sweep !== null}
-          onClick={() =>
-            setRepairs(new Map([...repairs, ...rest.map((line) => [line.number, { kind: "out" }] as const)]))
-          }
-        >
-          Leave all {isMore ? "listed " : ""}bad lines out
-        </button>
-        {repairs.size > 0 && (
-          <button type="button" class="quiet" disabled={sweep !== null} onClick={() => setRepairs(new Map())}>
-            Take all back
-          </button>
-        )}
-        {isMore && !sweep && (
-          <button type="button" onClick={() => void leaveEveryOut()}>
-            Leave every bad line out and upload
-          </button>
-        )}
-        {sweep && (
-          <button type="button" onClick={() => sweep.abort.abort()}>
-            Stop looking
-          </button>
-        )}
-        <button type="button" class="primary" disabled={openCount > 0 || sweep !== null} onClick={send}>
-          Upload the corrected file
-        </button>
-      </div>
-      <p class="soft" role="status">
-        {sweep
-          ? `Looking for more bad lines: ${formatCount(sweep.count)} found …`
-          : openCount
-            ? `${formatCount(patient.lines.length - openCount)} of ${countOf(patient.lines.length, "bad line")} mended. Leave the others out, or edit them.`
-            : `All ${formatCount(patient.lines.length)} mended. The file on your disk stays as it is.`}
-      </p>
-      <p class="problem" role="alert">
-        {error}
-      </p>
-    </div>
   );
 }
 
