@@ -83,6 +83,11 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
             watch.check()
 
 
+def settle(page: Page) -> None:
+    """Until what the page asked for at first is there."""
+    expect(page.locator(".skeleton")).to_have_count(0)
+
+
 def _keep_pictures(request: pytest.FixtureRequest, watches: list[Watch]) -> None:
     """Of what a failed test saw last."""
     report: pytest.TestReport | None = request.node.stash.get(REPORT, None)

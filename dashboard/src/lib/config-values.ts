@@ -15,6 +15,7 @@ export function parseNumber(text: string, bounds: Bounds & { kind: string }): { 
       ? { problem: `Is that ${whole}${rest} or ${whole}.${rest}? Write it without the comma.` }
       : { problem: `Write decimals with a point: ${whole}.${rest}` };
   }
+  if (typed === "") return { problem: "A number is missing here." };
   if (!NUMBER.test(typed)) return { problem: `“${typed}” is no number. Write it like 0.0002 or 2e-4.` };
   const value = Number(typed);
   if (!Number.isFinite(value)) return { problem: "That is too large." };

@@ -94,6 +94,12 @@ it("names what is wrong and what is missing by the request's fields", () => {
   expect(findMissing(FILLED)).toEqual({});
 });
 
+it("takes an emptied field for the preset's value", () => {
+  const form: JobForm = { ...FILLED, drafts: { epochs: " ", max_steps: "" } };
+  expect(findProblems(form, FIELDS)).toEqual({});
+  expect(makeBody(form, BASE, FIELDS)).not.toHaveProperty("config");
+});
+
 it("has nothing held out where a share of nothing is", () => {
   const form: JobForm = { ...FILLED, validation: "share", drafts: { eval_fraction: "0" } };
   expect(findProblems(form, FIELDS)).toEqual({ eval_fraction: "This has to be above 0." });

@@ -60,12 +60,17 @@ export function fillPreset(preset: Preset | undefined, fields: ConfigField[]): C
   return values;
 }
 
+/** An emptied field has the preset's value. */
+function isEmpty(draft: ConfigValue): boolean {
+  return typeof draft === "string" && draft.trim() === "";
+}
+
 /** The values that the form stands for; where a draft is wrong, the preset's. */
 export function readValues(form: JobForm, base: Config, fields: ConfigField[]): Config {
   const values: Config = { ...base };
   for (const field of fields) {
     const draft = form.drafts[field.name];
-    if (draft === undefined) continue;
+    if (draft === undefined || isEmpty(draft)) continue;
     const parsed = parseDraft(draft, field);
     if ("value" in parsed) values[field.name] = parsed.value;
   }
@@ -79,6 +84,7 @@ export function findProblems(form: JobForm, fields: ConfigField[]): Problems {
   for (const field of fields) {
     const draft = form.drafts[field.name];
     if (draft === undefined || (field.name === VALIDATION_FIELD && form.validation !== "share")) continue;
+    if (isEmpty(draft) && field.name !== VALIDATION_FIELD) continue;
     const parsed = parseDraft(draft, field);
     if ("problem" in parsed) problems[field.name] = parsed.problem;
     else if (field.name === VALIDATION_FIELD && parsed.value === 0) problems[field.name] = "This has to be above 0.";

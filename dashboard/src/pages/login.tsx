@@ -54,6 +54,8 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
             void enter({ api_key: apiKey.trim() });
           }}
         >
+          {/* So that password managers know what to call it. */}
+          <input type="text" name="username" autocomplete="username" value="emotune" readOnly hidden />
           <label class="field">
             <span class="field-name">API key</span>
             <input

@@ -6,6 +6,7 @@ import { usePoll } from "../../api/poll";
 import type { Dataset } from "../../api/types";
 import { formatBytes, formatCount } from "../../lib/format";
 import { Link, navigate, type Route } from "../../router";
+import { CopyButton } from "../../ui/copy-button";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
@@ -191,22 +192,7 @@ function Copied({ text, name }: { text: string; name: string }) {
   return (
     <span class="dataset-copied">
       <code>{text}</code>
-      {window.isSecureContext && (
-        <button
-          type="button"
-          class="quiet small"
-          title={`Copy ${name}`}
-          aria-label={`Copy ${name}`}
-          onClick={() => {
-            navigator.clipboard
-              .writeText(text)
-              .then(() => toast("done", `Copied ${name}.`))
-              .catch(() => toast("failed", "The browser doesn't let this page copy."));
-          }}
-        >
-          <Icon name="copy" />
-        </button>
-      )}
+      <CopyButton label={`Copy ${name}`} getText={() => text} />
     </span>
   );
 }

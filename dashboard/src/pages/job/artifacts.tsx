@@ -2,9 +2,9 @@
 
 import type { Artifact } from "../../api/types";
 import { formatBytes } from "../../lib/format";
+import { CopyButton } from "../../ui/copy-button";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
-import { CopyButton } from "./copy-button";
 import { Section } from "./section";
 
 const KINDS: Record<string, string> = {

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type ConfigDoc, loadConfigDocs } from "../../api/schema-doc";
 import { type ConfigRow, groupConfig } from "../../lib/config-groups";
-import { CopyButton } from "./copy-button";
+import { CopyButton } from "../../ui/copy-button";
 import { Section } from "./section";
 
 /** On a telephone the whole table is longer than all the rest. */

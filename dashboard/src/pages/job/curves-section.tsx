@@ -87,13 +87,26 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
           </div>
         )}
       </Section>
-      {curves && <Measures curves={curves} x={x} weight={weight} axis={axis} />}
+      {curves ? <Measures curves={curves} x={x} weight={weight} axis={axis} /> : <MeasuresSpace />}
     </>
   );
 }
 
 function findFirstWeight(count: number): number {
   return FIRST_WEIGHTS.find(([most]) => count <= most)?.[1] ?? MAX_WEIGHT;
+}
+
+/** Where the small charts will be. */
+function MeasuresSpace() {
+  return (
+    <div class="job-measures" aria-hidden="true">
+      {["one", "two", "three", "four"].map((each) => (
+        <div class="card job-measure-space" key={each}>
+          <div class="skeleton" />
+        </div>
+      ))}
+    </div>
+  );
 }
 
 interface Axis {

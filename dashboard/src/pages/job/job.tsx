@@ -139,11 +139,11 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
   );
 }
 
-/** Attempts and artifacts change when a run begins or ends, and are asked for then. */
+/** Attempts and artifacts change when a run begins, goes on from a checkpoint or ends, and are asked for then. */
 function useParts(job: Job): { runs: Run[] | undefined; artifacts: Artifact[] | undefined } {
   const runs = usePoll<Items<Run>>(`/jobs/${job.id}/runs`, 0);
   const artifacts = usePoll<Items<Artifact>>(`/jobs/${job.id}/artifacts`, 0);
-  const stage = `${job.status} ${job.attempt}`;
+  const stage = `${job.status} ${job.attempt} ${job.phase} ${job.step > 0}`;
   const [before, setBefore] = useState(stage);
   useEffect(() => {
     if (stage === before) return;

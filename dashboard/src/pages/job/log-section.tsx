@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
 import { POLL_MS } from "../../api/poll";
 import { usePollText } from "../../api/poll-text";
-import { CopyButton } from "./copy-button";
+import { CopyButton } from "../../ui/copy-button";
 import { Section } from "./section";
 
 const TAIL_LINES = 500;

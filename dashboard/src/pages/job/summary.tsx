@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Job, JobOverview, Run } from "../../api/types";
-import { formatBytes, formatCount, formatNumber, formatSeconds, NONE } from "../../lib/format";
+import { formatAbout, formatBytes, formatCount, formatNumber, formatSeconds, NONE } from "../../lib/format";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import { Progress } from "../../ui/job-parts";
@@ -37,7 +37,7 @@ export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
             <Link to={`/datasets/${job.validation_dataset.id}`}>{job.validation_dataset.name}</Link>
           </Fact>
         )}
-        {slot && <Fact name={job.status === "running" ? "Slot" : "Last slot"}>{slot}</Fact>}
+        {job.attempt > 0 && <Fact name={job.status === "running" ? "Slot" : "Last slot"}>{slot ?? NONE}</Fact>}
         <Fact name="Priority">
           {job.priority}, class {job.priority_class}
         </Fact>
@@ -59,7 +59,7 @@ function Tiles({ job }: { job: Job }) {
       {job.status === "running" && (
         <>
           <Tile name="Speed">{job.tokens_per_second ? `${formatCount(job.tokens_per_second)} tokens/s` : NONE}</Tile>
-          <Tile name="Time left">{job.eta_seconds === null ? NONE : formatSeconds(job.eta_seconds)}</Tile>
+          <Tile name="Time left">{job.eta_seconds === null ? NONE : formatAbout(job.eta_seconds)}</Tile>
         </>
       )}
       {job.finished_at && (
@@ -112,7 +112,7 @@ function Waiting({ job }: { job: Job }) {
           {job.queue_position === null ? "no turn at present" : formatCount(job.queue_position)}
         </Tile>
         <Tile name="Expected to start">{startsAt ? <Time at={startsAt} /> : "not known"}</Tile>
-        {typeof expected === "number" && <Tile name="Expected to train">{formatSeconds(expected)}</Tile>}
+        {typeof expected === "number" && <Tile name="Expected to train">{formatAbout(expected)}</Tile>}
         {job.step > 0 && <Tile name="Goes on from step">{formatCount(job.checkpoint?.step ?? 0)}</Tile>}
       </dl>
       {job.queue_reason && (

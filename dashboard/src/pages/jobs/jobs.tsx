@@ -58,12 +58,12 @@ export function JobsPage({ route }: { route: Route }) {
     compare: () => chosen.rows.length > 1 && navigate("/compare", { jobs: chosen.rows.map((row) => row.id).join(",") }),
   });
 
-  const change = useCallback(
-    (part: Partial<JobsView>) => {
-      navigate("/jobs", writeView({ ...view, page: 1, ...part }), { replace: true });
-    },
-    [view],
-  );
+  // The newest view, not that of the time when a search began to wait.
+  const newest = useRef(view);
+  newest.current = view;
+  const change = useCallback((part: Partial<JobsView>) => {
+    navigate("/jobs", writeView({ ...newest.current, page: 1, ...part }), { replace: true });
+  }, []);
   const isNew = overview !== undefined && Object.values(overview.counts).every((count) => !count);
 
   return (

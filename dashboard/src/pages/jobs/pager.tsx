@@ -16,7 +16,7 @@ export function Pager({
   const hasNext = overview.next_offset !== null;
   if (view.page === 1 && !hasNext) return null;
   return (
-    <nav class="jobs-pager" aria-label="Pages of the table">
+    <nav class="jobs-pager" aria-label="More jobs">
       <span class="soft number">{describePage(view, overview.items.length, overview.total_count)}</span>
       <button type="button" class="small" disabled={view.page === 1} onClick={() => onPage(view.page - 1)}>
         <span class="jobs-back">

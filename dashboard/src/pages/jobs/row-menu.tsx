@@ -3,9 +3,9 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { JobRow } from "../../api/types";
 import { type JobVerb, listVerbs } from "../../lib/jobs-view";
-import { makeHash, navigate } from "../../router";
+import { navigate } from "../../router";
+import { copyWithToast } from "../../ui/copy-button";
 import { Icon, type IconName } from "../../ui/icons";
-import { toast } from "../../ui/toasts";
 
 const VERBS: Record<JobVerb, { name: string; icon: IconName }> = {
   pause: { name: "Pause", icon: "pause" },
@@ -146,18 +146,7 @@ function Menu({
         </a>
       )}
       <Item icon="compare" name="Compare with …" onClick={() => pick(() => navigate("/compare", { jobs: row.id }))} />
-      <Item
-        icon="key"
-        name="Copy the id"
-        onClick={() =>
-          pick(() => {
-            const link = new URL(makeHash(`/jobs/${row.id}`), window.location.href);
-            (navigator.clipboard?.writeText(row.id) ?? Promise.reject(new Error("no clipboard")))
-              .then(() => toast("done", `Copied ${row.id}.`))
-              .catch(() => toast("failed", `This browser doesn't let the page copy. The job is at ${link.href}.`));
-          })
-        }
-      />
+      <Item icon="key" name="Copy the id" onClick={() => pick(() => void copyWithToast(row.id, document.body))} />
     </div>
   );
 }

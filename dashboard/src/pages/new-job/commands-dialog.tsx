@@ -3,9 +3,9 @@
 import { useState } from "preact/hooks";
 import type { JobCreate } from "../../api/types";
 import { makeCurl, makeSubmit } from "../../lib/job-commands";
+import { copyText } from "../../ui/copy-text";
 import { Dialog } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
-import { copyText } from "./copy-text";
 
 export function CommandsDialog({
   body,

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { ConfigField, ConfigValue } from "../../lib/config-fields";
-import { describeValue, formatValue, isSame } from "../../lib/config-values";
+import { describeValue, formatValue, isSame, parseDraft } from "../../lib/config-values";
 import { Icon } from "../../ui/icons";
 import { Described } from "./described";
 import { useForm } from "./form-context";
@@ -26,10 +26,10 @@ export function ConfigFieldRow({ field, after }: { field: ConfigField; after?: J
   function leave(): void {
     setLeft(true);
     const draft = form.drafts[field.name];
+    if (typeof draft !== "string") return;
+    const parsed = parseDraft(draft, field);
     // An empty field, and the preset's own value typed, are the preset's value.
-    if (typeof draft === "string" && (draft.trim() === "" || (!problem && isSame(values[field.name], standard)))) {
-      setDraft(field.name, undefined);
-    }
+    if (draft.trim() === "" || ("value" in parsed && isSame(parsed.value, standard))) setDraft(field.name, undefined);
   }
 
   return (

@@ -48,7 +48,8 @@ export function EstimatePanel({
         <span class={isCurrent ? "" : "is-old"}>{summarize(shown, missing, isWrong, error !== undefined)}</span>
         {shown?.fits === false && <span class="badge bad">doesn't fit</span>}
       </button>
-      <div id="new-job-estimate" class="new-job-side-body">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: where it scrolls, it has to do so by keys, too */}
+      <div id="new-job-estimate" class="new-job-side-body" tabIndex={0}>
         <div class="new-job-side-head">
           <h2>Estimate</h2>
           <small class="soft" role="status">

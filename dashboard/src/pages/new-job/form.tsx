@@ -13,7 +13,6 @@ import {
   findProblems,
   type JobForm,
   listChanged,
-  listDifferences,
   makeBody,
   type Preset,
   readValues,
@@ -28,6 +27,7 @@ import { Described } from "./described";
 import { EstimatePanel } from "./estimate-panel";
 import { FitDialog } from "./fit-dialog";
 import { FormContext, type FormControl } from "./form-context";
+import { FromOriginal, type Notes, type Original } from "./from-original";
 import { ModelSection, PresetSection } from "./model-section";
 import { QueueSection } from "./queue-section";
 import { MainSettings, MoreSettings } from "./settings-section";
@@ -45,18 +45,6 @@ const OTHER_FIELDS = [
   "priority_class",
   "timeout_seconds",
 ];
-
-const NOTED = ["datasetId", "validationDatasetId"] as const;
-/** What of the original is gone, to be said until something else is chosen. */
-export type Notes = Partial<Record<(typeof NOTED)[number], string>>;
-
-export interface Original {
-  id: string;
-  name: string;
-  config: Record<string, unknown>;
-  /** The form that would make it again, as it was. */
-  form: JobForm;
-}
 
 export function JobFormView({
   seed,
@@ -211,16 +199,7 @@ export function JobFormView({
       {/* Enter in a field posts nothing: a job costs a GPU's time. Ctrl+Enter and the button do. */}
       <form ref={element} class="new-job" noValidate onSubmit={(event) => event.preventDefault()}>
         <div class="stack">
-          {original && <Differences names={listDifferences(form, values, original, fields)} />}
-          {NOTED.map(
-            (name) =>
-              notes[name] &&
-              form[name] === "" && (
-                <Notice key={name} kind="warning">
-                  {notes[name]}
-                </Notice>
-              ),
-          )}
+          {original && <FromOriginal form={form} values={values} original={original} notes={notes} fields={fields} />}
           {onTop.length > 0 && !isFitRefused && (
             <div class="new-job-top" tabIndex={-1} role="alert">
               <Notice kind="failed">
@@ -289,19 +268,5 @@ export function JobFormView({
       )}
       <StaleNotice error={slots.error ?? models.error ?? datasets.error} />
     </FormContext.Provider>
-  );
-}
-
-function Differences({ names }: { names: string[] }) {
-  return (
-    <p class="new-job-differences" role="status">
-      {names.length ? (
-        <>
-          Differs from the original in <strong>{names.join(", ")}</strong>.
-        </>
-      ) : (
-        "The same as the original, but for the name."
-      )}
-    </p>
   );
 }

@@ -10,7 +10,8 @@ import { copyJob, EMPTY_FORM, type JobForm, type Preset } from "../../lib/job-fo
 import { navigate, type Route } from "../../router";
 import { useSession } from "../../session";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
-import { JobFormView, type Notes, type Original } from "./form";
+import { JobFormView } from "./form";
+import type { Notes, Original } from "./from-original";
 import { forget, readSaved } from "./storage";
 
 // The document is the same until the server is another, and then the pages are as well.

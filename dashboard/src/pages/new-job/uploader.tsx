@@ -7,9 +7,10 @@ import type { Dataset } from "../../api/types";
 import { countOf, formatBytes, formatShare } from "../../lib/format";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
-import { type Upload, uploadDataset } from "./upload";
+import { sendDataset } from "../datasets/send-file";
 
 const SHOWN_PROBLEMS = 5;
+const MAX_NAME_LENGTH = 200;
 
 interface Problem {
   line: number;
@@ -18,18 +19,18 @@ interface Problem {
 
 type State =
   | { kind: "idle" }
-  | { kind: "sending"; file: File; sentBytes: number }
+  | { kind: "sending"; file: File; sentBytes: number; note: string }
   | { kind: "refused"; name: string; message: string; problems: Problem[]; problemCount: number };
 
 /** Around what takes a dropped file, beside the button that chooses one. */
 export function Uploader({ onDone, children }: { onDone: (dataset: Dataset) => void; children: ComponentChildren }) {
   const [state, setState] = useState<State>({ kind: "idle" });
   const [isOver, setOver] = useState(false);
-  const upload = useRef<Upload | null>(null);
+  const upload = useRef<AbortController | null>(null);
   const input = useRef<HTMLInputElement>(null);
   const hintId = useId();
   // What is sent still when the page is left would be stored, and nobody would know.
-  useEffect(() => () => upload.current?.cancel(), []);
+  useEffect(() => () => upload.current?.abort(), []);
 
   // A file that misses its place would be opened by the browser, in place of this page.
   useEffect(() => {
@@ -45,12 +46,24 @@ export function Uploader({ onDone, children }: { onDone: (dataset: Dataset) => v
   }, []);
 
   async function take(file: File): Promise<void> {
-    upload.current?.cancel();
-    setState({ kind: "sending", file, sentBytes: 0 });
-    const current = uploadDataset(file, (sentBytes) => setState({ kind: "sending", file, sentBytes }));
+    upload.current?.abort();
+    const current = new AbortController();
     upload.current = current;
+    const tell = (sentBytes: number, note = "") => {
+      if (upload.current === current) setState({ kind: "sending", file, sentBytes, note });
+    };
+    tell(0);
     try {
-      const dataset = await current.done;
+      const dataset = await sendDataset(file, {
+        name: file.name.slice(0, MAX_NAME_LENGTH),
+        axes: null,
+        mapping: null,
+        signal: current.signal,
+        onProgress: tell,
+        onChecking: () => tell(file.size, "sent, being checked …"),
+        onWaiting: (error) => tell(0, error ? "the connection is lost; it goes on by itself …" : ""),
+      });
+      if (upload.current !== current) return;
       setState({ kind: "idle" });
       onDone(dataset);
     } catch (caught) {
@@ -78,7 +91,7 @@ export function Uploader({ onDone, children }: { onDone: (dataset: Dataset) => v
     >
       {children}
       {state.kind === "sending" ? (
-        <Sending state={state} onCancel={() => upload.current?.cancel()} />
+        <Sending state={state} onCancel={() => upload.current?.abort()} />
       ) : (
         <div class="new-job-upload row">
           <button type="button" class="small" aria-describedby={hintId} onClick={() => input.current?.click()}>
@@ -112,8 +125,7 @@ function Sending({ state, onCancel }: { state: Extract<State, { kind: "sending" 
       <div class="progress new-job-sending">
         <progress max={1} value={share} aria-label={`Upload of ${state.file.name}`} />
         <small>
-          {state.file.name} · {formatBytes(state.file.size)} ·{" "}
-          {share >= 1 ? "sent, being checked …" : formatShare(share)}
+          {state.file.name} · {formatBytes(state.file.size)} · {state.note || formatShare(share)}
         </small>
       </div>
       <button type="button" class="small" onClick={onCancel}>

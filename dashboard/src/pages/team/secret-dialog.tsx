@@ -1,6 +1,7 @@
 // A new key's secret, shown this once.
 
 import { useState } from "preact/hooks";
+import { copyText } from "../../ui/copy-text";
 import { Dialog } from "../../ui/dialog";
 import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
@@ -16,7 +17,10 @@ export function SecretDialog({ name, secret, onClose }: { name: string; secret: 
           <button
             type="button"
             class="small"
-            onClick={() => void navigator.clipboard?.writeText(secret).then(() => setCopied(true))}
+            onClick={(event) => {
+              const place = event.currentTarget.closest("dialog") ?? document.body;
+              void copyText(secret, place).then(setCopied);
+            }}
           >
             <Icon name={isCopied ? "check" : "copy"} /> {isCopied ? "Copied" : "Copy"}
           </button>
