@@ -8,6 +8,7 @@ jobs that go on, obey stops and end (staged/life.py). A folder that is staged al
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -264,6 +265,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    # uvicorn sends itself the signal again when it has stopped; else Valkey would be left over.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = make_settings(options.data_dir, port=options.port)
     staged = find_staged(settings) or stage(settings, seed=options.seed)
     serve(settings, staged, seconds=options.seconds, seed=options.seed)

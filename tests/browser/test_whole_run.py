@@ -127,6 +127,10 @@ def find_badge(page: Page, status: str) -> Locator:
     return page.get_by_role("main").get_by_text(re.compile(f"^{status}")).first
 
 
+def find_chart(page: Page) -> Locator:
+    return page.get_by_role("group", name="Loss by step")
+
+
 def watch_the_curve_move(page: Page, before: int | None = None) -> None:
     """Until there are some points more than before, or than now."""
     before = read_last_step(page) if before is None else before
@@ -137,7 +141,7 @@ def watch_the_curve_move(page: Page, before: int | None = None) -> None:
 
 def read_last_step(page: Page) -> int:
     """Of the loss chart's table; 0 before the first point."""
-    chart = page.locator("figure", has=page.get_by_role("group", name="Loss by step"))
+    chart = page.locator("figure", has=find_chart(page))
     if chart.count() == 0:
         page.wait_for_timeout(100)
         return 0
@@ -167,15 +171,13 @@ def check_curve_is_whole(grown: Page, fresh: Page) -> None:
     """What has grown over pause, restart and loss of Redis is the picture that a page draws that is opened now."""
     fresh.goto(grown.url)
     expect(find_badge(fresh, "Succeeded")).to_be_visible()
+    expect(find_chart(fresh).locator("canvas")).to_be_visible()
     assert read_last_step(fresh) == read_last_step(grown)
-    described = [
-        page.get_by_role("group", name="Loss by step").get_attribute("aria-describedby") for page in (grown, fresh)
-    ]
+    described = [find_chart(page).get_attribute("aria-describedby") for page in (grown, fresh)]
     texts = [page.locator(f"[id='{each}']").inner_text() for page, each in zip((grown, fresh), described, strict=True)]
     assert texts[0] == texts[1]
     pictures = [
-        page.get_by_role("group", name="Loss by step").evaluate("(chart) => chart.querySelector('canvas').toDataURL()")
-        for page in (grown, fresh)
+        find_chart(page).evaluate("(chart) => chart.querySelector('canvas').toDataURL()") for page in (grown, fresh)
     ]
     assert pictures[0] == pictures[1], "the curve that grew looks otherwise than one that is loaded anew"
 

@@ -73,9 +73,11 @@ export function CurveChart(props: CurveChartProps) {
 
   // A chart that is scrolled away draws its new points when it is seen again.
   const latest = useRef(series);
-  // At once, not in an effect: a plot that was just made for more series may come into sight before that.
-  latest.current = series;
   const isSeen = useRef(true);
+  // At once: the observer may call between the making of a plot for other series and the effect below.
+  useLayoutEffect(() => {
+    latest.current = series;
+  }, [series]);
   useEffect(() => {
     if (isSeen.current) plot.current?.setSeries(series);
   }, [series]);
