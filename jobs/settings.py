@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     )
     login_code_seconds: Seconds = Field(900, description="A login link is good for so long, and once.")
     worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
+    metrics_public: bool = Field(
+        False,
+        description="`GET /metrics` needs no operator's key. For a network where only Prometheus reaches it: it names "
+        "all teams and slots.",
+    )
 
     # The queue
     usage_half_life_seconds: Seconds = Field(
