@@ -18,4 +18,6 @@ def make_worker_argv(settings: Settings, *, housekeeping: bool) -> list[str]:
     else:
         own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@{settings.host_name}"]
     common = ["-P", "prefork", "-c", "1", "--without-gossip", "--without-mingle", "-l", settings.log_level]
-    return ["worker", *own, *common]
+    # Its banner on standard output would be no JSON.
+    quiet = ["--quiet"] if settings.log_format == "json" else []
+    return [*quiet, "worker", *own, *common]
