@@ -43,5 +43,7 @@ class RequestMeter(Collector):
         self._seconds.labels(*labels).observe(seconds)
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._requests.collect()
-        yield from self._seconds.collect()
+        for family in (*self._requests.collect(), *self._seconds.collect()):
+            # The library tells since when it counts each series: as many series again, and the process's start is told.
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family

@@ -36,6 +36,8 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Python's warnings would be lines of another form.
+    logging.captureWarnings(True)
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")
 

@@ -195,6 +195,7 @@ def test_requests_are_counted_by_the_form_of_their_path(operator: TestClient) ->
     assert read(samples, "http_request_duration_seconds_count", **labels) == 3
     assert 0 < (read(samples, "http_request_duration_seconds_sum", **labels) or 0) < 30
     assert "such" not in str(samples.keys())
+    assert not any(name.endswith("_created") for name, _ in samples)
 
 
 def test_a_fault_of_the_service_is_counted_once(operator: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from unittest.mock import ANY
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_each_fact_is_one_line_on_standard_error(level: str, expected: list[str]
 
 
 SPEAK_JSON = """
-import logging, structlog
+import logging, structlog, warnings
 from jobs.logs import configure_logging
 configure_logging("info", "json")
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ with structlog.contextvars.bound_contextvars(job_id="job_1"):
     except ValueError:
         log.exception("run_broke")
         logging.getLogger("uvicorn.error").exception("failed")
+    warnings.warn("deprecated")
 """
 
 
@@ -61,11 +63,13 @@ def test_as_json_each_fact_is_an_object_a_line_with_its_job() -> None:
         ("lost Redis\nnow", "warning"),
         ("run_broke", "error"),
         ("failed", "error"),
+        (ANY, "warning"),
     ]
+    assert "UserWarning: deprecated" in entries[4]["event"]
     assert {entry["job_id"] for entry in entries} == {"job_1"}
     assert all(entry["timestamp"].endswith("Z") for entry in entries)
     assert (entries[0]["slot"], entries[0]["path"]) == ("größer", "/x")
-    for entry in entries[2:]:
+    for entry in entries[2:4]:
         assert "ValueError: no\nluck" in entry["exception"]
     # The source line of the raise is shown, and the values of variables are not.
     assert "emo_secret" not in done.stderr
