@@ -1,6 +1,7 @@
 """`emotune doctor`: all checks of an installation, in an order in which each has what it needs."""
 
 import json
+import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -31,10 +32,13 @@ from jobs.storage import Storage
 from worker.gpu import Cpu, Gpu
 
 API_SECONDS = 10.0
+CONNECT_SECONDS = 10
 
 
 def run_doctor(*, as_json: bool) -> int:
     """Print what was found; returns the exit code."""
+    # For PostgreSQL's library, which waits for minutes where a firewall drops what it sends.
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_SECONDS))
     findings = list(examine_all())
     print(render_json(findings) if as_json else render_lines(findings))
     return 1 if get_worst(findings) is Health.FAILED else 0
