@@ -3,6 +3,7 @@
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+_PATHS = ("/", "/metrics")
 _PREFIXES = ("/assets/",)
 _SUFFIXES = ("/curves", ":overview")
 # Less is sent in one packet anyway.
@@ -20,5 +21,5 @@ class CompressionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        is_packed = path == "/" or path.startswith(_PREFIXES) or path.endswith(_SUFFIXES)
+        is_packed = path in _PATHS or path.startswith(_PREFIXES) or path.endswith(_SUFFIXES)
         await (self._packing if is_packed else self._plain)(scope, receive, send)

@@ -14,6 +14,7 @@ import anyio
 from fastapi import Depends, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CollectorRegistry
 from redis import Redis
 from sqlalchemy.orm import Session
 
@@ -43,6 +44,8 @@ class Services:
     doorbell: Doorbell
     metric_stream: MetricStream
     board_keeper: BoardKeeper
+    # What Prometheus is told.
+    registry: CollectorRegistry
     # Followers of live feeds read in threads of their own, so that many of them can't keep requests waiting.
     follower_limiter: anyio.CapacityLimiter
 
@@ -189,6 +192,29 @@ async def _get_operator(caller: CallerDep) -> Caller:
 
 
 OperatorDep = Annotated[Caller, Depends(_get_operator)]
+
+
+async def _find_access(
+    request: Request,
+    settings: SettingsDep,
+    database: DatabaseDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> Access | None:
+    """None where the setting says that nobody is asked."""
+    return None if settings.metrics_public else await _get_access(request, database, credentials, cookie)
+
+
+def _allow_scrape(access: Annotated[Access | None, Depends(_find_access)]) -> None:
+    """Raises OperatorNeeded: the numbers name all teams."""
+    if access is None:
+        return
+    with access.read() as (_, caller):
+        if not caller.is_operator:
+            raise OperatorNeeded
+
+
+ScrapeDep = Annotated[None, Depends(_allow_scrape)]
 
 # What doesn't have the form of an id names nothing: api/errors.py turns a path that doesn't fit into a 404.
 JobIdPath = Annotated[str, Path(pattern=r"^job_[0-9a-z]{26}$", description="Id of a job of your team.")]

@@ -12,7 +12,9 @@ from api.compression import CompressionMiddleware
 from api.dashboard import add_dashboard
 from api.deps import Services, refuse_unknown_parameters
 from api.errors import add_error_handlers, error_responses
+from api.exposition import make_registry
 from api.middleware import RequestMiddleware
+from api.request_meter import RequestMeter
 from api.routes import (
     artifacts,
     dataset_checks,
@@ -25,6 +27,7 @@ from api.routes import (
     logs,
     metrics,
     models,
+    monitoring,
     overview,
     presets,
     queue,
@@ -62,6 +65,7 @@ TAGS = [
     {"name": "sessions", "description": "For browsers: a cookie in place of the key."},
     {"name": "models", "description": "The base models and presets that jobs may name."},
     {"name": "slots", "description": "The GPUs and CPUs that run jobs, and what they are doing."},
+    {"name": "monitoring", "description": "For Prometheus."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
 
@@ -84,6 +88,7 @@ ROUTES = (
     models,
     presets,
     slots,
+    monitoring,
     health,
 )
 
@@ -94,10 +99,11 @@ FOLLOWER_THREADS = 4
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The web process as an ASGI app; without settings, those of the environment."""
     settings = settings or load_settings()
+    meter = RequestMeter()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = _open_services(settings)
+        services = _open_services(settings, meter)
         app.state.services = services
         yield
         services.redis.close()
@@ -118,7 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.add_middleware(CompressionMiddleware)
-    app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes, meter=meter)
     add_error_handlers(app)
     for module in ROUTES:
         app.include_router(module.router)
@@ -126,18 +132,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _open_services(settings: Settings) -> Services:
+def _open_services(settings: Settings, meter: RequestMeter) -> Services:
     redis = make_redis(settings)
+    database, storage = Database(settings.sqlalchemy_url), Storage(settings.data_dir)
     return Services(
         settings=settings,
-        database=Database(settings.sqlalchemy_url),
-        storage=Storage(settings.data_dir),
+        database=database,
+        storage=storage,
         redis=redis,
         doorbell=Doorbell(make_celery(settings)),
         metric_stream=MetricStream(
             redis, length=settings.metric_stream_length, expire_seconds=settings.metric_stream_seconds
         ),
         board_keeper=BoardKeeper(QueueRules.of(settings)),
+        registry=make_registry(settings, database, storage, meter),
         follower_limiter=anyio.CapacityLimiter(FOLLOWER_THREADS),
     )
 

@@ -1,4 +1,4 @@
-"""What every request gets: an id, a bound on its body, headers of a JSON API, one line in the log."""
+"""What every request gets: an id, a bound on its body, headers of a JSON API, one line in the log, a count."""
 
 import re
 import time
@@ -13,6 +13,7 @@ from ulid import ULID
 
 from api.dashboard import get_page_headers
 from api.errors import make_internal_error_response
+from api.request_meter import RequestMeter
 
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -54,9 +55,10 @@ def lift_body_limit(request: Request) -> None:
 class RequestMiddleware:
     """Pure ASGI: it adds no task and no buffer to streams."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, meter: RequestMeter) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,6 +75,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                self._meter.note(scope, status, time.perf_counter() - started_at)
                 answer = MutableHeaders(scope=message)
                 answer[REQUEST_ID_HEADER] = request_id
                 answer["X-Content-Type-Options"] = "nosniff"
@@ -85,6 +88,8 @@ class RequestMiddleware:
                 await self._app(scope, limit.receive, send_with_headers)
             except ClientDisconnect:
                 log.info("client_gone", method=scope["method"], path=scope["path"])
+                if not status:
+                    self._meter.note(scope, status, time.perf_counter() - started_at)
                 return
             except Exception:
                 log.exception("request_failed", method=scope["method"], path=scope["path"])

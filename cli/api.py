@@ -11,7 +11,7 @@ SHUTDOWN_SECONDS = 3
 
 def run_api(settings: Settings) -> None:
     """Returns when the process was told to stop and has."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     uvicorn.run(
         "api.main:create_app",
         factory=True,

@@ -20,7 +20,7 @@ from cli.slots import slots
 from cli.teams import teams
 from emomodel.config import Preset
 from jobs.priorities import PriorityClass
-from jobs.settings import PREFIX, Settings, load_settings
+from jobs.settings import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +94,17 @@ def migrate(revision: Annotated[str, typer.Argument(help="The revision to upgrad
 
     keep_private()
     run_migrations(load_settings(), revision)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check the installation from this machine, and say what to mend. Exit code 1 when something has failed."""
+    from cli.doctor.examination import run_doctor
+
+    keep_private()
+    raise typer.Exit(run_doctor(as_json=as_json))
 
 
 @app.command()
@@ -272,7 +283,7 @@ def import_bundle(
 
 def main() -> NoReturn:
     """Run a command; what a user can mend is one clear line on standard error, and exit code 1."""
-    from cli.errors import CliError
+    from cli.errors import CliError, explain_validation
     from jobs.errors import EmotuneError
 
     if threading.current_thread() is threading.main_thread():
@@ -281,21 +292,7 @@ def main() -> NoReturn:
     try:
         app()
     except ValidationError as error:
-        sys.exit(f"emotune: {_explain(error)}")
+        sys.exit(f"emotune: {explain_validation(error)}")
     except (CliError, EmotuneError, OSError) as error:
         sys.exit(f"emotune: {error}")
     sys.exit(0)
-
-
-def _explain(error: ValidationError) -> str:
-    """One line per wrong value: of a setting, named by its variable, or of a field of TrainConfig."""
-    prefix = PREFIX if error.title == Settings.__name__ else ""
-    lines = []
-    for each in error.errors(include_url=False):
-        if each["type"] == "default_factory_not_called":
-            # It follows from one of the others.
-            continue
-        name = ".".join(map(str, each["loc"]))
-        message = "is not a known field" if each["type"] == "extra_forbidden" else each["msg"]
-        lines.append(f"{prefix + name.upper() if prefix else name}: {message}" if name else message)
-    return "\n".join(lines).replace("Value error, ", "")

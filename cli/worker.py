@@ -1,11 +1,14 @@
 """`emotune worker`: a Celery worker for one slot, or for the housekeeping."""
 
+from jobs.logs import configure_logging
 from jobs.queue import HOUSEKEEPING_QUEUE, get_slot_queue
 from jobs.settings import Settings
 
 
 def run_worker(settings: Settings, *, housekeeping: bool) -> None:
     """Returns when the worker was told to stop and has."""
+    # What is said before Celery asks for it is a line of the log, too.
+    configure_logging(settings.log_level, settings.log_format)
     from worker.app import celery
 
     celery.worker_main(make_worker_argv(settings, housekeeping=housekeeping))
@@ -18,4 +21,6 @@ def make_worker_argv(settings: Settings, *, housekeeping: bool) -> list[str]:
     else:
         own = ["-Q", get_slot_queue(settings.slot_device), "-n", f"{settings.slot}@{settings.host_name}"]
     common = ["-P", "prefork", "-c", "1", "--without-gossip", "--without-mingle", "-l", settings.log_level]
-    return ["worker", *own, *common]
+    # Its banner on standard output would be no JSON.
+    quiet = ["--quiet"] if settings.log_format == "json" else []
+    return [*quiet, "worker", *own, *common]

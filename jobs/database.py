@@ -37,6 +37,15 @@ class Database:
             yield session
 
     @contextmanager
+    def read_moment(self) -> Iterator[Session]:
+        """A session that only reads, and sees the rows as they were at one moment, whatever is committed meanwhile."""
+        with self._read_session() as session:
+            if not self.is_sqlite:
+                # SQLite's transactions are like this anyway.
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """One short transaction: committed at the end of the block, rolled back if it raises."""
         with self._write_turn, self._write_session.begin() as session:

@@ -33,6 +33,7 @@ MIN_HEARTBEATS_PER_LEASE = 3
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=0)]
 Device = Literal["cpu", "cuda"]
+LogFormat = Literal["text", "json"]
 DEVICES: tuple[Device, ...] = get_args(Device)
 
 
@@ -116,6 +117,11 @@ class Settings(BaseSettings):
     )
     login_code_seconds: Seconds = Field(900, description="A login link is good for so long, and once.")
     worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
+    metrics_public: bool = Field(
+        False,
+        description="`GET /metrics` needs no operator's key. For a network where only Prometheus reaches it: it names "
+        "all teams and slots.",
+    )
 
     # The queue
     usage_half_life_seconds: Seconds = Field(
@@ -188,6 +194,9 @@ class Settings(BaseSettings):
     metric_stream_seconds: Seconds = Field(7 * DAY_SECONDS, description="How long Redis keeps them after the last one.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of every process's own log.")
+    log_format: LogFormat = Field(
+        "text", description="Of the same: `text` for people, or `json`, an object a line, for programs."
+    )
 
     @model_validator(mode="after")
     def _lease_outlasts_heartbeats(self) -> Self:

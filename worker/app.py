@@ -32,7 +32,7 @@ def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) 
     register_tasks(celery, get_resources, trainer_argv)
 
     def on_setup_logging(**_: Any) -> None:
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, settings.log_format)
 
     def on_shutting_down(**_: Any) -> None:
         drain.request()

@@ -22,6 +22,16 @@ CACHE_VARIABLES = {
 }
 
 
+# Whose a process is, for who finds it by `ps` or `nvidia-smi` and reads its environment. Nothing here reads them.
+JOB_VARIABLE = "EMOMODEL_JOB_ID"
+ATTEMPT_VARIABLE = "EMOMODEL_ATTEMPT"
+
+
+def name_run(job_id: str, attempt: int) -> dict[str, str]:
+    """The variables that say which run a process is for."""
+    return {JOB_VARIABLE: job_id, ATTEMPT_VARIABLE: str(attempt)}
+
+
 def make_trainer_environment(
     own: Mapping[str, str], *, threads: int | None, device: Device, gpu_uuid: str | None, cache_folder: Path
 ) -> dict[str, str]:

@@ -102,7 +102,7 @@ def _load_chat_format(settings: Settings, request: StatisticsRequest) -> ChatFor
 
 def main() -> None:
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     os.nice(_NICENESS)
     leave_with_parent()
     storage = Storage(settings.data_dir)

@@ -21,6 +21,7 @@ from jobs import claims
 from jobs.database import Database
 from jobs.errors import RunFenced
 from jobs.status import StopKind
+from worker.threads import make_thread
 
 # How long the end of a run waits for the database: its files are safe, and only their rows are missing.
 FINISH_PATIENCE_SECONDS = 600.0
@@ -61,7 +62,7 @@ class Recorder:
         self._heartbeat = claims.Heartbeat(stop=None, checkpoint_requested_at=None)
         self._fenced = False
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="recorder", daemon=True)
+        self._thread = make_thread(self._keep, name="recorder")
 
     def __enter__(self) -> Self:
         self._thread.start()

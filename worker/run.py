@@ -23,7 +23,7 @@ from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
-from worker.environment import make_trainer_environment
+from worker.environment import make_trainer_environment, name_run
 from worker.oom import count_oom_kills
 from worker.outcome import (
     CUDA_OUT_OF_MEMORY,
@@ -176,6 +176,7 @@ class _Run:
             make_sampler(self.resources.settings.slot_device, self.resources.device) as sampler,
             self._open_relay(sampler) as relay,
         ):
+            run_log.write_heading(self._describe_run())
             ending = self._supervise([*trainer_argv, str(request_path)], run_log, relay, lock)
         was_out_of_memory = not ending.was_forced and count_oom_kills() > oom_kills_before
         outcome = decide_outcome(ending, was_out_of_memory=was_out_of_memory, can_halve_batch=self._can_halve_batch())
@@ -301,7 +302,7 @@ class _Run:
             device=settings.slot_device,
             gpu_uuid=self.resources.device.read().gpu_uuid,
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
-        )
+        ) | name_run(self.job.id, self.job.attempt)
         grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)
         limits = Limits(self._find_seconds_left(), settings.silence_seconds)
         with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
@@ -317,6 +318,10 @@ class _Run:
             )
         lock.forget_trainer()
         return ending
+
+    def _describe_run(self) -> str:
+        settings = self.resources.settings
+        return f"[emotune: job {self.job.id}, attempt {self.job.attempt}, on {settings.slot} of {settings.host_name}]"
 
     def _find_seconds_left(self) -> float | None:
         """Of the time that all runs of the job together may take."""

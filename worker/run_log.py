@@ -28,6 +28,12 @@ class RunLog:
         self._tail = b""
         self._lock = threading.Lock()
 
+    def write_heading(self, text: str) -> None:
+        """Whose log it is. No last line: those are for what the training process said."""
+        with self._lock:
+            if self._room > 0:
+                self._append(f"{text}\n".encode())
+
     def write(self, chunk: bytes) -> None:
         with self._lock:
             self._tail = (self._tail + chunk)[-TAIL_BYTES:]

@@ -8,6 +8,7 @@ import structlog
 
 from jobs.settings import Device
 from worker.gpu import DeviceReading, GpuUnreadable, SlotDevice
+from worker.threads import make_thread
 
 SAMPLE_SECONDS = 2.0
 
@@ -49,7 +50,7 @@ class GpuSampler:
         self._interval_seconds = interval_seconds
         self._newest = DeviceReading()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="sampler", daemon=True)
+        self._thread = make_thread(self._sample, name="sampler")
 
     @property
     def newest(self) -> DeviceReading:

@@ -6,7 +6,6 @@ import queue
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ import structlog
 from emomodel.progress import Progress, ProgressError, parse_progress
 from worker import process_group
 from worker.run_log import RunLog
+from worker.threads import make_thread
 
 CHUNK_BYTES = 64 * 1024
 
@@ -54,8 +54,8 @@ class Trainer:
         # The types of Popen don't know that each stream that was asked for is there.
         self._stdin = cast("IO[bytes]", self._process.stdin)
         self._readers = [
-            threading.Thread(target=self._read_progress, args=[self._process.stdout], name="stdout", daemon=True),
-            threading.Thread(target=self._read_log, args=[self._process.stderr], name="stderr", daemon=True),
+            make_thread(self._read_progress, args=[self._process.stdout], name="stdout"),
+            make_thread(self._read_log, args=[self._process.stderr], name="stderr"),
         ]
         for reader in self._readers:
             reader.start()

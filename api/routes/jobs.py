@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,8 @@ from jobs.status import JobStatus
 from jobs.teams import Caller, get_team
 
 router = APIRouter(tags=["jobs"], responses=error_responses(401))
+
+log = structlog.get_logger()
 
 IdempotencyKey = Annotated[
     str | None,
@@ -96,6 +99,8 @@ def create_job(
     with database.read() as session:
         answer = _read_job(session, job, board_keeper)
     response.headers["Location"] = f"/jobs/{answer.id}"
+    # From the request's id to the job's, which is in all that the workers log of it.
+    log.info("job_posted", job_id=answer.id, team_id=caller.team_id, is_new=is_new)
     if is_new:
         # After the commit: a worker that wakes at once finds the row. After the answer: a broker may be slow.
         tasks.add_task(doorbell.ring, needs_cuda=body.config.needs_cuda)

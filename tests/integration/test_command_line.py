@@ -1,6 +1,7 @@
 """The `emotune` command as a user types it: against a running stack, and without one."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -39,6 +40,21 @@ def test_the_dashboards_link_is_printed_and_opened(installation: Installation, m
     monkeypatch.setenv("BROWSER", "echo")
     link, opened = emotune("dashboard", "--open", data_dir=data_dir).stdout.splitlines()
     assert link == opened != printed.stdout.strip()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_doctor_finds_a_running_stack_in_order_and_misses_the_housekeeping(installation: Installation) -> None:
+    data_dir = installation.stack.settings.data_dir
+    healthy = emotune("doctor", data_dir=data_dir)
+    assert healthy.returncode == 0, healthy.stdout + healthy.stderr
+    for check in ("schema", "slots", "redis memory", "redis persistence", "housekeeping", "cpu workers", "api key"):
+        assert re.search(rf"^ok       {check}  ", healthy.stdout, re.MULTILINE), healthy.stdout
+
+    installation.stack.get_process("housekeeping").stop()
+    ill = emotune("doctor", "--json", data_dir=data_dir)
+    told = json.loads(ill.stdout)
+    failed = [finding["check"] for finding in told["findings"] if finding["health"] == "failed"]
+    assert (ill.returncode, told["health"], failed) == (1, "failed", ["housekeeping"])
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -11,6 +11,7 @@ from api.compression import CompressionMiddleware
 from api.dashboard import add_dashboard
 from api.errors import add_error_handlers
 from api.middleware import RequestMiddleware
+from api.request_meter import RequestMeter
 
 SCRIPT = "export const words = 'many of them';\n" * 100
 
@@ -18,7 +19,7 @@ SCRIPT = "export const words = 'many of them';\n" * 100
 def make_app(folder: Path) -> FastAPI:
     app = FastAPI(redirect_slashes=False)
     app.add_middleware(CompressionMiddleware)
-    app.add_middleware(RequestMiddleware, max_body_bytes=1000)
+    app.add_middleware(RequestMiddleware, max_body_bytes=1000, meter=RequestMeter())
     add_error_handlers(app)
 
     @app.get("/jobs")

@@ -71,6 +71,16 @@ def test_a_job_is_made_with_all_defaults_filled_in(
     assert client.get(f"/jobs/{job['id']}").json() == job
 
 
+def test_the_log_leads_from_the_requests_id_to_the_jobs(
+    client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell, logs: list[dict[str, Any]]
+) -> None:
+    for request_id in ("first", "again"):
+        headers = {"X-Request-ID": request_id, "Idempotency-Key": "once"}
+        job_id = client.post("/jobs", json=request_body, headers=headers).json()["id"]
+    told = [(entry["request_id"], entry["is_new"]) for entry in logs if entry.get("job_id") == job_id]
+    assert told == [("first", True), ("again", False)]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_is_given_is_laid_over_the_preset(
     client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell, preset: Preset

@@ -131,6 +131,7 @@ def succeed(request: TrainRequest) -> None:
     begin()
     sys.stderr.write("a library warns\n")
     sys.stdout.write("a stray line\n")
+    sys.stderr.write(f"for {os.environ['EMOMODEL_JOB_ID']}/{os.environ['EMOMODEL_ATTEMPT']}\n")
     for step in range(1, STEP_COUNT + 1):
         report_step(step)
     reporter.report(Notice(code="odd", message="something odd"))

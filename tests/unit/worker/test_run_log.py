@@ -24,6 +24,14 @@ def test_the_log_is_cut_at_its_bound_with_one_mark_and_the_newest_lines_stay_kno
     assert len(content) < 200
 
 
+def test_the_heading_is_in_the_file_and_is_no_last_line(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "log.txt") as run_log:
+        run_log.write_heading("[job_1]")
+        run_log.write(b"a fault\n")
+        assert run_log.get_last_lines() == ["a fault"]
+    assert (tmp_path / "log.txt").read_text() == "[job_1]\na fault\n"
+
+
 def test_a_second_opening_keeps_the_bound(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     for _ in range(2):

@@ -1,0 +1,49 @@
+"""What the process counts of its own requests, for Prometheus: how many, and how long until the answer began."""
+
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Histogram, Metric
+from prometheus_client.registry import Collector
+from starlette.types import Scope
+
+LABELS = ("method", "route", "status")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# In place of what a client may write at will: each value would be a series of its own, for ever.
+OTHER = "other"
+# The client went before an answer had begun.
+NO_STATUS = "none"
+
+# Seconds. Reads take some milliseconds; uploads, and writes that wait for SQLite's one writer, take longer.
+BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0)
+
+
+class RequestMeter(Collector):
+    """Counts since the start of the process. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._requests = Counter(
+            "emotune_http_requests", "HTTP requests, by the form of their path.", LABELS, registry=None
+        )
+        self._seconds = Histogram(
+            "emotune_http_request_duration_seconds",
+            "From a request to the beginning of its answer: live feeds and downloads go on after it.",
+            LABELS,
+            registry=None,
+            buckets=BUCKETS,
+        )
+
+    def note(self, scope: Scope, status: int, seconds: float) -> None:
+        """One request. `status` is 0, and `seconds` up to now, where no answer has begun."""
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        # Pages, their assets and paths that nothing is at have no route with a form.
+        route = getattr(scope.get("route"), "path", None) or OTHER
+        labels = (method, route, f"{status // 100}xx" if status else NO_STATUS)
+        self._requests.labels(*labels).inc()
+        self._seconds.labels(*labels).observe(seconds)
+
+    def collect(self) -> Iterable[Metric]:
+        for family in (*self._requests.collect(), *self._seconds.collect()):
+            # The library tells since when it counts each series: as many series again, and the process's start is told.
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family

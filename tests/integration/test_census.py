@@ -1,0 +1,47 @@
+"""The census on both databases: it counts each run once, also one that ends while it is taken."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+
+from cli.migrate import migrate
+from emomodel.config import TrainConfig
+from jobs import claims, run_ends, service
+from jobs.census import take_census
+from jobs.database import Database
+from jobs.models import Team
+from jobs.run_ends import RunEnd
+from jobs.settings import Settings
+from tests.unit.conftest import make_dataset, make_team
+
+
+def test_a_census_sees_one_moment(tmp_path: Path, database_url: str | None) -> None:
+    settings = Settings(data_dir=tmp_path / "data", database_url=database_url)
+    migrate(settings)
+    database = Database(settings.sqlalchemy_url)
+    team = make_team(database, "reds")
+    dataset = make_dataset(database, team)
+    with database.write() as session:
+        job, _ = service.create_job(
+            session,
+            team_id=team.id,
+            name="warm",
+            priority=0,
+            base_model="tiny-gemma",
+            dataset=dataset,
+            config=TrainConfig(),
+        )
+        claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
+    with database.read_moment() as session:
+        session.execute(select(Team.id)).all()
+        with database.write() as other:
+            run_ends.fail(other, job_id=job.id, attempt=1, end=RunEnd(1, "worker_error", "?"))
+        before = take_census(session, seen_within_seconds=30)
+    with database.read_moment() as session:
+        after = take_census(session, seen_within_seconds=30)
+    database.close()
+    counts = [
+        (dict(census.teams[0].jobs), census.failed_runs["worker_error"], census.failed_jobs["worker_error"])
+        for census in (before, after)
+    ]
+    assert counts == [({"running": 1}, 0, 0), ({"failed": 1}, 1, 1)]
