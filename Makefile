@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser-test screenshots up lint migrations-check bench chaos chaos-ci
+.PHONY: help setup demo test browser-test screenshots up lint migrations-check bench chaos chaos-ci secrets docker-check
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -44,3 +44,9 @@ chaos: setup ## Kill, stop and starve a whole installation at random; MINUTES=10
 chaos-ci: setup ## Two minutes of it: a known seed on SQLite, a new one, which is printed, on PostgreSQL
 	@$(VENV)/python -m tests.chaos.main --minutes 0.4 --database sqlite --seed 7 --slots 2
 	@$(VENV)/python -m tests.chaos.main --minutes 0.4 --database postgresql --slots 2
+
+secrets: ## Passwords in secrets/ and .env, for docker compose; OWNER=UID:GID where root runs it
+	@$(PYTHON) scripts/make_secrets.py $(if $(OWNER),--owner $(OWNER))
+
+docker-check: setup ## Run the pip steps of Dockerfile without Docker, and what they install
+	@$(VENV)/python -m scripts.check_docker_steps

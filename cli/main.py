@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from cli.datasets import datasets
+from cli.health import Process, check_health
 from cli.keys import keys
 from cli.processes import keep_private
 from cli.queue import queue
@@ -105,6 +106,20 @@ def doctor(
 
     keep_private()
     raise typer.Exit(run_doctor(as_json=as_json))
+
+
+@app.command()
+def health(process: Annotated[Process, typer.Argument(help="Which one, of this machine and these settings.")]) -> None:
+    """Say whether a process is well, by the exit code, too."""
+    print(check_health(load_settings(), process))
+
+
+@app.command()
+def settings() -> None:
+    """Show all settings as the processes read them, or what is wrong with one."""
+    from cli.settings import describe_settings
+
+    print("\n".join(describe_settings(load_settings())))
 
 
 @app.command()

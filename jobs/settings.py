@@ -9,6 +9,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -41,6 +42,12 @@ PREFIX = "EMOTUNE_"
 
 # What a host gives to the names of its slots; a longer one is cut and gets a digest of the whole.
 MAX_SLOT_HOST_LENGTH = 40
+
+# Of a password in a file. `make secrets` writes ones of 43 characters; nobody has to type them.
+MIN_PASSWORD_LENGTH = 20
+
+# Words of examples and habits. A password that has one of them was not drawn at random.
+PLACEHOLDERS = ("change", "example", "password", "secret", "placeholder", "postgres", "emotune", "12345")
 
 # Read by the command line alone (cli/credentials.py).
 CLIENT_VARIABLES = frozenset({"EMOTUNE_URL", "EMOTUNE_API_KEY"})
@@ -77,6 +84,31 @@ def _make_slot_name(data: dict[str, Any]) -> str:
     return f"{host}-cuda-{gpu if gpu.isdecimal() else gpu.split('-')[1]}"
 
 
+def read_password(path: Path) -> str:
+    """A password's file has it in its only line. Raises ValueError for one that is missing, or easily guessed."""
+    try:
+        password = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ValueError(f"{path} can't be read ({reason}); `make secrets` makes the files with passwords") from error
+    if len(password) < MIN_PASSWORD_LENGTH or re.search(r"\s", password):
+        raise ValueError(f"{path} has no password of {MIN_PASSWORD_LENGTH} characters or more in one line")
+    found = [word for word in PLACEHOLDERS if word in password.lower()]
+    if found or len(set(password)) < MIN_PASSWORD_LENGTH // 2:
+        why = f"has {found[0]!r} in it" if found else "repeats a few characters"
+        raise ValueError(f"the password in {path} {why}; take one at random, as `make secrets` does")
+    return password
+
+
+def _add_password(url: str, file: Path | None) -> str:
+    """A URL without a password, with the one in the file."""
+    if file is None:
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user if at else ''}:{quote(read_password(file), safe='')}@{host}"))
+
+
 class Settings(BaseSettings):
     """Built once by the entry point and passed in; nothing imports it as a global."""
 
@@ -87,8 +119,14 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="SQLAlchemy URL; default: SQLite in the data folder. PostgreSQL: `postgresql://...`."
     )
+    database_password_file: Path | None = Field(
+        None, description="File with the password of `EMOTUNE_DATABASE_URL`, which then has none itself."
+    )
     redis_url: str | None = Field(
         None, description="Redis or Valkey URL; default: the unix socket of the embedded server in the data folder."
+    )
+    redis_password_file: Path | None = Field(
+        None, description="File with the password of `EMOTUNE_REDIS_URL`, which then has none itself."
     )
     base_models: dict[str, str] = Field(
         default_factory=dict,
@@ -212,15 +250,39 @@ class Settings(BaseSettings):
     def _data_dir_is_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("database_password_file", "redis_password_file")
+    @classmethod
+    def _password_is_good(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            read_password(value)
+        return value
+
+    @model_validator(mode="after")
+    def _passwords_have_a_url(self) -> Self:
+        for name, url, file in (
+            ("DATABASE", self.database_url, self.database_password_file),
+            ("REDIS", self.redis_url, self.redis_password_file),
+        ):
+            if file is None:
+                continue
+            if url is None or not urlsplit(url).hostname:
+                raise ValueError(f"{PREFIX}{name}_PASSWORD_FILE needs an {PREFIX}{name}_URL with a host")
+            if urlsplit(url).password is not None:
+                raise ValueError(
+                    f"{PREFIX}{name}_URL has a password, and {PREFIX}{name}_PASSWORD_FILE another; keep one"
+                )
+        return self
+
     @cached_property
     def sqlalchemy_url(self) -> str:
-        """The database's URL with the driver that is installed."""
+        """The database's URL with the driver that is installed, and with its password."""
         if self.database_url is None:
             return f"sqlite:///{self.data_dir / 'emotune.db'}"
+        url = _add_password(self.database_url, self.database_password_file)
         for bare in ("postgresql://", "postgres://"):
-            if self.database_url.startswith(bare):
-                return "postgresql+psycopg://" + self.database_url.removeprefix(bare)
-        return self.database_url
+            if url.startswith(bare):
+                return "postgresql+psycopg://" + url.removeprefix(bare)
+        return url
 
     @cached_property
     def redis_socket(self) -> Path:
@@ -233,8 +295,10 @@ class Settings(BaseSettings):
 
     @cached_property
     def redis_client_url(self) -> str:
-        """For redis-py."""
-        return self.redis_url or f"unix://{self.redis_socket}?db=0"
+        """For redis-py, with its password."""
+        if self.redis_url is None:
+            return f"unix://{self.redis_socket}?db=0"
+        return _add_password(self.redis_url, self.redis_password_file)
 
     @cached_property
     def broker_url(self) -> str:

@@ -82,6 +82,14 @@ def find_other_host(session: Session, *, name: str, host: str, within_seconds: f
     return session.scalar(select(Slot.host).where(Slot.name == name, Slot.host != host, Slot.seen_at >= since))
 
 
+def is_seen(session: Session, *, name: str, host: str, within_seconds: float) -> bool:
+    """Whether this host's worker of the slot was heard of lately."""
+    since = utc_now() - timedelta(seconds=within_seconds)
+    return (
+        session.scalar(select(Slot.name).where(Slot.name == name, Slot.host == host, Slot.seen_at >= since)) is not None
+    )
+
+
 def is_open(session: Session, *, name: str, host: str, within_seconds: float) -> bool:
     """Whether this host's worker may claim a job for the slot: nobody has drained it, and no other host has it."""
     drained = session.scalar(select(Slot.name).where(Slot.name == name, Slot.drained_at.is_not(None)))

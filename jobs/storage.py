@@ -6,12 +6,14 @@ runs/<job_id>/<attempt>/              a run's working folder: request.json, log.
                                       and checkpoints/
 artifacts/<job_id>/<filename>         finished outputs
 incoming/                             what is still being written
+swept/<host>                          empty; its time is that of the last sweep of this host's housekeeping
 """
 
 import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +84,22 @@ class Storage:
     def get_cache_folder(self, slot: str) -> Path:
         """Where a slot's training processes keep what they compile, from one job to the next."""
         return self.root.absolute() / "compiled" / slot
+
+    def note_sweep(self, host: str) -> None:
+        """The housekeeping of this host has swept just now."""
+        path = self._get_sweep_mark(host)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def get_sweep_age_seconds(self, host: str) -> float | None:
+        """How long ago that was; None if it never was."""
+        try:
+            return time.time() - self._get_sweep_mark(host).stat().st_mtime
+        except OSError:
+            return None
+
+    def _get_sweep_mark(self, host: str) -> Path:
+        return self.root / "swept" / host
 
     def get_artifact_path(self, job_id: str, filename: str) -> Path:
         if not FILENAME_FORM.fullmatch(filename):

@@ -19,6 +19,15 @@ def sweep(resources: Resources) -> None:
     _requeue_stalled(resources)
     _preempt(resources)
     _ring(resources)
+    _note(resources)
+
+
+def _note(resources: Resources) -> None:
+    """For who asks whether the housekeeping is well."""
+    try:
+        resources.storage.note_sweep(resources.settings.host_name)
+    except OSError as error:
+        log.warning("sweep_not_noted", reason=str(error))
 
 
 def _requeue_stalled(resources: Resources) -> None:

@@ -126,3 +126,62 @@ def test_a_slots_gpu_is_the_first_that_cuda_sees(visible: str, gpu: str, monkeyp
 def test_a_hosts_name_can_be_part_of_a_path(name: str) -> None:
     with pytest.raises(ValidationError):
         Settings(host_name=name)
+
+
+GOOD_PASSWORD = "q9Vn3_xTz/7Kd@wLr2:Bm8Ys"  # noqa: S105 - of nothing
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    path = tmp_path / "database.txt"
+    path.write_text(GOOD_PASSWORD + "\n")
+    return path
+
+
+def test_passwords_come_from_files_and_are_spelt_for_urls(password_file: Path) -> None:
+    settings = Settings(
+        database_url="postgresql://emotune@db:5432/emotune?connect_timeout=5",
+        database_password_file=password_file,
+        redis_url="redis://cache:6379/2",
+        redis_password_file=password_file,
+    )
+    quoted = "q9Vn3_xTz%2F7Kd%40wLr2%3ABm8Ys"
+    assert settings.sqlalchemy_url == f"postgresql+psycopg://emotune:{quoted}@db:5432/emotune?connect_timeout=5"
+    assert settings.redis_client_url == settings.broker_url == f"redis://:{quoted}@cache:6379/2"
+    assert GOOD_PASSWORD not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "has no password of 20 characters"),
+        ("short", "has no password of 20 characters"),
+        ("two words that are long enough", "has no password of 20 characters"),
+        ("change-me-change-me-change-me", "'change'"),
+        ("a-very-long-Password-indeed", "'password'"),
+        ("abababababababababababab", "repeats"),
+    ],
+)
+def test_a_password_that_is_easily_guessed_stops_the_start(text: str, why: str, password_file: Path) -> None:
+    password_file.write_text(text)
+    with pytest.raises(ValidationError, match=why) as caught:
+        Settings(database_url="postgresql://emotune@db/emotune", database_password_file=password_file)
+    assert caught.value.errors()[0]["loc"] == ("database_password_file",)
+
+
+def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"can't be read \(No such file"):
+        Settings(redis_url="redis://cache", redis_password_file=tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (None, "needs an EMOTUNE_DATABASE_URL with a host"),
+        ("sqlite:///x.db", "needs an EMOTUNE_DATABASE_URL with a host"),
+        ("postgresql://emotune:another@db/emotune", "keep one"),
+    ],
+)
+def test_a_password_goes_with_one_url(url: str | None, why: str, password_file: Path) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Settings(database_url=url, database_password_file=password_file)

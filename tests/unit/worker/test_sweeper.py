@@ -72,3 +72,17 @@ def test_rings_do_not_gather_where_no_slot_listens(resources: Resources, broker:
         resources.doorbell.ring()
     sweep(resources)
     assert (count_rings(broker, "cpu"), count_rings(broker, "cuda")) == (5, 0)
+
+
+def test_the_end_of_a_sweep_is_noted(resources: Resources) -> None:
+    assert resources.storage.get_sweep_age_seconds(resources.settings.host_name) is None
+    sweep(resources)
+    age_seconds = resources.storage.get_sweep_age_seconds(resources.settings.host_name)
+    assert age_seconds is not None
+    assert age_seconds < 60
+
+
+def test_a_sweep_that_can_not_be_noted_is_one_all_the_same(resources: Resources) -> None:
+    (resources.storage.root / "swept").write_text("in the way")
+    sweep(resources)
+    assert resources.storage.get_sweep_age_seconds(resources.settings.host_name) is None
