@@ -58,7 +58,8 @@ def find_free_port() -> int:
 def _make_environment() -> dict[str, str]:
     """The settings are the staging's own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EMOTUNE_")}
-    return kept | {"PYTHONPATH": str(REPOSITORY)}
+    folders = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(folders)}
 
 
 def _answers(url: str) -> bool:

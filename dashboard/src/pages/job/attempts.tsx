@@ -14,7 +14,8 @@ const CAUSES: Record<string, string> = {
 export function Attempts({ runs }: { runs: Run[] }) {
   return (
     <Section id="attempts" title="Attempts">
-      <div class="table-box">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
+      <section class="table-box" tabIndex={0} aria-label="The attempts">
         <table class="cards">
           <thead>
             <tr>
@@ -61,7 +62,7 @@ export function Attempts({ runs }: { runs: Run[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </Section>
   );
 }

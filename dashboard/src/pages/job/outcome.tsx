@@ -33,7 +33,8 @@ export function Outcome({ job }: { job: Job }) {
   const source = SOURCES[String(estimate?.speed_source ?? "")];
   return (
     <Section id="outcome" title={result ? "What it took" : "Estimate"}>
-      <div class="table-box">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
+      <section class="table-box" tabIndex={0} aria-label="Estimated and taken">
         <table>
           <thead>
             <tr>
@@ -70,7 +71,7 @@ export function Outcome({ job }: { job: Job }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
       {source && <p class="soft job-source">{source}</p>}
     </Section>
   );

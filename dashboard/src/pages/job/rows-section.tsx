@@ -35,7 +35,8 @@ export function RowsSection({ jobId, datasetId }: { jobId: string; datasetId: st
       {error && <ErrorBox error={error} />}
       {!data && !error && <Skeleton />}
       {data && (
-        <div class="table-box">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+        <section class="table-box" tabIndex={0} aria-label="Loss of each example">
           <table class="cards">
             <thead>
               <tr>
@@ -60,7 +61,7 @@ export function RowsSection({ jobId, datasetId }: { jobId: string; datasetId: st
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
       {data && data.items.length > count && (
         <button type="button" class="quiet small" onClick={() => setCount(MORE_COUNT)}>

@@ -52,37 +52,40 @@ export function QueuePage() {
         )}
       </section>
 
-      <section aria-labelledby="queue-title" class="card">
-        <div class="card-head">
-          <h2 id="queue-title">Waiting, in the order of their turn</h2>
-        </div>
-        {queue.data ? (
-          <QueueTable queue={queue.data} onChange={queue.refresh} />
-        ) : queue.error ? (
-          <ErrorBox error={queue.error} />
-        ) : (
-          <Skeleton />
-        )}
-        {queue.data && (offset > 0 || queue.data.next_offset) && (
-          <div class="card-body row">
-            {queue.data.next_offset && length < MAX_LENGTH && (
-              <button type="button" onClick={() => setLength(Math.min(length + PAGE_LENGTH, MAX_LENGTH))}>
-                Show more
-              </button>
-            )}
-            {offset > 0 && (
-              <button type="button" onClick={() => setOffset(Math.max(0, offset - MAX_LENGTH))}>
-                Towards the front
-              </button>
-            )}
-            {queue.data.next_offset && length >= MAX_LENGTH && (
-              <button type="button" onClick={() => setOffset(offset + MAX_LENGTH)}>
-                Further back
-              </button>
-            )}
+      {/* After the slots, whose number decides where it stands: nothing jumps. */}
+      {(slots.data || slots.error) && (
+        <section aria-labelledby="queue-title" class="card">
+          <div class="card-head">
+            <h2 id="queue-title">Waiting, in the order of their turn</h2>
           </div>
-        )}
-      </section>
+          {queue.data ? (
+            <QueueTable queue={queue.data} onChange={queue.refresh} />
+          ) : queue.error ? (
+            <ErrorBox error={queue.error} />
+          ) : (
+            <Skeleton />
+          )}
+          {queue.data && (offset > 0 || queue.data.next_offset) && (
+            <div class="card-body row">
+              {queue.data.next_offset && length < MAX_LENGTH && (
+                <button type="button" onClick={() => setLength(Math.min(length + PAGE_LENGTH, MAX_LENGTH))}>
+                  Show more
+                </button>
+              )}
+              {offset > 0 && (
+                <button type="button" onClick={() => setOffset(Math.max(0, offset - MAX_LENGTH))}>
+                  Towards the front
+                </button>
+              )}
+              {queue.data.next_offset && length >= MAX_LENGTH && (
+                <button type="button" onClick={() => setOffset(offset + MAX_LENGTH)}>
+                  Further back
+                </button>
+              )}
+            </div>
+          )}
+        </section>
+      )}
       <StaleNotice error={(slots.data && slots.error) || (queue.data && queue.error)} />
     </div>
   );

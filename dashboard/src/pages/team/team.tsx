@@ -42,7 +42,8 @@ export function TeamPage({ route }: { route: Route }) {
       ) : (
         !isMissing && <Skeleton lines={8} />
       )}
-      {!isMissing && <KeysCard key={name} team={isOther ? name : null} />}
+      {/* Below what decides where it stands: nothing jumps. */}
+      {!isMissing && (team || error) && <KeysCard key={name} team={isOther ? name : null} />}
       {session.is_operator && all.data && <TeamsCard teams={all.data.items} current={name} onChange={all.refresh} />}
       <StaleNotice error={team && error} />
     </div>
