@@ -6,16 +6,20 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.support.containers import find_compose
+
 IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests are left out, not skipped: those for CUDA where there is none, as no machine of CI could run them, and
-    those that drive a browser unless they are asked for, by `-m browser` or by their path: `make browser-test` does.
+    """Tests are left out, not skipped: those for CUDA or Docker Compose where there is none, as no machine of CI could
+    run them, and those that drive a browser unless they are asked for, by `-m browser` or by their path.
     """
     left_out = set()
     if not shutil.which("nvidia-smi"):
         left_out.add("gpu")
+    if find_compose() is None:
+        left_out.add("compose")
     if "browser" not in config.option.markexpr and not any("browser" in argument for argument in config.args):
         left_out.add("browser")
     deselected = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]

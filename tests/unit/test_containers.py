@@ -70,11 +70,18 @@ def test_the_compose_file_follows_the_specification() -> None:
         PyCompose.from_yaml(yaml.safe_dump(broken))
 
 
+def get_compose() -> list[str]:
+    argv = find_compose()
+    assert argv is not None
+    return argv
+
+
+@pytest.mark.compose
 def test_docker_compose_reads_the_file_as_we_do(tmp_path: Path) -> None:
     env = tmp_path / "env"
     env.write_text("".join(f"{name}={value}\n" for name, value in FILLED.items()))
     argv = [
-        *find_compose(),
+        *get_compose(),
         "--project-directory",
         str(ROOT),
         "-f",
@@ -93,8 +100,9 @@ def test_docker_compose_reads_the_file_as_we_do(tmp_path: Path) -> None:
         assert read["services"][name]["read_only"] is True
 
 
+@pytest.mark.compose
 def test_docker_compose_refuses_the_example() -> None:
-    argv = [*find_compose(), "-f", str(COMPOSE_FILE), "--env-file", str(ENV_EXAMPLE), "config", "--quiet"]
+    argv = [*get_compose(), "-f", str(COMPOSE_FILE), "--env-file", str(ENV_EXAMPLE), "config", "--quiet"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "is missing a value" in done.stderr

@@ -87,7 +87,7 @@ def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
     assert client.put("/health/live").headers["Allow"] == "GET"
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/jobs", "/nothing", "/jobs/x"])
+@pytest.mark.parametrize("path", ["/health/live", "/team", "/nothing", "/jobs/x"])
 def test_every_answer_has_an_id_and_the_headers_of_an_api(client: TestClient, path: str) -> None:
     first, second = client.get(path), client.get(path)
     assert first.headers["X-Request-ID"] != second.headers["X-Request-ID"]
