@@ -6,6 +6,7 @@ import type { Slot } from "../../api/types";
 import { formatBytes, formatShare } from "../../lib/format";
 import { Link } from "../../router";
 import { useSession } from "../../session";
+import { Confirm } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
 import { toast } from "../../ui/toasts";
@@ -77,7 +78,12 @@ export function SlotCard({ slot, onChange }: { slot: Slot; onChange: () => void 
         <span>
           heard of <Time at={slot.seen_at} />
         </span>
-        {session.is_operator && <DrainButton slot={slot} onChange={onChange} />}
+        {session.is_operator && (
+          <span class="row">
+            {slot.job && <PreemptButton job={slot.job} onChange={onChange} />}
+            <DrainButton slot={slot} onChange={onChange} />
+          </span>
+        )}
       </footer>
     </article>
   );
@@ -102,6 +108,31 @@ function Meter({ name, share, text }: { name: string; share: number; text: strin
       </span>
       <progress max={1} value={Math.min(share, 1)} aria-label={`${name}: ${text}`} />
     </div>
+  );
+}
+
+function PreemptButton({ job, onChange }: { job: NonNullable<Slot["job"]>; onChange: () => void }) {
+  const [isAsking, setAsking] = useState(false);
+  return (
+    <>
+      <button type="button" class="small" onClick={() => setAsking(true)} aria-label={`Preempt ${job.name}`}>
+        <Icon name="preempt" /> Preempt
+      </button>
+      {isAsking && (
+        <Confirm
+          title={`Preempt ${job.name}?`}
+          action="Preempt it"
+          onClose={() => setAsking(false)}
+          act={async () => {
+            await request("POST", `/jobs/${job.id}/preempt`);
+            toast("done", `${job.name} saves a checkpoint and waits again.`);
+            onChange();
+          }}
+        >
+          <p>It saves a checkpoint, gives its slot to the next job, and goes on later from there.</p>
+        </Confirm>
+      )}
+    </>
   );
 }
 
