@@ -14,8 +14,10 @@ setup: ## Make .venv and install everything into it (again when pyproject.toml o
 demo: setup ## Train, download and hear an emotional Gemma 3 270M, end to end
 	@$(VENV)/emotune demo
 
-test: setup ## Run the tests (unit, model, integration)
-	@$(VENV)/python -m pytest -q
+# Those of the model take all cores by themselves, and the real stacks of the others mind the time.
+test: setup ## Run the tests (unit, on two cores; then model and integration)
+	@$(VENV)/python -m pytest -q --numprocesses 2 tests/unit
+	@$(VENV)/python -m pytest -q --ignore tests/unit
 
 browser-test: setup ## Use the dashboard in Chromium as people do, on a staged and on a real installation
 	@$(VENV)/python -m pytest -q tests/browser

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.settings import GIB, PREFIX, Device
+from jobs.settings import GIB, MIB, PREFIX, Device
 
 # Each library that brings its own thread pool listens to one of these.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
-# On a CPU each step takes its tensors from the system and gives them back, page by page. Keeping the memory in the
-# process makes the steps faster (benchmarks/trainer_memory.py), for more resident memory.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 * GIB), "MALLOC_TRIM_THRESHOLD_": str(16 * GIB)}
-
+# On a CPU. Batches of ever new lengths leave gaps in the heap that no later block fits into, and a training of minutes
+# would take three times what it needs. So large blocks come from the system one by one and go back to it, in large
+# pages where it has them: steps are slower for it, by how much says benchmarks/trainer_memory.py.
+BOUND_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(64 * MIB),
+    "MALLOC_TRIM_THRESHOLD_": str(16 * GIB),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 
 # Where PyTorch, Triton and Unsloth keep what they compile for a GPU. Their own places don't outlive a reboot, or belong
 # to the working folder; with a warm cache the first step takes 3 s in place of 19 (docs/performance.md).
@@ -43,7 +47,7 @@ def make_trainer_environment(
     environment = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
     environment["PYTHONUNBUFFERED"] = "1"
     if device == "cpu":
-        environment |= KEEP_MEMORY
+        environment |= BOUND_MEMORY
     else:
         environment = {name: str(cache_folder / part) for name, part in CACHE_VARIABLES.items()} | environment
     if gpu_uuid is not None:

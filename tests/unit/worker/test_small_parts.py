@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.environment import KEEP_MEMORY, THREAD_VARIABLES, make_trainer_environment
+from worker.environment import BOUND_MEMORY, THREAD_VARIABLES, make_trainer_environment
 from worker.host import get_boot_id
 from worker.oom import count_oom_kills
 
@@ -17,7 +17,7 @@ CACHE = Path("/data/compiled/slot-0")
 def test_a_training_process_gets_no_setting_of_ours() -> None:
     own = {"PATH": "/bin", "HF_HUB_OFFLINE": "1", "EMOTUNE_DATABASE_URL": "postgresql://user:secret@host/db"}
     environment = make_trainer_environment(own, threads=None, device="cpu", gpu_uuid=None, cache_folder=CACHE)
-    assert {name: value for name, value in environment.items() if name not in KEEP_MEMORY} == {
+    assert {name: value for name, value in environment.items() if name not in BOUND_MEMORY} == {
         "PATH": "/bin",
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -50,9 +50,9 @@ def test_a_trainer_sees_the_gpu_of_its_slot_alone() -> None:
     assert environment["CUDA_VISIBLE_DEVICES"] == uuid
 
 
-def test_on_a_cpu_a_trainer_keeps_the_memory_that_it_took() -> None:
+def test_on_a_cpu_a_trainer_gives_large_blocks_back() -> None:
     assert (
-        KEEP_MEMORY.items()
+        BOUND_MEMORY.items()
         <= make_trainer_environment({}, threads=None, device="cpu", gpu_uuid=None, cache_folder=CACHE).items()
     )
 
