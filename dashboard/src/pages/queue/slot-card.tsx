@@ -79,7 +79,7 @@ export function SlotCard({ slot, onChange }: { slot: Slot; onChange: () => void 
           heard of <Time at={slot.seen_at} />
         </span>
         {session.is_operator && (
-          <span class="row">
+          <span class="slot-actions">
             {slot.job && <PreemptButton job={slot.job} onChange={onChange} />}
             <DrainButton slot={slot} onChange={onChange} />
           </span>
