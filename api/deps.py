@@ -24,6 +24,7 @@ from jobs.board import BoardKeeper
 from jobs.database import Database
 from jobs.errors import ApiKeyInvalid, CsrfTokenInvalid, OperatorNeeded
 from jobs.metrics import MetricStream
+from jobs.model_library import ModelLibrary
 from jobs.queue import Doorbell
 from jobs.settings import SLOT_NAME_FORM, Settings
 from jobs.storage import Storage
@@ -71,6 +72,10 @@ async def _get_storage(services: ServicesDep) -> Storage:
     return services.storage
 
 
+async def _get_model_library(services: ServicesDep) -> ModelLibrary:
+    return ModelLibrary(services.settings.base_models, services.storage)
+
+
 async def _get_doorbell(services: ServicesDep) -> Doorbell:
     return services.doorbell
 
@@ -107,6 +112,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
 SettingsDep = Annotated[Settings, Depends(_get_settings)]
 DatabaseDep = Annotated[Database, Depends(_get_database)]
 StorageDep = Annotated[Storage, Depends(_get_storage)]
+ModelLibraryDep = Annotated[ModelLibrary, Depends(_get_model_library)]
 DoorbellDep = Annotated[Doorbell, Depends(_get_doorbell)]
 MetricStreamDep = Annotated[MetricStream, Depends(_get_metric_stream)]
 BoardKeeperDep = Annotated[BoardKeeper, Depends(_get_board_keeper)]

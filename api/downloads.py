@@ -17,8 +17,11 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from api.etags import CACHE_CONTROL, matches
+from jobs.storage import StoredContent
 
 PIECE_BYTES = 256 * 1024
+# Documentation of the answer that leads to the store.
+LINKED = {"description": "Where `EMOTUNE_STORAGE_LINK_SECONDS` is set: follow `Location`, without the key"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
 # Longer numbers name no byte of any file, and Python reads only 4,300 digits.
 _MAX_DIGITS = 18
@@ -37,10 +40,16 @@ class Span:
 
 
 def make_file_response(
-    request: Request, path: Path, *, size_bytes: int, sha256: str, media_type: str, filename: str
+    request: Request,
+    content: StoredContent,
+    *,
+    size_bytes: int,
+    sha256: str,
+    media_type: str,
+    filename: str,
+    link_seconds: float | None,
 ) -> Response:
-    """200, 206, 304 or 416 for a file that never changes. Raises FileNotFoundError."""
-    path.stat()
+    """200, 206, 304 or 416 for a file that never changes; 307 where the store may be asked for it by link."""
     etag = f'"{sha256}"'
     headers = {
         "ETag": etag,
@@ -52,13 +61,17 @@ def make_file_response(
     }
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
+    link = content.sign(link_seconds) if link_seconds is not None else None
+    if link is not None:
+        # Each is of its own time. What it leads to answers ranges itself.
+        return Response(status_code=307, headers=headers | {"Location": link, "Cache-Control": "no-store"})
     # A range of another version of the file than the client has is of no use to it: it gets the whole.
     is_same_version = request.headers.get("if-range", etag) == etag
     span = find_span(request.headers.get("range", ""), size_bytes) if is_same_version else None
     if span is None:
-        return _stream(request, path, Span(0, size_bytes), 200, media_type, headers)
+        return _stream(request, content, Span(0, size_bytes), 200, media_type, headers)
     headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size_bytes}"
-    return _stream(request, path, span, 206, media_type, headers)
+    return _stream(request, content, span, 206, media_type, headers)
 
 
 def find_span(header: str, size_bytes: int) -> Span | None:
@@ -122,12 +135,13 @@ def _find_nth_last(piece: bytes, count: int) -> int:
 
 
 def _stream(
-    request: Request, path: Path, span: Span, status: int, media_type: str, headers: Mapping[str, str]
+    request: Request, content: StoredContent, span: Span, status: int, media_type: str, headers: Mapping[str, str]
 ) -> Response:
     headers = {**headers, "Content-Length": str(span.size_bytes)}
     if request.method == "HEAD":
         return Response(status_code=status, media_type=media_type, headers=headers)
-    return StreamingResponse(_read(path, span), status_code=status, media_type=media_type, headers=headers)
+    pieces = content.read(span.start, span.end)
+    return StreamingResponse(pieces, status_code=status, media_type=media_type, headers=headers)
 
 
 async def _read(path: Path, span: Span) -> AsyncIterator[bytes]:

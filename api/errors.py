@@ -35,6 +35,7 @@ from jobs.errors import (
     NotFound,
     PartNotFound,
     SlotNotFound,
+    StorageUnreachable,
     TeamNotFound,
     Unauthorized,
     UploadNotFound,
@@ -54,6 +55,7 @@ STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     WouldNotFit: HTTPStatus.CONFLICT,
     DatasetTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     DiskFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    StorageUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 # What a part of a path names, and so what is missing when it doesn't even have the right form.
@@ -104,7 +106,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     416: "The range lies outside the file",
     422: "Something in the request is wrong: `error.field` says what",
     500: "An error of the service; quote the `X-Request-ID` to the operator",
-    503: "The database doesn't answer just now; send the same again",
+    503: "The database or the object store doesn't answer just now; send the same again",
     507: "The disk is nearly full",
 }
 

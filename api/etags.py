@@ -25,12 +25,11 @@ def make_tag(content: bytes) -> str:
     return f'"{blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()}"'
 
 
-def make_file_tag(path: Path, name: str) -> str:
+def make_file_tag(path: Path | None, name: str) -> str:
     """Of a file that grows, told by its size and time, and of what of it is sent; also before it is there."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
+    if path is None:
         return make_tag(name.encode())
+    found = path.stat()
     return make_tag(f"{name} {found.st_size} {found.st_mtime_ns}".encode())
 
 

@@ -43,7 +43,7 @@ from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell, make_celery
 from jobs.rules import QueueRules
 from jobs.settings import Settings, load_settings
-from jobs.storage import Storage
+from jobs.storage import open_storage
 
 DESCRIPTION = """
 Fine-tunes *emotional Gemma*: upload chats whose replies carry emotions, post a job, watch the loss live, download the
@@ -134,7 +134,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _open_services(settings: Settings, meter: RequestMeter) -> Services:
     redis = make_redis(settings)
-    database, storage = Database(settings.sqlalchemy_url), Storage(settings.data_dir)
+    database, storage = Database(settings.sqlalchemy_url), open_storage(settings)
     return Services(
         settings=settings,
         database=database,

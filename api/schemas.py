@@ -233,11 +233,11 @@ class BaseModelRead(Read):
 
     name: str
     is_available: bool = Field(description="False when the operator listed it and its files are not there.")
-    size_bytes: int | None = Field(description="Of its weights, where they are local.")
+    size_bytes: int | None = Field(description="Of its weights, where that is known.")
 
     @classmethod
-    def of(cls, model: ListedBaseModel) -> "BaseModelRead":
-        return cls(name=model.name, is_available=model.is_available, size_bytes=model.size_bytes)
+    def of(cls, model: ListedBaseModel, is_available: bool) -> "BaseModelRead":
+        return cls(name=model.name, is_available=is_available, size_bytes=model.size_bytes)
 
 
 class PresetRead(Read):
@@ -269,7 +269,7 @@ class Liveness(Read):
 class Readiness(Read):
     """Whether a job that is posted now will be stored and run; `error` names what fails."""
 
-    PARTS: ClassVar[tuple[str, ...]] = ("database", "redis", "worker", "disk")
+    PARTS: ClassVar[tuple[str, ...]] = ("database", "redis", "worker", "disk", "storage")
 
     status: str
     checks: dict[str, CheckRead]

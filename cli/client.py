@@ -152,7 +152,9 @@ class Client:
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         digest = hashlib.sha256()
         try:
-            with self._http.stream("GET", f"/jobs/{job_id}/artifacts/{kind}") as response, partial.open("wb") as stream:
+            # To the object store, where the answer leads there; the key is not sent along to another host.
+            download = self._http.stream("GET", f"/jobs/{job_id}/artifacts/{kind}", follow_redirects=True)
+            with download as response, partial.open("wb") as stream:
                 if not response.is_success:
                     response.read()
                     raise _read_error(response)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from cli.datasets import datasets
 from cli.health import Process, check_health
 from cli.keys import keys
+from cli.models import models
 from cli.processes import keep_private
 from cli.queue import queue
 from cli.slots import slots
@@ -34,6 +35,7 @@ app.add_typer(datasets, name="datasets")
 app.add_typer(slots, name="slots")
 app.add_typer(queue, name="queue")
 app.add_typer(teams, name="teams")
+app.add_typer(models, name="models")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[

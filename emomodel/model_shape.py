@@ -69,8 +69,10 @@ class ModelShape:
         return self.file_count or self.linear_count + self.embedding_count + self.vision_count
 
 
-def find_model_shape(folder: Path) -> ModelShape | None:
+def find_model_shape(folder: Path, weights_bytes: int | None = None) -> ModelShape | None:
     """The shape of the model in `folder`, or None where its config.json is missing, or of no known kind.
+
+    `weights_bytes` is the size of the weights files where they are elsewhere.
 
     Known are Gemma 3 (for text, and for text and images), Llama, Qwen and what has the same layers and names. A mixture
     of experts is not: how many of its experts a step keeps in memory depends on the text.
@@ -81,7 +83,9 @@ def find_model_shape(folder: Path) -> ModelShape | None:
         return None
     if not isinstance(config, dict):
         return None
-    return _read_shape(config, sum(path.stat().st_size for path in folder.glob("*.safetensors")))
+    if weights_bytes is None:
+        weights_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return _read_shape(config, weights_bytes)
 
 
 def _read_shape(config: dict[str, Any], file_bytes: int) -> ModelShape | None:

@@ -1,18 +1,19 @@
-"""The operator's list of base models. [no torch: only looks at files]"""
+"""BaseModel: what a name on the operator's list of base models stands for. [no torch: only looks at files]"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from jobs.errors import BaseModelMissing, BaseModelUnknown
 
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A name that jobs may use, and what is loaded for it: a folder, or a hub id."""
+    """A name that jobs may use, and what is loaded for it: a folder, or a hub id.
+
+    Of a model in storage the folder may hold all but the weights; `stored_bytes` is their size.
+    """
 
     name: str
     path: str
+    stored_bytes: int | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -26,23 +27,9 @@ class BaseModel:
 
     @property
     def size_bytes(self) -> int | None:
-        """Of the weights, where they are local."""
+        """Of the weights, where it is known."""
+        if self.stored_bytes is not None:
+            return self.stored_bytes
         if not self.is_folder:
             return None
         return sum(file.stat().st_size for file in Path(self.path).expanduser().glob("*.safetensors"))
-
-
-def list_base_models(base_models: Mapping[str, str]) -> list[BaseModel]:
-    """In the operator's order."""
-    return [BaseModel(name, path) for name, path in base_models.items()]
-
-
-def get_base_model(base_models: Mapping[str, str], name: str) -> BaseModel:
-    """Raises BaseModelUnknown and BaseModelMissing."""
-    if name not in base_models:
-        known = ", ".join(base_models) or "empty: the operator sets EMOTUNE_BASE_MODELS"
-        raise BaseModelUnknown(f"{name!r} is not on the operator's list of base models ({known}).", field="base_model")
-    model = BaseModel(name, base_models[name])
-    if not model.is_available:
-        raise BaseModelMissing(field="base_model")
-    return model

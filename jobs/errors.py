@@ -46,6 +46,7 @@ EmotuneError
 │   ├── ValidationDatasetUnfit
 │   └── WouldNotFit
 ├── DiskFull
+├── StorageUnreachable
 └── RunFenced
 """
 
@@ -335,6 +336,12 @@ class DiskFull(EmotuneError):
     """The disk is nearly full. Delete datasets or old jobs, or ask the operator for space."""
 
     code = "disk_full"
+
+
+class StorageUnreachable(EmotuneError):
+    """The object store doesn't answer, or refuses what was asked of it."""
+
+    code = "storage_unreachable"
 
 
 class RunFenced(EmotuneError):

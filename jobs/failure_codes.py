@@ -12,6 +12,10 @@ WORKER_CODES: dict[str, FailureCode] = {
     "base_model_missing": FailureCode(
         "The base model's files are not there.", "The operator has to restore them, or to take the model off the list."
     ),
+    "dataset_not_found": FailureCode(
+        "The dataset's file is not in storage any more.",
+        "The operator has to restore it from a backup; or upload the dataset again and make a new job.",
+    ),
     "bundle_invalid": FailureCode(
         "The training process left no whole bundle.", "Look at the job's log; if it comes back, report it."
     ),

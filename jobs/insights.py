@@ -39,6 +39,7 @@ REPORT_FORMAT = 1
 FAILURE_SECONDS = 3600
 # A computation that dies takes its process along, so that nobody is left to say why.
 MAX_ATTEMPTS = 3
+WAITING_PREFIX = "statistics/waiting/"
 # A large vocabulary takes about 350 MiB.
 _LOADED_TOKENIZERS = 2
 
@@ -82,64 +83,66 @@ class StatisticsStore:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._folder = storage.root / "statistics"
 
     def find(self, request: StatisticsRequest) -> TokenReport | None:
         """None where it is not computed yet. Raises StatisticsFailed."""
-        path = self._folder / f"{request.key}.json"
         try:
-            outcome = _Outcome.model_validate_json(path.read_bytes())
-            age_seconds = time.time() - path.stat().st_mtime
+            content, written_at = self._storage.read_note(_make_key(request))
+            outcome = _Outcome.model_validate_json(content)
         except (FileNotFoundError, ValidationError):
             return None
-        if outcome.failure is not None and age_seconds < FAILURE_SECONDS:
+        if outcome.failure is not None and time.time() - written_at < FAILURE_SECONDS:
             raise StatisticsFailed(outcome.failure)
         return outcome.report
 
     def put(self, request: StatisticsRequest, report: TokenReport) -> None:
-        self._write(self._folder / f"{request.key}.json", _Outcome(report=report))
+        self._write(_make_key(request), _Outcome(report=report))
         self.forget(request)
 
     def fail(self, request: StatisticsRequest, message: str) -> None:
         """Those who ask are told for FAILURE_SECONDS."""
-        self._write(self._folder / f"{request.key}.json", _Outcome(failure=message))
+        self._write(_make_key(request), _Outcome(failure=message))
         self.forget(request)
 
     def wait(self, request: StatisticsRequest) -> None:
         """Leave the request to the housekeeping, unless it waits there already."""
-        path = self._find_waiting(request)
-        if not path.exists():
-            self._write(path, request)
+        key = _make_waiting_key(request)
+        if self._storage.store.find(key) is None:
+            self._write(key, request)
 
     def note_attempt(self, request: StatisticsRequest) -> StatisticsRequest:
         """To be called before a try, so that one that ends the process has counted."""
         tried = request.model_copy(update={"attempt_count": request.attempt_count + 1})
-        self._write(self._find_waiting(request), tried)
+        self._write(_make_waiting_key(request), tried)
         return tried
 
     def forget(self, request: StatisticsRequest) -> None:
-        self._find_waiting(request).unlink(missing_ok=True)
+        self._storage.store.delete(_make_waiting_key(request))
 
     def has_waiting(self) -> bool:
-        return any((self._folder / "waiting").glob("*.json"))
+        return bool(self._storage.store.list_names(WAITING_PREFIX))
 
     def list_waiting(self) -> Iterator[StatisticsRequest]:
         """Those that wait longest first."""
-        paths = (self._folder / "waiting").glob("*.json")
-        for path in sorted(paths, key=lambda path: path.stat().st_mtime):
+        for file in sorted(self._storage.store.list(WAITING_PREFIX), key=lambda file: file.modified_at):
             try:
-                yield StatisticsRequest.model_validate_json(path.read_bytes())
+                yield StatisticsRequest.model_validate_json(self._storage.read_note(file.key)[0])
+            except FileNotFoundError:
+                continue
             except ValidationError:
                 # By an earlier release; whoever waits for it asks again.
-                path.unlink(missing_ok=True)
+                self._storage.store.delete(file.key)
 
-    def _find_waiting(self, request: StatisticsRequest) -> Path:
-        return self._folder / "waiting" / f"{request.key}.json"
+    def _write(self, key: str, content: BaseModel) -> None:
+        self._storage.put_note(key, content.model_dump_json().encode())
 
-    def _write(self, path: Path, content: BaseModel) -> None:
-        with self._storage.receive() as incoming:
-            incoming.write(content.model_dump_json().encode())
-            incoming.move_to(path)
+
+def _make_key(request: StatisticsRequest) -> str:
+    return f"statistics/{request.key}.json"
+
+
+def _make_waiting_key(request: StatisticsRequest) -> str:
+    return f"{WAITING_PREFIX}{request.key}.json"
 
 
 def load_tokenizer(model: ListedBaseModel) -> LoadedTokenizer:
@@ -188,8 +191,8 @@ def get_statistics(
 
 def compute_report(storage: Storage, request: StatisticsRequest, chat_format: ChatFormat) -> TokenReport:
     """Raises DatasetNotFound when the dataset is deleted meanwhile, and DatasetOutdated."""
-    path = storage.get_dataset_path(request.dataset_id)
     with _reading():
+        path = storage.fetch_dataset(request.dataset_id)
         return compute_statistics(path, Axes(request.axes), chat_format, request.max_length)
 
 
@@ -206,8 +209,8 @@ def get_preview(
     """Raises TokenizerUnusable, DatasetNotFound and DatasetOutdated."""
     chat_format = load_tokenizer(model).chat_format
     axes = Axes(tuple(dataset.axes))
-    path = storage.get_dataset_path(dataset.id)
     with _reading():
+        path = storage.fetch_dataset(dataset.id)
         return preview_page(path, axes, chat_format, offset=offset, limit=limit, max_length=max_length, rule=rule)
 
 

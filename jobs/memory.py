@@ -41,7 +41,7 @@ class Lack:
 
 def find_shape(model: BaseModel) -> ModelShape | None:
     """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
-    return find_model_shape(Path(model.path).expanduser()) if model.is_folder else None
+    return find_model_shape(Path(model.path).expanduser(), model.stored_bytes) if model.is_folder else None
 
 
 def measure_needs(*, config: TrainConfig, shape: ModelShape | None, report: Mapping[str, Any]) -> dict[Device, int]:

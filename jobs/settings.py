@@ -128,6 +128,33 @@ class Settings(BaseSettings):
     redis_password_file: Path | None = Field(
         None, description="File with the password of `EMOTUNE_REDIS_URL`, which then has none itself."
     )
+    storage_url: str | None = Field(
+        None,
+        pattern=r"^s3://[^/?#@]+(/[^?#]*)?$",
+        description="`s3://BUCKET/PREFIX` of an S3-compatible object store that keeps datasets, artifacts, checkpoints "
+        "and logs; default: the data folder does.",
+    )
+    storage_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@]+/?$",
+        description="Where that store answers; default: AWS, or `AWS_ENDPOINT_URL`.",
+    )
+    storage_region: str | None = Field(None, description="Its region; default: `AWS_REGION`, else `us-east-1`.")
+    storage_key_id: str | None = Field(
+        None, description="Its access key id; default: the `AWS_*` variables, or the role of the machine."
+    )
+    storage_secret_file: Path | None = Field(None, description="File with the secret access key that belongs to it.")
+    storage_link_seconds: Seconds | None = Field(
+        None,
+        description="Downloads are redirected to links into the store, good for so long; default: they go through the "
+        "API, and the store need not be reached by anybody else.",
+    )
+    mirror_seconds: Seconds = Field(
+        10, description="Between two copies of a run's log and checkpoints to the object store, for other machines."
+    )
+    cache_bytes: Bytes = Field(
+        50 * GIB, description="Most that a machine keeps of what it has fetched from the object store."
+    )
     base_models: dict[str, str] = Field(
         default_factory=dict,
         description='JSON object of the base models that jobs may name: `{"name": "folder or hub id"}`.',
@@ -250,7 +277,7 @@ class Settings(BaseSettings):
     def _data_dir_is_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("database_password_file", "redis_password_file")
+    @field_validator("database_password_file", "redis_password_file", "storage_secret_file")
     @classmethod
     def _password_is_good(cls, value: Path | None) -> Path | None:
         if value is not None:
@@ -272,6 +299,22 @@ class Settings(BaseSettings):
                     f"{PREFIX}{name}_URL has a password, and {PREFIX}{name}_PASSWORD_FILE another; keep one"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _storage_is_whole(self) -> Self:
+        if (self.storage_key_id is None) != (self.storage_secret_file is None):
+            raise ValueError(
+                f"{PREFIX}STORAGE_KEY_ID and {PREFIX}STORAGE_SECRET_FILE belong together; set both or none"
+            )
+        if self.storage_url is None:
+            for name in ("storage_endpoint", "storage_region", "storage_key_id", "storage_link_seconds"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{PREFIX}{name.upper()} needs an {PREFIX}STORAGE_URL such as s3://bucket")
+        return self
+
+    @cached_property
+    def storage_secret(self) -> str | None:
+        return None if self.storage_secret_file is None else read_password(self.storage_secret_file)
 
     @cached_property
     def sqlalchemy_url(self) -> str:

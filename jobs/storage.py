@@ -1,11 +1,17 @@
-"""Storage: ids to paths; atomic put, checksum, delete. A local folder.
+"""Storage: ids to keys and paths; atomic put, checksum, delete.
 
-datasets/<dataset_id>.jsonl           a dataset as JSON Lines; equal ones of a team are hard links to one file
+In the store, which is this folder or a bucket (jobs/store.py):
+datasets/<dataset_id>.jsonl           a dataset as JSON Lines; equal ones of a team are hard links, or copies
 uploads/<upload_id>/<number>          the parts of an upload that is not complete
+artifacts/<job_id>/<filename>         finished outputs
+statistics/                           see jobs/insights.py
+runs/<job_id>/<attempt>/              where the store is a bucket: what of a run's folder other machines need
+
+In the folder of this machine:
 runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, a while output/
                                       and checkpoints/
-artifacts/<job_id>/<filename>         finished outputs
 incoming/                             what is still being written
+cache/                                see jobs/file_cache.py
 swept/<host>                          empty; its time is that of the last sweep of this host's housekeeping
 """
 
@@ -20,9 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from emomodel.disk import sync
 from jobs.errors import DiskFull
 from jobs.ids import new_id
+from jobs.settings import Settings
+from jobs.store import FolderStore, Store, StoredFile
 
 ID_FORM = re.compile(r"[a-z]+_[0-9a-z]{26}")
 FILENAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -34,8 +41,11 @@ LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
 OUTPUT_FOLDER = "output"
 CHECKPOINT_FOLDER = "checkpoints"
+BASE_MODEL_FOLDER = "base_model"
 ROW_REPORT_FILE = "row_report.parquet"
 KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
+
+CACHE_FOLDER = "cache"
 
 
 @dataclass
@@ -56,27 +66,53 @@ class IncomingFile:
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
-    def move_to(self, target: Path) -> None:
-        """Make it durable under its final name."""
+    def finish(self) -> Path:
+        """Nothing more comes: it is on the disk."""
         self.stream.flush()
         os.fsync(self.stream.fileno())
         self.stream.close()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.path.replace(target)
-        sync(target.parent)
+        return self.path
+
+
+@dataclass(frozen=True)
+class StoredContent:
+    """A stored file that is there, to be read or linked to."""
+
+    store: Store
+    file: StoredFile
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Bytes `start` to `end`, the end excluded, in pieces."""
+        return self.store.read(self.file.key, start, end)
+
+    def sign(self, seconds: float) -> str | None:
+        """A link that gives it to anybody for so long, where the store can."""
+        return self.store.sign(self.file.key, seconds)
+
+
+def open_storage(settings: Settings) -> "Storage":
+    """As the settings say: all in the data folder, or the finished files in a bucket."""
+    if settings.storage_url is None:
+        return Storage(settings.data_dir)
+    # Only those who use it pay for loading it.
+    from jobs.file_cache import FileCache
+    from jobs.s3_store import open_store
+
+    cache = FileCache(settings.data_dir / CACHE_FOLDER, max_bytes=settings.cache_bytes)
+    return Storage(settings.data_dir, open_store(settings, cache))
 
 
 class Storage:
-    """All files of an installation, under one folder."""
+    """All files of an installation: the finished ones in `store`, by default the same folder as all else."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store: Store | None = None) -> None:
         self.root = root
+        self.store = store or FolderStore(root)
 
-    def get_dataset_path(self, dataset_id: str) -> Path:
-        return self.root / "datasets" / f"{_checked_id(dataset_id)}.jsonl"
-
-    def get_part_path(self, upload_id: str, number: int) -> Path:
-        return self._get_upload_folder(upload_id) / str(number)
+    @property
+    def is_shared(self) -> bool:
+        """Whether machines share the store alone, and not the folder."""
+        return not isinstance(self.store, FolderStore)
 
     def get_run_folder(self, job_id: str, attempt: int) -> Path:
         return self.root / "runs" / _checked_id(job_id) / str(attempt)
@@ -101,14 +137,9 @@ class Storage:
     def _get_sweep_mark(self, host: str) -> Path:
         return self.root / "swept" / host
 
-    def get_artifact_path(self, job_id: str, filename: str) -> Path:
-        if not FILENAME_FORM.fullmatch(filename):
-            raise ValueError(f"{filename!r} is no artifact's file name")
-        return self.root / "artifacts" / _checked_id(job_id) / filename
-
     @contextmanager
     def receive(self) -> Iterator[IncomingFile]:
-        """A file to write; what was not moved to its place by the end of the block is removed."""
+        """A file to write; what was not put into its place by the end of the block is removed."""
         folder = self.root / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / new_id("part")
@@ -120,42 +151,84 @@ class Storage:
 
     def put_artifact(self, job_id: str, filename: str, source: Path) -> tuple[int, str]:
         """Copy a file into its place; returns its size in bytes and its sha256."""
+        key = make_artifact_key(job_id, filename)
         with self.receive() as incoming, source.open("rb") as stream:
             while chunk := stream.read(COPY_BYTES):
                 incoming.write(chunk)
-            incoming.move_to(self.get_artifact_path(job_id, filename))
+            self.store.put(key, incoming.finish())
         return incoming.size_bytes, incoming.sha256
 
+    def open_artifact(self, job_id: str, filename: str) -> StoredContent:
+        """Raises FileNotFoundError."""
+        return self._open(make_artifact_key(job_id, filename))
+
+    def fetch_artifact(self, job_id: str, filename: str) -> Path:
+        """A file of this machine, to be read now. Raises FileNotFoundError."""
+        return self.store.fetch(make_artifact_key(job_id, filename))
+
     def delete_artifact(self, job_id: str, filename: str) -> None:
-        self.get_artifact_path(job_id, filename).unlink(missing_ok=True)
+        self.store.delete(make_artifact_key(job_id, filename))
 
     def list_artifact_files(self, job_id: str) -> set[str]:
         """The names of all files that are stored for a job, whatever the rows say."""
-        folder = self.root / "artifacts" / _checked_id(job_id)
-        return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        return self.store.list_names(f"artifacts/{_checked_id(job_id)}/")
 
     def put_dataset(self, dataset_id: str, incoming: IncomingFile, *, twin_id: str | None) -> None:
         """Put a file into its place; where the dataset `twin_id` has the same content, as a second name of its file."""
-        target = self.get_dataset_path(dataset_id)
-        if twin_id is None or not _link(self.get_dataset_path(twin_id), target):
-            incoming.move_to(target)
+        key = make_dataset_key(dataset_id)
+        if twin_id is None or not self.store.copy(make_dataset_key(twin_id), key):
+            self.store.put(key, incoming.finish())
+
+    def open_dataset(self, dataset_id: str) -> StoredContent:
+        """Raises FileNotFoundError."""
+        return self._open(make_dataset_key(dataset_id))
+
+    def fetch_dataset(self, dataset_id: str) -> Path:
+        """A file of this machine, to be read now. Raises FileNotFoundError."""
+        return self.store.fetch(make_dataset_key(dataset_id))
+
+    def lend_dataset(self, dataset_id: str, folder: Path) -> Path:
+        """The same for a run, for as long as its folder is there. Raises FileNotFoundError."""
+        return self.store.lend(make_dataset_key(dataset_id), folder)
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        self.store.delete(make_dataset_key(dataset_id))
+
+    def list_dataset_ids(self, older_than_seconds: float, now: float) -> set[str]:
+        """The ids of the datasets whose file is here for longer than this; `now` in seconds since the epoch."""
+        old = [file.key for file in self.store.list("datasets/") if now - file.modified_at > older_than_seconds]
+        stems = {Path(key).stem for key in old}
+        # File systems put files of their own into folders, such as .nfs...
+        return {stem for stem in stems if ID_FORM.fullmatch(stem)}
+
+    def put_part(self, upload_id: str, number: int, incoming: IncomingFile) -> None:
+        self.store.put(f"{make_upload_prefix(upload_id)}{number}", incoming.finish())
+
+    def read_part(self, upload_id: str, number: int, size_bytes: int) -> Iterator[bytes]:
+        return self.store.read(f"{make_upload_prefix(upload_id)}{number}", 0, size_bytes)
 
     def list_parts(self, upload_id: str) -> dict[int, int]:
         """The size in bytes of each part that is there, by its number, in order."""
-        folder = self._get_upload_folder(upload_id)
-        paths = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
-        return {int(path.name): path.stat().st_size for path in sorted(paths, key=lambda path: int(path.name))}
+        files = {Path(file.key).name: file.size_bytes for file in self.store.list(make_upload_prefix(upload_id))}
+        return dict(sorted((int(name), size_bytes) for name, size_bytes in files.items() if name.isdecimal()))
 
     def delete_upload(self, upload_id: str) -> None:
-        shutil.rmtree(self._get_upload_folder(upload_id), ignore_errors=True)
+        self.store.delete_all(make_upload_prefix(upload_id))
 
-    def list_upload_ids(self, older_than_seconds: float, now: float) -> set[str]:
-        """The ids of the uploads whose folder was last changed longer ago than this."""
-        names = {path.name for path in _list_older(self.root / "uploads", older_than_seconds, now)}
-        return {name for name in names if ID_FORM.fullmatch(name)}
+    def list_upload_ids(self) -> set[str]:
+        """The ids of the uploads that have parts here."""
+        return {name for name in self.store.list_names("uploads/") if ID_FORM.fullmatch(name)}
 
-    def delete_dataset(self, dataset_id: str) -> None:
-        self.get_dataset_path(dataset_id).unlink(missing_ok=True)
+    def put_note(self, key: str, content: bytes) -> None:
+        """A small file under any key."""
+        with self.receive() as incoming:
+            incoming.write(content)
+            self.store.put(key, incoming.finish())
+
+    def read_note(self, key: str) -> tuple[bytes, float]:
+        """Its content, and when it was written, in seconds since the epoch. Raises FileNotFoundError."""
+        content = self._open(key)
+        return b"".join(content.read(0, content.file.size_bytes)), content.file.modified_at
 
     def get_checkpoint_folder(self, job_id: str, attempt: int) -> Path:
         """Each run writes into its own, so that one that was taken for dead can't spoil its successor's."""
@@ -178,22 +251,38 @@ class Storage:
                 path.unlink(missing_ok=True)
 
     def clear_run_folders(self, job_id: str) -> None:
-        """Those of all attempts, once the job has ended."""
+        """Those of all attempts, once the job has ended, and their checkpoints' copies for other machines."""
         for attempt in self.list_attempts(job_id):
             self.clear_run_folder(job_id, attempt)
+        if self.is_shared:
+            prefix = f"runs/{_checked_id(job_id)}/"
+            for name in self.store.list_names(prefix):
+                self.store.delete_all(f"{prefix}{name}/{CHECKPOINT_FOLDER}/")
+
+    def find_log(self, job_id: str, attempt: int) -> Path | None:
+        """A run's log as far as it is written: the file itself, or the last copy that its machine has made of it."""
+        path = self.get_run_folder(job_id, attempt) / LOG_FILE
+        if path.is_file():
+            return path
+        try:
+            return self.store.fetch(f"runs/{job_id}/{attempt}/{LOG_FILE}", changes=True)
+        except FileNotFoundError:
+            return None
+
+    def list_run_ids(self) -> set[str]:
+        """The ids of the jobs that have left a folder on this machine."""
+        folder = self.root / "runs"
+        return {path.name for path in folder.iterdir() if ID_FORM.fullmatch(path.name)} if folder.is_dir() else set()
 
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
         """Files that some dead process left half-written; `now` in seconds since the epoch."""
         return _list_older(self.root / "incoming", older_than_seconds, now)
 
-    def list_dataset_ids(self, older_than_seconds: float, now: float) -> set[str]:
-        """The ids of the datasets whose file is here for longer than this."""
-        stems = {path.stem for path in _list_older(self.root / "datasets", older_than_seconds, now)}
-        # File systems put files of their own into folders, such as .nfs...
-        return {stem for stem in stems if ID_FORM.fullmatch(stem)}
-
-    def _get_upload_folder(self, upload_id: str) -> Path:
-        return self.root / "uploads" / _checked_id(upload_id)
+    def _open(self, key: str) -> StoredContent:
+        file = self.store.find(key)
+        if file is None:
+            raise FileNotFoundError(f"{key} is not in storage")
+        return StoredContent(self.store, file)
 
     def get_free_bytes(self) -> int:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -205,16 +294,21 @@ class Storage:
             raise DiskFull
 
 
-def _link(source: Path, target: Path) -> bool:
-    """Whether `target` has become a second name of `source`: it may be gone, and not every file system can do it."""
-    try:
-        # The garbage collector judges by this time, and the second name has no row yet.
-        os.utime(source)
-        target.hardlink_to(source)
-    except OSError:
-        return False
-    sync(target.parent)
-    return True
+def make_dataset_key(dataset_id: str) -> str:
+    """Raises ValueError for what is no id."""
+    return f"datasets/{_checked_id(dataset_id)}.jsonl"
+
+
+def make_artifact_key(job_id: str, filename: str) -> str:
+    """Raises ValueError for what is no id, or no name of a file."""
+    if not FILENAME_FORM.fullmatch(filename):
+        raise ValueError(f"{filename!r} is no artifact's file name")
+    return f"artifacts/{_checked_id(job_id)}/{filename}"
+
+
+def make_upload_prefix(upload_id: str) -> str:
+    """Of the keys of its parts. Raises ValueError for what is no id."""
+    return f"uploads/{_checked_id(upload_id)}/"
 
 
 def _list_older(folder: Path, seconds: float, now: float) -> list[Path]:

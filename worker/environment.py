@@ -27,6 +27,9 @@ CACHE_VARIABLES = {
 
 
 # Whose a process is, for who finds it by `ps` or `nvidia-smi` and reads its environment. Nothing here reads them.
+# Of the variables by which any program of the machine finds its object store, and the key to it.
+STORE_PREFIX = "AWS_"
+
 JOB_VARIABLE = "EMOMODEL_JOB_ID"
 ATTEMPT_VARIABLE = "EMOMODEL_ATTEMPT"
 
@@ -39,12 +42,12 @@ def name_run(job_id: str, attempt: int) -> dict[str, str]:
 def make_trainer_environment(
     own: Mapping[str, str], *, threads: int | None, device: Device, gpu_uuid: str | None, cache_folder: Path
 ) -> dict[str, str]:
-    """The worker's own variables without our settings, which hold passwords that a training process has no use for.
+    """The worker's own variables without our settings, and without the object store's: a training needs no password.
 
     It sees its slot's GPU alone, by UUID, as CUDA may count GPUs otherwise than we do. What is compiled for a GPU goes
     to `cache_folder`, unless the operator has named other places.
     """
-    environment = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
+    environment = {name: value for name, value in own.items() if not name.startswith((PREFIX, STORE_PREFIX))}
     environment["PYTHONUNBUFFERED"] = "1"
     if device == "cpu":
         environment |= BOUND_MEMORY

@@ -31,7 +31,7 @@ def collect_garbage(resources: Resources) -> None:
     with resources.database.read() as session:
         lost_ids = old_ids - find_known_ids(session)
         ended = run_ends.list_ended_runs(session, within=CLEARED_WITHIN)
-    _collect_uploads(resources, now)
+    _collect_uploads(resources)
     with resources.database.write() as session:
         sessions.delete_expired(session)
     for dataset_id in lost_ids:
@@ -52,7 +52,7 @@ def _collect_artifacts(resources: Resources, job_id: str) -> None:
         resources.storage.delete_artifact(job_id, filename)
 
 
-def _collect_uploads(resources: Resources, now: float) -> None:
+def _collect_uploads(resources: Resources) -> None:
     """Uploads past their time, and parts that no upload needs."""
     storage = resources.storage
     with resources.database.write() as session:
@@ -60,7 +60,7 @@ def _collect_uploads(resources: Resources, now: float) -> None:
     if expired_count:
         log.info("uploads_expired", count=expired_count)
     # Read before the rows are: what begins between the two is not among them.
-    folder_ids = storage.list_upload_ids(0, now)
+    folder_ids = storage.list_upload_ids()
     with resources.database.read() as session:
         lost_ids = folder_ids - uploads.find_unfinished_ids(session)
     for upload_id in lost_ids:

@@ -8,13 +8,11 @@ import fcntl
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from emomodel.chat import ChatFormat
-from jobs.base_models import get_base_model
 from jobs.errors import EmotuneError, StatisticsFailed
 from jobs.insights import (
     MAX_ATTEMPTS,
@@ -24,9 +22,10 @@ from jobs.insights import (
     load_tokenizer,
 )
 from jobs.logs import configure_logging
+from jobs.model_library import ModelLibrary
 from jobs.queue import HOUSEKEEPING_QUEUE
 from jobs.settings import Settings, load_settings
-from jobs.storage import Storage
+from jobs.storage import Storage, open_storage
 from worker.drain import leave_with_parent
 
 STATISTICS_TASK = "emotune.compute_statistics"
@@ -80,7 +79,7 @@ def _answer(settings: Settings, storage: Storage, store: StatisticsStore, reques
         if store.find(request) is not None:
             store.forget(request)
             return
-        chat_format = _load_chat_format(settings, request)
+        chat_format = _load_chat_format(settings, storage, request)
         store.put(request, compute_report(storage, request, chat_format))
         log.info("statistics_computed", dataset_id=request.dataset_id, base_model=request.base_model)
     except EmotuneError as error:
@@ -92,9 +91,9 @@ def _answer(settings: Settings, storage: Storage, store: StatisticsStore, reques
         store.fail(request, f"The computation failed: {type(error).__name__}. The housekeeping's log has the details.")
 
 
-def _load_chat_format(settings: Settings, request: StatisticsRequest) -> ChatFormat:
+def _load_chat_format(settings: Settings, storage: Storage, request: StatisticsRequest) -> ChatFormat:
     """Raises TokenizerUnusable, BaseModelUnknown, BaseModelMissing and StatisticsFailed."""
-    tokenizer = load_tokenizer(get_base_model(settings.base_models, request.base_model))
+    tokenizer = load_tokenizer(ModelLibrary(settings.base_models, storage).get(request.base_model))
     if tokenizer.sha256 != request.tokenizer_sha256:
         raise StatisticsFailed("The base model's tokenizer has changed since; ask again.")
     return tokenizer.chat_format
@@ -105,8 +104,8 @@ def main() -> None:
     configure_logging(settings.log_level, settings.log_format)
     os.nice(_NICENESS)
     leave_with_parent()
-    storage = Storage(settings.data_dir)
-    lock = Path(storage.root) / "statistics" / "lock"
+    storage = open_storage(settings)
+    lock = storage.root / "swept" / "statistics.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("ab") as stream:
         try:

@@ -1,4 +1,4 @@
-"""SlotCheck: whether a job may begin on the slot now: disk to write to, and a GPU that nobody else uses."""
+"""SlotCheck: whether a job may begin on the slot now: disk and store to write to, and a GPU that nobody else uses."""
 
 import threading
 import time
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from jobs.errors import StorageUnreachable
 from jobs.storage import Storage
 from worker.gpu import GpuUnreadable, SlotDevice
 from worker.memory_holders import describe_holders, describe_size
@@ -51,7 +52,9 @@ class SlotCheck:
     def find_obstacle(self) -> str | None:
         """Why no job may begin here now, in words, or None."""
         with self._turn:
-            self._settle(self._refusal or self._find_full_disk() or self._find_used_memory())
+            self._settle(
+                self._refusal or self._find_full_disk() or self._find_missing_store() or self._find_used_memory()
+            )
             return self.blocked_reason
 
     def recheck(self) -> str | None:
@@ -104,6 +107,13 @@ class SlotCheck:
             f"Only {describe_size(free_bytes)} of disk are free, less than the "
             f"{describe_size(self._min_free_bytes)} of EMOTUNE_MIN_FREE_DISK_BYTES: a run's files might not fit."
         )
+
+    def _find_missing_store(self) -> str | None:
+        try:
+            self._storage.store.check()
+        except StorageUnreachable as error:
+            return error.message
+        return None
 
     def _find_used_memory(self) -> str | None:
         try:

@@ -8,7 +8,7 @@ from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, open_storage
 from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.gpu import Cpu, Gpu, SlotDevice
@@ -34,7 +34,7 @@ class Resources:
 
     @classmethod
     def open(cls, settings: Settings, celery: Celery, drain: Drain) -> "Resources":
-        storage = Storage(settings.data_dir)
+        storage = open_storage(settings)
         device = Cpu() if settings.slot_device == "cpu" else Gpu(settings.slot_gpu)
         boot_id = get_boot_id()
         return cls(

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,14 +16,15 @@ from emomodel.config import TrainConfig, halve_batch
 from emomodel.manifest import BundleError
 from emomodel.request import TrainRequest, ValidationDataset
 from jobs import claims, run_ends, slots, turns
-from jobs.base_models import get_base_model
-from jobs.errors import EmotuneError, RunFenced
+from jobs.base_models import BaseModel
+from jobs.errors import DatasetNotFound, EmotuneError, RunFenced, StorageUnreachable
 from jobs.estimates import describe_error
+from jobs.model_library import ModelLibrary
 from jobs.models import Artifact, Job
 from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
-from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
+from jobs.storage import BASE_MODEL_FOLDER, LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
 from worker.environment import make_trainer_environment, name_run
 from worker.oom import count_oom_kills
 from worker.outcome import (
@@ -43,6 +45,7 @@ from worker.relay import Relay
 from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints
 from worker.run_log import RunLog
+from worker.run_mirror import open_mirror
 from worker.sampler import Sampler, make_sampler
 from worker.slot_lock import SlotLock, hold_slot
 from worker.supervisor import Ending, Grace, Limits, supervise
@@ -168,6 +171,8 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             request_path = self._write_request()
+        except StorageUnreachable as error:
+            return Interrupted(error.message.rstrip(".")), RunEnd()
         except EmotuneError as error:
             return Failed(error.code, error.message), RunEnd()
         oom_kills_before = count_oom_kills()
@@ -175,6 +180,7 @@ class _Run:
             RunLog(self.folder / LOG_FILE) as run_log,
             make_sampler(self.resources.settings.slot_device, self.resources.device) as sampler,
             self._open_relay(sampler) as relay,
+            self._open_mirror(),
         ):
             run_log.write_heading(self._describe_run())
             ending = self._supervise([*trainer_argv, str(request_path)], run_log, relay, lock)
@@ -214,6 +220,9 @@ class _Run:
 
     def break_off(self, error: Exception) -> JobStatus:
         """The worker itself failed, perhaps for want of disk: write the reason and no file. Raises RunFenced."""
+        if isinstance(error, StorageUnreachable):
+            # No fault of the job's, and the slot takes no other before the store is back.
+            return self._record(run_ends.interrupt, end=RunEnd(), message=error.message.rstrip("."))
         is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         message = "The worker's disk is full." if is_full else f"The worker failed: {type(error).__name__}: {error}."
         end = RunEnd(code="disk_full" if is_full else "worker_error", message=message.replace("\x00", ""))
@@ -294,6 +303,14 @@ class _Run:
             sampler=sampler,
         )
 
+    def _open_mirror(self) -> AbstractContextManager[object]:
+        return open_mirror(
+            self.resources.storage,
+            job_id=self.job.id,
+            attempt=self.job.attempt,
+            period_seconds=self.resources.settings.mirror_seconds,
+        )
+
     def _supervise(self, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
         settings = self.resources.settings
         environment = make_trainer_environment(
@@ -336,18 +353,32 @@ class _Run:
         if job.validation_dataset_id is None:
             return None
         return ValidationDataset(
-            path=self.resources.storage.get_dataset_path(job.validation_dataset_id),
+            path=self._lend_dataset(job.validation_dataset_id),
             name=job.validation_dataset_name or "",
             sha256=job.validation_dataset_sha256 or "",
         )
 
+    def _lend_base_model(self) -> BaseModel:
+        """Raises BaseModelUnknown, BaseModelMissing and StorageUnreachable."""
+        folder = self.folder / BASE_MODEL_FOLDER
+        folder.mkdir(exist_ok=True)
+        library = ModelLibrary(self.resources.settings.base_models, self.resources.storage)
+        return library.lend(self.job.base_model, folder)
+
+    def _lend_dataset(self, dataset_id: str) -> Path:
+        """Raises DatasetNotFound and StorageUnreachable."""
+        try:
+            return self.resources.storage.lend_dataset(dataset_id, self.folder)
+        except FileNotFoundError as error:
+            raise DatasetNotFound("The dataset's file is not in storage.") from error
+
     def _write_request(self) -> Path:
-        """Raises BaseModelUnknown and BaseModelMissing."""
+        """Raises BaseModelUnknown, BaseModelMissing, DatasetNotFound and StorageUnreachable."""
         job, settings = self.job, self.resources.settings
-        base_model = get_base_model(settings.base_models, job.base_model)
+        base_model = self._lend_base_model()
         is_folder, path = base_model.is_folder, base_model.path
         request = TrainRequest(
-            dataset_path=self.resources.storage.get_dataset_path(job.dataset_id),
+            dataset_path=self._lend_dataset(job.dataset_id),
             dataset_name=job.dataset_name,
             dataset_sha256=job.dataset_sha256,
             validation=self._find_validation(),

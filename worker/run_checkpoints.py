@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emomodel.checkpoint_index import CheckpointInfo, delete_checkpoints, list_checkpoints
+from jobs.run_copies import RunCopies
 from jobs.storage import Storage
 
 
@@ -22,7 +23,12 @@ class RunCheckpoints:
         return self._storage.get_checkpoint_folder(self._job_id, self._attempt)
 
     def list_earlier(self) -> list[CheckpointInfo]:
-        """Of all earlier attempts, the newest first: by its step, and of equal ones that of the latest attempt."""
+        """Of all earlier attempts, the newest first: by its step, and of equal ones that of the latest attempt.
+
+        Those of other machines are fetched. Raises StorageUnreachable.
+        """
+        if self._storage.is_shared:
+            RunCopies(self._storage, self._job_id).fetch_checkpoints(self._attempt)
         attempts = [attempt for attempt in self._storage.list_attempts(self._job_id) if attempt < self._attempt]
         found = [
             checkpoint
@@ -46,3 +52,5 @@ class RunCheckpoints:
         """When the job begins anew."""
         self.delete_earlier()
         delete_checkpoints(self.folder)
+        if self._storage.is_shared:
+            RunCopies(self._storage, self._job_id).delete_checkpoints()

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from api import etags
-from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
-from api.downloads import make_file_response
+from api.deps import CallerDep, DatabaseDep, JobIdPath, SettingsDep, StorageDep
+from api.downloads import LINKED, make_file_response
 from api.errors import error_responses
 from api.schemas import ArtifactRead, Items
 from jobs import service
 from jobs.database import Database
+from jobs.settings import Settings
 from jobs.storage import Storage
 from jobs.teams import Caller
 
@@ -29,6 +30,7 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _BINARY, "headers": _HEADERS},
     206: {"description": "The part that `Range` asked for", "content": _BINARY, "headers": _HEADERS},
     304: {"description": "`If-None-Match` names this file: you have it"},
+    307: LINKED,
     **error_responses(416),
 }
 
@@ -53,32 +55,45 @@ def download_artifact(
     caller: CallerDep,
     database: DatabaseDep,
     storage: StorageDep,
+    settings: SettingsDep,
     request: Request,
 ) -> Response:
     """An artifact, whole or in parts (`Range`); `HEAD` gives its headers alone."""
-    return _download(request, database, storage, caller, job_id, kind)
+    return _download(request, database, storage, settings, caller, job_id, kind)
 
 
 @router.head("/jobs/{job_id}/bundle", include_in_schema=False, name="head_bundle")
 @router.get("/jobs/{job_id}/bundle", response_class=Response, responses=_DOWNLOAD)
 def download_bundle(
-    job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, request: Request
+    job_id: JobIdPath,
+    caller: CallerDep,
+    database: DatabaseDep,
+    storage: StorageDep,
+    settings: SettingsDep,
+    request: Request,
 ) -> Response:
     """The artifact `bundle`: adapter, emotion projection, tokenizer and `bundle.json` as one zip."""
-    return _download(request, database, storage, caller, job_id, BUNDLE_KIND)
+    return _download(request, database, storage, settings, caller, job_id, BUNDLE_KIND)
 
 
 def _download(
-    request: Request, database: Database, storage: Storage, caller: Caller, job_id: str, kind: str
+    request: Request,
+    database: Database,
+    storage: Storage,
+    settings: Settings,
+    caller: Caller,
+    job_id: str,
+    kind: str,
 ) -> Response:
     with database.read() as session:
         service.get_job(session, team_id=caller.team_id, job_id=job_id)
         artifact = ArtifactRead.of(service.get_artifact(session, job_id=job_id, kind=kind))
     return make_file_response(
         request,
-        storage.get_artifact_path(job_id, artifact.filename),
+        storage.open_artifact(job_id, artifact.filename),
         size_bytes=artifact.size_bytes,
         sha256=artifact.sha256,
         media_type=artifact.media_type,
         filename=artifact.filename,
+        link_seconds=settings.storage_link_seconds,
     )

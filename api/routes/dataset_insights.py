@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from api.deps import CallerDep, DatabaseDep, DatasetIdPath, SettingsDep, StorageDep
+from api.deps import CallerDep, DatabaseDep, DatasetIdPath, ModelLibraryDep, StorageDep
 from api.errors import error_responses
 from api.schemas import PreviewRead, StatisticsPending, StatisticsRead
 from emomodel.config import EmotionSpan, TrainConfig
 from jobs import insights
-from jobs.base_models import get_base_model
 from jobs.datasets import get_dataset
 
 # More than a dataset may have lines.
@@ -49,7 +48,7 @@ def get_dataset_statistics(
     caller: CallerDep,
     database: DatabaseDep,
     storage: StorageDep,
-    settings: SettingsDep,
+    library: ModelLibraryDep,
     max_length: MaxLength = _DEFAULTS.max_length,
 ) -> StatisticsRead | JSONResponse:
     """Lengths, padding, duplicates, scripts and emotions in a base model's tokens, with warnings and advice.
@@ -58,7 +57,7 @@ def get_dataset_statistics(
     """
     with database.read() as session:
         dataset = get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
-    model = get_base_model(settings.base_models, base_model)
+    model = library.get(base_model)
     request, report = insights.get_statistics(storage, dataset, model, max_length=max_length)
     if report is None:
         pending = StatisticsPending(message=f"The statistics are being computed; ask again in {RETRY_SECONDS} seconds.")
@@ -76,7 +75,7 @@ def get_dataset_preview(
     caller: CallerDep,
     database: DatabaseDep,
     storage: StorageDep,
-    settings: SettingsDep,
+    library: ModelLibraryDep,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Examples to pass over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PREVIEW, description="Most examples of the page.")] = DEFAULT_PREVIEW,
     max_length: MaxLength = _DEFAULTS.max_length,
@@ -90,7 +89,7 @@ def get_dataset_preview(
     """
     with database.read() as session:
         dataset = get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
-    model = get_base_model(settings.base_models, base_model)
+    model = library.get(base_model)
     page = insights.get_preview(
         storage, dataset, model, offset=offset, limit=limit, max_length=max_length, rule=emotion_span
     )

@@ -17,7 +17,7 @@ from api.deps import (
     SettingsDep,
     StorageDep,
 )
-from api.downloads import make_file_response
+from api.downloads import LINKED, make_file_response
 from api.errors import error_responses
 from api.intake import MAPPING_DESCRIPTION, check_name, keep, read_reading
 from api.schemas import DatasetRead, Page
@@ -49,6 +49,7 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
     },
     206: {"description": "The part that `Range` asks for"},
     304: {"description": "`If-None-Match` names this file: you have it"},
+    307: LINKED,
     **error_responses(404, 416),
 }
 _UPLOAD: dict[str, Any] = {
@@ -143,6 +144,7 @@ def download_dataset(
     caller: CallerDep,
     database: DatabaseDep,
     storage: StorageDep,
+    settings: SettingsDep,
     request: Request,
     file_format: Annotated[
         ExportFormat, Query(alias="format", description="All but `jsonl` is made while it is sent, without `Range`.")
@@ -151,20 +153,22 @@ def download_dataset(
     """The dataset as JSON Lines as it is stored, or in another format, printed in its normal form."""
     with database.read() as session:
         dataset = datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
-    path = storage.get_dataset_path(dataset_id)
     media_type, filename = _MEDIA_TYPES[file_format], f"{dataset_id}.{file_format}"
     if file_format == "jsonl":
         return make_file_response(
             request,
-            path,
+            storage.open_dataset(dataset_id),
             size_bytes=dataset.size_bytes,
             sha256=dataset.sha256,
             media_type=media_type,
             filename=filename,
+            link_seconds=settings.storage_link_seconds,
         )
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
     # Made while it is sent, so that nobody knows its length before.
-    pieces = iter(()) if request.method == "HEAD" else export(path, Axes(tuple(dataset.axes)), file_format)
+    if request.method == "HEAD":
+        return Response(media_type=media_type, headers=headers)
+    pieces = export(storage.fetch_dataset(dataset_id), Axes(tuple(dataset.axes)), file_format)
     return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import Services, ServicesDep
 from api.schemas import CheckRead, ErrorInfo, Liveness, Readiness
+from jobs.errors import StorageUnreachable
 from jobs.models import Slot
 from jobs.slots import list_slots_seen
 
@@ -27,12 +28,13 @@ async def get_liveness() -> Liveness:
     responses={503: {"model": Readiness, "description": "Something is missing; `error` names it"}},
 )
 def get_readiness(services: ServicesDep, response: Response) -> Readiness:
-    """Whether database, Redis, a worker and disk space are there."""
+    """Whether database, Redis, a worker, disk space and the object store are there."""
     checks = {
         "database": _check_database(services),
         "redis": _check_redis(services),
         "worker": _check_worker(services),
         "disk": _check_disk(services),
+        "storage": _check_storage(services),
     }
     failing = [f"{name}: {check.message}" for name, check in checks.items() if not check.ok]
     if not failing:
@@ -76,6 +78,15 @@ def _describe_slot(slot: Slot) -> str:
     if slot.drained_at is not None:
         return f"{slot.name} (drained)"
     return f"{slot.name} (blocked)" if slot.blocked_reason is not None else slot.name
+
+
+def _check_storage(services: Services) -> CheckRead:
+    try:
+        services.storage.store.check()
+    except StorageUnreachable as error:
+        log.warning("storage_not_reached", reason=error.message)
+        return CheckRead(ok=False, message="The object store can't be reached.")
+    return CheckRead(ok=True, message="The object store answers." if services.storage.is_shared else "It is the disk.")
 
 
 def _check_disk(services: Services) -> CheckRead:

@@ -15,6 +15,7 @@ from api.deps import (
     DatabaseDep,
     DoorbellDep,
     JobIdPath,
+    ModelLibraryDep,
     OperatorDep,
     PageCursor,
     PageLength,
@@ -25,11 +26,13 @@ from api.errors import error_responses
 from api.job_schemas import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
 from api.schemas import Items, Page
 from jobs import estimates, operators, service, stops
-from jobs.base_models import get_base_model
+from jobs.base_models import BaseModel
 from jobs.board import BoardKeeper
 from jobs.datasets import get_dataset
+from jobs.errors import EmotuneError
 from jobs.forecast import Place
 from jobs.memory import find_lack, find_shape
+from jobs.model_library import ModelLibrary
 from jobs.models import Dataset, Job
 from jobs.quotas import check_class
 from jobs.reasons import explain
@@ -64,6 +67,7 @@ def create_job(
     database: DatabaseDep,
     settings: SettingsDep,
     storage: StorageDep,
+    library: ModelLibraryDep,
     doorbell: DoorbellDep,
     board_keeper: BoardKeeperDep,
     tasks: BackgroundTasks,
@@ -71,13 +75,16 @@ def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobRead:
     """Queue a fine-tune of a base model on a dataset."""
+    # Before the transaction: its config may have to be fetched.
+    model = _find_model(library, body.base_model)
     with database.write() as session:
         # A repeat gets its job whatever has become of disk, model and dataset since.
         job = _find_repeat(session, caller, body, idempotency_key)
         is_new = False
         if job is None:
             storage.check_free(settings.min_free_disk_bytes)
-            model = get_base_model(settings.base_models, body.base_model)
+            if isinstance(model, EmotuneError):
+                raise model
             dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id, for_job=True)
             job, is_new = service.create_job(
                 session,
@@ -112,10 +119,10 @@ def create_job(
 
 @router.post("/jobs:estimate", responses=error_responses(400, 403, 404, 409, 413))
 def estimate_job(
-    body: JobCreate, caller: CallerDep, database: DatabaseDep, settings: SettingsDep, board_keeper: BoardKeeperDep
+    body: JobCreate, caller: CallerDep, database: DatabaseDep, library: ModelLibraryDep, board_keeper: BoardKeeperDep
 ) -> JobEstimateRead:
     """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
-    model = get_base_model(settings.base_models, body.base_model)
+    model = library.get(body.base_model)
     shape = find_shape(model)
     with database.read() as session:
         dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id)
@@ -240,6 +247,14 @@ def list_runs(request: Request, job_id: JobIdPath, caller: CallerDep, database: 
         job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
         answer = Items[RunRead](items=[RunRead.of(run) for run in service.list_runs(session, job_id=job.id)])
     return etags.answer(request, answer)
+
+
+def _find_model(library: ModelLibrary, name: str) -> BaseModel | EmotuneError:
+    """The model, or why there is none: a repeat of an earlier call doesn't ask for it."""
+    try:
+        return library.get(name)
+    except EmotuneError as error:
+        return error
 
 
 def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_key: str | None) -> Job | None:

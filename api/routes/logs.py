@@ -11,7 +11,6 @@ from api.downloads import find_tail, stream_text
 from api.errors import error_responses
 from jobs import service
 from jobs.errors import RunNotFound
-from jobs.storage import LOG_FILE
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
@@ -38,13 +37,13 @@ def get_log(
         latest = service.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
     if attempt is not None and attempt > latest:
         raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
-    path = storage.get_run_folder(job_id, attempt or latest) / LOG_FILE
+    path = storage.find_log(job_id, attempt or latest)
     # Before it is read: what is written meanwhile has another tag.
-    tag = etags.make_file_tag(path, f"{path} {tail}")
+    tag = etags.make_file_tag(path, f"{job_id} {attempt or latest} {tail}")
     not_modified = etags.find_not_modified(request, tag)
     if not_modified is not None:
         return not_modified
     headers = etags.make_headers(tag)
-    if not path.is_file():
+    if path is None:
         return PlainTextResponse("", headers=headers)
     return stream_text(path, find_tail(path, tail), headers=headers)

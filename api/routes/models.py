@@ -2,15 +2,14 @@
 
 from fastapi import APIRouter
 
-from api.deps import CallerDep, SettingsDep
+from api.deps import CallerDep, ModelLibraryDep
 from api.errors import error_responses
 from api.schemas import BaseModelRead, Items
-from jobs.base_models import list_base_models
 
 router = APIRouter(tags=["models"], responses=error_responses(401))
 
 
 @router.get("/models")
-def list_models(_caller: CallerDep, settings: SettingsDep) -> Items[BaseModelRead]:
+def list_models(_caller: CallerDep, library: ModelLibraryDep) -> Items[BaseModelRead]:
     """The base models that jobs may name, in the operator's order."""
-    return Items(items=[BaseModelRead.of(model) for model in list_base_models(settings.base_models)])
+    return Items(items=[BaseModelRead.of(model, is_available) for model, is_available in library.list_all()])

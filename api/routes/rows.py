@@ -55,10 +55,10 @@ def list_rows(
     with database.read() as session:
         job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
         artifact = service.get_artifact(session, job_id=job_id, kind=ROW_REPORT_KIND)
-        path = storage.get_artifact_path(job_id, artifact.filename)
+        filename = artifact.filename
         held_out_id = job.validation_dataset_id or job.dataset_id
         dataset_id = job.dataset_id
-    rows = read_worst(path, limit)
+    rows = read_worst(storage.fetch_artifact(job_id, filename), limit)
     texts = {
         is_held_out: _read_texts(storage, source, [row.line for row in rows if row.held_out is is_held_out])
         for is_held_out, source in ((False, dataset_id), (True, held_out_id))
@@ -79,5 +79,9 @@ def list_rows(
 
 
 def _read_texts(storage: Storage, dataset_id: str, lines: list[int]) -> dict[int, str]:
-    path = storage.get_dataset_path(dataset_id)
-    return read_texts(path, lines) if lines and path.is_file() else {}
+    if not lines:
+        return {}
+    try:
+        return read_texts(storage.fetch_dataset(dataset_id), lines)
+    except FileNotFoundError:
+        return {}

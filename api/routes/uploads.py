@@ -2,14 +2,13 @@
 
 import base64
 import re
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
-import anyio
 from anyio import to_thread
 from fastapi import APIRouter, BackgroundTasks, Header, Request, Response
 from fastapi import Path as PathParameter
+from starlette.concurrency import iterate_in_threadpool
 
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
@@ -25,10 +24,11 @@ from api.intake import keep, read_reading
 from api.middleware import lift_body_limit
 from api.schemas import DatasetRead, Page
 from api.upload_schemas import PartRead, UploadCreate, UploadRead
-from api.uploads import PIECE_BYTES, RawStream, in_pieces, open_intake, refuse_encoding, take_in
+from api.uploads import RawStream, in_pieces, open_intake, refuse_encoding, take_in
 from jobs import datasets, uploads
 from jobs.errors import DigestMismatch, Invalid, UploadCompleted
 from jobs.models import Upload
+from jobs.storage import Storage
 from jobs.uploads import MAX_PARTS
 
 # Part of the datasets' router, which brings tag and errors.
@@ -42,18 +42,19 @@ _BINARY = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 
 class PartsStream:
-    """The parts one after another."""
+    """The parts one after another; `parts` has the size in bytes of each by its number."""
 
     name: str | None = None
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
+    def __init__(self, storage: Storage, upload_id: str, parts: Mapping[int, int]) -> None:
+        self._storage = storage
+        self._upload_id = upload_id
+        self._parts = parts
 
     async def read(self) -> AsyncIterator[bytes]:
-        for path in self._paths:
-            async with await anyio.open_file(path, "rb") as part:
-                while piece := await part.read(PIECE_BYTES):
-                    yield piece
+        for number, size_bytes in self._parts.items():
+            async for piece in iterate_in_threadpool(self._storage.read_part(self._upload_id, number, size_bytes)):
+                yield piece
 
 
 @router.post("/uploads", status_code=201, responses=error_responses(400, 409, 413, 507))
@@ -152,7 +153,7 @@ async def put_part(
         # Meanwhile parts of other requests have come, and the upload may be gone.
         used_bytes = await to_thread.run_sync(count_used)
         uploads.check_room(used_bytes + incoming.size_bytes, settings.max_dataset_bytes)
-        await to_thread.run_sync(incoming.move_to, storage.get_part_path(upload_id, number))
+        await to_thread.run_sync(storage.put_part, upload_id, number, incoming)
     return PartRead(number=number, size_bytes=incoming.size_bytes)
 
 
@@ -202,18 +203,20 @@ async def _complete(
 ) -> DatasetRead:
     """Raises UploadCompleted, UploadIncomplete, and what take_in raises."""
 
-    def check() -> tuple[Upload, list[Path]]:
+    def check() -> tuple[Upload, dict[int, int]]:
         with database.read() as session:
             upload = uploads.get_open_upload(session, team_id=team_id, upload_id=upload_id)
         parts = storage.list_parts(upload_id)
         uploads.check_parts(upload, parts)
-        return upload, [storage.get_part_path(upload_id, number) for number in parts]
+        return upload, parts
 
-    upload, paths = await to_thread.run_sync(check)
+    upload, parts = await to_thread.run_sync(check)
     reading = read_reading(",".join(upload.axes), upload.mapping)
     storage.check_free(settings.min_free_disk_bytes)
     with open_intake(storage) as intake:
-        report, file = await take_in(PartsStream(paths), intake, reading, settings, sha256=upload.sha256)
+        report, file = await take_in(
+            PartsStream(storage, upload_id, parts), intake, reading, settings, sha256=upload.sha256
+        )
 
         def keep_file() -> DatasetRead:
             return keep(

@@ -19,16 +19,16 @@ from cli.demo import with_sample_model
 from cli.doctor import broker, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
 from cli.errors import explain_validation
-from jobs.base_models import list_base_models
 from jobs.census import SLOT_KEPT_SECONDS
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.errors import EmotuneError
 from jobs.metrics import make_redis
+from jobs.model_library import ModelLibrary
 from jobs.queue import make_celery
 from jobs.settings import DEVICES, Device, Settings, load_settings
 from jobs.slots import SlotStatus, list_slots
-from jobs.storage import Storage
+from jobs.storage import Storage, open_storage
 from worker.gpu import Cpu, Gpu
 
 API_SECONDS = 10.0
@@ -72,7 +72,10 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     # As `emotune up` does it.
     with_sample, sample_folder = with_sample_model(settings)
     base_models = (with_sample if sample_folder.is_dir() else settings).base_models
-    yield from machine.check_base_models(list_base_models(base_models))
+    storage = open_storage(settings)
+    if storage.is_shared:
+        yield machine.check_store(storage)
+    yield from machine.check_base_models(ModelLibrary(base_models, storage))
     yield machine.check_gpu(Cpu() if settings.slot_device == "cpu" else Gpu(settings.slot_gpu))
 
 

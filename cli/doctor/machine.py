@@ -3,21 +3,25 @@
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from cli.doctor.findings import Finding, fail, ok, warn
 from jobs.base_models import BaseModel
-from jobs.errors import EmotuneError
+from jobs.errors import BaseModelMissing, EmotuneError, StorageUnreachable
 from jobs.insights import load_tokenizer
+from jobs.model_library import ModelLibrary
 from jobs.settings import GIB
 from jobs.storage import Storage
 from worker.gpu import GpuUnreadable, SlotDevice
 
 # Below so many times what is needed, the disk is soon too full.
 DISK_MARGIN = 2
+
+# Written and deleted again.
+PROBE_KEY = "check/doctor"
 
 # Their locks, or their shared memory, don't work across hosts; some have none.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -56,21 +60,42 @@ def check_disk(storage: Storage, *, needed_bytes: int) -> Finding:
     return warn("disk", message, advice) if free_bytes < DISK_MARGIN * needed_bytes else ok("disk", message)
 
 
-def check_base_models(models: Sequence[BaseModel]) -> list[Finding]:
+def check_store(storage: Storage) -> Finding:
+    """Whether the object store answers, and takes what is written."""
+    advice = "See that EMOTUNE_STORAGE_* are those of the bucket, and that its server is reached from here."
+    try:
+        storage.store.check()
+        storage.put_note(PROBE_KEY, b"")
+        storage.store.delete(PROBE_KEY)
+    except StorageUnreachable as error:
+        return fail("object store", error.message, advice)
+    return ok("object store", "It answers, and takes what is written.")
+
+
+def check_base_models(library: ModelLibrary) -> list[Finding]:
     """One finding for each model on the list."""
+    try:
+        models = library.list_all()
+    except (StorageUnreachable, BaseModelMissing) as error:
+        return [fail("base models", error.message, "Mend EMOTUNE_BASE_MODELS, or what keeps the object store away.")]
     if not models:
         advice = "Set EMOTUNE_BASE_MODELS, the same for the API and all workers."
         return [warn("base models", "The list is empty: no job can be posted.", advice)]
-    return [check_base_model(model) for model in models]
+    return [check_base_model(model, is_available=is_available) for model, is_available in models]
 
 
-def check_base_model(model: BaseModel) -> Finding:
-    """Whether config, weights and tokenizer are there, and readable."""
+def check_base_model(model: BaseModel, *, is_available: bool) -> Finding:
+    """Whether config, weights and tokenizer are there, and readable. What is in storage is only listed."""
     check = f"base model {model.name}"
+    if model.stored_bytes is not None:
+        advice = "Put it there with `emotune models push`, or take it off EMOTUNE_BASE_MODELS."
+        if not is_available or not model.stored_bytes:
+            return fail(check, f"{model.path} has no config.json, or no weights (*.safetensors).", advice)
+        return ok(check, f"{model.path} has {model.stored_bytes / GIB:.1f} GiB of weights.")
     if not model.is_folder:
         return ok(check, f"{model.path} comes from a model hub, and was not looked at.")
     advice = f"Restore {model.path}, or take it off EMOTUNE_BASE_MODELS."
-    if not model.is_available:
+    if not is_available:
         return fail(check, f"{model.path} has no config.json.", advice)
     try:
         size_bytes = model.size_bytes or 0

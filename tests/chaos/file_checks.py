@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emomodel.bundle import BundleError, verify
 from jobs.status import JobStatus
-from jobs.storage import KEPT_FILES
+from jobs.storage import KEPT_FILES, make_artifact_key
 from tests.chaos.evidence import Evidence
 from tests.chaos.twins import read_curve
 
@@ -17,7 +17,7 @@ def check_artifacts(evidence: Evidence) -> Iterator[str]:
     for job_id, job in evidence.jobs.items():
         artifacts = {artifact.kind: artifact for artifact in evidence.artifacts[job_id]}
         for artifact in artifacts.values():
-            path = evidence.storage.get_artifact_path(job_id, artifact.filename)
+            path = evidence.storage.root / make_artifact_key(job_id, artifact.filename)
             if not path.is_file():
                 yield f"{job_id}: the file of {artifact.kind} is missing"
             elif _describe(path) != (artifact.size_bytes, artifact.sha256):
@@ -27,7 +27,7 @@ def check_artifacts(evidence: Evidence) -> Iterator[str]:
         if "bundle" not in artifacts:
             yield f"{job_id} succeeded without a bundle"
             continue
-        bundle = evidence.storage.get_artifact_path(job_id, artifacts["bundle"].filename)
+        bundle = evidence.storage.root / make_artifact_key(job_id, artifacts["bundle"].filename)
         yield from _check_bundle(evidence, job_id, bundle)
 
 
@@ -38,7 +38,7 @@ def check_leftovers(evidence: Evidence) -> Iterator[str]:
         if path.name not in KEPT_FILES:
             yield f"left over: {path.relative_to(data_dir)}"
     known = {
-        evidence.storage.get_artifact_path(job_id, artifact.filename)
+        (evidence.storage.root / make_artifact_key(job_id, artifact.filename))
         for job_id, artifacts in evidence.artifacts.items()
         for artifact in artifacts
     }

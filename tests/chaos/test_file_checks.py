@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jobs.models import Artifact
 from jobs.status import JobStatus
+from jobs.storage import make_artifact_key
 from tests.chaos.evidence import Evidence
 from tests.chaos.file_checks import check_artifacts, check_leftovers
 from tests.chaos.test_checks import JOB, make_evidence
@@ -19,7 +20,7 @@ def make_failed(tmp_path: Path) -> tuple[Evidence, Path]:
     digest = hashlib.sha256(CONTENT).hexdigest()
     artifact = Artifact(job_id=JOB, kind="log", filename="log-1.txt", size_bytes=len(CONTENT), sha256=digest)
     evidence.artifacts[JOB].append(artifact)
-    path = evidence.storage.get_artifact_path(JOB, artifact.filename)
+    path = evidence.storage.root / make_artifact_key(JOB, artifact.filename)
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
     return evidence, path

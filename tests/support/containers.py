@@ -61,9 +61,9 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(replace, text)
 
 
-def load_compose(variables: Mapping[str, str] = FILLED) -> dict[str, Any]:
+def load_compose(variables: Mapping[str, str] = FILLED, *, file: Path = COMPOSE_FILE) -> dict[str, Any]:
     """The file with the variables filled in. Raises VariableMissing."""
-    loaded: dict[str, Any] = _fill(yaml.safe_load(COMPOSE_FILE.read_text()), variables)
+    loaded: dict[str, Any] = _fill(yaml.safe_load(file.read_text()), variables)
     return loaded
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -89,10 +90,12 @@ class Installation:
         settings = self.stack.settings
         self.stack._start(settings.slot, "worker", stop_seconds=settings.stop_grace_seconds + STOP_SECONDS)
 
-    def start_worker_of_host(self, host_name: str, *, slot: str | None = None) -> Process:
-        """A worker as another host would start it: with the same settings, and a name of its own."""
+    def start_worker_of_host(self, host_name: str, *, slot: str | None = None, data_dir: Path | None = None) -> Process:
+        """A worker as another host would start it: with the same settings, and a name, or a folder, of its own."""
         settings = self.stack.settings
         environment = os.environ | make_environment(settings) | {"EMOTUNE_HOST_NAME": host_name}
+        if data_dir is not None:
+            environment |= {"EMOTUNE_DATA_DIR": str(data_dir), "EMOTUNE_REDIS_URL": settings.redis_client_url}
         del environment["EMOTUNE_SLOT"]
         if slot is not None:
             environment["EMOTUNE_SLOT"] = slot

@@ -16,7 +16,7 @@ from jobs.database import Database
 from jobs.models import Artifact, Dataset, Job
 from jobs.run_ends import RunEnd
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, make_dataset_key
 from jobs.teams import create_key, get_or_create_team
 from tests.unit.conftest import TestTeam
 
@@ -141,7 +141,7 @@ def job_id(make_succeeded_job: Callable[[bytes], str]) -> str:
 def dataset_id(dataset: Dataset, settings: Settings) -> str:
     """A dataset that has its file too."""
     line = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}'
-    path = Storage(settings.data_dir).get_dataset_path(dataset.id)
+    path = Storage(settings.data_dir).root / make_dataset_key(dataset.id)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(line.ljust(dataset.size_bytes - 1) + b"\n")
     return dataset.id

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from api.downloads import PIECE_BYTES, Span, find_span, find_tail
 from jobs.models import Job
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, make_artifact_key
 
 CONTENT = b"PK" + bytes(range(256)) * 2000
 
@@ -117,7 +117,7 @@ def test_a_job_without_a_bundle_says_so(client: TestClient, make_job: Callable[.
 
 
 def test_a_file_that_is_gone_is_an_error_of_the_service(client: TestClient, settings: Settings, job_id: str) -> None:
-    Storage(settings.data_dir).get_artifact_path(job_id, "bundle.zip").unlink()
+    (Storage(settings.data_dir).root / make_artifact_key(job_id, "bundle.zip")).unlink()
     response = client.get(f"/jobs/{job_id}/bundle")
     assert response.status_code == 500
     assert "bundle.zip" not in response.text

@@ -34,6 +34,7 @@ def test_what_is_missing_is_named(anonymous: TestClient) -> None:
         "redis": False,
         "worker": False,
         "disk": True,
+        "storage": True,
     }
     assert "redis: " in body["error"]["message"]
     assert "worker: " in body["error"]["message"]

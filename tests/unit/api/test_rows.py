@@ -10,7 +10,7 @@ from emomodel.row_report import ReportRow, write_row_report
 from jobs.database import Database
 from jobs.models import Artifact, Dataset, Job
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, make_dataset_key
 
 ROWS = [ReportRow(1, False, 7, 0.5, 0.9), ReportRow(2, False, 3, 2.5, 2.0), ReportRow(3, True, 4, 1.5, 1.6)]
 
@@ -44,7 +44,7 @@ def job(make_job: Callable[..., Job], database: Database, tmp_path: Path, storag
 def test_the_hardest_rows_come_first_with_their_text(
     client: TestClient, job: Job, dataset: Dataset, storage: Storage
 ) -> None:
-    path = storage.get_dataset_path(dataset.id)
+    path = storage.root / make_dataset_key(dataset.id)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("first\nsecond\nthird\n")
     items = client.get(f"/jobs/{job.id}/rows").json()["items"]
@@ -57,7 +57,7 @@ def test_the_hardest_rows_come_first_with_their_text(
 
 
 def test_without_the_dataset_there_is_no_text(client: TestClient, job: Job, dataset: Dataset, storage: Storage) -> None:
-    storage.get_dataset_path(dataset.id).unlink(missing_ok=True)
+    (storage.root / make_dataset_key(dataset.id)).unlink(missing_ok=True)
     assert {item["text"] for item in client.get(f"/jobs/{job.id}/rows").json()["items"]} == {None}
 
 

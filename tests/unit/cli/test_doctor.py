@@ -26,6 +26,7 @@ from jobs import claims, run_ends, slots
 from jobs.base_models import BaseModel
 from jobs.clock import utc_now
 from jobs.database import Database
+from jobs.model_library import ModelLibrary
 from jobs.models import Dataset, Job, Slot
 from jobs.run_ends import RunEnd
 from jobs.service import create_job
@@ -110,14 +111,14 @@ def test_the_disk_is_held_against_the_bound(tmp_path: Path) -> None:
     assert found == [Health.OK, Health.WARNING, Health.FAILED]
 
 
-def test_a_base_model_needs_config_weights_and_a_tokenizer(model: BaseModel) -> None:
-    assert machine.check_base_model(model).health is Health.OK
-    assert machine.check_base_model(BaseModel("hub", "google/gemma-3-1b-it")).health is Health.OK
-    assert [each.health for each in machine.check_base_models([])] == [Health.WARNING]
+def test_a_base_model_needs_config_weights_and_a_tokenizer(model: BaseModel, tmp_path: Path) -> None:
+    assert machine.check_base_model(model, is_available=True).health is Health.OK
+    assert machine.check_base_model(BaseModel("hub", "google/gemma-3-1b-it"), is_available=True).health is Health.OK
+    assert [each.health for each in machine.check_base_models(ModelLibrary({}, Storage(tmp_path)))] == [Health.WARNING]
     folder = Path(model.path)
     for name, said in (("model.safetensors", "no weights"), ("tokenizer.json", "tokenizer"), ("config.json", "config")):
         (folder / name).unlink()
-        finding = machine.check_base_model(model)
+        finding = machine.check_base_model(model, is_available=model.is_available)
         assert (finding.health, said in finding.message) == (Health.FAILED, True), finding
         assert "EMOTUNE_BASE_MODELS" in (finding.advice or "")
 

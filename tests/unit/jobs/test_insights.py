@@ -23,7 +23,7 @@ from jobs.insights import (
 )
 from jobs.models import Dataset
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, make_dataset_key
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 
 LINE = {"messages": [{"role": "user", "content": "How was it?"}, {"role": "assistant", "content": "Fine."}]}
@@ -43,7 +43,7 @@ def model(settings: Settings) -> BaseModel:
 
 def make_dataset(storage: Storage, dataset_id: str = "ds_" + "0" * 26, *, size_bytes: int = 100) -> Dataset:
     """With a file of one chat, whatever its row says of the size."""
-    path = storage.get_dataset_path(dataset_id)
+    path = storage.root / make_dataset_key(dataset_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(LINE) + "\n")
     axes = ["SADNESS_JOY", "FEAR_COURAGE"]
@@ -65,7 +65,7 @@ def test_a_small_dataset_is_answered_at_once_and_read_once(
     first = ask(storage, dataset, model)
     assert first is not None
     assert first.example_count == 1
-    storage.get_dataset_path(dataset.id).unlink()
+    (storage.root / make_dataset_key(dataset.id)).unlink()
     assert ask(storage, dataset, model) == first
     # Another length is another question, for which the file is missed.
     with pytest.raises(DatasetNotFound):
@@ -77,7 +77,7 @@ def test_the_same_content_of_another_team_is_answered_from_the_same_report(
 ) -> None:
     first = ask(storage, dataset, model)
     twin = make_dataset(storage, "ds_" + "1" * 26)
-    storage.get_dataset_path(twin.id).unlink()
+    (storage.root / make_dataset_key(twin.id)).unlink()
     assert ask(storage, twin, model) == first
     twin.axes = ["COLD_WARM", "SHY_BOLD"]
     with pytest.raises(DatasetNotFound):
@@ -154,7 +154,7 @@ def test_files_of_another_release_are_computed_anew(storage: Storage, dataset: D
 def test_a_dataset_with_lines_that_are_errors_by_now_has_to_be_uploaded_again(
     storage: Storage, dataset: Dataset, model: BaseModel
 ) -> None:
-    storage.get_dataset_path(dataset.id).write_text('{"messages": []}\n')
+    (storage.root / make_dataset_key(dataset.id)).write_text('{"messages": []}\n')
     with pytest.raises(DatasetOutdated, match="line 1"):
         ask(storage, dataset, model)
     with pytest.raises(DatasetOutdated, match="line 1"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.errors import DiskFull
 from jobs.ids import new_id
-from jobs.storage import Storage
+from jobs.storage import Storage, make_artifact_key, make_dataset_key
 
 JOB_ID = new_id("job")
 
@@ -22,12 +22,13 @@ def storage(tmp_path: Path) -> Storage:
 
 
 def test_what_is_received_and_moved_is_whole_and_measured(storage: Storage) -> None:
-    target = storage.get_dataset_path(new_id("ds"))
+    dataset_id = new_id("ds")
+    target = storage.root / make_dataset_key(dataset_id)
     with storage.receive() as incoming:
         for chunk in (b"one", b"", b"two"):
             incoming.write(chunk)
         assert not target.exists()
-        incoming.move_to(target)
+        storage.put_dataset(dataset_id, incoming, twin_id=None)
     assert target.read_bytes() == b"onetwo"
     assert (incoming.size_bytes, incoming.sha256) == (6, hashlib.sha256(b"onetwo").hexdigest())
     assert list((storage.root / "incoming").iterdir()) == []
@@ -48,7 +49,7 @@ def test_an_artifact_is_a_copy_with_its_size_and_sha256(storage: Storage, tmp_pa
     source = tmp_path / "loss.png"
     source.write_bytes(b"picture")
     size_bytes, sha256 = storage.put_artifact(JOB_ID, "loss-1.png", source)
-    assert storage.get_artifact_path(JOB_ID, "loss-1.png").read_bytes() == b"picture"
+    assert (storage.root / make_artifact_key(JOB_ID, "loss-1.png")).read_bytes() == b"picture"
     assert (size_bytes, sha256) == (7, hashlib.sha256(b"picture").hexdigest())
     assert source.exists()
 
@@ -57,7 +58,7 @@ def test_an_artifact_is_a_copy_with_its_size_and_sha256(storage: Storage, tmp_pa
 def test_no_id_leads_out_of_the_folder(text: str) -> None:
     root = Path("/storage")
     try:
-        path = Storage(root).get_dataset_path(text)
+        path = Storage(root).root / make_dataset_key(text)
     except ValueError:
         return
     assert path.parent == root / "datasets"
@@ -68,7 +69,7 @@ def test_no_id_leads_out_of_the_folder(text: str) -> None:
 def test_no_artifacts_name_leads_out_of_its_folder(text: str) -> None:
     root = Path("/storage")
     try:
-        path = Storage(root).get_artifact_path(JOB_ID, text)
+        path = Storage(root).root / make_artifact_key(JOB_ID, text)
     except ValueError:
         return
     assert Path(os.path.normpath(path)).parent == root / "artifacts" / JOB_ID

@@ -11,6 +11,7 @@ from jobs.datasets import add_dataset
 from jobs.ids import new_id
 from jobs.models import Artifact, Job, Upload, WebSession
 from jobs.run_ends import RunEnd
+from jobs.storage import make_dataset_key, make_upload_prefix
 from jobs.teams import create_key, digest_secret, get_or_create_team
 from tests.unit.worker.conftest import MakeJob
 from worker.garbage import ABANDONED_SECONDS, collect_garbage
@@ -81,11 +82,11 @@ def test_a_dataset_file_without_a_row_goes_when_it_is_old(resources: Resources) 
             report={},
         )
     for dataset_id in (with_row, without_row, new):
-        path = storage.get_dataset_path(dataset_id)
+        path = storage.root / make_dataset_key(dataset_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     for dataset_id in (with_row, without_row):
-        os.utime(storage.get_dataset_path(dataset_id), (0, time.time() - ABANDONED_SECONDS - 60))
+        os.utime((storage.root / make_dataset_key(dataset_id)), (0, time.time() - ABANDONED_SECONDS - 60))
     stray = storage.root / "datasets" / ".nfs0001"
     stray.touch()
     os.utime(stray, (0, time.time() - ABANDONED_SECONDS - 60))
@@ -115,7 +116,7 @@ def test_uploads_go_when_they_expire_and_their_parts_when_nothing_needs_them(res
         uploads.complete_upload(session, upload_id=complete, dataset_id=new_id("ds"))
     without_row = new_id("up")
     for upload_id in (kept, expired, complete, without_row):
-        path = storage.get_part_path(upload_id, 1)
+        path = storage.root / f"{make_upload_prefix(upload_id)}1"
         path.parent.mkdir(parents=True)
         path.touch()
     collect_garbage(resources)
@@ -131,11 +132,11 @@ def test_a_file_with_a_second_name_is_not_old_while_its_row_is_being_written(res
     with storage.receive() as incoming:
         incoming.write(b"content")
         storage.put_dataset(first, incoming, twin_id=None)
-    os.utime(storage.get_dataset_path(first), (0, time.time() - ABANDONED_SECONDS - 60))
+    os.utime((storage.root / make_dataset_key(first)), (0, time.time() - ABANDONED_SECONDS - 60))
     with storage.receive() as incoming:
         storage.put_dataset(second, incoming, twin_id=first)
     collect_garbage(resources)
-    assert storage.get_dataset_path(second).read_bytes() == b"content"
+    assert (storage.root / make_dataset_key(second)).read_bytes() == b"content"
 
 
 def test_sessions_past_their_time_go(resources: Resources) -> None:

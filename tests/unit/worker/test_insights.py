@@ -17,7 +17,7 @@ from jobs.insights import (
 from jobs.models import Dataset
 from jobs.queue import HOUSEKEEPING_QUEUE
 from jobs.settings import Settings
-from jobs.storage import Storage
+from jobs.storage import Storage, make_dataset_key
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 from worker.app import make_worker
 from worker.insights import STATISTICS_TASK, StatisticsProcess, compute_waiting
@@ -35,7 +35,7 @@ def request_for(settings: Settings, storage: Storage) -> StatisticsRequest:
     """One that waits, for a dataset of one chat whose row says that it is large."""
     folder = write_tiny_tokenizer(Path(settings.base_models["tiny-gemma"]))
     dataset = Dataset(id="ds_" + "0" * 26, sha256="0" * 64, size_bytes=SMALL_BYTES + 1, axes=["A_B", "C_D"])
-    path = storage.get_dataset_path(dataset.id)
+    path = storage.root / make_dataset_key(dataset.id)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(LINE) + "\n")
     request, report = get_statistics(storage, dataset, BaseModel("tiny-gemma", str(folder)), max_length=64)
@@ -53,7 +53,7 @@ def test_what_waits_is_computed(settings: Settings, storage: Storage, request_fo
 
 
 def test_a_deleted_dataset_is_a_failure(settings: Settings, storage: Storage, request_for: StatisticsRequest) -> None:
-    storage.get_dataset_path(request_for.dataset_id).unlink()
+    (storage.root / make_dataset_key(request_for.dataset_id)).unlink()
     compute_waiting(settings, storage)
     with pytest.raises(StatisticsFailed, match="no dataset"):
         StatisticsStore(storage).find(request_for)
@@ -94,7 +94,7 @@ def test_an_unforeseen_error_is_told_and_the_next_request_answered(
     settings: Settings, storage: Storage, request_for: StatisticsRequest
 ) -> None:
     store = StatisticsStore(storage)
-    path = storage.get_dataset_path(request_for.dataset_id)
+    path = storage.root / make_dataset_key(request_for.dataset_id)
     path.unlink()
     path.mkdir()
     compute_waiting(settings, storage)

@@ -15,6 +15,7 @@ from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run
 from jobs.status import JobStatus
+from jobs.storage import make_artifact_key, make_dataset_key
 from tests.support.brokers import count_rings
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.redis_doubles import MemoryRedis
@@ -78,7 +79,9 @@ def test_a_run_that_succeeds_leaves_a_bundle_its_traces_and_the_numbers(
 
     artifacts = list_artifacts(resources.database, job_id)
     assert set(artifacts) == {"bundle", "metrics", "loss_curve", "log"}
-    paths = {kind: resources.storage.get_artifact_path(job_id, item.filename) for kind, item in artifacts.items()}
+    paths = {
+        kind: (resources.storage.root / make_artifact_key(job_id, item.filename)) for kind, item in artifacts.items()
+    }
     assert {kind: path.stat().st_size for kind, path in paths.items()} == {
         kind: item.size_bytes for kind, item in artifacts.items()
     }
@@ -320,7 +323,7 @@ def test_the_request_says_all_that_the_process_needs(resources: Resources, make_
     run_next(resources, fake_argv("fail"))
     folder = resources.storage.get_run_folder(job.id, 1)
     request = json.loads((folder / "request.json").read_text())
-    assert request["dataset_path"] == str(resources.storage.get_dataset_path(job.dataset_id))
+    assert request["dataset_path"] == str(resources.storage.root / make_dataset_key(job.dataset_id))
     assert request["base_model_path"] == resources.settings.base_models["tiny-gemma"]
     assert request["axes"] == job.axes
     assert request["output_dir"] == str(folder / "output")

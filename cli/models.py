@@ -1,0 +1,64 @@
+"""`emotune models`: base models in an installation's storage, for all of its machines to fetch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import CliError
+
+if TYPE_CHECKING:
+    from jobs.storage import Storage
+
+# Loading a model reads no other weights, and pickled ones are not for us to hand on.
+WEIGHTS = "*.safetensors"
+NOT_PUSHED = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5", ".onnx", ".gguf")
+
+models = typer.Typer(no_args_is_help=True, help="Base models in the storage of the installation.")
+
+
+@models.callback()
+def about() -> None:
+    """Keeps `push` a name of its own while it is the only command."""
+
+
+@models.command()
+def push(
+    name: Annotated[str, typer.Argument(help="What the model is called in storage, such as gemma-3-1b-it.")],
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The downloaded model.")],
+) -> None:
+    """Put a downloaded model into storage. Its config goes last, so that no machine takes half of it."""
+    from jobs.errors import EmotuneError
+    from jobs.settings import load_settings
+    from jobs.storage import open_storage
+
+    files = list_pushed_files(folder)
+    try:
+        push_model(open_storage(load_settings()), name, files)
+    except EmotuneError as error:
+        raise CliError(error.message) from error
+    print(f"{name} is in storage, in {len(files)} files. List it, for the API and all workers, as:")
+    print(f'EMOTUNE_BASE_MODELS={{"{name}": "storage:{name}"}}')
+
+
+def list_pushed_files(folder: Path) -> list[Path]:
+    """The files of a model that loading it needs. Raises CliError for a folder that is none."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in NOT_PUSHED)
+    if not (folder / "config.json").is_file() or not any(folder.glob(WEIGHTS)):
+        raise CliError(f"{folder} is no model: it needs a config.json and weights ({WEIGHTS})")
+    return files
+
+
+def push_model(storage: "Storage", name: str, files: list[Path]) -> None:
+    """Raises BaseModelMissing for a name that is none, and StorageUnreachable."""
+    from jobs.model_library import make_model_prefix
+    from jobs.storage import COPY_BYTES
+
+    prefix = make_model_prefix(name)
+    storage.store.delete(f"{prefix}config.json")
+    for path in sorted(files, key=lambda path: path.name == "config.json"):
+        print(f"{path.name} ({path.stat().st_size} bytes)")
+        with storage.receive() as incoming, path.open("rb") as stream:
+            while chunk := stream.read(COPY_BYTES):
+                incoming.write(chunk)
+            storage.store.put(f"{prefix}{path.name}", incoming.finish())

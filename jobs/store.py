@@ -1,0 +1,150 @@
+"""Stores: where an installation's finished files are kept, by key. This one is a folder; jobs/s3_store.py is a bucket.
+
+A key is a relative path with slashes, such as `artifacts/job_.../bundle-1.zip`. What stands under a key is whole: it
+appears, is replaced and goes at once.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from emomodel.disk import sync
+
+READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a store; `modified_at` in seconds since the epoch."""
+
+    key: str
+    size_bytes: int
+    modified_at: float
+
+
+class Store(Protocol):
+    """What every store can do. Raises StorageUnreachable where it is not there, and OSError for a full disk."""
+
+    def check(self) -> None:
+        """Raises StorageUnreachable within seconds."""
+
+    def put(self, key: str, path: Path) -> None:
+        """Take over a finished file of the data folder; `path` may be gone afterwards."""
+
+    def copy(self, source_key: str, key: str) -> bool:
+        """Give a file a second name, or a second copy; False where the file is gone or the store can't."""
+
+    def fetch(self, key: str, *, changes: bool = False) -> Path:
+        """A file of this machine with the content, to be read now. Raises FileNotFoundError.
+
+        `changes`: what stands under the key is replaced now and then.
+        """
+
+    def lend(self, key: str, folder: Path) -> Path:
+        """The same for as long as `folder` is there: nothing clears the file away meanwhile.
+
+        Raises FileNotFoundError where it has to be fetched and is not there.
+        """
+
+    def find(self, key: str) -> StoredFile | None: ...
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes `start` to `end`, the end excluded, in pieces. Raises FileNotFoundError; EOFError if it is shorter."""
+
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        """All files whose key begins with `prefix`, which ends in a slash."""
+
+    def list_names(self, prefix: str) -> set[str]:
+        """What follows next in the keys that begin with `prefix`, up to the next slash."""
+
+    def delete(self, key: str) -> None:
+        """No error where there is none."""
+
+    def delete_all(self, prefix: str) -> None: ...
+
+    def sign(self, key: str, seconds: float) -> str | None:
+        """A URL that gives the file to anybody for so long; None where the store serves nobody itself."""
+
+
+class FolderStore:
+    """A folder of this machine, or of a disk that several share."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def check(self) -> None:
+        """What is wrong with a folder is told by its free space."""
+
+    def put(self, key: str, path: Path) -> None:
+        target = self._root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        sync(target.parent)
+
+    def copy(self, source_key: str, key: str) -> bool:
+        """A hard link; not every file system can do it."""
+        source, target = self._root / source_key, self._root / key
+        try:
+            # The garbage collector judges by this time, and the second name has no row yet.
+            os.utime(source)
+            target.hardlink_to(source)
+        except OSError:
+            return False
+        sync(target.parent)
+        return True
+
+    def fetch(self, key: str, *, changes: bool = False) -> Path:  # noqa: ARG002 - it is the file itself
+        path = self._root / key
+        path.stat()
+        return path
+
+    def lend(self, key: str, folder: Path) -> Path:  # noqa: ARG002 - a file that is in use is not deleted here
+        return self._root / key
+
+    def find(self, key: str) -> StoredFile | None:
+        try:
+            return _describe(self._root / key, key)
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        with (self._root / key).open("rb") as stream:
+            stream.seek(start)
+            left = end - start
+            while left > 0:
+                piece = stream.read(min(READ_BYTES, left))
+                if not piece:
+                    raise EOFError(f"{key} became shorter while it was read")
+                left -= len(piece)
+                yield piece
+
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        for folder, _, names in os.walk(self._root / prefix):
+            for name in names:
+                path = Path(folder) / name
+                try:
+                    yield _describe(path, path.relative_to(self._root).as_posix())
+                except FileNotFoundError:
+                    # Deleted meanwhile.
+                    continue
+
+    def list_names(self, prefix: str) -> set[str]:
+        folder = self._root / prefix
+        return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+    def delete(self, key: str) -> None:
+        (self._root / key).unlink(missing_ok=True)
+
+    def delete_all(self, prefix: str) -> None:
+        shutil.rmtree(self._root / prefix, ignore_errors=True)
+
+    def sign(self, key: str, seconds: float) -> str | None:  # noqa: ARG002 - there is no server
+        return None
+
+
+def _describe(path: Path, key: str) -> StoredFile:
+    found = path.stat()
+    return StoredFile(key, found.st_size, found.st_mtime)

@@ -1,0 +1,10 @@
+"""Ports of this machine that nobody listens on."""
+
+import socket
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

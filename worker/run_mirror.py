@@ -1,0 +1,69 @@
+"""Mirrors: while a run goes on, what other machines need of its folder is copied to the store that they share."""
+
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from jobs.errors import StorageUnreachable
+from jobs.run_copies import FETCHED_COUNT, RunCopies
+from jobs.storage import LOG_FILE, Storage
+from worker.threads import make_thread
+
+log = structlog.get_logger()
+
+
+class RunMirror:
+    """Copies in a thread of its own, so that a slow store never holds up the run."""
+
+    def __init__(self, storage: Storage, *, job_id: str, attempt: int, period_seconds: float) -> None:
+        """A log in the dashboard may be behind by the period, and a machine's death costs what it had not copied."""
+        self._copies = RunCopies(storage, job_id)
+        self._attempt = attempt
+        self._log_path = storage.get_run_folder(job_id, attempt) / LOG_FILE
+        self._log_bytes = 0
+        self._period_seconds = period_seconds
+        self._ends = threading.Event()
+        self._thread = make_thread(self._run, name="run-mirror")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ends.wait(self._period_seconds):
+            self._copy()
+        # What was written since: the checkpoint of a stop, and the last words.
+        self._copy()
+
+    def _copy(self) -> None:
+        """What can't be copied now is copied next time; a training goes on without."""
+        try:
+            if self._copies.put_checkpoints(self._attempt) >= FETCHED_COUNT:
+                self._copies.delete_checkpoints(self._attempt)
+            log_bytes = self._log_path.stat().st_size if self._log_path.exists() else 0
+            if log_bytes != self._log_bytes:
+                self._copies.put_log(self._attempt)
+                self._log_bytes = log_bytes
+        except (StorageUnreachable, FileNotFoundError) as error:
+            # A checkpoint that is being copied goes when a newer one takes its place.
+            log.warning("run_not_mirrored", reason=str(error))
+        except Exception:
+            log.exception("run_not_mirrored")
+
+
+def open_mirror(
+    storage: Storage, *, job_id: str, attempt: int, period_seconds: float
+) -> AbstractContextManager[object]:
+    """Nothing to do where the machines share the folder itself."""
+    if not storage.is_shared:
+        return nullcontext()
+    return RunMirror(storage, job_id=job_id, attempt=attempt, period_seconds=period_seconds)
