@@ -63,8 +63,8 @@ FAILURES: dict[str, str | None] = {
         "processes in state D (`ps -eo state,pid,cmd`). Steps that long: raise `EMOTUNE_SILENCE_SECONDS`."
     ),
     "worker_error": (
-        "The worker's log, at the time of the run's end, has the traceback: database, data folder, or a fault of "
-        "ours, which please report."
+        "`run_broke` in the worker's log has the traceback, by the job's id: the database, the data folder, or a "
+        "fault of ours, which please report."
     ),
     "worker_lost": (
         "Is the host up, and the worker (`emotune slots`, `docker compose ps`)? It was killed, cut off from the "
