@@ -49,6 +49,9 @@ def start_installation(data_dir: Path, base_model: Path) -> Iterator[Stack]:
         heartbeat_seconds=0.5,
         metric_flush_seconds=0.5,
         trainer_threads=1,
+        # The job that is preempted last is of no use to anybody.
+        stop_grace_seconds=1,
+        kill_grace_seconds=1,
     )
     with Stack(settings) as stack, Client(Credentials(url=stack.url, api_key=stack.api_key)) as client:
         yield stack

@@ -28,6 +28,8 @@ CALL = re.compile(r"^\x1fCALL (\S+) (\d{3}) (\S+)$", re.MULTILINE)
 BLOCK = "\x1eBLOCK\n"
 # For each call that doesn't set a bound of its own.
 CALL_SECONDS = 30
+# For all of them, with the waits in between.
+RUN_SECONDS = 110
 
 Json = dict[str, Any]
 # Names of fields, and ITEM.
@@ -120,6 +122,7 @@ def run_examples(examples: Sequence[Example], *, folder: Path, variables: Mappin
         capture_output=True,
         text=True,
         check=False,
+        timeout=RUN_SECONDS,
     )
     outputs, notes = done.stdout.split(BLOCK)[1:], done.stderr.split(BLOCK)[1:]
     if done.returncode:

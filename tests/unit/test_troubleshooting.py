@@ -56,7 +56,7 @@ def list_doctor_checks() -> set[str]:
                     check = node.args[0]
                     if isinstance(check, ast.Name):
                         check = names[check.id]
-                    found.add(read_text(check).replace("...", "").strip())
+                    found.add(" ".join(read_text(check).replace("...", "").split()))
     return found
 
 
