@@ -1,6 +1,7 @@
 """docs/api.md as far as it can be judged without running it, and the eyes of the test that runs it."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from api.main import create_app
 from jobs.settings import Settings
+from scripts.make_errors_doc import list_api_errors
 from tests.support.api_guide import (
     GUIDE,
     AnswerSchema,
@@ -22,7 +24,8 @@ from tests.support.api_guide import (
 )
 
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
-EXAMPLES = read_examples(GUIDE.read_text())
+TEXT = GUIDE.read_text()
+EXAMPLES = read_examples(TEXT)
 
 
 def test_the_examples_are_plain_shell() -> None:
@@ -40,6 +43,29 @@ def test_every_answer_that_is_shown_is_json() -> None:
     for example in EXAMPLES:
         if example.kind == "json":
             json.loads(example.answer)
+
+
+def test_every_status_of_an_error_is_explained() -> None:
+    explained = set(re.findall(r"^\| (\d{3}) \|", TEXT, re.MULTILINE))
+    answered = {
+        status
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        for status in operation["responses"]
+        if int(status) >= 400
+    }
+    assert explained >= answered
+
+
+def test_the_error_codes_that_the_guide_names_are_real_and_go_with_their_statuses() -> None:
+    codes = list_api_errors()
+    named = [
+        (code, int(status))
+        for status, words in re.findall(r"\b([45]\d\d) \(([^)]*)\)", TEXT)
+        for code in re.findall(r"`([a-z_]+)`", words)
+    ]
+    assert len(named) > len(codes) / 3
+    assert [(code, status) for code, status in named if codes.get(code, (0, ""))[0] != status] == []
 
 
 def test_a_status_and_an_answer_belong_to_the_example_before_them() -> None:
