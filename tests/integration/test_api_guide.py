@@ -19,6 +19,7 @@ from cli.stack import Stack
 from jobs.settings import Settings
 from tests.support.api_guide import (
     GUIDE,
+    RUN_SECONDS,
     AnswerSchema,
     Example,
     Execution,
@@ -33,6 +34,8 @@ from tests.support.stacks import Installation
 REPOSITORY = Path(__file__).parents[2]
 # Enough for a training of a few steps.
 EXAMPLE_COUNT = 48
+# One start and one long script for all cases.
+pytestmark = pytest.mark.timeout(2 * RUN_SECONDS)
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 OPERATIONS = [f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods]
 
