@@ -71,7 +71,7 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
 }
 
 # Python's own phrases change with its version; these words are for programs and stay.
-_HTTP_CODES: Mapping[int, str] = {
+HTTP_CODES: Mapping[int, str] = {
     400: "request_unreadable",
     404: "not_found",
     405: "method_not_allowed",
@@ -176,7 +176,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     error = cast("HTTPException", error)
     phrase = HTTPStatus(error.status_code).phrase
     advice = _HTTP_ADVICE.get(error.status_code) if error.detail in (phrase, _UNREADABLE) else None
-    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
+    code = HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
     info = ErrorInfo(code=code, message=advice or error.detail)
     headers = {"Allow": ", ".join(_list_methods(request))} if error.status_code == 405 else error.headers
     return make_error_response(error.status_code, ErrorBody(error=info), headers)

@@ -1,11 +1,17 @@
-"""Write docs/errors.md from jobs/failure_codes.py: every code that a job's error can have.
+"""Write docs/errors.md: every code that a job's error can have, that the API answers with, and why a job waits.
 
 python -m scripts.make_errors_doc
 """
 
+from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
+from api.errors import HTTP_CODES, get_status
+from jobs.errors import EmotuneError
 from jobs.failure_codes import CODES
+from jobs.reasons import WaitCode
+from scripts.operator_advice import API_ERRORS, FAILURES, WAITS
 from worker.outcome import CUDA_OUT_OF_MEMORY, TRANSIENT_CODES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
@@ -18,26 +24,102 @@ CRASH_CODES = TRANSIENT_CODES | {
     "worker_error",
     "worker_lost",
 }
-HEAD = """# Why a job failed
+# Beside the domain's errors and HTTP's own: what api/errors.py and the probe of readiness answer with.
+OTHER_API_ERRORS = {
+    "request_invalid": (
+        422,
+        "The body is no JSON object, or a field or parameter is wrong or unknown; `field` names it.",
+    ),
+    "internal_error": (500, "Something went wrong in the service. The log has it, under the answer's `X-Request-ID`."),
+    "database_unavailable": (503, "The database doesn't answer just now. Send the same again in a moment."),
+    "not_ready": (503, "Of `GET /health/ready`: something is missing."),
+}
+_HTTP_WHAT = {
+    "request_unreadable": "The body can't be read: no UTF-8, or a form that is broken or has no file.",
+    "not_found": "There is nothing at this path.",
+    "method_not_allowed": "The path takes other methods; `Allow` lists them.",
+    "body_too_large": "The body is larger than the call takes.",
+    "encoding_not_supported": "The body is compressed in a way that is not taken.",
+    "range_not_satisfiable": "The range starts outside the file.",
+}
+HEAD = """# Error codes
+
+Every code that emotune tells, what it means, and who can do what: [why a job failed](#why-a-job-failed), [what the API answers](#what-the-api-answers),
+[why a job waits](#why-a-job-waits). For operators; *SLOT* is a slot's name, and a worker's log is `docker compose logs worker-0`, or `logs/SLOT.log` in the data folder
+of `emotune up`. Why a slot takes no job, and what `emotune doctor` finds, is in [operations.md](operations.md#troubleshooting).
+
+"""
+FAILURES_HEAD = """## Why a job failed
 
 A failed job has an `error` with `code`, `message`, `advice` and `log`, the last lines of its training process's log; `GET /jobs/{job_id}/runs` has the same for each
-attempt, with the peak memory of GPU and machine. Errors of HTTP calls have codes of their own, which come with a message that says what to do.
+attempt, with the peak memory of GPU and machine.
 
 What counts as a *crash* is tried again from the last checkpoint, up to `EMOTUNE_MAX_CRASHES` crashes in all (3). Interruptions (pause, preemption, a
 worker that leaves, a machine that is started anew) may happen as often as they like, and are no error of the job. With `auto_batch` in its
 config a job that meets a full GPU is begun once more with half the `batch_size` and twice the `gradient_accumulation`.
 
-| code | what happened | what to change | then |
+| code | what happened | what to change | then | the operator |
+| --- | --- | --- | --- | --- |
+"""
+API_HEAD = """
+## What the API answers
+
+An error's body is `{"error": {"code": ..., "message": ..., "field": ...}}`. `message` says what to do, and often more than this table.
+
+| code | status | what is wrong | the operator |
 | --- | --- | --- | --- |
+"""
+WAITS_HEAD = """
+## Why a job waits
+
+`queue_reason` of a waiting job, and `reason` in `GET /queue`, name the nearest reason: the one that would have to go first.
+
+| code | what it means | the operator |
+| --- | --- | --- |
 """
 
 
 def render() -> str:
     """The page as it has to be."""
-    return HEAD + "".join(
-        f"| `{code}` | {CODES[code].what} | {CODES[code].advice} | {_describe_sequel(code)} |\n"
+    failures = "".join(
+        f"| `{code}` | {CODES[code].what} | {CODES[code].advice} | {_describe_sequel(code)} | {_show(FAILURES.get(code))} |\n"
         for code in sorted(CODES)
     )
+    answers = "".join(
+        f"| `{code}` | {status} | {what} | {_show(API_ERRORS.get(code))} |\n"
+        for code, (status, what) in sorted(list_api_errors().items())
+    )
+    waits = "".join(f"| `{code}` | {WAITS[code][0]} | {_show(WAITS[code][1])} |\n" for code in WaitCode)
+    return HEAD + FAILURES_HEAD + failures + API_HEAD + answers + WAITS_HEAD + waits
+
+
+def list_api_errors() -> dict[str, tuple[int, str]]:
+    """Each code that an answer may have, with its status and what is wrong."""
+    domain = {
+        error.code: (get_status(error("")).value, _get_message(error))
+        for error in _list_leaves(EmotuneError)
+        if get_status(error("")) is not HTTPStatus.INTERNAL_SERVER_ERROR
+    }
+    http = {code: (status, _HTTP_WHAT[code]) for status, code in HTTP_CODES.items()}
+    return domain | http | OTHER_API_ERRORS
+
+
+def _list_leaves(cls: type[EmotuneError]) -> Iterator[type[EmotuneError]]:
+    """What is really raised: of the domain's tree the classes without children."""
+    children = [child for child in cls.__subclasses__() if child.__module__ == EmotuneError.__module__]
+    if not children:
+        yield cls
+    for child in children:
+        yield from _list_leaves(child)
+
+
+def _get_message(error: type[EmotuneError]) -> str:
+    return " ".join((error.__doc__ or "").split())
+
+
+def _show(advice: str | None) -> str:
+    """In a table's cell, where a bare `|` would end it."""
+    return (advice or "").replace("|", "\\|")
 
 
 def _describe_sequel(code: str) -> str:

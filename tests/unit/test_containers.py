@@ -229,6 +229,12 @@ def test_only_the_proxy_is_believed_and_the_database_is_not_reached_from_outside
     assert [name for name, service in SERVICES.items() if "frontend" in service["networks"]] == ["api", "proxy"]
 
 
+def test_api_and_proxy_have_the_same_bound_for_datasets() -> None:
+    bound = SERVICES["proxy"]["environment"]["PROXY_MAX_BODY_BYTES"]
+    assert SERVICES["api"]["environment"]["EMOTUNE_MAX_DATASET_BYTES"] == bound
+    assert int(bound) == Settings().max_dataset_bytes
+
+
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_hadolint_finds_nothing(name: str) -> None:
     done = subprocess.run(

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from jobs.failure_codes import CODES
+from jobs.reasons import WaitCode
 from scripts import make_errors_doc
 from scripts.make_configuration_doc import PAGE, render
 from scripts.make_readme_tree import README
 from scripts.make_readme_tree import render as render_tree
+from scripts.operator_advice import API_ERRORS, FAILURES, WAITS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "peft", "safetensors", "matplotlib")
@@ -49,6 +51,13 @@ def test_every_setting_and_every_hyperparameter_is_documented_as_it_is() -> None
 def test_every_code_of_a_failed_job_is_documented_as_it_is() -> None:
     assert make_errors_doc.PAGE.read_text() == make_errors_doc.render(), "run python -m scripts.make_errors_doc"
     assert CODES.keys() >= make_errors_doc.CRASH_CODES
+
+
+def test_every_code_has_its_advice_for_operators_and_no_advice_is_left_over() -> None:
+    advice = "scripts/operator_advice.py: give an operator's advice, or None where only the caller can mend it"
+    assert FAILURES.keys() == CODES.keys(), advice
+    assert API_ERRORS.keys() == make_errors_doc.list_api_errors().keys(), advice
+    assert WAITS.keys() == {str(code) for code in WaitCode}, advice
 
 
 def test_the_lock_carries_exact_versions_and_no_address() -> None:
