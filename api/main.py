@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 import anyio
 from fastapi import Depends, FastAPI
@@ -41,7 +40,9 @@ from jobs.board import BoardKeeper
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell, make_celery
+from jobs.release import get_release
 from jobs.rules import QueueRules
+from jobs.schema import check_schema
 from jobs.settings import Settings, load_settings
 from jobs.storage import Storage
 
@@ -111,7 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(
         title="emotune",
-        version=version("emotune"),
+        version=get_release(),
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=lifespan,
@@ -135,6 +136,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _open_services(settings: Settings, meter: RequestMeter) -> Services:
     redis = make_redis(settings)
     database, storage = Database(settings.sqlalchemy_url), Storage(settings.data_dir)
+    check_schema(database)
     return Services(
         settings=settings,
         database=database,
