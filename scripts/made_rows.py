@@ -85,7 +85,7 @@ class RowMaker:
         row = {
             column.name: self._make_value(table, column, number)
             for column in table.columns
-            if not _is_counter(table, column)
+            if not is_counter(table, column)
         }
         for constraint in table.foreign_key_constraints:
             row |= _point_to_parent(connection, constraint, number)
@@ -140,7 +140,8 @@ def _list_words(table: str, column: str) -> list[str]:
     return list(found.type.enums) if found is not None and isinstance(found.type, Enum) else []
 
 
-def _is_counter(table: Table, column: Column[Any]) -> bool:
+def is_counter(table: Table, column: Column[Any]) -> bool:
+    """Whether the database numbers the rows by it."""
     keys = list(table.primary_key.columns)
     return keys == [column] and isinstance(column.type, Integer) and not column.foreign_keys
 
