@@ -106,9 +106,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = _open_services(settings, meter)
         app.state.services = services
-        yield
-        services.redis.close()
-        services.database.close()
+        try:
+            check_schema(services.database)
+            yield
+        finally:
+            services.redis.close()
+            services.database.close()
 
     app = FastAPI(
         title="emotune",
@@ -136,7 +139,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _open_services(settings: Settings, meter: RequestMeter) -> Services:
     redis = make_redis(settings)
     database, storage = Database(settings.sqlalchemy_url), Storage(settings.data_dir)
-    check_schema(database)
     return Services(
         settings=settings,
         database=database,

@@ -1,4 +1,4 @@
-"""An installation that the first release left is upgraded by `emotune migrate`, and goes on: jobs, files, waiting runs."""
+"""An installation that the first release left is upgraded by `emotune migrate`, and goes on: jobs, files and runs."""
 
 import base64
 import json
