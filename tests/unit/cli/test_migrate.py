@@ -1,6 +1,5 @@
 """`emotune migrate`: what it says, what it refuses, and two of them at once."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -31,16 +30,6 @@ def test_it_says_from_where_to_where_it_went(empty: Settings) -> None:
     assert str(migrate(empty, "439641e491cb")) == "The schema was migrated from nothing to 439641e491cb."
     assert migrate(empty) == Migration("439641e491cb", HEAD)
     assert str(migrate(empty)) == check_migrations(empty) == f"The schema is up to date ({HEAD})."
-
-
-def test_two_at_once_migrate_once(empty: Settings) -> None:
-    found: list[Migration] = []
-    threads = [threading.Thread(target=lambda: found.append(migrate(empty))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(migration.before or "" for migration in found) == ["", HEAD]
 
 
 def test_a_newer_schema_is_not_touched(settings: Settings, database: Database) -> None:
