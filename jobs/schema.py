@@ -11,9 +11,8 @@ from importlib.resources import files
 
 import structlog
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.database import Database
@@ -21,6 +20,9 @@ from jobs.models import SchemaRevision
 from jobs.release import get_release
 
 NO_TABLES = "The database has no tables yet: run `emotune migrate`."
+
+# Alembic's table, of one row.
+_VERSIONS = table("alembic_version", column("version_num"))
 
 log = structlog.get_logger()
 
@@ -56,7 +58,11 @@ def get_known_schema() -> KnownSchema:
 
 def find_revision(connection: Connection) -> str | None:
     """What the database is at; None where it has no tables."""
-    return MigrationContext.configure(connection).get_current_revision()
+    # Alembic's own way writes to the log each time, and this is asked every few seconds.
+    if not inspect(connection).has_table(_VERSIONS.name):
+        return None
+    revision: str | None = connection.scalar(select(_VERSIONS.c.version_num))
+    return revision
 
 
 def find_mismatch(connection: Connection) -> str | None:
