@@ -48,6 +48,7 @@ class MigrationCheck:
             self.take_step(script)
         self.run("check")
         with self._database.alter() as connection:
+            self._maker.fill(connection, self._reflect(connection), with_all_words=True)
             self._check_defaults(connection)
         self._read_by_models()
         return len(scripts)

@@ -33,7 +33,7 @@ from sqlalchemy.exc import IntegrityError
 from jobs.models import Base
 
 # Longer than what a database keeps within a row.
-LONG_TEXT_LENGTH = 10_000
+LONG_TEXT_LENGTH = 5_000
 # Beyond 32 bits.
 LARGE = 2**40
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,11 +57,11 @@ class RowMaker:
     def __init__(self) -> None:
         self._count = itertools.count(1)
 
-    def fill(self, connection: Connection, schema: MetaData) -> None:
+    def fill(self, connection: Connection, schema: MetaData, *, with_all_words: bool = False) -> None:
         """Several rows more in each table: some with a value in every column, the last with as few as may be."""
         for table in schema.sorted_tables:
-            word_count = max((len(_list_words(table.name, column.name)) for column in table.columns), default=0)
-            for _ in range(max(2, word_count)):
+            words = (len(_list_words(table.name, column.name)) for column in table.columns)
+            for _ in range(max(2, *words) if with_all_words else 2):
                 _insert(connection, table, self.make_row(connection, table))
             self.insert_sparse(connection, table)
 

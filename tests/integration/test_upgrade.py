@@ -114,8 +114,6 @@ def make_resources(settings: Settings, database: Database) -> Resources:
 def test_an_installation_of_the_first_release_goes_on(settings: Settings, database: Database) -> None:
     with pytest.raises(SchemaMismatch, match="emotune migrate"), TestClient(create_app(settings)):
         pass
-    refused = emotune(settings, "migrate", "--check")
-    assert (refused.returncode, "emotune migrate" in refused.stderr) == (1, True)
     done = emotune(settings, "migrate")
     assert (done.returncode, done.stdout) == (
         0,
@@ -166,7 +164,7 @@ def _check_files(client: TestClient) -> None:
 
 def _check_reposting(client: TestClient) -> None:
     """What the dashboard does to copy a job."""
-    for old in JOBS.values():
+    for old in {str(job["config"]): job for job in JOBS.values()}.values():
         TrainConfig.model_validate(old["config"])
         body = {"name": "again", "base_model": old["base_model"], "dataset_id": old["dataset_id"]}
         response = client.post("/jobs", json=body | {"config": old["config"]})

@@ -25,6 +25,8 @@ def empty(tmp_path: Path) -> Settings:
 
 
 def test_it_says_from_where_to_where_it_went(empty: Settings) -> None:
+    asked = CliRunner().invoke(app, ["migrate", "--check"], env={"EMOTUNE_DATA_DIR": str(empty.data_dir)})
+    assert isinstance(asked.exception, MigrationNeeded)
     with pytest.raises(MigrationNeeded, match=f"from nothing to {HEAD}"):
         check_migrations(empty)
     assert str(migrate(empty, "439641e491cb")) == "The schema was migrated from nothing to 439641e491cb."
