@@ -48,3 +48,5 @@ def test_a_worker_of_another_release_than_the_api_is_told() -> None:
     other = CPU | {"is_other_release": True, "emotune_version": "0.0.9"}
     assert describe_slot(other).endswith("16.0 GiB, release 0.0.9, not the API's")
     assert "release unknown" in describe_slot(other | {"emotune_version": None})
+    from_older_api = {name: value for name, value in CPU.items() if name not in {"is_other_release", "emotune_version"}}
+    assert describe_slot(from_older_api) == describe_slot(CPU)
