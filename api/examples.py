@@ -65,6 +65,8 @@ SLOT: JsonDict = {
     "utilization_percent": 96.0,
     "temperature_celsius": 61.0,
     "power_watts": 412.5,
+    "emotune_version": "0.1.0",
+    "is_other_release": False,
     "drained_at": None,
     "seen_at": "2026-11-22T15:05:12Z",
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 import anyio
 from fastapi import Depends, FastAPI
@@ -41,7 +40,9 @@ from jobs.board import BoardKeeper
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell, make_celery
+from jobs.release import get_release
 from jobs.rules import QueueRules
+from jobs.schema import check_schema
 from jobs.settings import Settings, load_settings
 from jobs.storage import open_storage
 
@@ -105,13 +106,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = _open_services(settings, meter)
         app.state.services = services
-        yield
-        services.redis.close()
-        services.database.close()
+        try:
+            check_schema(services.database)
+            yield
+        finally:
+            services.redis.close()
+            services.database.close()
 
     app = FastAPI(
         title="emotune",
-        version=version("emotune"),
+        version=get_release(),
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=lifespan,

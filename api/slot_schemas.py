@@ -46,6 +46,8 @@ class SlotRead(Read):
     utilization_percent: float | None
     temperature_celsius: float | None
     power_watts: float | None
+    emotune_version: str | None = Field(description="The release of its worker; null where that is too old to tell.")
+    is_other_release: bool = Field(description="Whether that is another one than this API's.")
     drained_at: datetime | None = Field(description="Since when the operator wants no new jobs there.")
     seen_at: datetime = Field(description="When its worker was last heard of.")
 
@@ -69,6 +71,8 @@ class SlotRead(Read):
             utilization_percent=slot.utilization_percent,
             temperature_celsius=slot.temperature_celsius,
             power_watts=slot.power_watts,
+            emotune_version=slot.emotune_version,
+            is_other_release=view.is_other_release,
             drained_at=slot.drained_at,
             seen_at=slot.seen_at,
         )

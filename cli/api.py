@@ -2,6 +2,7 @@
 
 import uvicorn
 
+from cli.database import refuse_other_schema
 from jobs.logs import configure_logging
 from jobs.settings import Settings
 
@@ -12,6 +13,7 @@ SHUTDOWN_SECONDS = 3
 def run_api(settings: Settings) -> None:
     """Returns when the process was told to stop and has."""
     configure_logging(settings.log_level, settings.log_format)
+    refuse_other_schema(settings)
     uvicorn.run(
         "api.main:create_app",
         factory=True,

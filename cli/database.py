@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cli.errors import CliError
 from jobs.database import Database
+from jobs.schema import SchemaMismatch, check_schema
 from jobs.settings import Settings
 
 
@@ -29,3 +30,17 @@ def open_database(settings: Settings) -> Iterator[Database]:
             f"the database can't be used ({cause}). Check EMOTUNE_DATABASE_URL and EMOTUNE_DATA_DIR; "
             "`emotune migrate` makes the tables"
         ) from error
+
+
+def refuse_other_schema(settings: Settings) -> None:
+    """For the start of API, workers and housekeeping. Raises DatabaseUnusable where the schema is not for this release.
+
+    A database that is away keeps nobody from starting: each process sees to the schema again before it uses it.
+    """
+    database = Database(settings.sqlalchemy_url)
+    try:
+        check_schema(database)
+    except SchemaMismatch as error:
+        raise DatabaseUnusable(str(error)) from error
+    finally:
+        database.close()

@@ -37,6 +37,22 @@ app.add_typer(queue, name="queue")
 app.add_typer(teams, name="teams")
 app.add_typer(models, name="models")
 
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which release this is.")
+    ] = False,
+) -> None:
+    """Fine-tunes emotional Gemma as a service."""
+
+
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="A TrainConfig field, as in --set epochs=2. Repeat it for more.")
@@ -48,6 +64,14 @@ EMOTION_HELP = (
     'As in "joy=0.9 fear=0.2"; default: neutral. "sadness=0.9 -> joy=0.9" changes inside the reply, by equal parts of '
     '--max-new-tokens, or as "sadness=0.9 for 12 -> joy=0.9" says.'
 )
+
+
+@app.command()
+def version() -> None:
+    """Say which release this is."""
+    from jobs.release import get_release
+
+    print(get_release())
 
 
 @app.command()
@@ -91,12 +115,19 @@ def worker(
 
 
 @app.command()
-def migrate(revision: Annotated[str, typer.Argument(help="The revision to upgrade to.")] = "head") -> None:
+def migrate(
+    revision: Annotated[str, typer.Argument(help="The revision to upgrade to.")] = "head",
+    check: Annotated[
+        bool, typer.Option(help="Change nothing; exit code 1 when there is something to migrate.")
+    ] = False,
+) -> None:
     """Bring the database's schema up to date."""
+    from cli.migrate import check_migrations
     from cli.migrate import migrate as run_migrations
 
     keep_private()
-    run_migrations(load_settings(), revision)
+    settings = load_settings()
+    print(check_migrations(settings) if check else run_migrations(settings, revision))
 
 
 @app.command()

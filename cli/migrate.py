@@ -1,33 +1,75 @@
 """Bringing the database's schema to the newest revision."""
 
-from importlib.resources import files
+from dataclasses import dataclass
 
 from alembic import command
-from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from cli.database import open_database
 from cli.errors import CliError
+from jobs.schema import find_mismatch, find_revision, get_known_schema, make_alembic_config
 from jobs.settings import Settings
 
 
 class MigrationRefused(CliError):
-    """Alembic can't do that."""
+    """That can't be done, or must not."""
 
 
-def make_alembic_config() -> Config:
-    """Alembic's configuration without a file: the scripts are a package of ours."""
-    config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
-    return config
+class MigrationNeeded(CliError):
+    """The schema is older than this release."""
 
 
-def migrate(settings: Settings, revision: str = "head") -> None:
-    """Upgrade to the revision, all of it in one transaction. Raises DatabaseUnusable and MigrationRefused."""
+@dataclass(frozen=True)
+class Migration:
+    """What the database was at, None for one without tables, and what it is at now."""
+
+    before: str | None
+    after: str | None
+    is_newer: bool = False
+
+    def __str__(self) -> str:
+        if self.is_newer:
+            return f"The schema ({self.after}) is of a newer release, which this one works with. Nothing was changed."
+        if self.before == self.after:
+            return f"The schema is up to date ({self.after})."
+        return f"The schema was migrated from {self.before or 'nothing'} to {self.after}."
+
+
+def migrate(settings: Settings, revision: str = "head") -> Migration:
+    """Upgrade to the revision, all of it in one transaction; a second one that is started meanwhile waits.
+
+    Raises DatabaseUnusable and MigrationRefused.
+    """
     config = make_alembic_config()
-    with open_database(settings) as database, database.engine.begin() as connection:
+    with open_database(settings) as database, database.alter() as connection:
+        before = find_revision(connection)
+        if _is_newer(connection, before):
+            return Migration(before, before, is_newer=True)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, revision)
         except CommandError as error:
             raise MigrationRefused(str(error)) from error
+        return Migration(before, find_revision(connection))
+
+
+def check_migrations(settings: Settings) -> str:
+    """Says that there is nothing to do. Raises MigrationNeeded, MigrationRefused, DatabaseUnusable."""
+    head = get_known_schema().head
+    with open_database(settings) as database, database.engine.connect() as connection:
+        current = find_revision(connection)
+        is_newer = _is_newer(connection, current)
+    if current != head and not is_newer:
+        raise MigrationNeeded(f"the schema has to be migrated from {current or 'nothing'} to {head}: `emotune migrate`")
+    return str(Migration(current, current, is_newer=is_newer))
+
+
+def _is_newer(connection: Connection, current: str | None) -> bool:
+    """Whether a newer release has migrated the database. Raises MigrationRefused where this one can't work with it."""
+    if current is None or current in get_known_schema().revisions:
+        return False
+    mismatch = find_mismatch(connection)
+    if mismatch is not None:
+        raise MigrationRefused(f"{mismatch} Nothing was changed; the only way back is a backup.")
+    return True

@@ -56,5 +56,8 @@ def describe_slot(slot: Mapping[str, Any]) -> str:
             facts.append(f"{slot[name]:.0f} {unit}")
     if slot["job"] is not None:
         facts.append(f"job {slot['job']['id']} ({slot['job']['name']})")
+    # An API of the release before doesn't tell.
+    if slot.get("is_other_release"):
+        facts.append(f"release {slot['emotune_version'] or 'unknown'}, not the API's")
     line = ", ".join(facts)
     return line if slot["blocked_reason"] is None else f"{line}\n  {slot['blocked_reason']}"

@@ -1,5 +1,6 @@
 """`emotune worker`: a Celery worker for one slot, or for the housekeeping."""
 
+from cli.database import refuse_other_schema
 from jobs.logs import configure_logging
 from jobs.queue import HOUSEKEEPING_QUEUE, get_slot_queue
 from jobs.settings import Settings
@@ -9,6 +10,7 @@ def run_worker(settings: Settings, *, housekeeping: bool) -> None:
     """Returns when the worker was told to stop and has."""
     # What is said before Celery asks for it is a line of the log, too.
     configure_logging(settings.log_level, settings.log_format)
+    refuse_other_schema(settings)
     from worker.app import celery
 
     celery.worker_main(make_worker_argv(settings, housekeeping=housekeeping))

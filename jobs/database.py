@@ -4,6 +4,7 @@ Each transaction says at its start whether it writes. SQLite then takes its writ
 transaction that reads first and writes later fails with "database is locked" under load, whatever the busy timeout.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 # How long a SQLite connection waits for another process's write lock.
 SQLITE_BUSY_SECONDS = 30
+# How long a change of the schema waits for a table that somebody reads: a dump, say.
+ALTER_LOCK_SECONDS = 20
 
 
 class Database:
@@ -51,6 +55,32 @@ class Database:
         with self._write_turn, self._write_session.begin() as session:
             yield session
 
+    @contextmanager
+    def alter(self) -> Iterator[Connection]:
+        """One transaction that may change the schema, and one at a time: a second one waits for the end of the first.
+
+        Raises sqlalchemy.exc.IntegrityError where rows would be left that point nowhere.
+        """
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                with connection.begin():
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ALTER_LOCK_KEY})
+                    # Who waits for a table keeps all others from it, too.
+                    connection.execute(text(f"SET LOCAL lock_timeout = '{ALTER_LOCK_SECONDS}s'"))
+                    yield connection
+                return
+            # SQLite alters a table by making a new one. Dropping the old one must not be taken for deleting its rows,
+            # and the pragma does nothing within a transaction.
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys=OFF").close()
+            try:
+                connection.execution_options(sqlite_begin="IMMEDIATE")
+                with self._write_turn, connection.begin():
+                    yield connection
+                    _check_foreign_keys(connection)
+            finally:
+                driver.execute("PRAGMA foreign_keys=ON").close()
+
     def ping(self) -> None:
         """Raises sqlalchemy.exc.SQLAlchemyError when the database can't be reached."""
         with self.engine.connect() as connection:
@@ -68,6 +98,16 @@ def lock_claims(session: Session) -> None:
 
 # Any constant does, as long as nothing else in the database uses it.
 _CLAIM_LOCK_KEY = 0x656D6F74756E65
+
+
+_ALTER_LOCK_KEY = _CLAIM_LOCK_KEY + 1
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.execute(text("PRAGMA foreign_key_check")).first()
+    if broken is not None:
+        message = f"a row of {broken[0]} points to none of {broken[2]}"
+        raise IntegrityError(message, None, sqlite3.IntegrityError(message))
 
 
 def _lower(text: str | None) -> str | None:

@@ -19,6 +19,10 @@ WORKER_CODES: dict[str, FailureCode] = {
     "bundle_invalid": FailureCode(
         "The training process left no whole bundle.", "Look at the job's log; if it comes back, report it."
     ),
+    "config_invalid": FailureCode(
+        "The release that ran the job can't use its config, which an earlier one had taken.",
+        "Post the job again with the config mended as the message says.",
+    ),
     "machine_restarted": FailureCode(
         "The machine was started anew while the job ran.", "Nothing: the job goes on from its last checkpoint."
     ),

@@ -1,4 +1,6 @@
-"""The tables: Team, ApiKey, WebSession, LoginCode, Dataset, Upload, Job, Run, Event, Metric, Artifact, Slot."""
+"""The tables: Team, ApiKey, WebSession, LoginCode, Dataset, Upload, Job, Run, Event, Metric, Artifact, Slot,
+SchemaRevision.
+"""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -373,4 +375,19 @@ class Slot(Base):
     blocked_reason: Mapped[str | None] = mapped_column(Text)
     # The operator wants no new jobs on it; the one that runs there goes on.
     drained_at: Mapped[datetime | None]
+    # Of its worker; none for workers of releases that didn't tell.
+    emotune_version: Mapped[str | None] = mapped_column(String(40))
     seen_at: Mapped[datetime]
+
+
+class SchemaRevision(Base):
+    """A migration that the database has had. Older releases read this: it stays as it is (jobs/schema.py)."""
+
+    __tablename__ = "schema_revision"
+
+    revision: Mapped[str] = mapped_column(String(32), primary_key=True)
+    # The oldest revision whose code works with what this one makes; none where all of it does.
+    oldest_code: Mapped[str | None] = mapped_column(String(32))
+    # The release that ran it.
+    emotune_version: Mapped[str] = mapped_column(String(40))
+    applied_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from jobs.clock import utc_now
 from jobs.errors import SlotNotFound
 from jobs.models import Job, Slot
+from jobs.release import get_release
 from jobs.service import add_event
 from jobs.settings import Device
 from jobs.status import JobStatus
@@ -36,6 +37,11 @@ class SlotView:
     slot: Slot
     status: SlotStatus
     job: Job | None
+
+    @property
+    def is_other_release(self) -> bool:
+        """Whether its worker is of another release than this process. Those of old ones don't tell."""
+        return self.slot.emotune_version != get_release()
 
 
 def note_slot(
@@ -71,6 +77,7 @@ def note_slot(
             temperature_celsius=temperature_celsius,
             power_watts=power_watts,
             blocked_reason=blocked_reason,
+            emotune_version=get_release(),
             seen_at=utc_now(),
         )
     )

@@ -1,13 +1,18 @@
 """Alembic's entry: the URL comes from EMOTUNE_* settings, or from the caller's connection."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection, Enum
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import Script
+from sqlalchemy import Connection, Enum, delete, insert, inspect
 
+from jobs.clock import utc_now
 from jobs.database import Database
-from jobs.models import Base, UtcDateTime
+from jobs.models import Base, SchemaRevision, UtcDateTime
+from jobs.release import get_release
 from jobs.settings import Settings
 
 
@@ -20,6 +25,22 @@ def render_item(kind: str, item: object, _context: AutogenContext) -> str | Lite
     return False
 
 
+def note_revision(*, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
+    """Leave word for processes of older releases: see jobs/schema.py."""
+    connection, script = ctx.connection, cast("Script | None", step.up_revision)
+    if connection is None or script is None or not inspect(connection).has_table(SchemaRevision.__tablename__):
+        return
+    connection.execute(delete(SchemaRevision).where(SchemaRevision.revision == script.revision))
+    if step.is_upgrade:
+        values = {
+            "revision": script.revision,
+            "oldest_code": getattr(script.module, "oldest_code", None),
+            "emotune_version": get_release(),
+            "applied_at": utc_now(),
+        }
+        connection.execute(insert(SchemaRevision).values(values))
+
+
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
@@ -27,6 +48,8 @@ def run(connection: Connection) -> None:
         render_as_batch=True,
         render_item=render_item,
         compare_type=True,
+        # Alembic passes names, as its documentation says, and declares positions.
+        on_version_apply=cast("Callable[..., None]", note_revision),
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -38,7 +61,7 @@ def main() -> None:
         run(given)
         return
     database = Database(Settings().sqlalchemy_url)
-    with database.engine.begin() as connection:
+    with database.alter() as connection:
         run(connection)
     database.close()
 

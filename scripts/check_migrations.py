@@ -1,39 +1,170 @@
-"""Checks that the migrations make exactly the tables of jobs/models.py, and that each goes up, down and up again.
+"""Checks the migrations, each with rows in all tables and columns, made by scripts/made_rows.py:
 
-On SQLite in a temporary folder, and also on the database of EMOTUNE_DATABASE_URL where that is set. Exits 1 with the
-difference.
+- Together they make exactly the tables of jobs/models.py, with the models' defaults, and the models read all rows.
+- Each goes up, down and up again. No row is lost or changed, as far as the lower schema can hold it.
+- Code of the release before goes on working with what it makes, or it names an `oldest_code` (jobs/schema.py).
+
+On SQLite in a temporary folder, and also on the database of EMOTUNE_DATABASE_URL where that is set. Exits 1 with what
+is wrong.
 """
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from alembic import command
-from alembic.script import ScriptDirectory
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, Enum, MetaData, select
+from sqlalchemy.orm import undefer
 
-from cli.migrate import make_alembic_config
 from jobs.database import Database
+from jobs.models import Base, SchemaRevision
+from jobs.schema import find_revision, make_alembic_config
+from scripts.made_rows import Row, RowMaker, list_models, reflect, take_all
+from scripts.schema_changes import Shape, find_breaks, read_shapes
+
+Rows = dict[str, dict[tuple[Any, ...], Row]]
+
+
+class MigrationFault(Exception):
+    """A migration does what it must not."""
+
+
+class MigrationCheck:
+    """One database on its way up."""
+
+    def __init__(self, database: Database, config: Config | None = None) -> None:
+        self._database = database
+        self._config = config or make_alembic_config()
+        self._maker = RowMaker()
+        self._schemas: dict[str | None, MetaData] = {None: MetaData()}
+
+    def walk(self) -> int:
+        """From an empty database to the newest revision; returns the number of migrations. Raises MigrationFault."""
+        scripts = list(ScriptDirectory.from_config(self._config).walk_revisions("base", "heads"))
+        for script in reversed(scripts):
+            self.take_step(script)
+        self.run("check")
+        with self._database.alter() as connection:
+            self._maker.fill(connection, self._reflect(connection), with_all_words=True)
+            self._check_defaults(connection)
+        self._read_by_models()
+        return len(scripts)
+
+    def take_step(self, script: Script) -> None:
+        """Up, down and up again, with the database at the revision before it. Raises MigrationFault."""
+        before, shapes_before = self._take_all(), self._read_shapes()
+        self.run("upgrade", script.revision)
+        shapes_after = self._read_shapes()
+        _compare(f"{script.revision} up", before, self._take_all())
+        breaks = find_breaks(shapes_before, shapes_after)
+        if breaks and getattr(script.module, "oldest_code", None) is None:
+            raise MigrationFault(f"{script.revision} breaks the release before it and names no oldest_code: {breaks}")
+        self.fill()
+        full = self._take_all()
+        self.run("downgrade", "-1")
+        if self._read_shapes() != shapes_before:
+            raise MigrationFault(f"{script.revision} down doesn't lead back to the schema before it")
+        lower = self._take_all()
+        kept = _cut(full, lower)
+        _compare(f"{script.revision} down", kept, lower)
+        self.run("upgrade", script.revision)
+        if self._read_shapes() != shapes_after:
+            raise MigrationFault(f"{script.revision} up again leads to another schema than at first")
+        _compare(f"{script.revision} up again", kept, self._take_all())
+        self.fill()
+
+    def _check_defaults(self, connection: Connection) -> None:
+        """What older code leaves out gets what the models would give it."""
+        for table in self._reflect(connection).sorted_tables:
+            key = self._maker.insert_sparse(connection, table)
+            where = [column == value for column, value in zip(table.primary_key.columns, key, strict=True)]
+            row = connection.execute(select(table).where(*where)).mappings().one()
+            for column in table.columns:
+                default = Base.metadata.tables[table.name].c[column.name].default
+                if column.server_default is None or default is None or not default.is_scalar:
+                    continue
+                expected = getattr(default.arg, "value", default.arg)
+                if row[column.name] != expected:
+                    told = f"{table.name}.{column.name} is {row[column.name]!r} by default, and not {expected!r}"
+                    raise MigrationFault(told)
+
+    def _read_by_models(self) -> None:
+        with self._database.read() as session:
+            for model in list_models():
+                found = session.scalars(select(model).options(undefer("*"))).all()
+                words = [column for column in model.__table__.columns if isinstance(column.type, Enum)]
+                for column in words:
+                    told = {getattr(row, column.name) for row in found} - {None}
+                    if {word.value for word in told} != set(column.type.enums):
+                        raise MigrationFault(f"not all words of {model.__tablename__}.{column.name} were tried")
+
+    def run(self, verb: str, *arguments: str) -> None:
+        with self._database.alter() as connection:
+            self._config.attributes["connection"] = connection
+            getattr(command, verb)(self._config, *arguments)
+
+    def fill(self) -> None:
+        """Make rows in all tables."""
+        with self._database.alter() as connection:
+            self._maker.fill(connection, self._reflect(connection))
+
+    def _take_all(self) -> Rows:
+        with self._database.engine.connect() as connection:
+            return take_all(connection, self._reflect(connection))
+
+    def _reflect(self, connection: Connection) -> MetaData:
+        """Read once for each revision: that its schema is always the same is checked by its shapes."""
+        revision = find_revision(connection)
+        if revision not in self._schemas:
+            self._schemas[revision] = reflect(connection)
+        return self._schemas[revision]
+
+    def _read_shapes(self) -> dict[str, Shape]:
+        with self._database.engine.connect() as connection:
+            return read_shapes(connection)
+
+
+def _cut(full: Rows, lower: Rows) -> Rows:
+    """As much of the rows as the tables and columns of the lower schema hold."""
+    return {
+        table: {key: {name: row[name] for name in _name_columns(lower[table])} for key, row in rows.items()}
+        for table, rows in full.items()
+        if table in lower
+    }
+
+
+def _name_columns(rows: dict[tuple[Any, ...], Row]) -> list[str]:
+    return list(next(iter(rows.values()))) if rows else []
+
+
+def _compare(what: str, expected: Rows, found: Rows) -> None:
+    """Raises MigrationFault unless all that is expected is there; there may be more."""
+    for table, rows in expected.items():
+        if table == SchemaRevision.__tablename__:
+            # The migrations themselves write there.
+            continue
+        for key, row in rows.items():
+            now = found.get(table, {}).get(key)
+            if now is None:
+                raise MigrationFault(f"{what} loses the row {key} of {table}")
+            for name, value in row.items():
+                if name in now and now[name] != value:
+                    raise MigrationFault(f"{what} changes {table}.{name} of {key}: {value!r} to {now[name]!r}")
 
 
 def check(url: str) -> None:
-    """Raises alembic.util.CommandError when the schema would change."""
-    config = make_alembic_config()
-    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions("base", "heads")]
+    """Of an empty database, which is empty again in the end. Raises MigrationFault."""
     database = Database(url)
-
-    def run(verb: str, revision: str | None = None) -> None:
-        with database.engine.begin() as connection:
-            config.attributes["connection"] = connection
-            getattr(command, verb)(config, *([] if revision is None else [revision]))
-
-    for revision in reversed(revisions):
-        run("upgrade", revision)
-        run("downgrade", "-1")
-        run("upgrade", revision)
-    run("check")
-    run("downgrade", "base")
-    database.close()
-    print(f"{database.engine.dialect.name}: {len(revisions)} migrations go up, down and up again")
+    try:
+        check = MigrationCheck(database)
+        count = check.walk()
+        check.run("downgrade", "base")
+    finally:
+        database.close()
+    print(f"{database.engine.dialect.name}: {count} migrations go up, down and up again, with rows in all tables")
 
 
 def main() -> None:

@@ -48,8 +48,12 @@ class Beacon:
     def _give_sign(self) -> None:
         settings, check = self._resources.settings, self._resources.slot_check
         try:
+            mismatch = self._resources.find_mismatch()
+            if mismatch is not None:
+                # At once: what follows may not be to be had from this schema.
+                check.refuse(mismatch)
             other_host = self._find_other_host()
-            check.refuse(None if other_host is None else self._describe_refusal(other_host))
+            check.refuse(mismatch or (None if other_host is None else self._describe_refusal(other_host)))
             blocked_reason = check.recheck()
             if other_host is None:
                 self._note(blocked_reason)

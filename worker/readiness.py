@@ -45,6 +45,7 @@ class SlotCheck:
         self._boot_id = boot_id
         self._return_seconds = return_seconds
         self._refusal: str | None = None
+        self._end: str | None = None
         self._is_occupied = False
         self._turn = threading.Lock()
         self.blocked_reason: str | None = None
@@ -53,7 +54,11 @@ class SlotCheck:
         """Why no job may begin here now, in words, or None."""
         with self._turn:
             self._settle(
-                self._refusal or self._find_full_disk() or self._find_missing_store() or self._find_used_memory()
+                self._end
+                or self._refusal
+                or self._find_full_disk()
+                or self._find_missing_store()
+                or self._find_used_memory()
             )
             return self.blocked_reason
 
@@ -66,6 +71,10 @@ class SlotCheck:
     def refuse(self, reason: str | None) -> None:
         """Let no job begin for a reason that is found elsewhere; None takes it back."""
         self._refusal = reason
+
+    def give_up(self, reason: str) -> None:
+        """Let no job begin until this process is started anew."""
+        self._end = reason
 
     @contextmanager
     def occupy(self) -> Iterator[None]:

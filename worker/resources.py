@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import structlog
 from celery import Celery
 
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell
+from jobs.schema import find_mismatch, get_known_schema
 from jobs.settings import Settings
 from jobs.storage import Storage, open_storage
 from worker.clock_watch import ClockWatch
@@ -15,6 +17,8 @@ from worker.gpu import Cpu, Gpu, SlotDevice
 from worker.host import get_boot_id
 from worker.readiness import RETURN_SECONDS, SlotCheck
 from worker.slot_lock import get_lock_path
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Resources:
         storage = open_storage(settings)
         device = Cpu() if settings.slot_device == "cpu" else Gpu(settings.slot_gpu)
         boot_id = get_boot_id()
+        get_known_schema()
         return cls(
             settings=settings,
             database=Database(settings.sqlalchemy_url),
@@ -53,6 +58,18 @@ class Resources:
             boot_id=boot_id,
             clock_watch=ClockWatch(rest_seconds=settings.lease_seconds),
         )
+
+    def find_mismatch(self) -> str | None:
+        """Why this process must not work with the database as its schema is now, or None."""
+        with self.database.read() as session:
+            return find_mismatch(session.connection())
+
+    def may_work(self) -> bool:
+        """The same as yes or no; the log has the reason."""
+        mismatch = self.find_mismatch()
+        if mismatch is not None:
+            log.error("schema_refused", reason=mismatch)
+        return mismatch is None
 
 
 def make_slot_check(

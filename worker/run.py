@@ -25,6 +25,7 @@ from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
 from jobs.storage import BASE_MODEL_FOLDER, LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
+from worker.configs import judge_config
 from worker.environment import make_trainer_environment, name_run
 from worker.oom import count_oom_kills
 from worker.outcome import (
@@ -63,7 +64,7 @@ log = structlog.get_logger()
 def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -> None:
     """Take the job whose turn it is, if there is one, see its run through, and ring for the next."""
     settings = resources.settings
-    if resources.drain.is_requested:
+    if resources.drain.is_requested or not resources.may_work():
         return
     with hold_slot(settings.data_dir, settings.slot, host=settings.host_name, boot_id=resources.boot_id) as lock:
         if lock is None:
@@ -169,6 +170,11 @@ class _Run:
     def train(self, lock: SlotLock, trainer_argv: Sequence[str]) -> tuple[Outcome, RunEnd]:
         """Start the training process and stay with it to its end."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        unreadable = judge_config(self.job)
+        if unreadable is not None:
+            if isinstance(unreadable, Interrupted):
+                self.resources.slot_check.give_up(unreadable.why)
+            return unreadable, RunEnd()
         try:
             request_path = self._write_request()
         except StorageUnreachable as error:

@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 def sweep(resources: Resources) -> None:
     """Everything that nobody else is there to do. Each part may be done twice, or by two sweeps at once."""
+    if not resources.may_work():
+        return
     _requeue_stalled(resources)
     _preempt(resources)
     _ring(resources)

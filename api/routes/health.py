@@ -9,6 +9,7 @@ from api.deps import Services, ServicesDep
 from api.schemas import CheckRead, ErrorInfo, Liveness, Readiness
 from jobs.errors import StorageUnreachable
 from jobs.models import Slot
+from jobs.schema import find_mismatch
 from jobs.slots import list_slots_seen
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -45,10 +46,13 @@ def get_readiness(services: ServicesDep, response: Response) -> Readiness:
 
 def _check_database(services: Services) -> CheckRead:
     try:
-        services.database.ping()
+        with services.database.read() as session:
+            mismatch = find_mismatch(session.connection())
     except SQLAlchemyError as error:
         log.warning("database_not_reached", reason=str(error))
         return CheckRead(ok=False, message="The database can't be reached.")
+    if mismatch is not None:
+        return CheckRead(ok=False, message=mismatch)
     return CheckRead(ok=True, message="The database answers.")
 
 

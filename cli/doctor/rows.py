@@ -2,21 +2,21 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.doctor.findings import Finding, fail, ok, warn
-from cli.migrate import make_alembic_config
 from jobs.census import CLOCK_MARGIN_SECONDS
 from jobs.clock import utc_now
 from jobs.database import Database
 from jobs.failure_codes import find_advice
 from jobs.models import Job, Run
+from jobs.release import get_release
+from jobs.schema import find_mismatch, find_revision, get_known_schema, make_alembic_config
 from jobs.slots import SlotStatus, SlotView
 from jobs.status import JobStatus
 
@@ -39,26 +39,28 @@ def check_database(database: Database) -> Finding:
 
 
 def check_schema(database: Database) -> Finding:
-    """Whether its tables are those of this release."""
-    scripts = ScriptDirectory.from_config(make_alembic_config())
+    """Whether its tables are those of this release, or such that it works with them."""
     with database.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return judge_revision(scripts, current)
+        current, mismatch = find_revision(connection), find_mismatch(connection)
+    return judge_revision(current, mismatch)
 
 
-def judge_revision(scripts: ScriptDirectory, current: str | None) -> Finding:
-    head = scripts.get_current_head()
-    if current == head:
-        return ok("schema", f"It is that of this release ({head}).")
+def judge_revision(current: str | None, mismatch: str | None) -> Finding:
+    """`mismatch`: why this release can't work with it, where that is so."""
+    known = get_known_schema()
+    if current == known.head:
+        return ok("schema", f"It is that of this release ({current}).")
     if current is None:
         return fail("schema", "There are no tables.", "emotune migrate")
-    try:
-        missing = sum(1 for _ in scripts.iterate_revisions(head, current))
-    except RevisionError:
-        advice = "Install the newer release here, too; there is no way back but a backup."
-        return fail("schema", f"It is of a newer release ({current}; this one knows up to {head}).", advice)
-    message = f"It is older ({current}) than this release ({head}) by {missing} migrations."
-    return fail("schema", message, "emotune migrate, and then start API and workers anew.")
+    if current in known.revisions:
+        scripts = ScriptDirectory.from_config(make_alembic_config())
+        missing = sum(1 for _ in scripts.iterate_revisions(known.head, current))
+        message = f"It is older ({current}) than this release ({known.head}) by {missing} migrations."
+        return fail("schema", message, "emotune migrate, and then start API and workers anew.")
+    if mismatch is not None:
+        return fail("schema", mismatch, "There is no way back but a backup; docs/operations.md, Upgrade.")
+    message = f"It is of a newer release ({current}); this one ({get_release()}) works with it."
+    return warn("schema", message, "Install the newer release here, too.")
 
 
 def check_clock(database: Database) -> Finding:
@@ -89,10 +91,19 @@ def check_slots(views: Sequence[SlotView], *, now: datetime) -> list[Finding]:
     else:
         advice = "Start a worker for each (`emotune worker`), or see below what keeps them."
         summary = fail("slots", f"None of {len(views)} takes jobs.", advice)
-    return [summary, *(finding for view in views if (finding := _find_trouble(view, now)) is not None)]
+    troubles = (find(view) for view in views for find in (partial(_find_trouble, now=now), _find_other_release))
+    return [summary, *(finding for finding in troubles if finding is not None)]
 
 
-def _find_trouble(view: SlotView, now: datetime) -> Finding | None:
+def _find_other_release(view: SlotView) -> Finding | None:
+    if not view.is_other_release or view.status is SlotStatus.AWAY:
+        return None
+    release = view.slot.emotune_version or "that is too old to tell"
+    message = f"Its worker is of release {release}, and this is {get_release()}."
+    return warn(f"slot {view.slot.name} release", message, "docs/operations.md, Upgrade: update workers one by one.")
+
+
+def _find_trouble(view: SlotView, *, now: datetime) -> Finding | None:
     slot, check = view.slot, f"slot {view.slot.name}"
     age = now - slot.seen_at
     if age < -timedelta(seconds=CLOCK_MARGIN_SECONDS):

@@ -1,8 +1,31 @@
-"""The migrations on both databases: they make the tables of jobs/models.py, and go up, down and up again."""
+"""The migrations on both databases, with rows in all tables: scripts/check_migrations.py says what is checked."""
 
+import threading
+from pathlib import Path
+
+import pytest
+
+from cli.migrate import Migration, migrate
+from jobs.schema import get_known_schema
 from jobs.settings import Settings
 from scripts.check_migrations import check
 
 
-def test_every_migration_goes_up_down_and_up_again(settings: Settings) -> None:
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str | None) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=database_url)
+
+
+def test_every_migration_goes_up_down_and_up_again_with_its_rows(settings: Settings) -> None:
     check(settings.sqlalchemy_url)
+
+
+def test_of_two_that_migrate_at_once_one_does_and_one_finds_it_done(settings: Settings) -> None:
+    found: list[Migration] = []
+    threads = [threading.Thread(target=lambda: found.append(migrate(settings))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    head = get_known_schema().head
+    assert sorted(found, key=lambda migration: migration.before or "") == [Migration(None, head), Migration(head, head)]

@@ -11,6 +11,7 @@ from api.main import create_app
 from jobs import slots
 from jobs.database import Database
 from jobs.settings import Settings
+from tests.support.newer_schemas import NEWER, migrate_further
 
 
 class AnsweringRedis(Redis):
@@ -71,3 +72,12 @@ def test_each_check_can_fail(
         body = client.get("/health/ready").json()
     assert [name for name, check in body["checks"].items() if not check["ok"]] == failing
     assert "/dev" not in str(body)
+
+
+def test_a_database_of_a_release_that_this_one_cannot_work_with_is_not_ready(
+    anonymous: TestClient, database: Database
+) -> None:
+    migrate_further(database, oldest_code=NEWER)
+    response = anonymous.get("/health/ready")
+    assert response.status_code == 503
+    assert "install the newer release" in response.json()["checks"]["database"]["message"]

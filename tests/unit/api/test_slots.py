@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from jobs import claims, slots
 from jobs.database import Database
 from jobs.models import Job, Slot
+from jobs.release import get_release
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +60,22 @@ def test_every_key_sees_all_slots(client: TestClient, other_client: TestClient) 
         "utilization_percent": 96.0,
         "temperature_celsius": 61.0,
         "power_watts": 412.5,
+        "emotune_version": get_release(),
+        "is_other_release": False,
         "drained_at": None,
     }
     assert (found["box-cpu"]["status"], found["box-cpu"]["gpu_name"]) == ("idle", None)
+
+
+def test_a_worker_of_another_release_is_told(client: TestClient, database: Database) -> None:
+    with database.write() as session:
+        session.execute(update(Slot).where(Slot.name == "box-cpu").values(emotune_version="0.0.9"))
+        session.execute(update(Slot).where(Slot.name == "box-cuda-0").values(emotune_version=None))
+    found = list_slots(client)
+    assert [(slot["emotune_version"], slot["is_other_release"]) for slot in found.values()] == [
+        ("0.0.9", True),
+        (None, True),
+    ]
 
 
 def test_the_job_on_a_slot_is_named_to_its_team_and_the_operator_alone(

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import httpx2
 import pytest
-from alembic.script import ScriptDirectory
 from fastapi.testclient import TestClient
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -20,7 +19,6 @@ from sqlalchemy import text, update
 from api.main import create_app
 from cli.doctor import broker, examination, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
-from cli.migrate import make_alembic_config
 from emomodel.config import TrainConfig
 from jobs import claims, run_ends, slots
 from jobs.base_models import BaseModel
@@ -35,6 +33,9 @@ from jobs.storage import Storage
 from tests.support.gpus import IDLE_GPU, DeviceDouble
 from tests.unit.conftest import TestTeam
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
+
+# Of migrations/versions.
+FIRST_REVISION = "439641e491cb"
 
 
 class RedisDouble:
@@ -153,14 +154,13 @@ def test_a_sqlite_file_is_in_wal_mode_and_on_a_local_disk(settings: Settings, tm
 
 def test_the_schema_is_that_of_the_release_or_older_or_newer(database: Database) -> None:
     assert rows.check_schema(database).health is Health.OK
-    scripts = ScriptDirectory.from_config(make_alembic_config())
-    first = scripts.get_base()
-    for revision, said in ((None, "no tables"), (first, "older"), ("a_later_one", "newer")):
-        health, text_said = describe(rows.judge_revision(scripts, revision))
+    for revision, said in ((None, "no tables"), (FIRST_REVISION, "older"), ("a_later_one", "can't work")):
+        health, text_said = describe(rows.judge_revision(revision, "This release can't work with it."))
         assert (health, said in text_said) == (Health.FAILED, True)
-    assert "a_later_one" in rows.judge_revision(scripts, "a_later_one").message
+    finding = rows.judge_revision("a_later_one", None)
+    assert (finding.health, "a_later_one" in finding.message) == (Health.WARNING, True)
     with database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :first"), {"first": first})
+        session.execute(text("UPDATE alembic_version SET version_num = :first"), {"first": FIRST_REVISION})
     assert "emotune migrate" in (rows.check_schema(database).advice or "")
 
 
@@ -201,6 +201,23 @@ def test_each_slot_that_takes_no_jobs_is_told(database: Database) -> None:
     assert "somebody computes" in found["slot blocked"].message
     assert "slots resume drained" in (found["slot drained"].advice or "")
     assert "NTP" in (found["slot ahead"].advice or "")
+
+
+def test_a_slot_whose_worker_is_of_another_release_is_told(database: Database) -> None:
+    with database.write() as session:
+        for name in ("same", "other", "silent", "gone"):
+            slots.note_slot(session, name=name, device="cuda", host="box-b")
+        for name, values in (
+            ("other", {"emotune_version": "0.0.9"}),
+            ("silent", {"emotune_version": None}),
+            ("gone", {"emotune_version": "0.0.9", "seen_at": utc_now() - timedelta(hours=1)}),
+        ):
+            session.execute(update(Slot).where(Slot.name == name).values(values))
+    with database.read() as session:
+        findings = rows.check_slots(slots.list_slots(session, seen_within_seconds=30), now=utc_now())
+    told = {finding.check: finding.message for finding in findings if finding.check.endswith(" release")}
+    assert list(told) == ["slot other release", "slot silent release"]
+    assert "0.0.9" in told["slot other release"]
 
 
 def test_a_dead_run_that_nobody_ends_is_told(database: Database, running: str) -> None:

@@ -42,3 +42,11 @@ def test_a_blocked_slot_says_why_on_a_line_of_its_own() -> None:
 def test_a_slot_that_is_drained_while_it_runs_says_both() -> None:
     assert "running, to be drained" in describe_slot(GPU | {"drained_at": "2026-11-22T15:05:12Z"})
     assert "to be" not in describe_slot(CPU | {"status": "drained", "drained_at": "2026-11-22T15:05:12Z"})
+
+
+def test_a_worker_of_another_release_than_the_api_is_told() -> None:
+    other = CPU | {"is_other_release": True, "emotune_version": "0.0.9"}
+    assert describe_slot(other).endswith("16.0 GiB, release 0.0.9, not the API's")
+    assert "release unknown" in describe_slot(other | {"emotune_version": None})
+    from_older_api = {name: value for name, value in CPU.items() if name not in {"is_other_release", "emotune_version"}}
+    assert describe_slot(from_older_api) == describe_slot(CPU)

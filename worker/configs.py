@@ -1,0 +1,29 @@
+"""Whether this release can read a job's config, which another one may have written."""
+
+from pydantic import ValidationError
+
+from emomodel.config import TrainConfig
+from jobs.models import Job
+from jobs.release import get_release
+from worker.outcome import Failed, Interrupted
+
+
+def judge_config(job: Job) -> Failed | Interrupted | None:
+    """How its run ends before it has begun, or None where the config can be read.
+
+    Fields that aren't known were made by a newer release: a worker of that one can run the job, so it waits. What is
+    wrong in another way is wrong for all of them.
+    """
+    try:
+        TrainConfig.model_validate(job.config)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        unknown = sorted(str(each["loc"][0]) for each in found if each["type"] == "extra_forbidden")
+        if unknown:
+            return Interrupted(
+                f"The config of the job {job.id} is of a newer release than this worker ({get_release()}), which "
+                f"doesn't know {', '.join(unknown)}. The worker takes no job until it is updated and started anew"
+            )
+        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
+        return Failed("config_invalid", f"This release ({get_release()}) can't use the job's config: {told}.")
+    return None
