@@ -14,12 +14,12 @@ setup: ## Make .venv and install everything into it (again when pyproject.toml o
 demo: setup ## Train, download and hear an emotional Gemma 3 270M, end to end
 	@$(VENV)/emotune demo
 
-# Those that measure time come last and alone. A worker that has done its share takes from the other's end, so that one
-# starts with the real stacks, which wait a lot, and the other with those of the model, which compute.
-test: setup ## Run the tests on two cores (unit; then model and integration; then those that measure time)
+# Those that measure time, or share the one GPU, come last and alone. With worksteal one process starts with the real
+# stacks, which wait a lot, and the other one with the tests of the model, which compute.
+test: setup ## Run the tests on two cores (unit; then model and integration; then those that want the machine alone)
 	@$(VENV)/python -m pytest -q --numprocesses 2 tests/unit
-	@$(VENV)/python -m pytest -q --numprocesses 2 --dist worksteal --ignore tests/unit -m "not alone"
-	@$(VENV)/python -m pytest -q tests/integration -m alone
+	@$(VENV)/python -m pytest -q --numprocesses 2 --dist worksteal --ignore tests/unit -m "not alone and not gpu"
+	@$(VENV)/python -m pytest -q tests/integration tests/gpu -m "alone or gpu"
 
 browser-test: setup ## Use the dashboard in Chromium as people do, on a staged and on a real installation
 	@$(VENV)/python -m pytest -q tests/browser
