@@ -93,6 +93,7 @@ def test_a_killed_workers_job_is_requeued_after_its_lease_and_finishes(installat
     assert [point["cursor"] for point in after[:3]] == ["2-1", "2-2", "2-3"]
 
 
+@pytest.mark.alone
 @on_sqlite
 def test_a_terminated_worker_requeues_its_job_and_leaves_soon(installation: Installation) -> None:
     job_id = installation.submit(ENDLESS_CONFIG)

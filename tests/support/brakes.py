@@ -55,7 +55,7 @@ class Brake:
         os.close(self._descriptor)
 
     def hold(self) -> None:
-        """From now on what is written stays in the pipe, until that is full."""
+        """From now on what is written stays in the pipe, until that is full. What was written before is read."""
         if self._drain is None:
             return
         self._closing.set()
@@ -64,6 +64,8 @@ class Brake:
             os.write(self._descriptor, b"\n")
         self._drain.join()
         self._drain = None
+        if select.select([self._descriptor], [], [], 0)[0]:
+            self._take(os.read(self._descriptor, PIPE_BYTES))
 
     def release(self, *, pause_seconds: float = 0.0) -> None:
         """From now on nothing holds a training back; or only so that it never is faster than the pauses let it be."""
