@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser-test screenshots up lint migrations-check bench chaos chaos-ci secrets docker-check
+.PHONY: help setup demo test browser-test screenshots up lint lint-python lint-dashboard migrations-check bench chaos chaos-ci secrets docker-check
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -14,10 +14,12 @@ setup: ## Make .venv and install everything into it (again when pyproject.toml o
 demo: setup ## Train, download and hear an emotional Gemma 3 270M, end to end
 	@$(VENV)/emotune demo
 
-# Those of the model take all cores by themselves, and the real stacks of the others mind the time.
-test: setup ## Run the tests (unit, on two cores; then model and integration)
+# Those that measure time, or share the one GPU, come last and alone. With worksteal one process starts with the real
+# stacks, which wait a lot, and the other one with the tests of the model, which compute.
+test: setup ## Run the tests on two cores (unit; then model and integration; then those that want the machine alone)
 	@$(VENV)/python -m pytest -q --numprocesses 2 tests/unit
-	@$(VENV)/python -m pytest -q --ignore tests/unit
+	@$(VENV)/python -m pytest -q --numprocesses 2 --dist worksteal --ignore tests/unit -m "not alone and not gpu"
+	@$(VENV)/python -m pytest -q tests/integration tests/gpu -m "alone or gpu"
 
 browser-test: setup ## Use the dashboard in Chromium as people do, on a staged and on a real installation
 	@$(VENV)/python -m pytest -q tests/browser
@@ -28,8 +30,12 @@ screenshots: setup ## Picture every page, light and dark, in three widths, into 
 up: setup ## Start the stack with the sample model and keep it until Ctrl-C
 	@$(VENV)/emotune up --sample-model
 
-lint: setup ## ruff, mypy strict, import-linter; the dashboard's types, linter and tests
+lint: lint-python lint-dashboard ## ruff, mypy strict, import-linter; the dashboard's types, linter and tests
+
+lint-python: setup
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && $(VENV)/mypy && $(VENV)/lint-imports
+
+lint-dashboard: setup
 	@$(VENV)/python scripts/build_dashboard.py --check
 
 migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
@@ -44,8 +50,7 @@ chaos: setup ## Kill, stop and starve a whole installation at random; MINUTES=10
 	@$(VENV)/python -m tests.chaos.main --minutes $(MINUTES) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
 
 chaos-ci: setup ## Two minutes of it: a known seed on SQLite, a new one, which is printed, on PostgreSQL
-	@$(VENV)/python -m tests.chaos.main --minutes 0.4 --database sqlite --seed 7 --slots 2
-	@$(VENV)/python -m tests.chaos.main --minutes 0.4 --database postgresql --slots 2
+	@$(VENV)/python -m tests.chaos.main --minutes 0.8 --database both --sqlite-seed 7 --slots 2
 
 secrets: ## Passwords in secrets/ and .env, for docker compose; OWNER=UID:GID where root runs it
 	@$(PYTHON) scripts/make_secrets.py $(if $(OWNER),--owner $(OWNER))

@@ -24,13 +24,12 @@ SEEDS = 1_000_000
 
 def main() -> int:
     options = _make_parser().parse_args()
-    seed = options.seed if options.seed is not None else random.randrange(SEEDS)
     kinds: list[DatabaseKind] = ["sqlite", "postgresql"] if options.database == "both" else [options.database]
+    seeds = {kind: _choose_seed(kind, options) for kind in kinds}
     folder = Path(tempfile.mkdtemp(prefix="emotune-chaos-"))
-    print(f"seed {seed}, {options.minutes:g} minutes on {' and '.join(kinds)}, in {folder}", flush=True)
-    outcomes = run_experiments(
-        folder, kinds=kinds, seed=seed, seconds=60 * options.minutes / len(kinds), slot_count=options.slots
-    )
+    where = " and ".join(f"{kind} (seed {seed})" for kind, seed in seeds.items())
+    print(f"{options.minutes:g} minutes on {where}, in {folder}", flush=True)
+    outcomes = run_experiments(folder, seeds=seeds, seconds=60 * options.minutes / len(kinds), slot_count=options.slots)
     for outcome in outcomes:
         print(format_outcome(outcome), flush=True)
     result = options.result or folder / "result.json"
@@ -43,10 +42,8 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def run_experiments(
-    folder: Path, *, kinds: list[DatabaseKind], seed: int, seconds: float, slot_count: int
-) -> list[Outcome]:
-    """One after the other, each with faults for so many seconds."""
+def run_experiments(folder: Path, *, seeds: dict[DatabaseKind, int], seconds: float, slot_count: int) -> list[Outcome]:
+    """One after the other, each with the seed of its database, and with faults for so many seconds."""
     # Processes of PostgreSQL's own account have to get through.
     folder.chmod(0o711)
     tiny_gemma = folder / "tiny-gemma"
@@ -65,14 +62,22 @@ def run_experiments(
             dataset=dataset,
             tiny_gemma=tiny_gemma,
         ).run()
-        for kind in kinds
+        for kind, seed in seeds.items()
     ]
+
+
+def _choose_seed(kind: DatabaseKind, options: argparse.Namespace) -> int:
+    given: int | None = options.seed
+    if kind == "sqlite" and options.sqlite_seed is not None:
+        given = options.sqlite_seed
+    return given if given is not None else random.randrange(SEEDS)
 
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long faults come, on all databases together")
-    parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
+    parser.add_argument("--seed", type=int, help="default: a random one for each database, which is printed")
+    parser.add_argument("--sqlite-seed", type=int, help="that of SQLite alone")
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--slots", type=int, default=3)
     parser.add_argument("--result", type=Path, help="where the numbers go as JSON")

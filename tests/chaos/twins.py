@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emomodel.config import TrainConfig
@@ -22,28 +23,37 @@ Curve = dict[int, float]
 def run_twins(folder: Path, *, dataset: Path, tiny_gemma: Path) -> dict[str, Curve]:
     """The loss of each step by course. The real one's output becomes the template of all bundles."""
     folder.mkdir(parents=True)
-    template = get_template(folder)
-    curves = {}
+
+    def run(course: str) -> Curve:
+        return _run_twin(course, folder, dataset=dataset, tiny_gemma=tiny_gemma)
+
     # The real one first: the others are made of its files.
-    for course in reversed(COURSES):
-        output = template if course == REAL_MODEL else folder / course / "output"
-        output.parent.mkdir(exist_ok=True)
-        request = TrainRequest(
-            dataset_path=dataset,
-            dataset_name="chats",
-            dataset_sha256=hashlib.sha256(dataset.read_bytes()).hexdigest(),
-            base_model=REAL_MODEL if course == REAL_MODEL else FAST_MODEL,
-            base_model_path=str(tiny_gemma),
-            config=TrainConfig.model_validate(make_config(course)),
-            output_dir=output,
-            checkpoint_dir=folder / course / "checkpoints",
-        )
-        request_path = output.parent / "request.json"
-        request_path.write_text(request.model_dump_json())
-        _run(request_path, folder, template)
-        lines = (output / "metrics.jsonl").read_text().splitlines()
-        curves[course] = read_curve(lines)
+    curves = {REAL_MODEL: run(REAL_MODEL)}
+    others = [course for course in COURSES if course != REAL_MODEL]
+    # They wait more than they compute.
+    with ThreadPoolExecutor(len(others)) as pool:
+        curves.update(zip(others, pool.map(run, others), strict=True))
     return curves
+
+
+def _run_twin(course: str, folder: Path, *, dataset: Path, tiny_gemma: Path) -> Curve:
+    template = get_template(folder)
+    output = template if course == REAL_MODEL else folder / course / "output"
+    output.parent.mkdir(exist_ok=True)
+    request = TrainRequest(
+        dataset_path=dataset,
+        dataset_name="chats",
+        dataset_sha256=hashlib.sha256(dataset.read_bytes()).hexdigest(),
+        base_model=REAL_MODEL if course == REAL_MODEL else FAST_MODEL,
+        base_model_path=str(tiny_gemma),
+        config=TrainConfig.model_validate(make_config(course)),
+        output_dir=output,
+        checkpoint_dir=folder / course / "checkpoints",
+    )
+    request_path = output.parent / "request.json"
+    request_path.write_text(request.model_dump_json())
+    _run(request_path, folder, template)
+    return read_curve((output / "metrics.jsonl").read_text().splitlines())
 
 
 def get_template(folder: Path) -> Path:

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from cli.client import Client
-from cli.credentials import Credentials
-from cli.stack import Stack
 from jobs.settings import Settings
+from tests.support.brakes import Brake
 from tests.support.postgres import create_database, find_postgres_binaries, run_postgres
-from tests.support.stacks import Installation
+from tests.support.stacks import Installation, make_settings, run_installation
+from tests.support.standing import StandingStack
 
 REPOSITORY = Path(__file__).parents[2]
 
 # Each case takes seconds; one that hangs must not take the suite with it.
 CASE_SECONDS = 120
+# Short, so that a lost worker is missed soon.
+LEASE_SECONDS = 4.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,44 +52,75 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
     """Of an empty database; None is SQLite in the data folder. Tests may ask for one kind by indirect parameters."""
     if request.param == "sqlite":
         return None
-    server: str = request.getfixturevalue("postgres_server")
+    return make_database(request.getfixturevalue("postgres_server"), tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Of the standing installation. Tests may ask for one kind by indirect parameters."""
+    kind: str = request.param
+    return kind
+
+
+def make_database(server: str, folder: Path) -> str:
+    """An empty one, which is called after the folder; returns its URL."""
     binaries = find_postgres_binaries()
     assert binaries is not None
-    return create_database(binaries, server, f"emotune_{tmp_path.parent.name}_{tmp_path.name}".replace("-", "_"))
+    return create_database(binaries, server, f"emotune_{folder.parent.name}_{folder.name}".replace("-", "_"))
 
 
 @pytest.fixture
 def lease_seconds(request: pytest.FixtureRequest) -> float:
-    """Short, so that a lost worker is missed soon. Tests may ask for another by indirect parameters."""
-    return getattr(request, "param", 4.0)
+    """Tests may ask for another by indirect parameters."""
+    return getattr(request, "param", LEASE_SECONDS)
 
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny_gemma: Path, database_url: str | None, lease_seconds: float) -> Settings:
-    """Quick signs of life and a short lease, so that a lost worker is missed soon."""
-    return Settings(
-        data_dir=tmp_path / "data",
-        database_url=database_url,
-        base_models={"tiny-gemma": str(tiny_gemma)},
-        port=0,
-        host_name="box-a",
-        min_free_disk_bytes=0,
-        heartbeat_seconds=0.5,
-        metric_flush_seconds=0.5,
-        lease_seconds=lease_seconds,
-        sweep_seconds=1,
-        worker_seen_seconds=3,
-        stop_grace_seconds=10,
-        kill_grace_seconds=3,
-        trainer_threads=1,
-    )
+    return make_settings(tmp_path / "data", database_url, tiny_gemma, lease_seconds=lease_seconds)
 
 
 @pytest.fixture
-def installation(settings: Settings) -> Iterator[Installation]:
-    """A running stack with a client of its first key and a dataset."""
-    with Stack(settings) as stack, Client(Credentials(url=stack.url, api_key=stack.api_key)) as client:
-        dataset = client.upload_dataset(REPOSITORY / "samples" / "chats.jsonl", "chats")
-        installation = Installation(stack, client, dataset["id"])
-        yield installation
-        installation.end()
+def own_installation(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """A running stack for this test alone: it wants settings of its own, or minds what others have done there."""
+    with Brake(tmp_path / "brake") as brake:
+        brake.release()
+        for name, value in brake.variables.items():
+            monkeypatch.setenv(name, value)
+        with run_installation(settings, brake) as installation:
+            yield installation
+
+
+@pytest.fixture
+def installation(own_installation: Installation) -> Installation:
+    """A running stack with a client of its first key and a dataset. Modules whose tests may share one say so."""
+    return own_installation
+
+
+@pytest.fixture(scope="session")
+def standing_sqlite(tmp_path_factory: pytest.TempPathFactory, tiny_gemma: Path) -> Iterator[StandingStack]:
+    folder = tmp_path_factory.mktemp("standing-sqlite")
+    with StandingStack(folder, make_settings(folder / "data", None, tiny_gemma, lease_seconds=LEASE_SECONDS)) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def standing_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, tiny_gemma: Path, postgres_server: str
+) -> Iterator[StandingStack]:
+    folder = tmp_path_factory.mktemp("standing-postgresql")
+    url = make_database(postgres_server, folder)
+    with StandingStack(folder, make_settings(folder / "data", url, tiny_gemma, lease_seconds=LEASE_SECONDS)) as stack:
+        yield stack
+
+
+@pytest.fixture
+def standing_installation(
+    request: pytest.FixtureRequest, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    """One that many tests share, put in order after each."""
+    stack: StandingStack = request.getfixturevalue(f"standing_{database_kind}")
+    for name, value in stack.brake.variables.items():
+        monkeypatch.setenv(name, value)
+    yield stack.start()
+    stack.put_in_order()

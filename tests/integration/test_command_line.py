@@ -30,7 +30,12 @@ def emotune(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(argv, env=environment, check=False, capture_output=True, text=True, timeout=90)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.fixture
+def installation(standing_installation: Installation) -> Installation:
+    return standing_installation
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_the_dashboards_link_is_printed_and_opened(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     data_dir = installation.stack.settings.data_dir
     form = re.escape(installation.stack.url) + r"/#/login\?code=[\w-]{43}\n"
@@ -43,21 +48,21 @@ def test_the_dashboards_link_is_printed_and_opened(installation: Installation, m
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_doctor_finds_a_running_stack_in_order_and_misses_the_housekeeping(installation: Installation) -> None:
-    data_dir = installation.stack.settings.data_dir
+def test_the_doctor_finds_a_running_stack_in_order_and_misses_the_housekeeping(own_installation: Installation) -> None:
+    data_dir = own_installation.stack.settings.data_dir
     healthy = emotune("doctor", data_dir=data_dir)
     assert healthy.returncode == 0, healthy.stdout + healthy.stderr
     for check in ("schema", "slots", "redis memory", "redis persistence", "housekeeping", "cpu workers", "api key"):
         assert re.search(rf"^ok       {check}  ", healthy.stdout, re.MULTILINE), healthy.stdout
 
-    installation.stack.get_process("housekeeping").stop()
+    own_installation.stack.get_process("housekeeping").stop()
     ill = emotune("doctor", "--json", data_dir=data_dir)
     told = json.loads(ill.stdout)
     failed = [finding["check"] for finding in told["findings"] if finding["health"] == "failed"]
     assert (ill.returncode, told["health"], failed) == (1, "failed", ["housekeeping"])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_submit_watch_and_download_find_the_local_stack(installation: Installation, tmp_path: Path) -> None:
     data_dir = installation.stack.settings.data_dir
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700, "other accounts of the machine may not read the chats"

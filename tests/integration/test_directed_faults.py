@@ -24,15 +24,20 @@ from jobs.run_ends import RunEnd
 from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
 from tests.support.waiting import wait_for
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 # Two workers that share a database: SQLite is for one host.
-on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
 RING_COUNT = 30
 # Half a lease.
 LAST_STEPS_SECONDS = 2.0
 CLOSE_POLL_SECONDS = 0.001
 LOADING = ("importing", "loading_model", "loading_dataset")
+
+
+@pytest.fixture
+def installation(standing_installation: Installation) -> Installation:
+    return standing_installation
 
 
 def find_supervising_process(installation: Installation) -> psutil.Process:
@@ -198,33 +203,33 @@ def test_a_pause_at_the_last_step_leaves_the_job_paused_or_succeeded(
 
 # A run whose heartbeats the lock keeps waiting would be lost after four seconds.
 @pytest.mark.parametrize("lease_seconds", [120.0], indirect=True)
-@on_sqlite
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_worker_killed_while_it_packs_leaves_no_file_that_a_row_names(
-    installation: Installation, tmp_path: Path
+    own_installation: Installation, tmp_path: Path
 ) -> None:
-    settings = installation.stack.settings
-    job_id = installation.submit(SHORT_CONFIG)
+    settings = own_installation.stack.settings
+    job_id = own_installation.submit(SHORT_CONFIG)
     folder = settings.data_dir / "runs" / job_id / "1"
-    installation.wait_for_job(job_id, lambda job: job["status"] == "running")
-    supervisor = find_supervising_process(installation)
-    installation.wait_for_job(job_id, lambda _: (folder / "output").is_dir())
+    own_installation.wait_for_job(job_id, lambda job: job["status"] == "running")
+    supervisor = find_supervising_process(own_installation)
+    own_installation.wait_for_job(job_id, lambda _: (folder / "output").is_dir())
     # So that the row can't be written before the worker is dead.
     with locking_sqlite(settings.data_dir / "emotune.db"):
         incoming, artifacts = settings.data_dir / "incoming", settings.data_dir / "artifacts" / job_id
         assert wait_closely(lambda: any(folder.glob("*bundle.zip*")) or any(incoming.glob("*")), 40)
         supervisor.kill()
-        installation.kill_slot_worker()
+        own_installation.kill_slot_worker()
         left = {path.name for path in artifacts.glob("*")}
-    assert installation.client.list_artifacts(job_id) == []
-    end_lease(installation, job_id)
-    installation.start_slot_worker()
-    job = installation.wait_for_status(job_id, "succeeded", "failed")
+    assert own_installation.client.list_artifacts(job_id) == []
+    end_lease(own_installation, job_id)
+    own_installation.start_slot_worker()
+    job = own_installation.wait_for_status(job_id, "succeeded", "failed")
     assert (job["status"], job["attempt"], job["step"]) == ("succeeded", 2, 6), job["error"]
     with open_database(settings) as database, database.read() as session:
         named = set(session.scalars(select(Artifact.filename).where(Artifact.job_id == job_id)))
     assert named.isdisjoint(left)
     assert "bundle-2.zip" in named
-    installation.client.download_artifact(job_id, "bundle", tmp_path / "bundle.zip")
+    own_installation.client.download_artifact(job_id, "bundle", tmp_path / "bundle.zip")
     verify(tmp_path / "bundle.zip")
     make_celery(settings).send_task(COLLECT_TASK, queue=HOUSEKEEPING_QUEUE)
     wait_for(lambda: {path.name for path in artifacts.iterdir()} == named)

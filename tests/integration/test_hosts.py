@@ -15,7 +15,12 @@ from tests.support.waiting import wait_for
 OWN, OTHER = "box-a-cpu", "box-b-cpu"
 
 # SQLite is for one host.
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def installation(standing_installation: Installation) -> Installation:
+    return standing_installation
 
 
 def start_two_jobs(installation: Installation) -> tuple[Process, dict[str, str]]:

@@ -45,6 +45,7 @@ def measure(database: Database) -> float:
     return best
 
 
+@pytest.mark.alone
 @only_postgresql
 def test_a_claim_among_many_jobs_takes_hardly_longer(database: Database) -> None:
     found = []

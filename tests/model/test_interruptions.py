@@ -1,6 +1,5 @@
 """The real training process, asked, signalled and killed: what it leaves, and how the next one goes on from there."""
 
-import json
 import random
 import resource
 import signal
@@ -32,10 +31,13 @@ from emomodel.request import TrainRequest
 from emomodel.run_requests import RunRequests
 from emomodel.train import run_training
 from tests.model.tiny_training import ListReporter, make_request, start_training
+from tests.support.brakes import MOST_BRAKED_STEPS, Brake
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.model
 
-STEPS = 60
+# More than the brake lets the killed processes do, all together: each of their steps notes its checkpoint, too.
+STEPS = MOST_BRAKED_STEPS + 30
 # A checkpoint at each step: most of the time goes into saving.
 CONFIG: dict[str, Any] = {
     "max_steps": STEPS,
@@ -46,6 +48,9 @@ CONFIG: dict[str, Any] = {
     "lora_learning_rate": 1e-3,
 }
 KILLS = 4
+# How much later than its first checkpoint a process is killed, in events of its journal and in seconds after those.
+MOST_EVENTS = 8
+MOST_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0
 
 
@@ -105,6 +110,10 @@ def assert_equal(lines: list[Metric], whole: list[Metric]) -> None:
     assert {line.step: (line.loss, line.grad_norm, line.token_count) for line in lines} == expected
 
 
+def list_ends(brake: Brake) -> list[str]:
+    return [event["kind"] for event in brake.events if event["event"] == "end"]
+
+
 def read_metrics(request: TrainRequest) -> list[Metric]:
     lines = (request.output_dir / "metrics.jsonl").read_text().splitlines()
     return [Metric.model_validate_json(line) for line in lines]
@@ -113,26 +122,32 @@ def read_metrics(request: TrainRequest) -> list[Metric]:
 def test_killed_at_any_moment_the_training_goes_on_bit_for_bit(
     tmp_path: Path, tiny_gemma: Path, whole: list[Metric]
 ) -> None:
-    request, journal = make(tmp_path, tiny_gemma), tmp_path / "journal.jsonl"
+    request = make(tmp_path, tiny_gemma)
     generator = random.Random()  # noqa: S311 - any moments will do
-    for _ in range(KILLS):
-        with running(request, journal) as process:
-            read(process, lambda line: isinstance(line, Checkpoint))
-            time.sleep(generator.uniform(0.0, 0.3))
-            process.send_signal(signal.SIGKILL)
-            saved = [line for line in read(process) if isinstance(line, Checkpoint)]
-            assert process.wait() == -signal.SIGKILL
-        if saved:
-            # What was told to be saved is.
-            assert get_steps(request)[0] >= saved[-1].step
-    with running(request, journal) as process:
-        lines = read(process)
-        assert process.wait() == EXIT_OK
+    with Brake(tmp_path / "journal") as brake:
+        for _ in range(KILLS):
+            brake.hold()
+            with running(request, brake.path) as process:
+                brake.wait_for("checkpoint")
+                for _ in range(generator.randrange(MOST_EVENTS)):
+                    brake.read_event()
+                time.sleep(generator.uniform(0.0, MOST_SECONDS))
+                process.send_signal(signal.SIGKILL)
+                brake.release()
+                saved = [line for line in read(process) if isinstance(line, Checkpoint)]
+                assert process.wait() == -signal.SIGKILL
+            if saved:
+                # What was told to be saved is.
+                assert get_steps(request)[0] >= saved[-1].step
+        with running(request, brake.path) as process:
+            lines = read(process)
+            assert process.wait() == EXIT_OK
+        wait_for(lambda: list_ends(brake) == ["finished"])
+        events = brake.events
     assert isinstance(lines[-1], Result)
     assert not [line for line in lines if isinstance(line, Notice) and line.code != "resumed"]
     assert_equal(read_metrics(request), whole)
 
-    events = [json.loads(line) for line in journal.read_text().splitlines()]
     losses: dict[int, set[float]] = {}
     for event in events:
         if event["event"] == "step":
@@ -141,39 +156,40 @@ def test_killed_at_any_moment_the_training_goes_on_bit_for_bit(
     assert all(len(found) == 1 for found in losses.values())
     assert sorted(losses) == list(range(1, STEPS + 1))
     assert sum(event["event"] == "start" for event in events) == KILLS + 1
-    assert [event["kind"] for event in events if event["event"] == "end"] == ["finished"]
 
 
 @pytest.mark.parametrize("how", ["asked", "signalled"])
 def test_a_process_saves_and_stops_and_another_goes_on(
     tmp_path: Path, tiny_gemma: Path, whole: list[Metric], how: str
 ) -> None:
-    request, journal = make(tmp_path, tiny_gemma, checkpoint_every=1000), tmp_path / "journal.jsonl"
-    with running(request, journal) as process:
-        read(process, lambda line: isinstance(line, Metric) and line.step >= 10)
-        ask(process, CHECKPOINT_REQUEST)
-        lines = read(process, lambda line: isinstance(line, Checkpoint))
-        assert isinstance(lines[-1], Checkpoint)
-        assert lines[-1].reason == "request"
-        if how == "asked":
-            ask(process, SAVE_AND_STOP_REQUEST)
-        else:
-            process.send_signal(signal.SIGTERM)
-        lines += read(process)
-        assert process.wait() == EXIT_STOPPED
-    saved = lines[-1]
-    # What is asked for before the step of the first checkpoint is over needs no second one.
-    assert isinstance(saved, Checkpoint)
-    assert saved.reason in ("stop", "request")
-    assert get_steps(request)[0] == saved.step
-    assert not request.output_dir.exists()
-    with running(request, journal) as process:
-        assert isinstance(read(process)[-1], Result)
-    assert_equal(read_metrics(request), whole)
-    kinds = [
-        event["kind"] for line in journal.read_text().splitlines() if (event := json.loads(line))["event"] == "end"
-    ]
-    assert kinds == ["stopped", "finished"]
+    request = make(tmp_path, tiny_gemma, checkpoint_every=1000)
+    with Brake(tmp_path / "journal") as brake:
+        with running(request, brake.path) as process:
+            read(process, lambda line: isinstance(line, Metric) and line.step >= 10)
+            ask(process, CHECKPOINT_REQUEST)
+            brake.wait_for("checkpoint")
+            lines = read(process, lambda line: isinstance(line, Checkpoint))
+            assert isinstance(lines[-1], Checkpoint)
+            assert lines[-1].reason == "request"
+            if how == "asked":
+                ask(process, SAVE_AND_STOP_REQUEST)
+            else:
+                process.send_signal(signal.SIGTERM)
+            brake.release()
+            lines += read(process)
+            assert process.wait() == EXIT_STOPPED
+        saved = lines[-1]
+        # What is asked for before the step of the first checkpoint is over needs no second one.
+        assert isinstance(saved, Checkpoint)
+        assert saved.reason in ("stop", "request")
+        assert get_steps(request)[0] == saved.step
+        assert not request.output_dir.exists()
+        with running(request, brake.path) as process:
+            assert isinstance(read(process)[-1], Result)
+        assert_equal(read_metrics(request), whole)
+        wait_for(
+            lambda: [event["kind"] for event in brake.events if event["event"] == "end"] == ["stopped", "finished"]
+        )
 
 
 def test_a_stop_while_the_process_imports_ends_it_before_the_model_is_loaded(tmp_path: Path, tiny_gemma: Path) -> None:
@@ -237,4 +253,6 @@ def test_a_file_that_cannot_be_written_costs_the_checkpoint_and_not_the_training
         assert message.startswith(f"the checkpoint of step {step} could not be saved: ")
         assert message.endswith("the training goes on without it")
     assert_equal(read_metrics(request), whole)
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["checkpoint-59", "checkpoint-60"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == sorted(
+        f"checkpoint-{step}" for step in (STEPS - 1, STEPS)
+    )

@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,14 @@ from typing import Any
 import psutil
 
 from cli.client import Client
+from cli.credentials import Credentials
 from cli.processes import Process, start_process
 from cli.stack import STOP_SECONDS, Stack, make_environment
+from jobs.settings import Settings
+from tests.support.brakes import Brake
+from tests.support.waiting import wait_for
+
+SAMPLE_CHATS = Path(__file__).parents[2] / "samples" / "chats.jsonl"
 
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -25,13 +32,39 @@ SHORT_CONFIG: Json = {"max_steps": 6, "batch_size": 2, "lora_rank": 4, "max_leng
 ENDLESS_CONFIG: Json = SHORT_CONFIG | {"max_steps": 10_000_000}
 
 
+def make_settings(data_dir: Path, database_url: str | None, tiny_gemma: Path, *, lease_seconds: float) -> Settings:
+    """Of a stack with quick signs of life, so that a lost worker is missed soon."""
+    return Settings(
+        data_dir=data_dir,
+        database_url=database_url,
+        base_models={"tiny-gemma": str(tiny_gemma)},
+        port=0,
+        host_name="box-a",
+        min_free_disk_bytes=0,
+        heartbeat_seconds=0.5,
+        metric_flush_seconds=0.5,
+        lease_seconds=lease_seconds,
+        sweep_seconds=1,
+        worker_seen_seconds=3,
+        stop_grace_seconds=10,
+        kill_grace_seconds=3,
+        trainer_threads=1,
+    )
+
+
 @dataclass
 class Installation:
-    """A stack, a client with a key, and a dataset to train on."""
+    """A stack, a client with a key, a dataset to train on, and a brake if there is one on what trains."""
 
     stack: Stack
     client: Client
     dataset_id: str
+    found_brake: Brake | None = None
+
+    @property
+    def brake(self) -> Brake:
+        assert self.found_brake is not None, "this installation was started without a brake"
+        return self.found_brake
 
     def submit(self, config: Json, *, name: str = "tune") -> str:
         request = {"dataset_id": self.dataset_id, "base_model": "tiny-gemma", "config": config, "name": name}
@@ -74,6 +107,14 @@ class Installation:
         data_dir = str(self.stack.settings.data_dir)
         return [process for process in psutil.process_iter() if _is_trainer(process, data_dir)]
 
+    def ask_the_held(self, job_id: str, verb: str) -> None:
+        """Ask for a stop of a running job that the brake holds, and let go when its training has been asked, too."""
+        (trainer,) = self.list_trainers()
+        self.client.ask_of_job(job_id, verb)
+        log_path = self.get_slot().log_path
+        wait_for(lambda: any(_tells_of_stop(line, trainer.pid) for line in log_path.read_text().splitlines()))
+        self.brake.release()
+
     def kill_slot_worker(self) -> None:
         self.kill_worker(self.get_slot())
 
@@ -102,7 +143,8 @@ class Installation:
         worker = start_process(
             host_name,
             [sys.executable, "-m", "cli", "worker"],
-            log_path=settings.data_dir / "logs" / f"{host_name}.log",
+            # Of this start alone, for who looks what it says.
+            log_path=settings.data_dir / "logs" / f"{host_name}-{time.monotonic_ns()}.log",
             environment=environment,
             stop_seconds=settings.stop_grace_seconds + STOP_SECONDS,
         )
@@ -147,6 +189,10 @@ class Installation:
         self.stack.processes.remove(process)
 
 
+def _tells_of_stop(line: str, pid: int) -> bool:
+    return "trainer_stops" in line and f"pid={pid}" in line
+
+
 def _is_trainer(process: psutil.Process, data_dir: str) -> bool:
     try:
         command = process.cmdline()
@@ -154,3 +200,13 @@ def _is_trainer(process: psutil.Process, data_dir: str) -> bool:
         return False
     is_emomodel = command[:1] == [sys.executable] and "emomodel" in command
     return is_emomodel and data_dir in command[-1] and process.status() != psutil.STATUS_ZOMBIE
+
+
+@contextmanager
+def run_installation(settings: Settings, brake: Brake) -> Iterator[Installation]:
+    """A running stack with a client of its first key and a dataset. The brake's variables are in the environment."""
+    with Stack(settings) as stack, Client(Credentials(url=stack.url, api_key=stack.api_key)) as client:
+        dataset = client.upload_dataset(SAMPLE_CHATS, "chats")
+        installation = Installation(stack, client, dataset["id"], brake)
+        yield installation
+        installation.end()

@@ -55,6 +55,12 @@ def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestCli
 
 
 @pytest.fixture
+def request_body(dataset: Dataset) -> dict[str, Any]:
+    """Of a job with all defaults."""
+    return {"dataset_id": dataset.id, "base_model": "tiny-gemma"}
+
+
+@pytest.fixture
 def make_job(database: Database, team: TestTeam, dataset: Dataset) -> Callable[..., Job]:
     """Queues a job of `team` without the HTTP API."""
 

@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fastapi.testclient import TestClient
 
 from jobs import slots
 from jobs.database import Database
-from jobs.models import Dataset
 from jobs.settings import GIB, MIB, Device, Settings
 
 GEMMA_1B = {
@@ -24,11 +22,6 @@ GEMMA_1B = {
 }
 TINY = GEMMA_1B | {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128, "vocab_size": 1024}
 LARGE = {"backend": "unsloth", "batching": "fixed", "batch_size": 32, "max_length": 1024}
-
-
-@pytest.fixture
-def request_body(dataset: Dataset) -> dict[str, Any]:
-    return {"dataset_id": dataset.id, "base_model": "tiny-gemma"}
 
 
 def prepare(settings: Settings, database: Database, model: dict[str, Any], device: Device, memory_bytes: int) -> None:

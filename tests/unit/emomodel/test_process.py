@@ -1,4 +1,5 @@
 import errno
+import gc
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from emomodel import errors
 from emomodel.errors import DatasetChanged, LossDiverged
 from emomodel.failure_codes import FAILURE_CODES
-from emomodel.process import describe_failure, keep_to_one_gpu
+from emomodel.process import describe_failure, keep_to_one_gpu, without_collection
 from emomodel.request import TrainRequest
 
 
@@ -64,3 +65,13 @@ def test_a_training_process_sees_one_gpu_at_most(before: str | None, after: str)
     environment = {} if before is None else {"CUDA_VISIBLE_DEVICES": before}
     keep_to_one_gpu(environment)
     assert environment == {"CUDA_VISIBLE_DEVICES": after}
+
+
+def test_the_collector_works_again_after_an_import_that_failed() -> None:
+    def fail() -> None:
+        assert not gc.isenabled()
+        raise ImportError
+
+    with pytest.raises(ImportError), without_collection():
+        fail()
+    assert gc.isenabled()
