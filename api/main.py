@@ -15,6 +15,7 @@ from api.errors import add_error_handlers, error_responses
 from api.exposition import make_registry
 from api.middleware import RequestMiddleware
 from api.request_meter import RequestMeter
+from api.request_spans import make_telemetry
 from api.routes import (
     artifacts,
     dataset_checks,
@@ -44,6 +45,7 @@ from jobs.queue import Doorbell, make_celery
 from jobs.rules import QueueRules
 from jobs.settings import Settings, load_settings
 from jobs.storage import Storage
+from jobs.tracing import open_tracing
 
 DESCRIPTION = """
 Fine-tunes *emotional Gemma*: upload chats whose replies carry emotions, post a job, watch the loss live, download the
@@ -100,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The web process as an ASGI app; without settings, those of the environment."""
     settings = settings or load_settings()
     meter = RequestMeter()
+    tracing = open_tracing("emotune-api", host=settings.host_name)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -108,6 +111,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         services.redis.close()
         services.database.close()
+        # In a thread: what the last requests have to send would else keep the server from ending.
+        await anyio.to_thread.run_sync(tracing.close)
 
     app = FastAPI(
         title="emotune",
@@ -122,6 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=_get_operation_id,
         responses=error_responses(422, 500, 503),
         dependencies=[Depends(refuse_unknown_parameters)],
+        telemetry=make_telemetry(tracing),
     )
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes, meter=meter)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from jobs.settings import GIB, MIB, PREFIX, Device
 
+# Of OpenTelemetry: the headers that a collector wants may be a key, and a training process sends no spans.
+TRACE_PREFIX = "OTEL_"
+
 # Each library that brings its own thread pool listens to one of these.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -39,12 +42,12 @@ def name_run(job_id: str, attempt: int) -> dict[str, str]:
 def make_trainer_environment(
     own: Mapping[str, str], *, threads: int | None, device: Device, gpu_uuid: str | None, cache_folder: Path
 ) -> dict[str, str]:
-    """The worker's own variables without our settings, which hold passwords that a training process has no use for.
+    """The worker's own variables without our settings and OpenTelemetry's, which hold passwords that it has no use for.
 
     It sees its slot's GPU alone, by UUID, as CUDA may count GPUs otherwise than we do. What is compiled for a GPU goes
     to `cache_folder`, unless the operator has named other places.
     """
-    environment = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
+    environment = {name: value for name, value in own.items() if not name.startswith((PREFIX, TRACE_PREFIX))}
     environment["PYTHONUNBUFFERED"] = "1"
     if device == "cpu":
         environment |= BOUND_MEMORY

@@ -9,6 +9,7 @@ from jobs.metrics import MetricStream, make_redis
 from jobs.queue import Doorbell
 from jobs.settings import Settings
 from jobs.storage import Storage
+from jobs.tracing import NO_TRACING, Tracing, open_tracing
 from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.gpu import Cpu, Gpu, SlotDevice
@@ -31,6 +32,7 @@ class Resources:
     slot_check: SlotCheck
     boot_id: str
     clock_watch: ClockWatch
+    tracing: Tracing = NO_TRACING
 
     @classmethod
     def open(cls, settings: Settings, celery: Celery, drain: Drain) -> "Resources":
@@ -52,6 +54,7 @@ class Resources:
             slot_check=make_slot_check(settings, storage, device, boot_id),
             boot_id=boot_id,
             clock_watch=ClockWatch(rest_seconds=settings.lease_seconds),
+            tracing=open_tracing("emotune-worker", host=settings.host_name),
         )
 
 
