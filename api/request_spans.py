@@ -15,7 +15,7 @@ def make_telemetry(tracing: Tracing) -> TelemetryConfig:
     """For FastAPI(telemetry=...). Numbers are Prometheus' (api/exposition.py), and logs go to standard error.
 
     Nothing is set up from the environment by FastAPI itself: the worker needs the same, and it would end without a
-    bound. One span a request: those of its parts would be five times as many.
+    bound. One span a request: dependencies and endpoint would be two more, of each poll too.
     """
     return TelemetryConfig(
         auto_configure=False,
