@@ -3,7 +3,8 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ COLUMNS = 24
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",)}
 
 # A pair of a label and the values that a matcher may name.
-KNOWN_VALUES: dict[str, tuple[str, Set[str]]] = {
+KNOWN_VALUES: dict[str, tuple[str, AbstractSet[str]]] = {
     "emotune_slot_status": ("status", set(SlotStatus)),
     "emotune_jobs": ("status", set(JobStatus)),
     "emotune_queue_jobs": ("state", {"waiting", "held"}),
