@@ -16,7 +16,8 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=cache,target=/root/.
     pip wheel --no-deps --wheel-dir /wheels .
 RUN python -m venv /opt/emotune
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/emotune/bin/pip install --constraint constraints.txt /wheels/*.whl
+    wheel="$(ls /wheels/emotune-*.whl)" \
+    && /opt/emotune/bin/pip install --constraint constraints.txt "${wheel}[otel]"
 RUN /opt/emotune/bin/pip check && /opt/emotune/bin/pip uninstall --yes pip
 
 FROM python:3.12.13-slim-bookworm

@@ -14,6 +14,7 @@ from api.errors import add_error_handlers, error_responses
 from api.exposition import make_registry
 from api.middleware import RequestMiddleware
 from api.request_meter import RequestMeter
+from api.request_spans import make_telemetry
 from api.routes import (
     artifacts,
     dataset_checks,
@@ -45,6 +46,7 @@ from jobs.rules import QueueRules
 from jobs.schema import check_schema
 from jobs.settings import Settings, load_settings
 from jobs.storage import open_storage
+from jobs.tracing import open_tracing
 
 DESCRIPTION = """
 Fine-tunes *emotional Gemma*: upload chats whose replies carry emotions, post a job, watch the loss live, download the
@@ -101,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The web process as an ASGI app; without settings, those of the environment."""
     settings = settings or load_settings()
     meter = RequestMeter()
+    tracing = open_tracing("emotune-api", host=settings.host_name)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -112,6 +115,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             services.redis.close()
             services.database.close()
+            # In a thread: what the last requests have to send would else keep the server from ending.
+            await anyio.to_thread.run_sync(tracing.close)
 
     app = FastAPI(
         title="emotune",
@@ -126,6 +131,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=_get_operation_id,
         responses=error_responses(422, 500, 503),
         dependencies=[Depends(refuse_unknown_parameters)],
+        telemetry=make_telemetry(tracing),
     )
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(RequestMiddleware, max_body_bytes=settings.max_body_bytes, meter=meter)

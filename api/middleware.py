@@ -14,6 +14,7 @@ from ulid import ULID
 from api.dashboard import get_page_headers
 from api.errors import make_internal_error_response
 from api.request_meter import RequestMeter
+from jobs.tracing import note_attribute
 
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -83,6 +84,7 @@ class RequestMiddleware:
                     answer.setdefault(name, value)
             await send(message)
 
+        note_attribute("emotune.request.id", request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, limit.receive, send_with_headers)

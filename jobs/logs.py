@@ -6,6 +6,7 @@ import sys
 import structlog
 
 from jobs.settings import LogFormat
+from jobs.tracing import add_trace_ids
 
 # Each message received, sent and done, which for the sweep means several lines every few seconds.
 CHATTY_LOGGERS = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
@@ -15,6 +16,7 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send structlog and the standard library's logging the same way. `level` is a name such as `info`."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_ids,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -197,6 +197,8 @@ class Job(Base):
         ),
         Index("ix_job_team_id_id", "team_id", "id"),
         Index("ix_job_team_id_status", "team_id", "status"),
+        # For the census, which counts all failed jobs without reading their rows.
+        Index("ix_job_status_error_code", "status", "error_code"),
         # The last word on "one job at a time per slot".
         Index(
             "uq_job_running_slot",
@@ -244,6 +246,8 @@ class Job(Base):
     axes: Mapped[list[str]]
     # The name that its API key had; none for jobs of an earlier release.
     posted_by: Mapped[str | None] = mapped_column(String(100))
+    # The span of the request that posted it, as W3C's header says it; none where nobody traces.
+    traceparent: Mapped[str | None] = mapped_column(String(55))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -285,7 +289,11 @@ class Run(Base):
     """One execution of a job by a worker."""
 
     __tablename__ = "run"
-    __table_args__ = (Index("ix_run_team_id_started_at", "team_id", "started_at"),)
+    __table_args__ = (
+        Index("ix_run_team_id_started_at", "team_id", "started_at"),
+        # Holds all that the census adds up.
+        Index("ix_run_census", "team_id", "error_code", "ended_at", "slot_seconds"),
+    )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)

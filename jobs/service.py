@@ -44,14 +44,15 @@ def create_job(
     priority_class: PriorityClass = PriorityClass.NORMAL,
     timeout_seconds: float | None = None,
     posted_by: str | None = None,
+    traceparent: str | None = None,
     rules: QueueRules | None = None,
     now: datetime | None = None,
 ) -> tuple[Job, bool]:
     """The new job, and True; or the one that the same request with the same key made before, and False.
 
-    Without a name it is called like the dataset. `posted_by` is a name for people. `shape` is the base model's: where
-    it isn't known, nobody asks whether the training fits a slot's memory. Raises ValidationDatasetUnfit,
-    NoSlotForConfig, WouldNotFit, QuotaExceeded, PriorityClassTooHigh and IdempotencyKeyReused.
+    Without a name it is called like the dataset. `posted_by` is a name for people, `traceparent` that of the request.
+    `shape` is the base model's: where it isn't known, nobody asks whether the training fits a slot's memory. Raises
+    ValidationDatasetUnfit, NoSlotForConfig, WouldNotFit, QuotaExceeded, PriorityClassTooHigh and IdempotencyKeyReused.
     """
     rules, now = rules or QueueRules(), now or utc_now()
     request_sha256 = digest_request(
@@ -98,6 +99,7 @@ def create_job(
         validation_dataset_sha256=validation.sha256 if validation else None,
         axes=dataset.axes,
         posted_by=posted_by,
+        traceparent=traceparent,
         idempotency_key=idempotency_key,
         request_sha256=request_sha256,
         created_at=now,

@@ -31,6 +31,9 @@ CLIENT = """
 Two more variables are read by the command line alone, when it talks to an API: `EMOTUNE_URL` (such as `http://127.0.0.1:8000`) and
 `EMOTUNE_API_KEY`. Without them it uses what `emotune up` left in the data folder (`credentials.json`, readable by its owner only).
 
+Where traces go is said by OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_ENDPOINT` above all; without it there are none
+([operations.md](operations.md#traces), [decisions/0017](decisions/0017-traces.md)).
+
 ## A job: TrainConfig
 
 The fields of `config` in `POST /jobs`, of `emotune submit --set name=value` and of `emotune train --set name=value`. All have a default;

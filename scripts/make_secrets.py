@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("database_password", "redis_password")
+NAMES = ("database_password", "redis_password", "grafana_password")
 PASSWORD_BYTES = 32
 
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.sha256"
 INPUTS = ("pyproject.toml", "constraints.txt")
-EXTRAS = "train,sample-model,dev"
+EXTRAS = "train,sample-model,otel,dev"
 OLDEST_PYTHON = (3, 11)
 
 

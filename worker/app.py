@@ -12,6 +12,7 @@ from celery import Celery, signals
 from jobs.logs import configure_logging
 from jobs.queue import get_slot_queue, make_celery
 from jobs.settings import Settings, load_settings
+from jobs.tracing import is_wanted
 from worker.beacon import Beacon
 from worker.drain import Drain, leave_with_parent
 from worker.insights import make_beat_entry
@@ -26,6 +27,8 @@ def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) 
     `trainer_argv` starts a training process; the path of its request follows.
     """
     celery = make_celery(settings)
+    # A wrong variable stops the worker at its start, and not in its pool.
+    is_wanted()
     celery.conf.beat_schedule |= make_beat_entry(settings)
     drain = Drain()
     get_resources = functools.cache(functools.partial(Resources.open, settings, celery, drain))
@@ -41,12 +44,18 @@ def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) 
         if get_slot_queue(settings.slot_device) in celery.amqp.queues.consume_from:
             Beacon(get_resources()).start()
 
+    def on_process_shutdown(**_: Any) -> None:
+        # A process that has opened nothing has no spans either.
+        if get_resources.cache_info().currsize:
+            get_resources().tracing.close()
+
     def on_beat_init(**_: Any) -> None:
         leave_with_parent()
 
     signals.setup_logging.connect(on_setup_logging, weak=False)
     signals.worker_shutting_down.connect(on_shutting_down, weak=False)
     signals.worker_process_init.connect(on_process_init, weak=False)
+    signals.worker_process_shutdown.connect(on_process_shutdown, weak=False)
     signals.beat_embedded_init.connect(on_beat_init, weak=False)
     return celery
 

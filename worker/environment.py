@@ -5,6 +5,10 @@ from pathlib import Path
 
 from jobs.settings import GIB, MIB, PREFIX, Device
 
+# Of variables that may hold a password, which a training has no use for: our settings; those by which any program finds
+# its object store; and OpenTelemetry's, as a training process sends no spans.
+HIDDEN_PREFIXES = (PREFIX, "AWS_", "OTEL_")
+
 # Each library that brings its own thread pool listens to one of these.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -27,9 +31,6 @@ CACHE_VARIABLES = {
 
 
 # Whose a process is, for who finds it by `ps` or `nvidia-smi` and reads its environment. Nothing here reads them.
-# Of the variables by which any program of the machine finds its object store, and the key to it.
-STORE_PREFIX = "AWS_"
-
 JOB_VARIABLE = "EMOMODEL_JOB_ID"
 ATTEMPT_VARIABLE = "EMOMODEL_ATTEMPT"
 
@@ -42,12 +43,12 @@ def name_run(job_id: str, attempt: int) -> dict[str, str]:
 def make_trainer_environment(
     own: Mapping[str, str], *, threads: int | None, device: Device, gpu_uuid: str | None, cache_folder: Path
 ) -> dict[str, str]:
-    """The worker's own variables without our settings, and without the object store's: a training needs no password.
+    """The worker's own variables, without those that may hold a password.
 
     It sees its slot's GPU alone, by UUID, as CUDA may count GPUs otherwise than we do. What is compiled for a GPU goes
     to `cache_folder`, unless the operator has named other places.
     """
-    environment = {name: value for name, value in own.items() if not name.startswith((PREFIX, STORE_PREFIX))}
+    environment = {name: value for name, value in own.items() if not name.startswith(HIDDEN_PREFIXES)}
     environment["PYTHONUNBUFFERED"] = "1"
     if device == "cpu":
         environment |= BOUND_MEMORY

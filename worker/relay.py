@@ -1,6 +1,6 @@
 """Relay: where the lines of a run's training process go: live stream, database, and a file in the run's folder.
 
-A metric is handed on with how the slot's GPU was at the time.
+A metric is handed on with how the slot's GPU was at the time; a phase is a span too.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from jobs import claims
 from jobs.metrics import Cursor, MetricStream, SampledMetric
 from worker.news import describe_phase, describe_plan
 from worker.recorder import Recorder
+from worker.run_spans import PhaseSpans
 from worker.sampler import Sampler
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Relay:
         stream: MetricStream,
         recorder: Recorder,
         sampler: Sampler,
+        phases: PhaseSpans,
     ) -> None:
         # Line by line, so that a reader of the file never sees half a metric.
         self._file = path.open("a", encoding="utf-8", buffering=1)
@@ -43,6 +45,7 @@ class Relay:
         self._stream = stream
         self._recorder = recorder
         self._sampler = sampler
+        self._phases = phases
         self._seq = 0
 
     def hand_on_metric(self, metric: Metric) -> None:
@@ -55,6 +58,7 @@ class Relay:
     def hand_on_news(self, news: News) -> None:
         match news:
             case Phase():
+                self._phases.enter(news.name)
                 verb = partial(claims.record_phase, phase=news.name, message=describe_phase(news))
             case Plan():
                 verb = partial(claims.record_plan, total_steps=news.total_steps, message=describe_plan(news))
@@ -91,4 +95,5 @@ class Relay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._phases.leave()
         self._file.close()

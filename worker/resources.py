@@ -11,6 +11,7 @@ from jobs.queue import Doorbell
 from jobs.schema import find_mismatch, get_known_schema
 from jobs.settings import Settings
 from jobs.storage import Storage, open_storage
+from jobs.tracing import NO_TRACING, Tracing, open_tracing
 from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.gpu import Cpu, Gpu, SlotDevice
@@ -35,6 +36,7 @@ class Resources:
     slot_check: SlotCheck
     boot_id: str
     clock_watch: ClockWatch
+    tracing: Tracing = NO_TRACING
 
     @classmethod
     def open(cls, settings: Settings, celery: Celery, drain: Drain) -> "Resources":
@@ -57,6 +59,7 @@ class Resources:
             slot_check=make_slot_check(settings, storage, device, boot_id),
             boot_id=boot_id,
             clock_watch=ClockWatch(rest_seconds=settings.lease_seconds),
+            tracing=open_tracing("emotune-worker", host=settings.host_name),
         )
 
     def find_mismatch(self) -> str | None:

@@ -47,6 +47,7 @@ from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints
 from worker.run_log import RunLog
 from worker.run_mirror import open_mirror
+from worker.run_spans import PhaseSpans, note_break, note_outcome, trace_run
 from worker.sampler import Sampler, make_sampler
 from worker.slot_lock import SlotLock, hold_slot
 from worker.supervisor import Ending, Grace, Limits, supervise
@@ -71,12 +72,14 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
             log.warning("slot_taken", slot=settings.slot, advice="two workers run for one slot: stop one of them")
             return
         lock.end_left_over()
+        asked_at_ns = time.time_ns()
         job = _claim(resources)
         if job is None:
             return
         with (
             structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
             resources.slot_check.occupy(),
+            trace_run(resources.tracing, job, slot=settings.slot, asked_at_ns=asked_at_ns),
         ):
             _see_through(resources, job, lock, trainer_argv)
             _wait_for_memory(resources, job, lock)
@@ -196,7 +199,9 @@ class _Run:
 
     def finish(self, outcome: Outcome, end: RunEnd) -> JobStatus:
         """Store what was made, then tell the rows; returns where the job is then. Raises RunFenced."""
-        log.info("run_ends", outcome=type(outcome).__name__.lower())
+        name = type(outcome).__name__.lower()
+        note_outcome(name, code=outcome.code if isinstance(outcome, Failed | Crashed) else None)
+        log.info("run_ends", outcome=name)
         match outcome:
             case Lost():
                 raise RunFenced
@@ -226,6 +231,7 @@ class _Run:
 
     def break_off(self, error: Exception) -> JobStatus:
         """The worker itself failed, perhaps for want of disk: write the reason and no file. Raises RunFenced."""
+        note_break(error)
         if isinstance(error, StorageUnreachable):
             # No fault of the job's, and the slot takes no other before the store is back.
             return self._record(run_ends.interrupt, end=RunEnd(), message=error.message.rstrip("."))
@@ -241,7 +247,8 @@ class _Run:
             self.job.estimate, train_seconds=result.train_seconds, peak_memory_bytes=result.peak_memory_bytes
         )
         try:
-            bundle = store_bundle(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
+            with self.resources.tracing.span("run.bundle"):
+                bundle = store_bundle(self.resources.storage, self.folder, job_id=self.job.id, attempt=self.job.attempt)
         except BundleError as error:
             told = f"The training process left no whole bundle: {error}."
             return self._crash(replace(end, code="bundle_invalid", message=told))
@@ -307,6 +314,7 @@ class _Run:
             stream=self.resources.stream,
             recorder=self.recorder,
             sampler=sampler,
+            phases=PhaseSpans(self.resources.tracing),
         )
 
     def _open_mirror(self) -> AbstractContextManager[object]:

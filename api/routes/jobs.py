@@ -38,6 +38,7 @@ from jobs.quotas import check_class
 from jobs.reasons import explain
 from jobs.status import JobStatus
 from jobs.teams import Caller, get_team
+from jobs.tracing import get_traceparent, note_attribute
 
 router = APIRouter(tags=["jobs"], responses=error_responses(401))
 
@@ -100,12 +101,14 @@ def create_job(
                 priority_class=body.priority_class,
                 timeout_seconds=body.timeout_seconds,
                 posted_by=caller.key_name,
+                traceparent=get_traceparent(),
                 rules=board_keeper.rules,
             )
     # Outside of the transaction that writes: where a long queue has to be ordered, others need not wait for it.
     with database.read() as session:
         answer = _read_job(session, job, board_keeper)
     response.headers["Location"] = f"/jobs/{answer.id}"
+    note_attribute("emotune.job.id", answer.id)
     # From the request's id to the job's, which is in all that the workers log of it.
     log.info("job_posted", job_id=answer.id, team_id=caller.team_id, is_new=is_new)
     if is_new:

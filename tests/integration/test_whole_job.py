@@ -2,12 +2,26 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from emomodel.bundle import verify
+from tests.support.collectors import Collector, run_collector
 from tests.support.stacks import SHORT_CONFIG, Installation, Json
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """Whoever starts after it sends it traces."""
+    with run_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        # Between two batches, in milliseconds.
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+        yield collector
 
 
 def follow_metrics(url: str, key: str, job_id: str, found: list[Json]) -> None:
@@ -26,7 +40,26 @@ def follow_metrics(url: str, key: str, job_id: str, found: list[Json]) -> None:
                 event = {}
 
 
-def test_a_job_runs_from_upload_to_bundle_with_live_metrics(installation: Installation, tmp_path: Path) -> None:
+def check_trace(collector: Collector, installation: Installation, job_id: str) -> None:
+    """From the request that posted the job to its bundle, over three processes."""
+    wait_for(lambda: bool(collector.find("job.run")))
+    (posted,) = collector.find("POST /jobs")
+    (run,) = collector.find("job.run")
+    assert (posted.service, run.service) == ("emotune-api", "emotune-worker")
+    assert posted.attributes["emotune.job.id"] == run.attributes["emotune.job.id"] == job_id
+    assert (run.trace_id, run.parent_id) == (posted.trace_id, posted.span_id)
+    phases = {span.name for span in collector.spans if span.parent_id == run.span_id}
+    assert phases >= {"run.claim", "run.importing", "run.loading_model", "run.training", "run.saving", "run.bundle"}
+    told = b"".join(collector.bodies)
+    assert installation.stack.api_key.encode() not in told
+    assert b"messages" not in told
+    logged = installation.get_slot().log_path.read_text()
+    assert [posted.trace_id in line for line in logged.splitlines() if "run_ends" in line] == [True]
+
+
+def test_a_job_runs_from_upload_to_bundle_with_live_metrics(
+    collector: Collector, installation: Installation, tmp_path: Path
+) -> None:
     job_id = installation.submit(SHORT_CONFIG | {"eval_fraction": 0.3, "row_report": True})
     streamed: list[Json] = []
     stack = installation.stack
@@ -65,3 +98,4 @@ def test_a_job_runs_from_upload_to_bundle_with_live_metrics(installation: Instal
     assert manifest.metrics is not None
     assert manifest.metrics.step_count == 6
     assert installation.list_trainers() == []
+    check_trace(collector, installation, job_id)

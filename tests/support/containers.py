@@ -27,7 +27,7 @@ FILLED = {
     "INSTALL_GPU_0": GPU_0,
     "INSTALL_GPU_1": GPU_1,
     "INSTALL_SERVER_NAME": "tune.example",
-    "COMPOSE_PROFILES": "proxy,two-slots",
+    "COMPOSE_PROFILES": "proxy,two-slots,monitoring",
 }
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)(?:(?P<mark>:-|:\?)(?P<text>[^}]*))?\}")
