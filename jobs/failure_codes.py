@@ -15,6 +15,10 @@ WORKER_CODES: dict[str, FailureCode] = {
     "bundle_invalid": FailureCode(
         "The training process left no whole bundle.", "Look at the job's log; if it comes back, report it."
     ),
+    "installation_restored": FailureCode(
+        "The installation was restored from a backup that was made while the job ran.",
+        "Nothing: the job goes on from the last checkpoint in the backup.",
+    ),
     "machine_restarted": FailureCode(
         "The machine was started anew while the job ran.", "Nothing: the job goes on from its last checkpoint."
     ),

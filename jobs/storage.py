@@ -14,8 +14,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,8 @@ from jobs.ids import new_id
 
 ID_FORM = re.compile(r"[a-z]+_[0-9a-z]{26}")
 FILENAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+# Of a key; none begins with a dot, so none leads upwards.
+KEY_PART_FORM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 COPY_BYTES = 1024**2
 
 # Of a run's folder, what stays for reading after the job's end; what was made there has become artifacts.
@@ -36,6 +38,19 @@ OUTPUT_FOLDER = "output"
 CHECKPOINT_FOLDER = "checkpoints"
 ROW_REPORT_FILE = "row_report.parquet"
 KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
+
+
+# The folders of what rows speak of; the others can be made again, or are of the moment.
+STORED_FOLDERS = ("artifacts", "datasets", "runs", "uploads")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A finished file; `key` is its path below the storage's root, `modified_at` in seconds since the epoch."""
+
+    key: str
+    size_bytes: int
+    modified_at: float
 
 
 @dataclass
@@ -203,6 +218,77 @@ class Storage:
         """Raises DiskFull when less is free."""
         if self.get_free_bytes() < needed_bytes:
             raise DiskFull
+
+    def list_files(self, prefix: str = "") -> Iterator[StoredFile]:
+        """All finished files of datasets, uploads, artifacts and runs whose key begins like this, in order of keys.
+
+        What is deleted meanwhile may be among them, and what comes meanwhile may not.
+        """
+        for folder in STORED_FOLDERS:
+            if prefix.startswith(f"{folder}/"):
+                below = prefix.rpartition("/")[0]
+                yield from (file for file in self._walk(self.root / below) if file.key.startswith(prefix))
+            elif f"{folder}/".startswith(prefix):
+                yield from self._walk(self.root / folder)
+
+    def read_file(self, key: str) -> Iterator[bytes]:
+        """The content of a file, in pieces. Raises FileNotFoundError, before the first piece."""
+        with self._get_path(key).open("rb") as stream:
+            while chunk := stream.read(COPY_BYTES):
+                yield chunk
+
+    def write_file(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Put a file under its key; it is there when it is whole."""
+        target = self._get_path(key)
+        with self.receive() as incoming:
+            for chunk in chunks:
+                incoming.write(chunk)
+            incoming.move_to(target)
+
+    def list_run_leftovers(self, job_id: str) -> list[StoredFile]:
+        """What clear_run_folders would delete of a job, half-written files among it."""
+        files = self._walk(self.root / "runs" / _checked_id(job_id), with_hidden=True)
+        return [file for file in files if "/".join(file.key.split("/")[3:]) not in KEPT_FILES]
+
+    def delete_run_folders(self, job_id: str) -> None:
+        """All that the runs of a job have left, logs included."""
+        shutil.rmtree(self.root / "runs" / _checked_id(job_id), ignore_errors=True)
+
+    def _walk(self, folder: Path, *, with_hidden: bool = False) -> Iterator[StoredFile]:
+        """Names that begin with a dot are of what is half-written, and of file systems."""
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.name.startswith(".") and not with_hidden:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), with_hidden=with_hidden)
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):
+                    found = entry.stat()
+                    key = Path(entry.path).relative_to(self.root).as_posix()
+                    yield StoredFile(key, found.st_size, found.st_mtime)
+
+    def _get_path(self, key: str) -> Path:
+        check_key(key)
+        return self.root / key
+
+
+def check_key(key: str) -> None:
+    """Raises ValueError for what is no stored file's key, such as one that leads out of the storage."""
+    folder, *names = key.split("/")
+    if folder not in STORED_FOLDERS or not names or not all(KEY_PART_FORM.fullmatch(name) for name in names):
+        raise ValueError(f"{key!r} is no stored file's key")
+
+
+def make_dataset_key(dataset_id: str) -> str:
+    return f"datasets/{_checked_id(dataset_id)}.jsonl"
+
+
+def make_artifact_key(job_id: str, filename: str) -> str:
+    return f"artifacts/{_checked_id(job_id)}/{filename}"
 
 
 def _link(source: Path, target: Path) -> bool:
