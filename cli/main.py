@@ -130,6 +130,18 @@ def restore(
 
 
 @app.command()
+def garbage(
+    delete: Annotated[bool, typer.Option("--delete/--dry-run", help="Delete it, or only show it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what nobody needs any more, or is past its time, and how much room it takes; or delete it."""
+    from cli.garbage import run_garbage
+
+    keep_private()
+    run_garbage(load_settings(), delete=delete, as_json=as_json)
+
+
+@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:

@@ -13,7 +13,8 @@ from jobs.models import Artifact, Job, Upload, WebSession
 from jobs.run_ends import RunEnd
 from jobs.teams import create_key, digest_secret, get_or_create_team
 from tests.unit.worker.conftest import MakeJob
-from worker.garbage import ABANDONED_SECONDS, collect_garbage
+from worker.garbage import collect_garbage
+from worker.garbage_plan import ABANDONED_SECONDS
 from worker.resources import Resources
 
 
