@@ -23,7 +23,7 @@ from jobs.storage import Storage
 # For what teams have written; keys are in there by their hashes.
 ARCHIVE_MODE = 0o600
 
-# Rows shrink to a tenth at any level; the fastest keeps the snapshot's transaction short.
+# Rows of metrics shrink to an eighth at this level; the fastest keeps the snapshot's transaction short.
 GZIP_LEVEL = 1
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _LINES_PER_CHUNK = 500
