@@ -35,6 +35,8 @@ def make_backup(
     """Write the archive; it is there when it is whole, and on the disk. Raises BackupError and OSError."""
     if target.exists():
         raise BackupError(f"{target} is there already. Give another name, or move it away.")
+    if not target.parent.is_dir():
+        raise BackupError(f"There is no folder {target.parent}. Make it, for the service's account alone.")
     made_at = utc_now()
     with _open_partial(target) as stream:
         writer = TarWriter(stream, made_at=made_at)

@@ -245,10 +245,17 @@ class Storage:
                 incoming.write(chunk)
             incoming.move_to(target)
 
-    def list_run_leftovers(self, job_id: str) -> list[StoredFile]:
-        """What clear_run_folders would delete of a job, half-written files among it."""
-        files = self._walk(self.root / "runs" / _checked_id(job_id), with_hidden=True)
-        return [file for file in files if "/".join(file.key.split("/")[3:]) not in KEPT_FILES]
+    def measure_run_leftovers(self, job_id: str) -> int | None:
+        """The bytes that clear_run_folders would free, half-written files among them; None where nothing is left."""
+        folders = [self.get_run_folder(job_id, attempt) for attempt in self.list_attempts(job_id)]
+        try:
+            left = [path for folder in folders for path in folder.iterdir() if path.name not in KEPT_FILES]
+            files = [file for path in left if path.is_dir() for file in self._walk(path, with_hidden=True)]
+            sizes = [file.size_bytes for file in files] + [path.stat().st_size for path in left if path.is_file()]
+        except FileNotFoundError:
+            # Somebody else is clearing them now.
+            return None
+        return sum(sizes) if left else None
 
     def delete_run_folders(self, job_id: str) -> None:
         """All that the runs of a job have left, logs included."""

@@ -14,7 +14,7 @@ from jobs.datasets import find_known_ids
 from jobs.retention import Keeping, KeepRules, describe_seconds
 from jobs.service import list_artifacts
 from jobs.settings import DAY_SECONDS
-from jobs.storage import Storage, StoredFile
+from jobs.storage import Storage
 
 # An upload takes minutes at most; a file that is older and has no row was left by a process that died.
 ABANDONED_SECONDS = DAY_SECONDS
@@ -111,9 +111,9 @@ def _plan_ended_runs(session: Session, storage: Storage, now: datetime) -> Itera
     job_ids = [job_id for job_id, _ in run_ends.list_ended_runs(session, within=CLEARED_WITHIN)]
     job_ids += retention.list_lately_withdrawn(session, since=now - CLEARED_WITHIN)
     for job_id in dict.fromkeys(job_ids):
-        left = storage.list_run_leftovers(job_id)
-        if left:
-            yield Deletion(Rule.RUN_LEFTOVERS, job_id, "working files of a job that has ended", _sum(left))
+        left_bytes = storage.measure_run_leftovers(job_id)
+        if left_bytes is not None:
+            yield Deletion(Rule.RUN_LEFTOVERS, job_id, "working files of a job that has ended", left_bytes)
         files = {file.key.rpartition("/")[2]: file.size_bytes for file in storage.list_files(f"artifacts/{job_id}/")}
         named = {artifact.filename for artifact in list_artifacts(session, job_id=job_id)}
         lost = sorted(files.keys() - named)
@@ -165,7 +165,3 @@ def _plan_unused_datasets(session: Session, rules: KeepRules, now: datetime) -> 
     reason = rules.describe(Keeping.DATASETS)
     for dataset_id, team_id, team, size_bytes in retention.list_unused_datasets(session, before=before):
         yield Deletion(Rule.KEEP_DATASETS, dataset_id, reason, size_bytes, row_count=1, team=team, team_id=team_id)
-
-
-def _sum(files: Collection[StoredFile]) -> int:
-    return sum(file.size_bytes for file in files)

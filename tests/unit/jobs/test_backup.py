@@ -181,8 +181,9 @@ def test_a_backup_replaces_nothing_and_leaves_nothing_when_it_breaks_off(
     with pytest.raises(BackupError, match="is there already"):
         box.back_up(target)
     assert target.read_text() == "precious"
-    key = put(box.storage, f"datasets/{dataset.id}.jsonl")
-    (box.storage.root / key).chmod(0)
+    with pytest.raises(BackupError, match="There is no folder"):
+        box.back_up(target.parent / "none" / "x.tar")
+    put(box.storage, f"datasets/{dataset.id}.jsonl")
 
     class Broken(Storage):
         def read_file(self, key: str) -> Iterator[bytes]:

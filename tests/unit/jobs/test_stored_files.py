@@ -105,5 +105,9 @@ def test_files_are_deleted_by_their_keys(storage: Storage) -> None:
 
 
 def test_what_is_left_of_runs_is_all_but_what_is_read_later(storage: Storage) -> None:
-    found = {file.key for file in storage.list_run_leftovers(JOB)}
-    assert found == {KEYS[2], f"runs/{JOB}/1/.partial/x"}
+    assert storage.measure_run_leftovers(JOB) == 7
+    storage.clear_run_folders(JOB)
+    assert storage.measure_run_leftovers(JOB) is None
+    (storage.get_run_folder(JOB, 1) / "output").mkdir()
+    assert storage.measure_run_leftovers(JOB) == 0
+    assert storage.measure_run_leftovers(new_id("job")) is None
