@@ -75,8 +75,9 @@ def test_a_lost_installation_comes_back_with_all_its_jobs(
         restored = Installation(stack, client, installation.dataset_id)
         assert download_sha256(client, finished, tmp_path / "after.zip") == sha256
         client.ask_of_job(jobs[PAUSED], "resume")
-        for job_id in jobs.values():
-            job = restored.wait_for_status(job_id, "succeeded", "failed")
+        # As their turns come.
+        for name in (RUNNING, PAUSED, WAITING):
+            job = restored.wait_for_status(jobs[name], "succeeded", "failed")
             assert job["status"] == "succeeded", job["error"]
         lost, resumed = client.list_runs(jobs[RUNNING])
         assert (lost["cause"], lost["error"]["code"]) == ("interruption", "installation_restored")
