@@ -29,6 +29,7 @@ from jobs.errors import (
     DiskFull,
     EmotuneError,
     Forbidden,
+    Gone,
     Invalid,
     JobNotFound,
     NoSlotForConfig,
@@ -47,6 +48,7 @@ STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    Gone: HTTPStatus.GONE,
     Conflict: HTTPStatus.CONFLICT,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     # The payload is in order; the installation isn't there for it.
@@ -101,6 +103,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     403: "Your key doesn't allow it",
     404: "Your team has no such thing",
     409: "It doesn't fit the present status of things",
+    410: "It has been deleted, as the operator keeps such files for a time only",
     413: "Too large",
     415: "The body is encoded in a way that is not taken",
     416: "The range lies outside the file",

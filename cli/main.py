@@ -131,6 +131,50 @@ def migrate(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The archive to write, or with --check to read.")],
+    no_files: Annotated[
+        bool, typer.Option("--no-files", help="Leave the stored files out, and only list them.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read an archive and say whether it is whole.")] = False,
+) -> None:
+    """Write database and stored files into one archive, while the service runs."""
+    from cli.backup import check_backup, run_backup
+
+    keep_private()
+    if check:
+        check_backup(file)
+    else:
+        run_backup(load_settings(), file, with_files=not no_files)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `emotune backup` wrote.")],
+    verify_files: Annotated[
+        bool, typer.Option("--verify", help="For an archive without files: read all that are in the storage, too.")
+    ] = False,
+) -> None:
+    """Bring a backup back, into an empty database and an empty storage. Stop the service first."""
+    from cli.restore import run_restore
+
+    keep_private()
+    run_restore(load_settings(), file, with_digests=verify_files)
+
+
+@app.command()
+def garbage(
+    delete: Annotated[bool, typer.Option("--delete/--dry-run", help="Delete it, or only show it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what nobody needs any more, or is past its time, and how much room it takes; or delete it."""
+    from cli.garbage import run_garbage
+
+    keep_private()
+    run_garbage(load_settings(), delete=delete, as_json=as_json)
+
+
+@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:

@@ -1,8 +1,10 @@
 """Bringing the database's schema to the newest revision."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from alembic import command
+from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -41,17 +43,31 @@ def migrate(settings: Settings, revision: str = "head") -> Migration:
 
     Raises DatabaseUnusable and MigrationRefused.
     """
-    config = make_alembic_config()
     with open_database(settings) as database, database.alter() as connection:
         before = find_revision(connection)
         if _is_newer(connection, before):
             return Migration(before, before, is_newer=True)
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, revision)
-        except CommandError as error:
-            raise MigrationRefused(str(error)) from error
+        upgrade(connection, revision)
         return Migration(before, find_revision(connection))
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """The same within the caller's transaction, of Database.alter. Raises MigrationRefused."""
+    _run(connection, command.upgrade, revision)
+
+
+def empty(connection: Connection) -> None:
+    """Drop all tables, within the same. Raises MigrationRefused."""
+    _run(connection, command.downgrade, "base")
+
+
+def _run(connection: Connection, verb: Callable[[Config, str], None], revision: str) -> None:
+    config = make_alembic_config()
+    config.attributes["connection"] = connection
+    try:
+        verb(config, revision)
+    except CommandError as error:
+        raise MigrationRefused(str(error)) from error
 
 
 def check_migrations(settings: Settings) -> str:

@@ -19,6 +19,8 @@ EmotuneError
 │   ├── TeamNotFound
 │   ├── SlotNotFound
 │   └── ApiKeyNotFound
+├── Gone
+│   └── ArtifactGone
 ├── Conflict
 │   ├── JobFinished
 │   ├── JobNotRunning
@@ -170,6 +172,18 @@ class ApiKeyNotFound(NotFound):
     """There is no API key with this id. `GET /keys` lists those that there are."""
 
     code = "api_key_not_found"
+
+
+class Gone(EmotuneError):
+    """It was there, and has been deleted."""
+
+    code = "gone"
+
+
+class ArtifactGone(Gone):
+    """The file has been deleted: such files are kept for a time only. `GET /jobs/{job_id}/events` says when it was."""
+
+    code = "artifact_gone"
 
 
 class Conflict(EmotuneError):

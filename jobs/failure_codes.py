@@ -23,6 +23,10 @@ WORKER_CODES: dict[str, FailureCode] = {
         "The release that ran the job can't use its config, which an earlier one had taken.",
         "Post the job again with the config mended as the message says.",
     ),
+    "installation_restored": FailureCode(
+        "The installation was restored from a backup that was made while the job ran.",
+        "Nothing: the job goes on from the last checkpoint in the backup.",
+    ),
     "machine_restarted": FailureCode(
         "The machine was started anew while the job ran.", "Nothing: the job goes on from its last checkpoint."
     ),

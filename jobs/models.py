@@ -357,6 +357,8 @@ class Artifact(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # The file is gone since: the operator keeps such files for a time only (jobs/retention.py).
+    deleted_at: Mapped[datetime | None]
 
 
 class Slot(Base):

@@ -1,4 +1,4 @@
-"""Which release of emotune this process is of."""
+"""Which release this process is of."""
 
 from functools import cache
 from importlib.metadata import version

@@ -5,7 +5,7 @@ Each write is conditional on the attempt. Those for one run return where its job
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, func, select, update
@@ -69,13 +69,16 @@ def confirm_cancel(
     return JobStatus.CANCELLED
 
 
-def interrupt(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> JobStatus:
+def interrupt(
+    session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str, ended_at: datetime | None = None
+) -> JobStatus:
     """Running -> queued: somebody wanted the slot, or the worker to leave. Raises RunFenced.
 
     Where the team has asked for a stop meanwhile, it gets that instead: paused or cancelled. There is no bound on how
-    often a job may be interrupted.
+    often a job may be interrupted. `ended_at` is for a run that is long over; without it the end is now.
     """
-    return _release(session, job_id, attempt, end, f"{message}; the job is queued again.", cause=RunCause.INTERRUPTION)
+    told = f"{message}; the job is queued again."
+    return _release(session, job_id, attempt, end, told, cause=RunCause.INTERRUPTION, ended_at=ended_at)
 
 
 def retry_smaller(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> JobStatus:
@@ -83,7 +86,7 @@ def retry_smaller(session: Session, *, job_id: str, attempt: int, end: RunEnd, m
 
     Raises RunFenced.
     """
-    smaller = {"batch_split": Job.batch_split * 2}
+    smaller: dict[str, Any] = {"batch_split": Job.batch_split * 2}
     return _release(session, job_id, attempt, end, message, cause=RunCause.SMALLER_BATCH, **smaller)
 
 
@@ -165,20 +168,28 @@ def get_run_seconds(session: Session, *, job_id: str) -> float:
 
 
 def _release(
-    session: Session, job_id: str, attempt: int, end: RunEnd, message: str, *, cause: RunCause, **values: Any
+    session: Session,
+    job_id: str,
+    attempt: int,
+    end: RunEnd,
+    message: str,
+    *,
+    cause: RunCause,
+    ended_at: datetime | None = None,
+    **values: Any,
 ) -> JobStatus:
     """Leave the slot for the queue, or for where the team wants the job."""
     job = _lock(session, job_id)
     stop = job.stop_kind if job is not None else None
     if stop is StopKind.CANCEL:
         told = f"{end.message} The job was to be cancelled." if end.code else "The run has stopped."
-        _end(session, job_id, attempt, JobStatus.CANCELLED, told, end=end)
+        _end(session, job_id, attempt, JobStatus.CANCELLED, told, end=end, ended_at=ended_at)
         return JobStatus.CANCELLED
     if stop is StopKind.PAUSE:
         told = f"{end.message} The job was to be paused." if end.code else "The run has stopped; the job is paused."
-        _end(session, job_id, attempt, JobStatus.PAUSED, told, end=end, cause=cause, **values)
+        _end(session, job_id, attempt, JobStatus.PAUSED, told, end=end, cause=cause, ended_at=ended_at, **values)
         return JobStatus.PAUSED
-    _end(session, job_id, attempt, JobStatus.QUEUED, message, end=end, cause=cause, **values)
+    _end(session, job_id, attempt, JobStatus.QUEUED, message, end=end, cause=cause, ended_at=ended_at, **values)
     return JobStatus.QUEUED
 
 
@@ -216,11 +227,12 @@ def _end(
     *,
     end: RunEnd,
     cause: RunCause | None = None,
+    ended_at: datetime | None = None,
     **values: Any,
 ) -> None:
     """Leave `running`: the job's row, the run's row and the event, all conditional on the attempt."""
     assert can_move(JobStatus.RUNNING, status)
-    now = utc_now()
+    now = ended_at or utc_now()
     # What has ended, or waits, has no speed, and no time left that anybody could know.
     left = dict.fromkeys(
         (

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from emomodel.model_shape import ModelShape
 from jobs import quotas, usage
 from jobs.clock import utc_now
 from jobs.errors import (
+    ArtifactGone,
     ArtifactNotFound,
     IdempotencyKeyReused,
     JobNotFound,
@@ -27,6 +29,10 @@ from jobs.pages import Page, read_page
 from jobs.priorities import PriorityClass
 from jobs.rules import QueueRules
 from jobs.status import JobStatus
+
+# The artifacts that rules speak of by their kind.
+BUNDLE_KIND = "bundle"
+LOG_KIND = "log"
 
 
 def create_job(
@@ -208,15 +214,28 @@ def list_runs(session: Session, *, job_id: str) -> Sequence[Run]:
 
 
 def list_artifacts(session: Session, *, job_id: str) -> Sequence[Artifact]:
-    return session.scalars(select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.kind)).all()
+    """Those that can be had."""
+    kept = (Artifact.job_id == job_id, Artifact.deleted_at.is_(None))
+    return session.scalars(select(Artifact).where(*kept).order_by(Artifact.kind)).all()
 
 
 def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
-    """Raises ArtifactNotFound."""
+    """Raises ArtifactNotFound and ArtifactGone."""
     artifact = session.get(Artifact, (job_id, kind))
     if artifact is None:
         raise ArtifactNotFound
+    if artifact.deleted_at is not None:
+        raise ArtifactGone(
+            f"The {kind} was deleted on {artifact.deleted_at:%Y-%m-%d}: this installation keeps such files for a time "
+            "only. `GET /jobs/{job_id}/events` has the reason. What was not downloaded has to be trained again."
+        )
     return artifact
+
+
+def check_logs(session: Session, *, job_id: str) -> None:
+    """Whether the logs of a job's runs are still kept; its artifact goes with them. Raises ArtifactGone."""
+    with suppress(ArtifactNotFound):
+        get_artifact(session, job_id=job_id, kind=LOG_KIND)
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

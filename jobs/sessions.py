@@ -8,7 +8,7 @@ import hmac
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
@@ -108,6 +108,16 @@ def use_login_code(session: Session, *, code: str) -> str:
     if key_id is None:
         raise LoginCodeInvalid
     return key_id
+
+
+def count_expired(session: Session) -> int:
+    """Sessions and codes that delete_expired would delete."""
+    now = utc_now()
+    counts = [
+        session.scalar(select(func.count()).select_from(table).where(table.expires_at <= now)) or 0
+        for table in (WebSession, LoginCode)
+    ]
+    return sum(counts)
 
 
 def delete_expired(session: Session) -> None:

@@ -258,6 +258,20 @@ class Settings(BaseSettings):
     metric_stream_length: Annotated[int, Field(ge=1)] = Field(20_000, description="Metrics kept in Redis per job.")
     metric_stream_seconds: Seconds = Field(7 * DAY_SECONDS, description="How long Redis keeps them after the last one.")
 
+    # What is kept, and for how long (jobs/retention.py)
+    keep_bundles_seconds: Seconds | None = Field(
+        None, description="A job's bundle is deleted so long after the job's end; default: never."
+    )
+    keep_logs_seconds: Seconds | None = Field(
+        None, description="So are the other files of its runs: logs, metrics, loss curve, row report; default: never."
+    )
+    keep_metrics_seconds: Seconds | None = Field(
+        None, description="And the points of its curves in the database; the loss in short stays. Default: never."
+    )
+    keep_datasets_seconds: Seconds | None = Field(
+        None, description="A dataset is deleted when no job has used it for so long since its upload; default: never."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of every process's own log.")
     log_format: LogFormat = Field(
         "text", description="Of the same: `text` for people, or `json`, an object a line, for programs."

@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -292,6 +292,35 @@ class Storage:
         """Raises DiskFull when less is free."""
         if self.get_free_bytes() < needed_bytes:
             raise DiskFull
+
+    def measure_run_leftovers(self, job_id: str) -> int | None:
+        """The bytes that clear_run_folders would free, half-written files among them; None where nothing is left."""
+        folders = [self.get_run_folder(job_id, attempt) for attempt in self.list_attempts(job_id)]
+        try:
+            left = [path for folder in folders for path in folder.iterdir() if path.name not in KEPT_FILES]
+            files = [
+                file for path in left for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()
+            ]
+            sizes = [path.stat().st_size for path in files]
+        except FileNotFoundError:
+            # Somebody else is clearing them now.
+            return None
+        copies = [
+            file.size_bytes
+            for file in (self.store.list(f"runs/{_checked_id(job_id)}/") if self.is_shared else ())
+            if f"/{CHECKPOINT_FOLDER}/" in file.key
+        ]
+        return sum(sizes) + sum(copies) if left or copies else None
+
+    def delete_run_folders(self, job_id: str) -> None:
+        """All that the runs of a job have left, logs included."""
+        prefix = f"runs/{_checked_id(job_id)}/"
+        for store in self.list_stores(prefix):
+            store.delete_all(prefix)
+
+    def list_stores(self, key: str) -> Sequence[Store]:
+        """Where files of this key, or prefix, may be: of runs in the machine's own folder first."""
+        return (FolderStore(self.root), self.store) if self.is_shared and key.startswith("runs/") else (self.store,)
 
 
 def make_dataset_key(dataset_id: str) -> str:

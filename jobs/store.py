@@ -7,6 +7,7 @@ appears, is replaced and goes at once.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -55,7 +56,7 @@ class Store(Protocol):
         """Bytes `start` to `end`, the end excluded, in pieces. Raises FileNotFoundError; EOFError if it is shorter."""
 
     def list(self, prefix: str) -> Iterator[StoredFile]:
-        """All files whose key begins with `prefix`, which ends in a slash."""
+        """All files whose key begins with `prefix`, which ends in a slash; those of a folder one after the other."""
 
     def list_names(self, prefix: str) -> set[str]:
         """What follows next in the keys that begin with `prefix`, up to the next slash."""
@@ -122,14 +123,17 @@ class FolderStore:
                 yield piece
 
     def list(self, prefix: str) -> Iterator[StoredFile]:
-        for folder, _, names in os.walk(self._root / prefix):
-            for name in names:
-                path = Path(folder) / name
-                try:
+        return self._walk(self._root / prefix)
+
+    def _walk(self, folder: Path) -> Iterator[StoredFile]:
+        for entry in _list_entries(folder):
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(path)
+            elif entry.is_file(follow_symlinks=False):
+                # It may be deleted meanwhile.
+                with suppress(FileNotFoundError):
                     yield _describe(path, path.relative_to(self._root).as_posix())
-                except FileNotFoundError:
-                    # Deleted meanwhile.
-                    continue
 
     def list_names(self, prefix: str) -> set[str]:
         folder = self._root / prefix
@@ -143,6 +147,15 @@ class FolderStore:
 
     def sign(self, key: str, seconds: float) -> str | None:  # noqa: ARG002 - there is no server
         return None
+
+
+def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What begins with a dot is half-written, or the file system's own."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((each for each in entries if not each.name.startswith(".")), key=lambda each: each.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _describe(path: Path, key: str) -> StoredFile:

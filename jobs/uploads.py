@@ -1,6 +1,6 @@
 """The verbs on uploads: datasets that come in parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import CursorResult, delete, func, select, update
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
 from jobs.errors import DatasetTooLarge, UploadCompleted, UploadIncomplete, UploadNotFound, UploadsTooMany
-from jobs.models import Upload
+from jobs.models import Team, Upload
 from jobs.pages import Page, read_page
 
 MAX_PARTS = 10_000
@@ -123,6 +123,12 @@ def delete_expired(session: Session) -> int:
     expired = session.scalar(select(func.count()).where(Upload.expires_at <= utc_now())) or 0
     session.execute(delete(Upload).where(Upload.expires_at <= utc_now()))
     return expired
+
+
+def list_expired(session: Session) -> Sequence[tuple[str, str]]:
+    """(id, team's name) of all teams' uploads that are past their time."""
+    statement = select(Upload.id, Team.name).join(Team, Team.id == Upload.team_id).where(Upload.expires_at <= utc_now())
+    return [(upload_id, team) for upload_id, team in session.execute(statement.order_by(Upload.id))]
 
 
 def find_unfinished_ids(session: Session) -> set[str]:

@@ -127,7 +127,7 @@ def _describe_sequel(code: str) -> str:
         return "tried again, as a crash"
     if code == CUDA_OUT_OF_MEMORY:
         return "fails, or once more with `auto_batch`"
-    return "goes on" if code == "machine_restarted" else "fails"
+    return "goes on" if code in {"installation_restored", "machine_restarted"} else "fails"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ FAILURES: dict[str, str | None] = {
         "The run's log, then the disk of the data folder: `df -h`, the kernel's log (`journalctl -k`). Worker and "
         "training process must be of one release."
     ),
+    "config_invalid": "`emotune doctor`: is the worker of another release than the API? Update it.",
     "cuda_error": (
         "`journalctl -k | grep -i xid` names the fault, `nvidia-smi -q -d ECC` the memory's errors. Drain the "
         "slot; if it comes back, start the machine anew, then change the driver, then the GPU."
@@ -41,6 +42,7 @@ FAILURES: dict[str, str | None] = {
         "`journalctl -k | grep -i oom`. In containers raise `INSTALL_WORKER_MEMORY`; else run fewer slots, or "
         "nothing else, on the machine."
     ),
+    "installation_restored": None,
     "loss_diverged": None,
     "machine_restarted": "If nobody meant it: `last -x reboot`, `journalctl --boot=-1 -e`.",
     "model_load_failed": (
@@ -81,6 +83,9 @@ API_ERRORS: dict[str, str | None] = {
         "`emotune keys create --team NAME` makes another key; `emotune keys list` shows which were revoked."
     ),
     "api_key_not_found": None,
+    "artifact_gone": (
+        "The `EMOTUNE_KEEP_*` settings say for how long ([operations.md](operations.md#retention-and-garbage))."
+    ),
     "artifact_not_found": None,
     "base_model_missing": (
         "`emotune doctor` on the API's machine: restore the folder, or take it off `EMOTUNE_BASE_MODELS`."

@@ -1,70 +1,120 @@
-"""Collecting garbage: files that no row points at, and what ended runs left. Housekeeping does it every hour."""
+"""Collecting garbage: what nobody can reach any more, and what is past its time. Housekeeping does it every hour.
 
-import time
-from datetime import timedelta
+Each part may be done twice, or by two processes at once: the plan says what goes, and carrying it out asks the rows
+again. Rows go before their files, so that no row speaks of a file that is not there.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import structlog
 
-from jobs import run_ends, sessions, uploads
-from jobs.datasets import find_known_ids
-from jobs.service import list_artifacts
-from jobs.settings import DAY_SECONDS
+from jobs import datasets, retention, sessions, uploads
+from jobs.clock import utc_now
+from jobs.database import Database
+from jobs.errors import DatasetInUse, DatasetNotFound
+from jobs.retention import KeepRules
+from jobs.storage import Storage
+from worker.garbage_plan import Deletion, Rule, plan_garbage
 from worker.resources import Resources
-
-# An upload takes minutes at most; a file that is older and has no row was left by a process that died.
-ABANDONED_SECONDS = DAY_SECONDS
-
-# A run's worker clears its folder itself. This is for workers that died, and looks back so far.
-CLEARED_WITHIN = timedelta(seconds=2 * DAY_SECONDS)
 
 log = structlog.get_logger()
 
 
 def collect_garbage(resources: Resources) -> None:
-    """Delete what nobody can reach any more. Each part may be done twice, or by two processes at once."""
+    """Make the plan and carry it out."""
     if not resources.may_work():
         # Files might seem to have no row because another release has it elsewhere.
         return
-    now = time.time()
-    storage = resources.storage
-    for path in storage.list_abandoned(ABANDONED_SECONDS, now):
-        log.info("abandoned_file_deleted", path=str(path))
-        path.unlink(missing_ok=True)
-    old_ids = storage.list_dataset_ids(ABANDONED_SECONDS, now)
-    with resources.database.read() as session:
-        lost_ids = old_ids - find_known_ids(session)
-        ended = run_ends.list_ended_runs(session, within=CLEARED_WITHIN)
-    _collect_uploads(resources)
-    with resources.database.write() as session:
+    database, storage = resources.database, resources.storage
+    carry_out(database, storage, plan_garbage(database, storage, KeepRules.of(resources.settings), now=utc_now()))
+
+
+def carry_out(database: Database, storage: Storage, plan: Sequence[Deletion]) -> list[Deletion]:
+    """Returns what was deleted: all but datasets that a job has come to need meanwhile."""
+    done = []
+    for deletion in plan:
+        try:
+            _VERBS[deletion.rule](database, storage, deletion)
+        except (DatasetInUse, DatasetNotFound) as error:
+            log.info("garbage_kept", rule=deletion.rule, subject=deletion.subject, reason=error.message)
+            continue
+        log.info(
+            "garbage_deleted",
+            rule=deletion.rule,
+            subject=deletion.subject,
+            names=deletion.names,
+            size_bytes=deletion.size_bytes,
+            row_count=deletion.row_count,
+            team=deletion.team,
+        )
+        done.append(deletion)
+    return done
+
+
+def _delete_half_written(_database: Database, _storage: Storage, deletion: Deletion) -> None:
+    Path(deletion.subject).unlink(missing_ok=True)
+
+
+def _delete_dataset_file(_database: Database, storage: Storage, deletion: Deletion) -> None:
+    storage.delete_dataset(deletion.subject)
+
+
+def _delete_upload(database: Database, storage: Storage, deletion: Deletion) -> None:
+    if deletion.rule is Rule.UPLOAD_EXPIRED:
+        with database.write() as session:
+            uploads.delete_expired(session)
+    storage.delete_upload(deletion.subject)
+
+
+def _delete_sessions(database: Database, _storage: Storage, _deletion: Deletion) -> None:
+    with database.write() as session:
         sessions.delete_expired(session)
-    for dataset_id in lost_ids:
-        log.info("dataset_without_row_deleted", dataset_id=dataset_id)
-        storage.delete_dataset(dataset_id)
-    for job_id in dict.fromkeys(job_id for job_id, _ in ended):
-        storage.clear_run_folders(job_id)
-        _collect_artifacts(resources, job_id)
 
 
-def _collect_artifacts(resources: Resources, job_id: str) -> None:
-    """Files of an ended job that no row names: of a run that was killed, or lost its job, before it could tell."""
-    files = resources.storage.list_artifact_files(job_id)
-    with resources.database.read() as session:
-        files -= {artifact.filename for artifact in list_artifacts(session, job_id=job_id)}
-    for filename in files:
-        log.info("artifact_without_row_deleted", job_id=job_id, filename=filename)
-        resources.storage.delete_artifact(job_id, filename)
+def _clear_runs(_database: Database, storage: Storage, deletion: Deletion) -> None:
+    storage.clear_run_folders(deletion.subject)
 
 
-def _collect_uploads(resources: Resources) -> None:
-    """Uploads past their time, and parts that no upload needs."""
-    storage = resources.storage
-    with resources.database.write() as session:
-        expired_count = uploads.delete_expired(session)
-    if expired_count:
-        log.info("uploads_expired", count=expired_count)
-    # Read before the rows are: what begins between the two is not among them.
-    folder_ids = storage.list_upload_ids()
-    with resources.database.read() as session:
-        lost_ids = folder_ids - uploads.find_unfinished_ids(session)
-    for upload_id in lost_ids:
-        storage.delete_upload(upload_id)
+def _delete_artifact_files(_database: Database, storage: Storage, deletion: Deletion) -> None:
+    for filename in deletion.names:
+        storage.delete_artifact(deletion.subject, filename)
+
+
+def _withdraw_artifacts(database: Database, storage: Storage, deletion: Deletion) -> None:
+    """Who reads a file at this moment reads on: it is gone when the last one has closed it."""
+    with database.write() as session:
+        filenames = retention.withdraw_artifacts(
+            session, job_id=deletion.subject, kinds=deletion.names, reason=deletion.reason
+        )
+    for filename in filenames:
+        storage.delete_artifact(deletion.subject, filename)
+    if deletion.rule is Rule.KEEP_LOGS:
+        storage.delete_run_folders(deletion.subject)
+
+
+def _delete_metrics(database: Database, _storage: Storage, deletion: Deletion) -> None:
+    with database.write() as session:
+        retention.delete_metrics(session, job_id=deletion.subject, reason=deletion.reason)
+
+
+def _delete_dataset(database: Database, storage: Storage, deletion: Deletion) -> None:
+    """Raises DatasetInUse and DatasetNotFound."""
+    with database.write() as session:
+        datasets.delete_dataset(session, team_id=deletion.team_id or "", dataset_id=deletion.subject)
+    storage.delete_dataset(deletion.subject)
+
+
+_VERBS: dict[Rule, Callable[[Database, Storage, Deletion], None]] = {
+    Rule.HALF_WRITTEN: _delete_half_written,
+    Rule.DATASET_WITHOUT_ROW: _delete_dataset_file,
+    Rule.UPLOAD_EXPIRED: _delete_upload,
+    Rule.UPLOAD_NOT_NEEDED: _delete_upload,
+    Rule.SESSION_EXPIRED: _delete_sessions,
+    Rule.RUN_LEFTOVERS: _clear_runs,
+    Rule.ARTIFACT_WITHOUT_ROW: _delete_artifact_files,
+    Rule.KEEP_BUNDLES: _withdraw_artifacts,
+    Rule.KEEP_LOGS: _withdraw_artifacts,
+    Rule.KEEP_METRICS: _delete_metrics,
+    Rule.KEEP_DATASETS: _delete_dataset,
+}

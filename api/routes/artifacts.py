@@ -31,7 +31,7 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
     206: {"description": "The part that `Range` asked for", "content": _BINARY, "headers": _HEADERS},
     304: {"description": "`If-None-Match` names this file: you have it"},
     307: LINKED,
-    **error_responses(416),
+    **error_responses(410, 416),
 }
 
 ArtifactKind = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="`kind` of an artifact of the job.")]

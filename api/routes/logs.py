@@ -20,7 +20,8 @@ MAX_TAIL_LINES = 1_000_000
 @router.get(
     "/jobs/{job_id}/logs",
     response_class=Response,
-    responses=etags.TAGGED
+    responses=error_responses(410)
+    | etags.TAGGED
     | {200: etags.TAGGED[200] | {"description": "The log", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def get_log(
@@ -35,6 +36,7 @@ def get_log(
     """The log of a run as plain text, as far as it is written; empty before the first run."""
     with database.read() as session:
         latest = service.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
+        service.check_logs(session, job_id=job_id)
     if attempt is not None and attempt > latest:
         raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
     path = storage.find_log(job_id, attempt or latest)

@@ -40,7 +40,7 @@ class RowPage(BaseModel):
     items: list[RowRead]
 
 
-@router.get("/jobs/{job_id}/rows")
+@router.get("/jobs/{job_id}/rows", responses=error_responses(410))
 def list_rows(
     job_id: JobIdPath,
     caller: CallerDep,

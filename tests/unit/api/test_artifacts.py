@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
 from api.downloads import PIECE_BYTES, Span, find_span, find_tail
-from jobs.models import Job
+from jobs.database import Database
+from jobs.models import Artifact, Job
 from jobs.settings import Settings
 from jobs.storage import Storage, make_artifact_key
 
@@ -114,6 +116,21 @@ def test_what_the_job_has_not_made_is_not_found(client: TestClient, job_id: str,
 def test_a_job_without_a_bundle_says_so(client: TestClient, make_job: Callable[..., Job]) -> None:
     response = client.get(f"/jobs/{make_job().id}/bundle")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "artifact_not_found")
+
+
+@pytest.mark.parametrize(("kind", "path"), [("bundle", "bundle"), ("bundle", "artifacts/bundle"), ("log", "logs")])
+def test_what_was_deleted_after_its_time_is_gone_and_says_why(
+    client: TestClient, database: Database, job_id: str, kind: str, path: str
+) -> None:
+    with database.write() as session:
+        if kind != "bundle":
+            session.add(Artifact(job_id=job_id, kind=kind, filename="x", media_type="x", size_bytes=1, sha256="0" * 64))
+        session.flush()
+        session.get_one(Artifact, (job_id, kind)).deleted_at = datetime(2026, 11, 26, tzinfo=UTC)
+    response = client.get(f"/jobs/{job_id}/{path}")
+    assert (response.status_code, response.json()["error"]["code"]) == (410, "artifact_gone")
+    assert f"The {kind} was deleted on 2026-11-26" in response.json()["error"]["message"]
+    assert kind not in {item["kind"] for item in client.get(f"/jobs/{job_id}/artifacts").json()["items"]}
 
 
 def test_a_file_that_is_gone_is_an_error_of_the_service(client: TestClient, settings: Settings, job_id: str) -> None:

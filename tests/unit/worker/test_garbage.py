@@ -14,7 +14,8 @@ from jobs.run_ends import RunEnd
 from jobs.storage import make_dataset_key, make_upload_prefix
 from jobs.teams import create_key, digest_secret, get_or_create_team
 from tests.unit.worker.conftest import MakeJob
-from worker.garbage import ABANDONED_SECONDS, collect_garbage
+from worker.garbage import collect_garbage
+from worker.garbage_plan import ABANDONED_SECONDS
 from worker.resources import Resources
 
 

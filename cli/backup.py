@@ -1,0 +1,38 @@
+"""`emotune backup`: the installation as one archive, and whether an archive is whole."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from cli.database import open_database
+from jobs.backup import make_backup
+from jobs.backup_archive import Archive
+from jobs.backup_format import Manifest
+from jobs.settings import MIB, Settings
+from jobs.storage import open_storage
+
+
+def run_backup(settings: Settings, file: Path, *, with_files: bool) -> None:
+    """Raises BackupError, DatabaseUnusable and OSError."""
+    with open_database(settings) as database:
+        manifest = make_backup(
+            database, open_storage(settings), file, emotune_version=version("emotune"), with_files=with_files
+        )
+    for warning in manifest.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{file}: {describe(manifest)}")
+
+
+def check_backup(file: Path) -> None:
+    """Raises ArchiveUnusable and OSError."""
+    with Archive(file) as archive:
+        archive.verify()
+        print(f"{file}: whole; {describe(archive.manifest)}")
+
+
+def describe(manifest: Manifest) -> str:
+    """A backup in a line."""
+    files = f"{len(manifest.files):,} files of {manifest.file_bytes / MIB:,.1f} MiB"
+    made = f"made {manifest.made_at:%Y-%m-%d %H:%M} UTC by emotune {manifest.emotune_version} from {manifest.database}"
+    rows = f"{manifest.row_count:,} rows of {len(manifest.tables)} tables"
+    return f"{rows} and {files if manifest.has_files else f'a list of {files}'}, {made}"
