@@ -41,6 +41,8 @@ STEPS = MOST_BRAKED_STEPS + 30
 # A checkpoint at each step: most of the time goes into saving.
 CONFIG: dict[str, Any] = {
     "max_steps": STEPS,
+    # Enough for as many steps, at nine batches an epoch.
+    "epochs": 12,
     "lora_dropout": 0.1,
     "checkpoint_every": 1,
     "log_every": 2,
