@@ -45,7 +45,7 @@ SECONDS = 120.0
 POLLERS = 200
 UPLOADERS = 20
 # Beyond the load itself: making, starting, ending.
-EXTRA_SECONDS = 180
+EXTRA_SECONDS = 300
 
 
 def main() -> None:

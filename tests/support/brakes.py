@@ -2,8 +2,10 @@
 
 import fcntl
 import json
+import math
 import os
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +16,8 @@ from emomodel.journal import VARIABLE
 PIPE_BYTES = 4096
 # Steps that a training may have done before the full pipe holds it.
 MOST_BRAKED_STEPS = 70
+# How soon a change of the pause is seen.
+POLL_SECONDS = 0.05
 
 
 class Brake:
@@ -28,6 +32,9 @@ class Brake:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.variables = {VARIABLE: str(path)}
+        # Between two reads of a released brake, in seconds: each makes room for PIPE_BYTES of lines. It may be changed
+        # at any time; infinity holds all trainings again.
+        self.pause_seconds = 0.0
         self._closing = threading.Event()
         # A daemon, since it waits in reads.
         self._drain = threading.Thread(target=self._read_all, name="brake", daemon=True)
@@ -50,8 +57,9 @@ class Brake:
         while json.loads(self._read_line())["event"] != "step":
             pass
 
-    def release(self) -> None:
-        """From now on nothing holds a training back."""
+    def release(self, *, pause_seconds: float = 0.0) -> None:
+        """From now on nothing holds a training back; or only so that it never is faster than the pauses let it be."""
+        self.pause_seconds = pause_seconds
         self._drain.start()
 
     def _read_line(self) -> bytes:
@@ -62,5 +70,10 @@ class Brake:
         return line
 
     def _read_all(self) -> None:
+        read_at = -math.inf
         while not self._closing.is_set():
-            os.read(self._descriptor, PIPE_BYTES)
+            if time.monotonic() - read_at >= self.pause_seconds:
+                os.read(self._descriptor, PIPE_BYTES)
+                read_at = time.monotonic()
+            else:
+                self._closing.wait(POLL_SECONDS)
