@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.deps import AccessDep, CallerDep, JobIdPath, Services, ServicesDep
+from api.deps import AccessDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.schemas import CurveColumns, Curves, Feed, MetricRead
@@ -42,7 +42,7 @@ LastEventId = Annotated[
 )
 def list_metrics(
     job_id: JobIdPath,
-    caller: CallerDep,
+    access: AccessDep,
     services: ServicesDep,
     request: Request,
     after: MetricCursor = None,
@@ -56,7 +56,7 @@ def list_metrics(
     """
     place = (last_event_id if wants_event_stream(request) else "") or after
     start = Cursor.parse(place) if place else Cursor()
-    with services.database.read() as session:
+    with access.read() as (session, caller):
         service.get_job(session, team_id=caller.team_id, job_id=job_id)
         if not wants_event_stream(request):
             points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)

@@ -41,7 +41,8 @@ class Running:
 
     launch: Launch
     process: Process
-    started_at: float
+    # Its start, or when it was last asked anew.
+    asked_since: float
     is_healthy: bool = False
     check: "subprocess.Popen[bytes] | None" = None
     checked_at: float = 0.0
@@ -77,7 +78,7 @@ class Stack:
         """Ask each health check once more; returns who was asked. Raises StackFailed."""
         asked = [each for each in self._running.values() if each.launch.service.health is not None]
         for each in asked:
-            each.is_healthy = False
+            each.is_healthy, each.asked_since = False, time.monotonic()
         if not wait_until(lambda: sum(map(self._look, asked)) == len(asked), seconds=COMMAND_SECONDS):
             raise StackFailed(f"unhealthy: {[each.process.name for each in asked if not each.is_healthy]}")
         return [each.process.name for each in asked]
@@ -181,7 +182,7 @@ class Stack:
             return True
         now = time.monotonic()
         if each.check is None:
-            if now - each.started_at > service.health.patience:
+            if now - each.asked_since > service.health.patience:
                 log = self.machine.get_log(f"{service.name}-health").read_text(errors="replace")
                 raise StackFailed(f"{service.name} is unhealthy: {log[-1000:]}")
             if now - each.checked_at > ASK_SECONDS:
