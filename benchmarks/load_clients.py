@@ -39,7 +39,10 @@ class Plan:
     dashboards: list[str]
     bare_count: int
     uploaders: list[str]
-    poll_seconds: float
+    # Of each client: between two requests, or two datasets.
+    follow_seconds: float
+    dashboard_seconds: float
+    bare_seconds: float
     upload_seconds: float
     upload_bytes: list[int]
 
@@ -111,13 +114,16 @@ class Clients:
     async def run(self) -> None:
         plan = self._plan
         began = time.monotonic()
-        polls = [
-            *(self._make_follower(key, job_id) for key, job_id in plan.followers),
-            *(self._make_dashboard(key) for key in plan.dashboards),
-        ]
+        followers = [self._make_follower(key, job_id) for key, job_id in plan.followers]
+        dashboards = [self._make_dashboard(key) for key in plan.dashboards]
         bare = [self._make_bare() for _ in range(plan.bare_count)]
         uploads = [self._make_uploader(number, key) for number, key in enumerate(plan.uploaders)]
-        groups = ((polls, plan.poll_seconds), (bare, plan.poll_seconds), (uploads, plan.upload_seconds))
+        groups = (
+            (followers, plan.follow_seconds),
+            (dashboards, plan.dashboard_seconds),
+            (bare, plan.bare_seconds),
+            (uploads, plan.upload_seconds),
+        )
         async with asyncio.TaskGroup() as tasks:
             for asks, interval in groups:
                 for number, ask in enumerate(asks):

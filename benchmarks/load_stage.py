@@ -25,7 +25,10 @@ from tests.support.queues import make_job_columns
 # Of the pollers; the others have the table of jobs open.
 FOLLOWER_SHARE = 0.5
 BARE_POLLERS = 20
-POLL_SECONDS = 1.0
+# Between two requests of one who follows a job, of a page (dashboard/src/api/poll.ts), and of one at the bare API.
+FOLLOW_SECONDS = 1.0
+DASHBOARD_SECONDS = 2.0
+BARE_SECONDS = 1.0
 # Each uploader's pause from one dataset to the next, and how large these are, in turns.
 UPLOAD_SECONDS = 5.0
 UPLOAD_BYTES = (300_000, 600_000, 1_000_000, 2_000_000)
@@ -100,7 +103,9 @@ def make_plans(
         "bare_url": bare_url,
         "bare_path": bare_path,
         "seconds": size.seconds,
-        "poll_seconds": POLL_SECONDS,
+        "follow_seconds": FOLLOW_SECONDS,
+        "dashboard_seconds": DASHBOARD_SECONDS,
+        "bare_seconds": BARE_SECONDS,
         "upload_seconds": UPLOAD_SECONDS,
         "upload_bytes": list(UPLOAD_BYTES),
     }

@@ -68,7 +68,8 @@ async def talk(answers: list[bytes], check: Callable[[Clients], Awaitable[None]]
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     nobody = {"followers": [], "dashboards": ["key"], "bare_count": 0, "uploaders": []}
-    rest = {"bare_url": url, "bare_path": "/", "poll_seconds": 0.01, "upload_seconds": 1.0, "upload_bytes": [1]}
+    pauses = {"follow_seconds": 1.0, "dashboard_seconds": 0.01, "bare_seconds": 1.0, "upload_seconds": 1.0}
+    rest = {"bare_url": url, "bare_path": "/", "upload_bytes": [1], **pauses}
     async with server, asyncio.timeout(SERVER_SECONDS):
         await check(Clients(Plan(url=url, seconds=0.015, **nobody, **rest)))  # type: ignore[arg-type]
 
