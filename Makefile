@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser-test screenshots up lint lint-python lint-dashboard migrations-check bench chaos chaos-ci secrets docker-check
+.PHONY: help setup demo test browser-test screenshots up lint lint-python lint-dashboard migrations-check bench chaos chaos-ci stack-test load-test \
+	secrets docker-check
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -51,6 +52,13 @@ chaos: setup ## Kill, stop and starve a whole installation at random; MINUTES=10
 
 chaos-ci: setup ## Two minutes of it: a known seed on SQLite, a new one, which is printed, on PostgreSQL
 	@$(VENV)/python -m tests.chaos.main --minutes 0.8 --database both --sqlite-seed 7 --slots 2
+
+stack-test: setup ## docker-compose.yml without containers, from its first start over a reboot to its end
+	@$(VENV)/python -m tests.stack.main
+
+LOAD ?= --database postgresql
+load-test: setup ## Two minutes of 200 pollers, 20 uploaders and 5 jobs; LOAD="--database sqlite --seconds 120"
+	@$(VENV)/python -m benchmarks.load $(LOAD)
 
 secrets: ## Passwords in secrets/ and .env, for docker compose; OWNER=UID:GID where root runs it
 	@$(PYTHON) scripts/make_secrets.py $(if $(OWNER),--owner $(OWNER))

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
@@ -26,6 +27,9 @@ from jobs.storage import IncomingFile, Storage
 
 # What a worker thread takes at a time. Less costs more switches between threads, more costs memory per upload.
 PIECE_BYTES = MIB
+# So many pieces are taken at a time, of all uploads together. Python validates one at a time anyway: more threads would
+# only be more who hold up the answers to everybody else.
+TAKING_THREADS = 2
 # Of a form: its fields, headers and boundaries, and what may stand before and after them.
 MAX_FORM_EXTRA_BYTES = MIB
 
@@ -155,7 +159,7 @@ async def take_in(
     async for piece in in_pieces(stream.read()):
         if arriving.size_bytes + len(piece) > settings.max_dataset_bytes:
             raise _too_large(settings)
-        await to_thread.run_sync(take, piece)
+        await to_thread.run_sync(take, piece, limiter=_get_limiter())
     if sha256 is not None and arriving.sha256 != sha256:
         raise DigestMismatch(f"The file that arrived has the sha256 {arriving.sha256}, not {sha256}.", field="sha256")
     if is_plain:
@@ -165,6 +169,19 @@ async def take_in(
     if not report.ok:
         raise DatasetInvalid(report.model_dump(mode="json"))
     return report, arriving if is_plain else intake.converted
+
+
+def _get_limiter() -> CapacityLimiter:
+    """That of this event loop."""
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(TAKING_THREADS)
+        _limiter.set(limiter)
+        return limiter
+
+
+_limiter: RunVar[CapacityLimiter] = RunVar("taking_pieces")
 
 
 def _make_validator(axes: Axes, settings: Settings) -> DatasetValidator:

@@ -39,7 +39,7 @@ CONNECTIONS = 16
 ROUND_SECONDS = 4
 ROUNDS = 4
 NEEDED_RATIO = 0.5
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def make_service() -> FastAPI:
@@ -93,8 +93,8 @@ def make_running_job(settings: Settings) -> tuple[str, str, str]:
 
 
 @contextmanager
-def serve(factory: str, data_dir: Path) -> Iterator[str]:
-    """A uvicorn of its own on a free port; gives the URL."""
+def serve(factory: str, data_dir: Path, *, database_url: str | None = None) -> Iterator[str]:
+    """A uvicorn of its own on a free port; gives the URL. Without a database's it is SQLite in the data folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -102,6 +102,8 @@ def serve(factory: str, data_dir: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", f"{here.stem}:{factory}", "--factory", "--app-dir", str(here.parent)]
     command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
     environment = os.environ | {"EMOTUNE_DATA_DIR": str(data_dir)}
+    if database_url is not None:
+        environment["EMOTUNE_DATABASE_URL"] = database_url
     process = subprocess.Popen(command, env=environment, cwd=here.parent.parent)
     try:
         deadline = time.monotonic() + START_SECONDS

@@ -56,9 +56,18 @@ def keep_private() -> None:
 
 
 def start_process(
-    name: str, argv: Sequence[str], *, log_path: Path, environment: Mapping[str, str], stop_seconds: float
+    name: str,
+    argv: Sequence[str],
+    *,
+    log_path: Path,
+    environment: Mapping[str, str],
+    stop_seconds: float,
+    cwd: Path | None = None,
 ) -> Process:
-    """Start a child whose output goes to the log. Its session is its own, so that Ctrl-C reaches only the parent."""
+    """Start a child whose output goes to the log. Its session is its own, so that Ctrl-C reaches only the parent.
+
+    `cwd`: its working folder; default: that of this process.
+    """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         popen = subprocess.Popen(  # noqa: S603  an argv list of ours, no shell
@@ -68,6 +77,7 @@ def start_process(
             stderr=subprocess.STDOUT,
             env=dict(environment),
             start_new_session=True,
+            cwd=cwd,
         )
     return Process(name, log_path, popen, stop_seconds)
 

@@ -155,6 +155,8 @@ class System:
             process.kill()
         for component in self.components.values():
             if component.process is not None:
+                # Valkey writes what `ps` shows over its environment, and so over the mark.
+                component.process.popen.kill()
                 component.process.popen.wait()
 
     def _add(self, name: str, argv: list[str], settings: Settings, restart_after: Callable[[], float]) -> None:
