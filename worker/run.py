@@ -12,19 +12,16 @@ from pathlib import Path
 
 import structlog
 
-from emomodel.config import TrainConfig, halve_batch
+from emomodel.config import halve_batch
 from emomodel.manifest import BundleError
-from emomodel.request import TrainRequest, ValidationDataset
 from jobs import claims, run_ends, slots, turns
-from jobs.base_models import BaseModel
-from jobs.errors import DatasetNotFound, EmotuneError, RunFenced, StorageUnreachable
+from jobs.errors import EmotuneError, RunFenced, StorageUnreachable
 from jobs.estimates import describe_error
-from jobs.model_library import ModelLibrary
 from jobs.models import Artifact, Job
 from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
-from jobs.storage import BASE_MODEL_FOLDER, LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE
+from jobs.storage import LOG_FILE, METRICS_FILE
 from worker.configs import judge_config
 from worker.environment import make_trainer_environment, name_run
 from worker.oom import count_oom_kills
@@ -47,6 +44,7 @@ from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints
 from worker.run_log import RunLog
 from worker.run_mirror import open_mirror
+from worker.run_request import make_config, write_request
 from worker.run_spans import PhaseSpans, note_break, note_outcome, trace_run
 from worker.sampler import Sampler, make_sampler
 from worker.slot_lock import SlotLock, hold_slot
@@ -179,7 +177,7 @@ class _Run:
                 self.resources.slot_check.give_up(unreadable.why)
             return unreadable, RunEnd()
         try:
-            request_path = self._write_request()
+            request_path = write_request(self.resources, self.job, self.folder, self.checkpoints)
         except StorageUnreachable as error:
             return Interrupted(error.message.rstrip(".")), RunEnd()
         except EmotuneError as error:
@@ -269,7 +267,7 @@ class _Run:
         )
 
     def _retry_smaller(self, outcome: TooLarge, end: RunEnd) -> JobStatus:
-        config = halve_batch(self._make_config())
+        config = halve_batch(make_config(self.job))
         assert config is not None  # noqa: S101 - decide_outcome was told so
         message = (
             f"The GPU's memory was full. The job begins anew with a batch_size of {config.batch_size} and a "
@@ -291,13 +289,8 @@ class _Run:
             peak_host_bytes=ending.peak_host_bytes,
         )
 
-    def _make_config(self) -> TrainConfig:
-        """The job's, or the smaller batches that it has come down to."""
-        config = TrainConfig.model_validate(self.job.config)
-        return (halve_batch(config) or config) if self.job.batch_split > 1 else config
-
     def _can_halve_batch(self) -> bool:
-        config = self._make_config()
+        config = make_config(self.job)
         return config.auto_batch and self.job.batch_split == 1 and halve_batch(config) is not None
 
     def _record(self, verb: Callable[..., JobStatus], **values: object) -> JobStatus:
@@ -361,52 +354,3 @@ class _Run:
             return None
         with self.resources.database.read() as session:
             return timeout_seconds - run_ends.get_run_seconds(session, job_id=self.job.id)
-
-    def _find_validation(self) -> ValidationDataset | None:
-        job = self.job
-        if job.validation_dataset_id is None:
-            return None
-        return ValidationDataset(
-            path=self._lend_dataset(job.validation_dataset_id),
-            name=job.validation_dataset_name or "",
-            sha256=job.validation_dataset_sha256 or "",
-        )
-
-    def _lend_base_model(self) -> BaseModel:
-        """Raises BaseModelUnknown, BaseModelMissing and StorageUnreachable."""
-        folder = self.folder / BASE_MODEL_FOLDER
-        folder.mkdir(exist_ok=True)
-        library = ModelLibrary(self.resources.settings.base_models, self.resources.storage)
-        return library.lend(self.job.base_model, folder)
-
-    def _lend_dataset(self, dataset_id: str) -> Path:
-        """Raises DatasetNotFound and StorageUnreachable."""
-        try:
-            return self.resources.storage.lend_dataset(dataset_id, self.folder)
-        except FileNotFoundError as error:
-            raise DatasetNotFound("The dataset's file is not in storage.") from error
-
-    def _write_request(self) -> Path:
-        """Raises BaseModelUnknown, BaseModelMissing, DatasetNotFound and StorageUnreachable."""
-        job, settings = self.job, self.resources.settings
-        base_model = self._lend_base_model()
-        is_folder, path = base_model.is_folder, base_model.path
-        request = TrainRequest(
-            dataset_path=self._lend_dataset(job.dataset_id),
-            dataset_name=job.dataset_name,
-            dataset_sha256=job.dataset_sha256,
-            validation=self._find_validation(),
-            row_report_path=self.folder / ROW_REPORT_FILE if job.config.get("row_report") else None,
-            base_model=job.base_model,
-            base_model_path=str(Path(path).expanduser().absolute()) if is_folder else path,
-            config=self._make_config(),
-            axes=tuple(job.axes),
-            output_dir=self.folder / OUTPUT_FOLDER,
-            checkpoint_dir=self.checkpoints.folder,
-            resume_from=tuple(checkpoint.path for checkpoint in self.checkpoints.list_earlier()),
-            checkpoints_kept=settings.checkpoints_kept,
-            min_free_bytes=settings.min_free_disk_bytes,
-        )
-        request_path = self.folder / REQUEST_FILE
-        request_path.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return request_path
