@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, Enum, MetaData, select
 from sqlalchemy.orm import undefer
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from jobs.database import Database
 from jobs.models import Base, SchemaRevision
@@ -84,7 +85,7 @@ class MigrationCheck:
             row = connection.execute(select(table).where(*where)).mappings().one()
             for column in table.columns:
                 default = Base.metadata.tables[table.name].c[column.name].default
-                if column.server_default is None or default is None or not default.is_scalar:
+                if column.server_default is None or not isinstance(default, ScalarElementColumnDefault):
                     continue
                 expected = getattr(default.arg, "value", default.arg)
                 if row[column.name] != expected:
@@ -95,11 +96,15 @@ class MigrationCheck:
         with self._database.read() as session:
             for model in list_models():
                 found = session.scalars(select(model).options(undefer("*"))).all()
-                words = [column for column in model.__table__.columns if isinstance(column.type, Enum)]
-                for column in words:
-                    told = {getattr(row, column.name) for row in found} - {None}
-                    if {word.value for word in told} != set(column.type.enums):
-                        raise MigrationFault(f"not all words of {model.__tablename__}.{column.name} were tried")
+                words = {
+                    column.name: column.type.enums
+                    for column in model.__table__.columns
+                    if isinstance(column.type, Enum)
+                }
+                for name, known in words.items():
+                    told = {getattr(row, name) for row in found} - {None}
+                    if {word.value for word in told} != set(known):
+                        raise MigrationFault(f"not all words of {model.__tablename__}.{name} were tried")
 
     def run(self, verb: str, *arguments: str) -> None:
         with self._database.alter() as connection:

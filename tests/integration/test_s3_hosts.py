@@ -89,12 +89,20 @@ def test_files_come_and_go_through_the_bucket_and_wait_for_it(
     assert answer.headers["Location"].startswith(server.endpoint)
     assert {path.name for path in (folder / "cache" / "models" / "tiny").iterdir()} >= {"config.json"}
 
+    # While the store is away a run that ends is told so, and nothing new begins.
+    cancelled = installation.submit(ENDLESS_CONFIG)
+    installation.wait_for_step(cancelled)
+    waiting = installation.submit(SHORT_CONFIG)
     server.stop()
     with pytest.raises(ApiError, match="object store"):
         client.upload_dataset(Path(__file__).parents[2] / "samples" / "chats.jsonl", "more")
+    with pytest.raises(ApiError, match="object store"):
+        installation.submit(SHORT_CONFIG)
+    client.ask_of_job(cancelled, "cancel")
+    installation.wait_for_status(cancelled, "cancelled")
     slot = installation.wait_for_slot(OWN, lambda slot: slot["status"] == "blocked")
     assert "object store" in slot["blocked_reason"]
-    waiting = installation.submit(SHORT_CONFIG)
+    assert client.get_job(waiting)["status"] == "queued"
     server.start()
     installation.wait_for_status(waiting, "succeeded")
     assert client.get_job(waiting)["attempt"] == 1
