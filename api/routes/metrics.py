@@ -60,7 +60,7 @@ def list_metrics(
         if not wants_event_stream(request):
             points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
             next_cursor = str(points[-1].cursor) if points else after
-            feed = Feed(items=[MetricRead.of(point) for point in points], next_cursor=next_cursor)
+            feed = Feed[MetricRead](items=[MetricRead.of(point) for point in points], next_cursor=next_cursor)
             # FastAPI would check each number once more, in another turn of the threads.
             return Response(feed.model_dump_json(), media_type="application/json")
     return follow(
