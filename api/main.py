@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
@@ -97,6 +98,9 @@ ROUTES = (
 
 # Reads of live feeds that may run at a time; each takes a few milliseconds.
 FOLLOWER_THREADS = 4
+# Requests that are worked on at a time; the others wait in line. Python runs one thread at a time: with AnyIO's 40, a
+# busy process spends its time on switching between them. Enough for those that wait for the database.
+REQUEST_THREADS = 12
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -107,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
         services = _open_services(settings, meter)
         app.state.services = services
         try:
