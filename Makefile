@@ -40,7 +40,7 @@ lint-dashboard: setup
 	@$(VENV)/python scripts/build_dashboard.py --check
 
 migrations-check: setup ## Schema and migrations agree, and every migration goes up, down and up again
-	@$(VENV)/python scripts/check_migrations.py
+	@$(VENV)/python -m scripts.check_migrations
 
 bench: setup ## Poll and upload benchmarks of the API, side by side with a bare FastAPI, and what many dashboards cost
 	@$(VENV)/python benchmarks/poll.py && $(VENV)/python benchmarks/upload.py && $(VENV)/python -m benchmarks.dashboards
