@@ -16,7 +16,7 @@ from jobs import run_ends
 from jobs.backup_archive import Archive
 from jobs.backup_format import FileEntry, Manifest
 from jobs.database import Database
-from jobs.errors import EmotuneError
+from jobs.errors import EmotuneError, StorageUnreachable
 from jobs.models import Artifact, Dataset, Job
 from jobs.plain_rows import RowsRefused, reflect_tables, set_sequences, write_rows
 from jobs.run_ends import RunEnd
@@ -89,7 +89,7 @@ def _check_storage(storage: Storage, manifest: Manifest) -> None:
             "runs and uploads away from this one."
         )
     free_bytes = storage.get_free_bytes()
-    if free_bytes < manifest.file_bytes:
+    if not storage.is_shared and free_bytes < manifest.file_bytes:
         raise RestoreRefused(
             f"The files need {manifest.file_bytes / GIB:.1f} GiB, and {free_bytes / GIB:.1f} GiB are free. Make room."
         )
@@ -196,6 +196,6 @@ def _files_undone(storage: Storage) -> Iterator[list[FileEntry]]:
         yield written
     except BaseException:
         for file in written:
-            with suppress(OSError):
+            with suppress(OSError, StorageUnreachable):
                 delete_file(storage, file.key)
         raise

@@ -3,7 +3,7 @@
 Each write is conditional on the attempt. Those for one run return where its job is then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -149,6 +149,11 @@ def reap_earlier_boot(session: Session, *, slot: str, boot_id: str) -> str | Non
     end = RunEnd(code="machine_restarted", message="The machine was started anew.")
     interrupt(session, job_id=job.id, attempt=job.attempt, end=end, message="Its machine was started anew")
     return job.id
+
+
+def find_ended_ids(session: Session, job_ids: Collection[str]) -> set[str]:
+    """Those of the jobs that have ended, whoever's they are: for a machine that clears its own folder."""
+    return set(session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.status.in_(FINAL_STATUSES))))
 
 
 def list_ended_runs(session: Session, *, within: timedelta) -> list[tuple[str, int]]:

@@ -269,10 +269,16 @@ class Storage:
         except FileNotFoundError:
             return None
 
-    def list_run_ids(self) -> set[str]:
-        """The ids of the jobs that have left a folder on this machine."""
+    def list_leftover_ids(self) -> set[str]:
+        """The ids of the jobs of which this machine has more than what is read after a job's end."""
         folder = self.root / "runs"
-        return {path.name for path in folder.iterdir() if ID_FORM.fullmatch(path.name)} if folder.is_dir() else set()
+        job_ids = {path.name for path in folder.iterdir() if ID_FORM.fullmatch(path.name)} if folder.is_dir() else set()
+        return {job_id for job_id in job_ids if any(True for _ in self._list_leftovers(job_id))}
+
+    def _list_leftovers(self, job_id: str) -> Iterator[Path]:
+        for attempt in self.list_attempts(job_id):
+            folder = self.get_run_folder(job_id, attempt)
+            yield from (path for path in folder.iterdir() if path.name not in KEPT_FILES)
 
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
         """Files that some dead process left half-written; `now` in seconds since the epoch."""
@@ -295,9 +301,8 @@ class Storage:
 
     def measure_run_leftovers(self, job_id: str) -> int | None:
         """The bytes that clear_run_folders would free, half-written files among them; None where nothing is left."""
-        folders = [self.get_run_folder(job_id, attempt) for attempt in self.list_attempts(job_id)]
         try:
-            left = [path for folder in folders for path in folder.iterdir() if path.name not in KEPT_FILES]
+            left = list(self._list_leftovers(job_id))
             files = [
                 file for path in left for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()
             ]

@@ -81,6 +81,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
         ):
             _see_through(resources, job, lock, trainer_argv)
             _wait_for_memory(resources, job, lock)
+            _clear_ended(resources)
     with resources.database.read() as session:
         is_next_waiting = turns.has_waiting(session, device=settings.slot_device)
     if is_next_waiting and not resources.drain.is_requested:
@@ -115,6 +116,19 @@ def _claim(resources: Resources) -> Job | None:
         resources.doorbell.ring_device(settings.slot_device)
         time.sleep(PASS_ON_SECONDS)
     return None
+
+
+def _clear_ended(resources: Resources) -> None:
+    """What jobs have left here that then ended elsewhere: no other machine sees this one's folder."""
+    storage = resources.storage
+    if not storage.is_shared:
+        return
+    with resources.database.read() as session:
+        ended_ids = run_ends.find_ended_ids(session, storage.list_leftover_ids())
+    for job_id in sorted(ended_ids):
+        log.info("leftovers_deleted", job_id=job_id)
+        for attempt in storage.list_attempts(job_id):
+            storage.clear_run_folder(job_id, attempt)
 
 
 def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
@@ -155,7 +169,11 @@ def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: S
             # by a commit whose answer never came.
             log.warning("run_lost")
             return
-    run.clear(status)
+    try:
+        run.clear(status)
+    except StorageUnreachable as error:
+        # The garbage collection does it.
+        log.warning("run_not_cleared", reason=error.message)
 
 
 @dataclass(frozen=True)

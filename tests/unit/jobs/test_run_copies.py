@@ -1,0 +1,116 @@
+"""What of a run's folder is copied for other machines: whole checkpoints, the newest first, and the log."""
+
+from pathlib import Path
+
+import pytest
+
+from emomodel.checkpoint_index import INDEX_FILE, list_checkpoints, make_checkpoint_path, verify_checkpoint, write_index
+from jobs.ids import new_id
+from jobs.run_copies import RunCopies
+from jobs.storage import LOG_FILE, Storage
+from tests.support.stores import BucketDouble
+
+JOB = new_id("job")
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> BucketDouble:
+    return BucketDouble(tmp_path / "bucket")
+
+
+@pytest.fixture
+def first(tmp_path: Path, bucket: BucketDouble) -> Storage:
+    return Storage(tmp_path / "first", bucket)
+
+
+@pytest.fixture
+def second(tmp_path: Path, bucket: BucketDouble) -> Storage:
+    """Another machine's, with the same bucket."""
+    return Storage(tmp_path / "second", bucket)
+
+
+def save(storage: Storage, attempt: int, step: int) -> Path:
+    path = make_checkpoint_path(storage.get_checkpoint_folder(JOB, attempt), step)
+    path.mkdir(parents=True)
+    (path / "weights").write_bytes(b"w" * step)
+    write_index(path, step=step, course="course", eval_loss=None)
+    return path
+
+
+def list_steps(storage: Storage, attempt: int) -> list[int]:
+    return [checkpoint.step for checkpoint in list_checkpoints(storage.get_checkpoint_folder(JOB, attempt))]
+
+
+def test_another_machine_gets_the_two_newest_whole_and_as_they_were(first: Storage, second: Storage) -> None:
+    for step in (5, 10, 15):
+        save(first, 1, step)
+    assert RunCopies(first, JOB).put_checkpoints(1) == 3
+    copies = RunCopies(second, JOB)
+    copies.fetch_checkpoints(1)
+    assert list_steps(second, 1) == [], "it is not an earlier attempt's"
+    copies.fetch_checkpoints(2)
+    assert list_steps(second, 1) == [15, 10]
+    for checkpoint in list_checkpoints(second.get_checkpoint_folder(JOB, 1)):
+        verify_checkpoint(checkpoint.path)
+    assert [path for path in second.root.rglob("*") if "incoming" in path.parts and path.is_file()] == []
+    copies.fetch_checkpoints(2)
+    assert list_steps(second, 1) == [15, 10]
+
+
+def test_of_several_attempts_the_furthest_counts(first: Storage, second: Storage) -> None:
+    save(first, 1, 20)
+    save(first, 2, 10)
+    save(first, 3, 20)
+    for attempt in (1, 2, 3):
+        RunCopies(first, JOB).put_checkpoints(attempt)
+    RunCopies(second, JOB).fetch_checkpoints(4)
+    assert [list_steps(second, attempt) for attempt in (1, 2, 3)] == [[20], [], [20]]
+
+
+def test_copies_go_with_what_they_are_copies_of(first: Storage, second: Storage, bucket: BucketDouble) -> None:
+    copies = RunCopies(first, JOB)
+    old, new = save(first, 1, 5), save(first, 1, 10)
+    copies.put_checkpoints(1)
+    (old / INDEX_FILE).unlink()
+    assert copies.put_checkpoints(1) == 1
+    assert {file.key.split("/")[-2] for file in bucket.list(f"runs/{JOB}/")} == {new.name}
+    save(first, 2, 15)
+    copies.put_checkpoints(2)
+    copies.delete_checkpoints(2)
+    RunCopies(second, JOB).fetch_checkpoints(3)
+    assert [list_steps(second, attempt) for attempt in (1, 2)] == [[], [15]]
+    copies.delete_checkpoints()
+    assert list(bucket.list(f"runs/{JOB}/")) == []
+
+
+def test_a_copy_without_its_index_is_none(first: Storage, second: Storage, bucket: BucketDouble) -> None:
+    path = save(first, 1, 5)
+    RunCopies(first, JOB).put_checkpoints(1)
+    bucket.delete(f"runs/{JOB}/1/checkpoints/{path.name}/{INDEX_FILE}")
+    RunCopies(second, JOB).fetch_checkpoints(2)
+    assert list_steps(second, 1) == []
+
+
+def test_a_log_is_read_where_it_is_written_and_elsewhere_as_it_was_copied(first: Storage, second: Storage) -> None:
+    path = first.get_run_folder(JOB, 1) / LOG_FILE
+    path.parent.mkdir(parents=True)
+    assert second.find_log(JOB, 1) is None
+    path.write_text("one\n")
+    RunCopies(first, JOB).put_log(1)
+    path.write_text("one\ntwo\n")
+    assert first.find_log(JOB, 1) == path
+    copy = second.find_log(JOB, 1)
+    assert copy is not None
+    assert copy.read_text() == "one\n"
+
+
+def test_a_job_that_has_ended_leaves_its_log(first: Storage, bucket: BucketDouble) -> None:
+    save(first, 1, 5)
+    (first.get_run_folder(JOB, 1) / LOG_FILE).write_text("one\n")
+    copies = RunCopies(first, JOB)
+    copies.put_checkpoints(1)
+    copies.put_log(1)
+    assert first.list_leftover_ids() == {JOB}
+    first.clear_run_folders(JOB)
+    assert first.list_leftover_ids() == set()
+    assert [file.key for file in bucket.list(f"runs/{JOB}/")] == [f"runs/{JOB}/1/{LOG_FILE}"]
