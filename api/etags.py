@@ -1,10 +1,8 @@
 """Answers that are polled: with a tag of their content, and 304 for who has it already (RFC 9110)."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from fastapi import Request
@@ -15,8 +13,6 @@ from pydantic import BaseModel
 CACHE_CONTROL = "private, no-cache"
 
 _DIGEST_BYTES = 16
-# Some 30 KiB each. Those of a team that is polled are used again within two seconds.
-_KEPT_BODIES = 32
 _HEADERS = {"ETag": {"description": "Changes with the answer.", "schema": {"type": "string"}}}
 
 TAGGED: dict[int | str, dict[str, Any]] = {
@@ -56,36 +52,11 @@ def make_headers(tag: str) -> dict[str, str]:
 def answer(request: Request, model: BaseModel) -> Response:
     """The model as JSON, tagged by its own bytes."""
     body = model.model_dump_json().encode()
-    tag = make_tag(body)
-    return find_not_modified(request, tag) or _make_response(body, tag)
+    return answer_tagged(request, make_tag(body), lambda: body)
 
 
 def answer_tagged(request: Request, tag: str, make_body: Callable[[], bytes]) -> Response:
-    """JSON that is only made where it is sent, and once for all who poll the same; `tag` is of all in it."""
-    return find_not_modified(request, tag) or _make_response(_bodies.get(tag, make_body), tag)
-
-
-def _make_response(body: bytes, tag: str) -> Response:
-    return Response(body, media_type="application/json", headers=make_headers(tag))
-
-
-class _Bodies:
-    """The last answers by their tags."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-
-    def get(self, tag: str, make_body: Callable[[], bytes]) -> bytes:
-        with self._lock:
-            body = self._kept.get(tag)
-        if body is None:
-            body = make_body()
-            with self._lock:
-                self._kept[tag] = body
-                if len(self._kept) > _KEPT_BODIES:
-                    self._kept.popitem(last=False)
-        return body
-
-
-_bodies = _Bodies()
+    """JSON that is only made where it is sent."""
+    return find_not_modified(request, tag) or Response(
+        make_body(), media_type="application/json", headers=make_headers(tag)
+    )

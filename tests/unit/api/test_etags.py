@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 
 import pytest
-from fastapi import Request, Response
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
@@ -119,27 +118,3 @@ def test_what_is_not_polled_is_not_kept(client: TestClient, running_job: str) ->
 )
 def test_tags_are_compared_weakly(header: str, is_match: bool) -> None:
     assert etags.matches(header, '"a"') is is_match
-
-
-def test_what_many_poll_is_made_once() -> None:
-    made: list[str] = []
-
-    def ask(tag: str, known: str = "") -> Response:
-        def make_body() -> bytes:
-            made.append(tag)
-            return tag.encode()
-
-        headers = [(b"if-none-match", known.encode())]
-        return etags.answer_tagged(Request({"type": "http", "headers": headers}), tag, make_body)
-
-    assert [ask('"once"').body, ask('"once"').body, ask('"other"').body] == [b'"once"', b'"once"', b'"other"']
-    assert ask('"unseen"', known='"unseen"').status_code == 304
-    assert made == ['"once"', '"other"']
-
-
-def test_few_answers_are_kept() -> None:
-    bodies = etags._Bodies()
-    for number in range(etags._KEPT_BODIES + 1):
-        bodies.get(str(number), lambda: b"first")
-    assert bodies.get("0", lambda: b"again") == b"again"
-    assert bodies.get(str(etags._KEPT_BODIES), lambda: b"again") == b"first"
