@@ -25,6 +25,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, whatever it was. */
+export function asError(caught: unknown): ApiError {
+  return caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught));
+}
+
 let csrfToken: string | null = null;
 let onUnauthorized: () => void = () => {};
 

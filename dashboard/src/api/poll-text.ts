@@ -1,7 +1,7 @@
 // As poll.ts, for plain text: a log that grows.
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, send } from "./client";
+import { type ApiError, asError, send } from "./client";
 import { HIDDEN_POLL_MS } from "./poll";
 
 const RETRY_MS = 5_000;
@@ -39,7 +39,7 @@ export function usePollText(path: string | null, everyMs: number): PolledText {
         } else setPolled((before) => (before.error ? { ...before, error: undefined } : before));
       } catch (caught) {
         if (abort.signal.aborted) return;
-        const error = caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught));
+        const error = asError(caught);
         setPolled((before) => ({ path, text: before.path === path ? before.text : undefined, error }));
         pause = RETRY_MS;
       }

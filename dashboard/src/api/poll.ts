@@ -2,7 +2,7 @@
 // of the last answer, so that an idle poll costs next to nothing.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, send } from "./client";
+import { type ApiError, asError, send } from "./client";
 
 export const POLL_MS = 2_000;
 export const HIDDEN_POLL_MS = 30_000;
@@ -57,7 +57,7 @@ export function usePoll<T>(path: string | null, everyMs: number = POLL_MS): Poll
       } catch (caught) {
         if (abort.signal.aborted) return;
         failures += 1;
-        setError(caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught)));
+        setError(asError(caught));
       } finally {
         isAsking = false;
       }

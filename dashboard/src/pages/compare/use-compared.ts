@@ -1,15 +1,15 @@
 // Follows some jobs and their curves: those that have ended are read once, the others every few seconds.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, makeQuery, request } from "../../api/client";
-import type { Curves, Job } from "../../api/types";
+import { type ApiError, asError, request } from "../../api/client";
+import { readCurves } from "../../api/curve-pages";
+import type { Job } from "../../api/types";
 import type { ComparedJob } from "../../lib/compare";
 import { addColumns, makeCurves } from "../../lib/curves";
 import { hasEnded } from "../../lib/jobs-view";
 
 const POLL_MS = 3_000;
 const HIDDEN_POLL_MS = 30_000;
-const PAGE_LENGTH = 20_000;
 /** The end of a job's curve may come a moment after its status. */
 const LAST_LOOKS = 2;
 
@@ -64,20 +64,17 @@ async function follow(id: string, signal: AbortSignal, tell: (change: Partial<Fo
   while (!signal.aborted) {
     try {
       const job = await request<Job>("GET", path, { signal });
-      let length = PAGE_LENGTH;
-      while (length === PAGE_LENGTH) {
-        const query = makeQuery({ after: cursor, limit: PAGE_LENGTH });
-        const page: Curves = await request<Curves>("GET", `${path}/curves${query}`, { signal });
-        length = page.columns.step.length;
-        if (length) curves = addColumns(curves, page.columns);
-        tokenCount = page.columns.token_count.at(-1) ?? tokenCount;
-        cursor = page.next_cursor ?? cursor;
-      }
+      cursor = await readCurves(id, cursor, signal, (columns, after) => {
+        curves = addColumns(curves, columns);
+        tokenCount = columns.token_count.at(-1) ?? tokenCount;
+        // A try that follows goes on from here.
+        cursor = after;
+      });
       tell({ found: { job, curves, tokenCount }, error: undefined });
       if (hasEnded(job.status) && --looksLeft === 0) return;
     } catch (caught) {
       if (signal.aborted) return;
-      const error = caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught));
+      const error = asError(caught);
       tell({ error });
       // What isn't there won't come; all else may be better in a moment.
       if (error.status >= 400 && error.status < 500 && error.status !== 429) return;

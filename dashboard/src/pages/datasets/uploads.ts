@@ -1,7 +1,7 @@
 // The files that this browser sends: one after the other, going on while other pages are looked at.
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiError } from "../../api/client";
+import { type ApiError, asError } from "../../api/client";
 import type { Dataset } from "../../api/types";
 import { RateMeter, type TransferRate } from "../../lib/transfer";
 import { findReport, type Report } from "./report-types";
@@ -174,7 +174,7 @@ async function sendOne(sending: Sending, signal: AbortSignal): Promise<void> {
     if (error instanceof DOMException && error.name === "AbortError")
       return change(id, { phase: "chosen", sentBytes: 0, error: null });
     const report = findReport(error);
-    const told = error instanceof ApiError ? error : new ApiError(0, "unreadable", String(error));
+    const told = asError(error);
     change(id, report ? { phase: "refused", report, error: told } : { phase: "failed", error: told });
   }
 }

@@ -1,7 +1,7 @@
 // The examples of a dataset as a training takes them, page after page, from the beginning or from a line on.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, makeQuery, request } from "../../api/client";
+import { type ApiError, asError, makeQuery, request } from "../../api/client";
 import type { Preview, PreviewExample } from "../../api/types";
 import { findOffset } from "../../lib/find-offset";
 
@@ -55,7 +55,7 @@ export function usePreview({ datasetId, exampleCount, baseModel, maxLength, emot
         setNextOffset(page.next_offset);
       } catch (caught) {
         if (signal.aborted) return;
-        setError(caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught)));
+        setError(asError(caught));
       }
       if (!signal.aborted) setLoading(false);
     },

@@ -1,7 +1,7 @@
 // The statistics of a dataset. Those of a large one are made in the background: the API says when to ask again.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiError, send } from "../../api/client";
+import { type ApiError, asError, send } from "../../api/client";
 import type { Statistics } from "../../api/types";
 import { pauseAfter } from "../../lib/transfer";
 
@@ -45,7 +45,7 @@ export function useStatistics(path: string | null): Computed {
         setComputing(false);
       } catch (caught) {
         if (abort.signal.aborted) return;
-        const told = caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught));
+        const told = asError(caught);
         setError(told);
         failures += 1;
         if (told.isUnreachable) timer = window.setTimeout(ask, pauseAfter(failures));

@@ -1,7 +1,7 @@
 // Another name, and another priority while the job has not ended.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { type ApiError, asError, request } from "../../api/client";
 import type { Job } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 import { toast } from "../../ui/toasts";
@@ -32,7 +32,7 @@ export function EditDialog({
       toast("done", "The job is changed.");
       onClose();
     } catch (caught) {
-      setError(caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught)));
+      setError(asError(caught));
       setBusy(false);
     }
   }

@@ -1,13 +1,13 @@
 // All metrics of a job: first what there is, by columns, then each as it comes.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, makeQuery, request } from "../../api/client";
+import { type ApiError, asError } from "../../api/client";
+import { readCurves } from "../../api/curve-pages";
 import type { StreamStatus } from "../../api/stream";
-import type { Curves, Metric } from "../../api/types";
+import type { Metric } from "../../api/types";
 import { addColumns, addMetrics, isAfter, type JobCurves, makeCurves } from "../../lib/curves";
 import { useFeed } from "./use-feed";
 
-const PAGE_POINTS = 20_000;
 const RETRY_MS = 3_000;
 /** How often live points are drawn, however fast they come; long curves grow by less than a pixel anyhow. */
 const DRAW_MS = 250;
@@ -41,20 +41,19 @@ export function useCurves(jobId: string): FollowedCurves {
 
     async function load(): Promise<void> {
       try {
-        for (;;) {
-          const query = makeQuery({ after: cursor, limit: PAGE_POINTS });
-          const page: Curves = await request<Curves>("GET", `/jobs/${jobId}/curves${query}`, { signal: abort.signal });
-          loaded = addColumns(loaded, page.columns);
-          cursor = page.next_cursor;
+        cursor = await readCurves(jobId, cursor, abort.signal, (columns, after) => {
+          loaded = addColumns(loaded, columns);
+          // A try that follows goes on from here.
+          cursor = after;
           setCurves(loaded);
-          if (page.columns.step.length < PAGE_POINTS) break;
-        }
+        });
+        setCurves(loaded);
         setError(undefined);
         last.current = cursor;
         setStart(cursor);
       } catch (caught) {
         if (abort.signal.aborted) return;
-        setError(caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught)));
+        setError(asError(caught));
         retry = window.setTimeout(load, RETRY_MS);
       }
     }

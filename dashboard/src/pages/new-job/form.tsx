@@ -1,7 +1,7 @@
 // The form itself: its parts, what is wrong with them, the estimate beside them, and posting.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError } from "../../api/client";
+import { type ApiError, asError } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { BaseModel, Items, Job, Slot } from "../../api/types";
 import type { Config, ConfigField, ConfigValue } from "../../lib/config-fields";
@@ -158,7 +158,7 @@ export function JobFormView({
     try {
       job = await submitting.post(body);
     } catch (caught) {
-      const error = caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught));
+      const error = asError(caught);
       setRefused({ error, body: bodyText });
       if (error.code === "would_not_fit") setDialog("fit");
       else setFocusWish((wish) => wish + 1);

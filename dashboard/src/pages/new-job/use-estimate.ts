@@ -1,7 +1,7 @@
 // What the job would take, asked again after each change and now and then, as the queue moves on.
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { type ApiError, asError, request } from "../../api/client";
 import type { JobCreate, JobEstimate } from "../../api/types";
 
 const DEBOUNCE_MS = 400;
@@ -39,7 +39,7 @@ export function useEstimate(body: JobCreate | null): Estimated {
           setFailure(undefined);
         } catch (caught) {
           if (abort.signal.aborted) return;
-          const error = caught instanceof ApiError ? caught : unreadable(caught);
+          const error = asError(caught);
           if (error.isUnreachable) pause = RETRY_MS;
           setFailure({ json: json as string, error });
         }
@@ -61,8 +61,4 @@ export function useEstimate(body: JobCreate | null): Estimated {
     isAsking: json !== null && !isFailed && (asked !== null || answer?.json !== json),
     error: isFailed ? failure.error : undefined,
   };
-}
-
-function unreadable(caught: unknown): ApiError {
-  return new ApiError(0, "unreadable", String(caught));
 }
