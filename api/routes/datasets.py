@@ -1,5 +1,6 @@
 """Datasets: upload, list, get, download, delete."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -166,9 +167,9 @@ def download_dataset(
         )
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
     # Made while it is sent, so that nobody knows its length before.
-    if request.method == "HEAD":
-        return Response(media_type=media_type, headers=headers)
-    pieces = export(storage.fetch_dataset(dataset_id), Axes(tuple(dataset.axes)), file_format)
+    pieces: Iterator[bytes] = iter(())
+    if request.method != "HEAD":
+        pieces = export(storage.fetch_dataset(dataset_id), Axes(tuple(dataset.axes)), file_format)
     return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 
