@@ -18,7 +18,8 @@ from tests.support.waiting import wait_for
 
 OWN, OTHER = "box-a-cpu", "box-b-cpu"
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+# Several trainings start one after another.
+pytestmark = [pytest.mark.parametrize("database_url", ["postgresql"], indirect=True), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
