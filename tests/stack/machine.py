@@ -164,8 +164,9 @@ def _copy_mounts(service: Service, move: Callable[[str], str]) -> None:
         if not source.startswith("."):
             continue
         found, copy = ROOT / source, Path(move(target))
-        pairs = [(each, copy / each.name) for each in found.iterdir()] if found.is_dir() else [(found, copy)]
-        for each, place in pairs:
+        files = [each for each in found.rglob("*") if each.is_file()] if found.is_dir() else [found]
+        for each in files:
+            place = copy / each.relative_to(found)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(move(each.read_text()))
 

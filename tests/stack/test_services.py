@@ -34,9 +34,9 @@ def test_a_service_that_nobody_starts_is_not_passed_over() -> None:
     added = replace(make_service("exporter"), profiles=frozenset({"monitoring"}))
     services = {**SERVICES, "exporter": added}
     with pytest.raises(ValueError, match="exporter"):
-        pick_started(services, profiles=PROFILES, not_started=())
-    assert "exporter" not in pick_started(services, profiles=PROFILES, not_started=["exporter"])
-    assert "exporter" in pick_started(services, profiles=["monitoring", *PROFILES], not_started=())
+        pick_started(services, profiles=PROFILES, not_started=NOT_STARTED)
+    assert "exporter" not in pick_started(services, profiles=PROFILES, not_started=[*NOT_STARTED, "exporter"])
+    assert "exporter" in pick_started(services, profiles=["monitoring", *PROFILES], not_started=NOT_STARTED)
 
 
 def test_each_service_comes_after_what_it_needs() -> None:
