@@ -7,7 +7,6 @@ Several processes of a machine share it. A copy may go while it is being read: w
 """
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,10 +16,11 @@ from pathlib import Path
 import structlog
 
 from jobs.ids import new_id
+from jobs.settings import DAY_SECONDS
 
 INCOMING = ".incoming"
 # A copy that is older, and still incoming, was left by a process that died.
-ABANDONED_SECONDS = 24 * 3600
+ABANDONED_SECONDS = DAY_SECONDS
 # File systems round a file's time.
 CLOCK_STEP_SECONDS = 1e-3
 
@@ -60,8 +60,7 @@ class FileCache:
         partial, path = incoming / new_id("part"), self._root / key
         try:
             with partial.open("wb") as stream:
-                for piece in pieces:
-                    stream.write(piece)
+                stream.writelines(pieces)
             os.utime(partial, (time.time(), modified_at))
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(path)
@@ -72,9 +71,6 @@ class FileCache:
 
     def forget(self, key: str) -> None:
         (self._root / key).unlink(missing_ok=True)
-
-    def forget_all(self, prefix: str) -> None:
-        shutil.rmtree(self._root / prefix, ignore_errors=True)
 
     def _clear_out(self, newest: Path) -> None:
         """Down to the bound. A copy that a run has lent for itself takes its room until the run is over."""

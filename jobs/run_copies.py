@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from emomodel.checkpoint_index import INDEX_FILE, CheckpointInfo, get_step, list_checkpoint_paths, list_checkpoints
+from emomodel.checkpoint_index import INDEX_FILE, PARTIAL_FOLDER, CheckpointInfo, get_step, list_checkpoints
 from jobs.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage
 from jobs.store import StoredFile
 
@@ -28,9 +28,8 @@ class RunCopies:
 
     def put_log(self, attempt: int) -> None:
         """As far as it is written now."""
-        with self._storage.receive() as incoming:
-            incoming.write((self._storage.get_run_folder(self._job_id, attempt) / LOG_FILE).read_bytes())
-            self._storage.store.put(f"{self._make_prefix(attempt)}{LOG_FILE}", incoming.finish())
+        content = (self._storage.get_run_folder(self._job_id, attempt) / LOG_FILE).read_bytes()
+        self._storage.put_note(f"{self._make_prefix(attempt)}{LOG_FILE}", content)
 
     def put_checkpoints(self, attempt: int) -> int:
         """Make the copies of an attempt's checkpoints what the machine has: new ones come, then old ones go.
@@ -40,7 +39,7 @@ class RunCopies:
         checkpoints = list_checkpoints(self._storage.get_checkpoint_folder(self._job_id, attempt))
         copied = self._list_copied(attempt)
         for checkpoint in checkpoints:
-            if checkpoint.path.name not in copied:
+            if not _is_whole(copied.get(checkpoint.path.name, ())):
                 self._put(attempt, checkpoint)
         for name in copied.keys() - {checkpoint.path.name for checkpoint in checkpoints}:
             self._delete(copied[name])
@@ -53,7 +52,7 @@ class RunCopies:
             for attempt in self._list_attempts()
             if attempt < before_attempt
             for name, files in self._list_copied(attempt).items()
-            if any(file.key.endswith(f"/{INDEX_FILE}") for file in files)
+            if _is_whole(files)
         ]
         for _, attempt, name, files in sorted(found, key=lambda each: each[:2], reverse=True)[:FETCHED_COUNT]:
             self._fetch(attempt, name, files)
@@ -68,26 +67,26 @@ class RunCopies:
     def _put(self, attempt: int, checkpoint: CheckpointInfo) -> None:
         prefix = f"{self._make_prefix(attempt)}{CHECKPOINT_FOLDER}/{checkpoint.path.name}/"
         for file in sorted(checkpoint.path.iterdir(), key=lambda file: file.name == INDEX_FILE):
-            self._storage.store.put(f"{prefix}{file.name}", file)
+            with self._storage.give(file) as path:
+                self._storage.store.put(f"{prefix}{file.name}", path)
 
     def _fetch(self, attempt: int, name: str, files: Sequence[StoredFile]) -> None:
         folder = self._storage.get_checkpoint_folder(self._job_id, attempt)
-        if any(path.name == name for path in list_checkpoint_paths(folder)):
+        if (folder / name).exists():
             return
-        partial = self._storage.root / "incoming" / f"{self._job_id}-{attempt}-{name}"
+        # Where what a killed process has left goes with the checkpoints.
+        partial = folder / PARTIAL_FOLDER / name
         partial.mkdir(parents=True, exist_ok=True)
         try:
             for file in files:
                 with (partial / Path(file.key).name).open("wb") as stream:
-                    for piece in self._storage.store.read(file.key, 0, file.size_bytes):
-                        stream.write(piece)
-            folder.mkdir(parents=True, exist_ok=True)
+                    stream.writelines(self._storage.store.read(file.key, 0, file.size_bytes))
             partial.rename(folder / name)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _delete(self, files: Sequence[StoredFile]) -> None:
-        for file in sorted(files, key=lambda file: not file.key.endswith(f"/{INDEX_FILE}")):
+        for file in sorted(files, key=lambda file: not _is_index(file)):
             self._storage.store.delete(file.key)
 
     def _list_attempts(self) -> list[int]:
@@ -103,3 +102,11 @@ class RunCopies:
 
     def _make_prefix(self, attempt: int) -> str:
         return f"runs/{self._job_id}/{attempt}/"
+
+
+def _is_index(file: StoredFile) -> bool:
+    return file.key.endswith(f"/{INDEX_FILE}")
+
+
+def _is_whole(files: Sequence[StoredFile]) -> bool:
+    return any(_is_index(file) for file in files)

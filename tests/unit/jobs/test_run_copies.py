@@ -1,5 +1,6 @@
 """What of a run's folder is copied for other machines: whole checkpoints, the newest first, and the log."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from emomodel.checkpoint_index import INDEX_FILE, list_checkpoints, make_checkpo
 from jobs.ids import new_id
 from jobs.run_copies import RunCopies
 from jobs.storage import LOG_FILE, Storage
+from jobs.store import FolderStore
 from tests.support.stores import BucketDouble
 
 JOB = new_id("job")
@@ -114,3 +116,41 @@ def test_a_job_that_has_ended_leaves_its_log(first: Storage, bucket: BucketDoubl
     first.clear_run_folders(JOB)
     assert first.list_leftover_ids() == set()
     assert [file.key for file in bucket.list(f"runs/{JOB}/")] == [f"runs/{JOB}/1/{LOG_FILE}"]
+
+
+def test_a_copy_that_broke_off_is_made_whole_at_the_next_try(
+    first: Storage, second: Storage, bucket: BucketDouble
+) -> None:
+    path = save(first, 1, 5)
+    copies = RunCopies(first, JOB)
+    copies.put_checkpoints(1)
+    # The index goes last, so this is what a store that went away meanwhile has.
+    bucket.delete(f"runs/{JOB}/1/checkpoints/{path.name}/{INDEX_FILE}")
+    copies.put_checkpoints(1)
+    RunCopies(second, JOB).fetch_checkpoints(2)
+    assert list_steps(second, 1) == [5]
+
+
+def test_a_checkpoint_stays_where_a_store_takes_over_what_it_is_given(first: Storage, tmp_path: Path) -> None:
+    moving = BucketDouble(tmp_path / "moving")
+    moving.put = FolderStore(tmp_path / "moving").put  # type: ignore[method-assign]
+    path = save(Storage(first.root, moving), 1, 5)
+    RunCopies(Storage(first.root, moving), JOB).put_checkpoints(1)
+    verify_checkpoint(path)
+
+
+def test_a_fetch_that_breaks_off_leaves_nothing_that_the_garbage_collection_trips_over(
+    first: Storage, second: Storage, bucket: BucketDouble
+) -> None:
+    save(first, 1, 5)
+    RunCopies(first, JOB).put_checkpoints(1)
+
+    def vanish(key: str, start: int, end: int) -> Iterator[bytes]:
+        folders = [path for path in (second.root / "incoming").glob("*") if path.is_dir()]
+        assert folders == [], "only files are collected there"
+        raise KeyboardInterrupt
+
+    bucket.read = vanish  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        RunCopies(second, JOB).fetch_checkpoints(2)
+    assert list_steps(second, 1) == []
