@@ -19,7 +19,8 @@ from tests.chaos.load import list_teams, upload_dataset
 from tests.chaos.system import START_SECONDS
 from tests.chaos.trainer import FAST_MODEL
 from tests.support.containers import ROOT
-from tests.support.postgres import create_database, find_free_port, find_postgres_binaries, run_postgres
+from tests.support.ports import find_free_port
+from tests.support.postgres import create_database, find_postgres_binaries, run_postgres
 from tests.support.queues import make_job_columns
 
 # Of the pollers; the others have the table of jobs open.

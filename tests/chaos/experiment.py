@@ -3,7 +3,6 @@
 import random
 import shutil
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ from tests.chaos.system import START_SECONDS, System
 from tests.chaos.timeline import Timeline
 from tests.chaos.trainer import FAST_MODEL
 from tests.chaos.twins import Curve, get_template
+from tests.support.ports import find_free_port
 from tests.support.postgres import PostgresServer, create_database, find_postgres_binaries
 
 DatabaseKind = Literal["sqlite", "postgresql"]
@@ -230,7 +230,7 @@ class Experiment:
             data_dir=self._folder / "data",
             database_url=url,
             base_models=dict.fromkeys((FAST_MODEL, REAL_MODEL), str(self._tiny_gemma)),
-            port=_find_free_port(),
+            port=find_free_port(),
             min_free_disk_bytes=_get_free_bytes(self._folder) - _get_headroom(self._folder),
             heartbeat_seconds=0.5,
             metric_flush_seconds=0.5,
@@ -276,12 +276,6 @@ def _count_open(database: Database) -> int:
 def _describe_end(run: Run) -> str:
     cause = f" after {run.cause}" if run.cause is not None else ""
     return f"{run.outcome}{cause}" + (f" ({run.error_code})" if run.error_code else "")
-
-
-def _find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _get_free_bytes(folder: Path) -> int:

@@ -27,6 +27,7 @@ from jobs.metrics import make_redis
 from jobs.queue import make_celery
 from jobs.settings import Settings
 from tests.support.containers import ROOT, find_tool
+from tests.support.ports import find_free_port
 from tests.support.stacks import Installation
 from tests.support.waiting import wait_for
 
@@ -34,13 +35,6 @@ DEPLOY = ROOT / "deploy"
 PASSWORD = "q9Vn3xTz7KdwLr2Bm8Ys_-Ab"  # noqa: S105 - of a server that lives for a second
 MAX_BODY_BYTES = 1000
 FIRST, SECOND = b"data: first\n\n", b"data: second\n\n"
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

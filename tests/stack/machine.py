@@ -19,7 +19,7 @@ from scripts.make_secrets import make_secrets
 from tests.stack.images import IMAGES, Launch, Place, do_nothing
 from tests.stack.services import Service, pick_started, read_services
 from tests.support.containers import ROOT, load_compose, read_env
-from tests.support.postgres import find_free_port
+from tests.support.ports import find_free_port
 
 # Services that have no place here, each with the reason. One that is neither started nor listed fails the test.
 NOT_STARTED: Mapping[str, str] = {

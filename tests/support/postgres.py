@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.ports import find_free_port
 
 START_SECONDS = 30.0
 USER = "emotune"
@@ -124,10 +125,3 @@ def _wait_ready(binaries: Path, port: int, server: "subprocess.Popen[bytes]") ->
         if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError("PostgreSQL did not start")
         time.sleep(0.1)
-
-
-def find_free_port() -> int:
-    """A port of this machine that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,7 +1,6 @@
 """A staged installation in a process of its own, for those who drive a browser."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import httpx2
 
 from cli.processes import start_process, wait_until
 from tests.browser.staging import REPOSITORY, Staged, find_staged, make_settings
+from tests.support.ports import find_free_port
 
 STAGING_SECONDS = 180
 
@@ -47,12 +47,6 @@ def serve_staged(data_dir: Path) -> Iterator[StagedServer]:
         yield StagedServer(url, staged)
     finally:
         process.stop()
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _make_environment() -> dict[str, str]:
