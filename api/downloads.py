@@ -6,18 +6,18 @@ error body, and the sha256 that is known anyway.
 
 import base64
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import anyio
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from api.etags import CACHE_CONTROL, matches
 from jobs.storage import StoredContent
+from jobs.store import read_pieces
 
 PIECE_BYTES = 256 * 1024
 # Documentation of the answer that leads to the store.
@@ -102,7 +102,9 @@ def find_span(header: str, size_bytes: int) -> Span | None:
 def stream_text(path: Path, span: Span, *, headers: Mapping[str, str]) -> Response:
     """A part of a text file, as it is."""
     headers = {**headers, "Content-Length": str(span.size_bytes)}
-    return StreamingResponse(_read(path, span), media_type="text/plain; charset=utf-8", headers=headers)
+    return StreamingResponse(
+        read_pieces(path, span.start, span.end), media_type="text/plain; charset=utf-8", headers=headers
+    )
 
 
 def find_tail(path: Path, line_count: int | None) -> Span:
@@ -142,15 +144,3 @@ def _stream(
         return Response(status_code=status, media_type=media_type, headers=headers)
     pieces = content.read(span.start, span.end)
     return StreamingResponse(pieces, status_code=status, media_type=media_type, headers=headers)
-
-
-async def _read(path: Path, span: Span) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as stream:
-        await stream.seek(span.start)
-        left = span.size_bytes
-        while left:
-            piece = await stream.read(min(PIECE_BYTES, left))
-            if not piece:
-                raise EOFError(f"{path.name} became shorter while it was read")
-            left -= len(piece)
-            yield piece

@@ -4,7 +4,6 @@ moment. Workers tell of themselves through the rows, so there is one place to sc
 
 import shutil
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -13,6 +12,7 @@ from prometheus_client.registry import Collector
 from api.request_meter import RequestMeter
 from jobs.census import Census, CensusKeeper, TeamCount
 from jobs.database import Database
+from jobs.release import get_release
 from jobs.settings import Settings
 from jobs.slots import SlotStatus, SlotView
 from jobs.status import JobStatus
@@ -41,7 +41,7 @@ class InstallationCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         census = self._keeper.get_census()
-        yield InfoMetricFamily("emotune_build", "The release that answers.", {"version": version("emotune")})
+        yield InfoMetricFamily("emotune_build", "The release that answers.", {"version": get_release()})
         yield from _tell_teams(census.teams)
         yield from _tell_failures(census)
         yield from _tell_slots(census)

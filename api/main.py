@@ -121,7 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             services.redis.close()
             services.database.close()
             # In a thread: what the last requests have to send would else keep the server from ending.
-            await anyio.to_thread.run_sync(tracing.close)
+            await to_thread.run_sync(tracing.close)
 
     app = FastAPI(
         title="emotune",

@@ -1,13 +1,13 @@
 """`emotune backup`: the installation as one archive, and whether an archive is whole."""
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from cli.database import open_database
 from jobs.backup import make_backup
 from jobs.backup_archive import Archive
 from jobs.backup_format import Manifest
+from jobs.release import get_release
 from jobs.settings import MIB, Settings
 from jobs.storage import open_storage
 
@@ -16,7 +16,7 @@ def run_backup(settings: Settings, file: Path, *, with_files: bool) -> None:
     """Raises BackupError, DatabaseUnusable and OSError."""
     with open_database(settings) as database:
         manifest = make_backup(
-            database, open_storage(settings), file, emotune_version=version("emotune"), with_files=with_files
+            database, open_storage(settings), file, emotune_version=get_release(), with_files=with_files
         )
     for warning in manifest.warnings:
         print(f"warning: {warning}", file=sys.stderr)

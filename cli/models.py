@@ -28,15 +28,11 @@ def push(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The downloaded model.")],
 ) -> None:
     """Put a downloaded model into storage. Its config goes last, so that no machine takes half of it."""
-    from jobs.errors import EmotuneError
     from jobs.settings import load_settings
     from jobs.storage import open_storage
 
     files = list_pushed_files(folder)
-    try:
-        push_model(open_storage(load_settings()), name, files)
-    except EmotuneError as error:
-        raise CliError(error.message) from error
+    push_model(open_storage(load_settings()), name, files)
     print(f"{name} is in storage, in {len(files)} files. List it, for the API and all workers, as:")
     print(f'EMOTUNE_BASE_MODELS={{"{name}": "storage:{name}"}}')
 
@@ -52,13 +48,9 @@ def list_pushed_files(folder: Path) -> list[Path]:
 def push_model(storage: "Storage", name: str, files: list[Path]) -> None:
     """Raises BaseModelMissing for a name that is none, and StorageUnreachable."""
     from jobs.model_library import make_model_prefix
-    from jobs.storage import COPY_BYTES
 
     prefix = make_model_prefix(name)
     storage.store.delete(f"{prefix}config.json")
     for path in sorted(files, key=lambda path: path.name == "config.json"):
         print(f"{path.name} ({path.stat().st_size} bytes)")
-        with storage.receive() as incoming, path.open("rb") as stream:
-            while chunk := stream.read(COPY_BYTES):
-                incoming.write(chunk)
-            storage.store.put(f"{prefix}{path.name}", incoming.finish())
+        storage.put_copy(f"{prefix}{path.name}", path)

@@ -163,7 +163,10 @@ class Storage:
 
     def put_artifact(self, job_id: str, filename: str, source: Path) -> tuple[int, str]:
         """Copy a file into its place; returns its size in bytes and its sha256."""
-        key = make_artifact_key(job_id, filename)
+        return self.put_copy(make_artifact_key(job_id, filename), source)
+
+    def put_copy(self, key: str, source: Path) -> tuple[int, str]:
+        """The same under any key."""
         with self.receive() as incoming, source.open("rb") as stream:
             while chunk := stream.read(COPY_BYTES):
                 incoming.write(chunk)

@@ -112,15 +112,7 @@ class FolderStore:
             return None
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        with (self._root / key).open("rb") as stream:
-            stream.seek(start)
-            left = end - start
-            while left > 0:
-                piece = stream.read(min(READ_BYTES, left))
-                if not piece:
-                    raise EOFError(f"{key} became shorter while it was read")
-                left -= len(piece)
-                yield piece
+        return read_pieces(self._root / key, start, end)
 
     def list(self, prefix: str) -> Iterator[StoredFile]:
         return self._walk(self._root / prefix)
@@ -147,6 +139,19 @@ class FolderStore:
 
     def sign(self, key: str, seconds: float) -> str | None:  # noqa: ARG002 - there is no server
         return None
+
+
+def read_pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """Bytes `start` to `end` of a file, the end excluded. Raises FileNotFoundError; EOFError if it is shorter."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        left = end - start
+        while left > 0:
+            piece = stream.read(min(READ_BYTES, left))
+            if not piece:
+                raise EOFError(f"{path.name} became shorter while it was read")
+            left -= len(piece)
+            yield piece
 
 
 def _list_entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,13 +2,14 @@
 
 import logging
 import time
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from jobs.release import get_release
 
 QUERY = "url.query"
 HIDDEN = "REDACTED"
@@ -52,7 +53,7 @@ def make_provider(service: str, *, host: str) -> TracerProvider:
         {
             "service.namespace": "emotune",
             "service.name": service,
-            "service.version": version("emotune"),
+            "service.version": get_release(),
             "host.name": host,
         }
     )

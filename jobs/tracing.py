@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, Span, Tracer, Tr
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from jobs.errors import EmotuneError
+from jobs.release import get_release
 
 # Read by the SDK's exporter too. The first is the whole address, the second what `/v1/traces` is put behind.
 TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -84,9 +84,7 @@ def open_tracing(service: str, *, host: str, environment: Mapping[str, str] = os
             f"OTEL_* variables name a collector, and {error.name} is missing: pip install emotune[otel]."
         ) from error
     provider = make_provider(service, host=host)
-    return Tracing(
-        provider, provider.get_tracer("emotune", version("emotune")), is_on=True, shut_down=provider.shutdown
-    )
+    return Tracing(provider, provider.get_tracer("emotune", get_release()), is_on=True, shut_down=provider.shutdown)
 
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -26,6 +25,7 @@ from jobs.errors import EmotuneError
 from jobs.metrics import make_redis
 from jobs.model_library import ModelLibrary
 from jobs.queue import make_celery
+from jobs.release import get_release
 from jobs.settings import DEVICES, Device, Settings, load_settings
 from jobs.slots import SlotStatus, list_slots
 from jobs.storage import Storage, open_storage
@@ -149,7 +149,7 @@ def examine_api(data_dir: Path) -> Iterator[Finding]:
         return
     headers = {"Authorization": f"Bearer {credentials.api_key}"}
     with httpx2.Client(base_url=credentials.url, headers=headers, timeout=API_SECONDS) as client:
-        yield from service.check_api(client, own_version=version("emotune"))
+        yield from service.check_api(client, own_version=get_release())
 
 
 def render_lines(findings: Sequence[Finding]) -> str:
