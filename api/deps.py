@@ -19,6 +19,7 @@ from redis import Redis
 from sqlalchemy.orm import Session
 
 from api.errors import suggest
+from api.shared_answers import SharedAnswers
 from jobs import sessions
 from jobs.board import BoardKeeper
 from jobs.database import Database
@@ -45,6 +46,7 @@ class Services:
     doorbell: Doorbell
     metric_stream: MetricStream
     board_keeper: BoardKeeper
+    shared_answers: SharedAnswers
     # What Prometheus is told.
     registry: CollectorRegistry
     # Followers of live feeds read in threads of their own, so that many of them can't keep requests waiting.
@@ -88,6 +90,10 @@ async def _get_board_keeper(services: ServicesDep) -> BoardKeeper:
     return services.board_keeper
 
 
+async def _get_shared_answers(services: ServicesDep) -> SharedAnswers:
+    return services.shared_answers
+
+
 async def refuse_unknown_parameters(request: Request) -> None:
     """A misspelt parameter would else be passed over in silence, and the answer be another than the one asked for."""
     route = request.scope.get("route")
@@ -116,6 +122,7 @@ ModelLibraryDep = Annotated[ModelLibrary, Depends(_get_model_library)]
 DoorbellDep = Annotated[Doorbell, Depends(_get_doorbell)]
 MetricStreamDep = Annotated[MetricStream, Depends(_get_metric_stream)]
 BoardKeeperDep = Annotated[BoardKeeper, Depends(_get_board_keeper)]
+SharedAnswersDep = Annotated[SharedAnswers, Depends(_get_shared_answers)]
 
 
 SESSION_COOKIE = "emotune_session"

@@ -1,6 +1,5 @@
 """Answers that are polled: with a tag of their content, and 304 for who has it already (RFC 9110)."""
 
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -52,11 +51,9 @@ def make_headers(tag: str) -> dict[str, str]:
 def answer(request: Request, model: BaseModel) -> Response:
     """The model as JSON, tagged by its own bytes."""
     body = model.model_dump_json().encode()
-    return answer_tagged(request, make_tag(body), lambda: body)
+    return answer_tagged(request, make_tag(body), body)
 
 
-def answer_tagged(request: Request, tag: str, make_body: Callable[[], bytes]) -> Response:
-    """JSON that is only made where it is sent."""
-    return find_not_modified(request, tag) or Response(
-        make_body(), media_type="application/json", headers=make_headers(tag)
-    )
+def answer_tagged(request: Request, tag: str, body: bytes) -> Response:
+    """JSON whose tag is known."""
+    return find_not_modified(request, tag) or Response(body, media_type="application/json", headers=make_headers(tag))

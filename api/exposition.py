@@ -2,9 +2,12 @@
 moment. Workers tell of themselves through the rows, so there is one place to scrape.
 """
 
+import multiprocessing
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 
+import psutil
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
@@ -27,8 +30,38 @@ def make_registry(settings: Settings, database: Database, storage: Storage, mete
     keeper = CensusKeeper(database, seen_within_seconds=settings.worker_seen_seconds)
     registry.register(InstallationCollector(keeper, storage, needed_bytes=settings.min_free_disk_bytes))
     registry.register(meter)
-    ProcessCollector(registry=registry)
+    registry.register(ProcessesCollector())
     return registry
+
+
+class ProcessesCollector(Collector):
+    """The client library's `process_...`, of all processes of the API together.
+
+    Memory, CPU time and open files are sums. The start is that of the first process, and the bound on open files is of
+    each.
+    """
+
+    def collect(self) -> Iterable[Metric]:
+        totals: dict[str, Metric] = {}
+        for pid in _list_processes():
+            for family in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
+                total = totals.setdefault(family.name, family)
+                if total is not family:
+                    [mine], [sample] = total.samples, family.samples
+                    combine = min if family.name in _NO_SUMS else sum
+                    total.samples = [mine._replace(value=combine((mine.value, sample.value)))]
+        return totals.values()
+
+
+_NO_SUMS = frozenset({"process_start_time_seconds", "process_max_fds"})
+
+
+def _list_processes() -> list[int]:
+    """This one; of several also the one that watches over them, and all others (cli/api.py)."""
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return [os.getpid()]
+    return [parent.pid, *(child.pid for child in psutil.Process(parent.pid).children())]
 
 
 class InstallationCollector(Collector):

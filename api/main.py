@@ -38,6 +38,7 @@ from api.routes import (
     teams,
     uploads,
 )
+from api.shared_answers import SharedAnswers
 from jobs.board import BoardKeeper
 from jobs.database import Database
 from jobs.metrics import MetricStream, make_redis
@@ -160,6 +161,7 @@ def _open_services(settings: Settings, meter: RequestMeter) -> Services:
             redis, length=settings.metric_stream_length, expire_seconds=settings.metric_stream_seconds
         ),
         board_keeper=BoardKeeper(QueueRules.of(settings)),
+        shared_answers=SharedAnswers(),
         registry=make_registry(settings, database, storage, meter),
         follower_limiter=anyio.CapacityLimiter(FOLLOWER_THREADS),
     )

@@ -1,8 +1,10 @@
 """What the process counts of its own requests, for Prometheus: how many, and how long until the answer began."""
 
+import os
 from collections.abc import Iterable
 
 from prometheus_client import Counter, Histogram, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
@@ -19,7 +21,11 @@ BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0)
 
 
 class RequestMeter(Collector):
-    """Counts since the start of the process. Threads may share it."""
+    """Counts since the start of the API. Threads may share it.
+
+    Where the API is several processes, each counts in a file of a folder that they share, and each tells the sums: also
+    of those that have been replaced since.
+    """
 
     def __init__(self) -> None:
         self._requests = Counter(
@@ -43,6 +49,10 @@ class RequestMeter(Collector):
         self._seconds.labels(*labels).observe(seconds)
 
     def collect(self) -> Iterable[Metric]:
+        # The library counts in files if the variable was there when it was imported (cli/api.py).
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            yield from MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # the library has no types
+            return
         for family in (*self._requests.collect(), *self._seconds.collect()):
             # The library tells since when it counts each series: as many series again, and the process's start is told.
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]

@@ -1,8 +1,9 @@
 """Two minutes of a busy installation: 200 pollers, 20 uploaders and 5 running jobs, next to a bare FastAPI.
 
-    .venv/bin/python -m benchmarks.load [--database postgresql|sqlite] [--seconds 120]
+    .venv/bin/python -m benchmarks.load [--database postgresql|sqlite] [--seconds 120] [--api-processes 3]
 
-Real processes on 127.0.0.1 in a temporary folder: Valkey, the API, the housekeeping and five slots, whose training
+Real processes on 127.0.0.1 in a temporary folder: Valkey, the API by as many processes as docker-compose.yml gives it,
+the housekeeping and five slots, whose training
 processes are the chaos suite's, that train nothing and report ten steps a second. Beside them runs a bare FastAPI that
 reads one row by its primary key (benchmarks/poll.py, `make_hello`): by SQLAlchemy in a plain `def`, from the same
 database by the same engine settings, in a uvicorn of its own. One client process polls both in the same seconds, so
@@ -21,13 +22,13 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import psutil
 
 from benchmarks.load_clients import Plan, Result
 from benchmarks.load_report import SAMPLE_SECONDS, Seen, Size, describe, judge, merge
-from benchmarks.load_stage import JOBS, fill, make_plans, make_settings, post_jobs, serve_database
+from benchmarks.load_stage import JOBS, fill, make_plans, make_settings, post_jobs, read_api_processes, serve_database
 from benchmarks.poll import serve
 from cli.migrate import migrate
 from cli.processes import Process, start_process
@@ -54,8 +55,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--pollers", type=int, default=POLLERS)
     parser.add_argument("--uploaders", type=int, default=UPLOADERS)
+    parser.add_argument("--api-processes", type=int, default=read_api_processes())
     options = parser.parse_args()
-    size = Size(options.database, options.seconds, options.pollers, options.uploaders)
+    size = Size(options.database, options.seconds, options.pollers, options.uploaders, options.api_processes)
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
     signal.alarm(int(size.seconds) + EXTRA_SECONDS)
@@ -74,7 +76,7 @@ def run(folder: Path, size: Size) -> Seen:
     # Processes of PostgreSQL's own account have to get through.
     folder.chmod(0o711)
     with serve_database(folder, size.database) as url:
-        settings = make_settings(folder, url)
+        settings = make_settings(folder, url, size)
         make_tiny_base(folder / FAST_MODEL)
         migrate(settings)
         timeline = Timeline()
@@ -111,11 +113,10 @@ def load(system: System, timeline: Timeline, size: Size, bare_url: str) -> Seen:
         clients = [start_clients(system.settings.data_dir, name, plan) for name, plan in plans.items()]
         api = psutil.Process(system.components["api"].pid)
         rss_bytes: list[int] = []
-        timeline.every(SAMPLE_SECONDS, lambda: rss_bytes.append(api.memory_info().rss))
-        before, began = api.cpu_times(), timeline.now
+        timeline.every(SAMPLE_SECONDS, lambda: rss_bytes.append(measure(api).rss_bytes))
+        before, began = measure(api), timeline.now
         timeline.run_until(began + 2 * size.seconds, stop_when=lambda: not any(each.is_running for each in clients))
-        after = api.cpu_times()
-        used = after.user + after.system - before.user - before.system
+        used = measure(api).cpu_seconds - before.cpu_seconds
         return Seen(
             clients=merge([read_result(system.settings.data_dir, each) for each in clients]),
             rss_bytes=rss_bytes,
@@ -126,6 +127,19 @@ def load(system: System, timeline: Timeline, size: Size, bare_url: str) -> Seen:
         )
     finally:
         database.close()
+
+
+class Taken(NamedTuple):
+    """What a process and its children have in use, and have used."""
+
+    rss_bytes: int
+    cpu_seconds: float
+
+
+def measure(process: psutil.Process) -> Taken:
+    whole = [process, *process.children(recursive=True)]
+    times = [each.cpu_times() for each in whole]
+    return Taken(sum(each.memory_info().rss for each in whole), sum(each.user + each.system for each in times))
 
 
 def start_clients(folder: Path, name: str, plan: Plan) -> Process:

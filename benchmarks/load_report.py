@@ -26,6 +26,7 @@ class Size:
     seconds: float
     pollers: int
     uploaders: int
+    api_processes: int
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def describe(size: Size, seen: Seen) -> Iterator[str]:
     yield (
         f"304: {clients.not_modified_count / max(len(clients.seconds['overview']), 1):.0%} of the overviews; "
         f"metrics told: {clients.metric_count}; uploaded: {clients.uploaded_bytes / MIB:.0f} MiB; "
-        f"the API took {seen.api_cores:.2f} cores"
+        f"the API's {size.api_processes} processes took {seen.api_cores:.2f} cores"
     )
     yield f"the clients' own loops were late by {1000 * find_percentile(clients.lags, 99):.1f} ms (p99)"
     yield f"p99 of the polls: {find_times(clients):.1f} times the bare read's, allowed under {MOST_TIMES:g}"

@@ -18,7 +18,7 @@ from jobs.teams import create_key, get_or_create_team
 from tests.chaos.load import list_teams, upload_dataset
 from tests.chaos.system import START_SECONDS
 from tests.chaos.trainer import FAST_MODEL
-from tests.support.containers import ROOT
+from tests.support.containers import ROOT, load_compose
 from tests.support.ports import find_free_port
 from tests.support.postgres import create_database, find_postgres_binaries, run_postgres
 from tests.support.queues import make_job_columns
@@ -54,12 +54,18 @@ def serve_database(folder: Path, kind: DatabaseKind) -> Iterator[str | None]:
         yield create_database(binaries, server_url, "emotune")
 
 
-def make_settings(folder: Path, url: str | None) -> Settings:
+def read_api_processes() -> int:
+    """As many as an installation by docker-compose.yml has, whose `.env` says nothing of it."""
+    return int(load_compose()["services"]["api"]["environment"]["EMOTUNE_API_PROCESSES"])
+
+
+def make_settings(folder: Path, url: str | None, size: Size) -> Settings:
     return Settings(
         data_dir=folder / "data",
         database_url=url,
         base_models={FAST_MODEL: str(folder / FAST_MODEL)},
         port=find_free_port(),
+        api_processes=size.api_processes,
         min_free_disk_bytes=0,
     )
 

@@ -1,12 +1,21 @@
-"""`emotune api`: the web process."""
+"""`emotune api`: the web process, or a few of them that answer on one port."""
 
+import contextlib
+import multiprocessing
+import os
 import sys
+import tempfile
+import threading
+from multiprocessing.process import BaseProcess
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from cli.database import refuse_other_schema
 from jobs.logs import configure_logging
-from jobs.settings import Settings
+from jobs.settings import Settings, load_settings
 
 # Those who follow a job's live feed would else hold up a shutdown for as long as the job runs.
 SHUTDOWN_SECONDS = 3
@@ -15,18 +24,64 @@ SHUTDOWN_SECONDS = 3
 # poll. Each waits many times on its way, and by Python's 5 ms a poll would take a tenth of a second beside an upload.
 SWITCH_SECONDS = 0.0005
 
+# One of several processes that doesn't say for so long that it is well is replaced.
+SILENT_SECONDS = 30
+
+# Where the processes keep their counts, so that each of them can tell those of all (api/request_meter.py). The name is
+# prometheus_client's, which reads it when it is imported.
+COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
 
 def run_api(settings: Settings) -> None:
-    """Returns when the process was told to stop and has."""
+    """Returns when the process was told to stop and has. Raises SystemExit where it could not begin."""
     configure_logging(settings.log_level, settings.log_format)
     refuse_other_schema(settings)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    uvicorn.run(
-        "api.main:create_app",
+    config = uvicorn.Config(
+        "cli.api:make_app",
         factory=True,
         host=settings.host,
         port=settings.port,
+        workers=settings.api_processes,
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=SILENT_SECONDS,
     )
+    if settings.api_processes == 1:
+        server = uvicorn.Server(config)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run()
+        has_begun = server.started
+    else:
+        has_begun = _run_several(config)
+    if not has_begun:
+        sys.exit(STARTUP_FAILURE)
+
+
+def make_app() -> FastAPI:
+    """What uvicorn calls in each process that answers."""
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_with, args=(parent,), name="leave-with-parent", daemon=True).start()
+    # prometheus_client comes with it.
+    from api.main import create_app
+
+    return create_app(settings)
+
+
+def _leave_with(parent: BaseProcess) -> None:
+    """Without the one that watches over it a process would go on, at the port that the next `emotune api` wants."""
+    parent.join()
+    os._exit(1)
+
+
+def _run_several(config: uvicorn.Config) -> bool:
+    """Until told to stop. One that dies is replaced. False where they can't begin."""
+    with tempfile.TemporaryDirectory(prefix="emotune-api-") as folder:
+        os.environ[COUNTS_VARIABLE] = folder
+        supervisor = Multiprocess(config, [config.bind_socket()])
+        supervisor.run()
+    return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)

@@ -111,7 +111,7 @@ class BoardKeeper:
         if self._is_long:
             is_fresh = age < min(COST_FACTOR * self._cost_seconds, LONGEST_AGE_SECONDS)
         else:
-            is_fresh = age < SHORT_AGE_SECONDS and self._event_id == _get_newest_event(session)
+            is_fresh = age < SHORT_AGE_SECONDS and self._event_id == find_newest_event(session)
         return self._find(job_id) if is_fresh else None
 
     def _find(self, job_id: str | None) -> Board | None:
@@ -120,7 +120,7 @@ class BoardKeeper:
 
     def _draw(self, session: Session) -> Board:
         # Before the rest is read: what happens meanwhile is then seen by the next who asks.
-        self._event_id = _get_newest_event(session)
+        self._event_id = find_newest_event(session)
         began = time.monotonic()
         board = self._board = draw_board(session, rules=self.rules)
         self._drawn_at = time.monotonic()
@@ -128,7 +128,8 @@ class BoardKeeper:
         return board
 
 
-def _get_newest_event(session: Session) -> int | None:
+def find_newest_event(session: Session) -> int | None:
+    """Its id, or None before the first. Whatever happens to a job is an event, but how far its training is."""
     return session.scalar(select(func.max(Event.id)))
 
 

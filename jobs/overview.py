@@ -1,6 +1,6 @@
 """A team's jobs as light rows for a table that is polled: chosen columns, read without making objects of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -34,6 +34,18 @@ class OverviewSort(StrEnum):
     STARTED_AT_DOWN = "-started_at"
     FINISHED_AT = "finished_at"
     FINISHED_AT_DOWN = "-finished_at"
+
+
+@dataclass(frozen=True)
+class OverviewQuery:
+    """Which of a team's jobs are wanted: from the `offset`-th on, at most `limit`. Without statuses those of any."""
+
+    team_id: str
+    limit: int
+    statuses: tuple[JobStatus, ...] = ()
+    search: str | None = None
+    sort: OverviewSort = OverviewSort.CREATED_AT_DOWN
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,30 +111,19 @@ _SORT_KEYS: dict[str, ColumnElement[Any]] = {
 }
 
 
-def read_overview(
-    session: Session,
-    board_keeper: BoardKeeper,
-    *,
-    team_id: str,
-    statuses: Collection[JobStatus] = (),
-    search: str | None = None,
-    sort: OverviewSort = OverviewSort.CREATED_AT_DOWN,
-    offset: int = 0,
-    limit: int,
-) -> Overview:
-    """The team's jobs from the `offset`-th on. Without statuses those of any."""
-    is_searched = [] if search is None else [_make_search(search)]
-    conditions = [Job.team_id == team_id, *is_searched]
-    if statuses:
-        conditions.append(Job.status.in_(statuses))
-    page = select(*_COLUMNS).where(*conditions).order_by(*_make_order(sort)).offset(offset).limit(limit)
-    rows = session.execute(page).all()
-    counts = _count(session, Job.team_id == team_id)
+def read_overview(session: Session, board_keeper: BoardKeeper, query: OverviewQuery) -> Overview:
+    is_searched = [] if query.search is None else [_make_search(query.search)]
+    conditions = [Job.team_id == query.team_id, *is_searched]
+    if query.statuses:
+        conditions.append(Job.status.in_(query.statuses))
+    page = select(*_COLUMNS).where(*conditions).order_by(*_make_order(query.sort))
+    rows = session.execute(page.offset(query.offset).limit(query.limit)).all()
+    counts = _count(session, Job.team_id == query.team_id)
     found = _count(session, *conditions) if is_searched else counts
     return Overview(
         rows=rows,
         places=_find_places(session, board_keeper, [row.id for row in rows if row.status is JobStatus.QUEUED]),
-        total_count=sum(found[status] for status in statuses or JobStatus),
+        total_count=sum(found[status] for status in query.statuses or JobStatus),
         counts=counts,
     )
 

@@ -165,6 +165,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Its port; `emotune up` takes any free one where it is taken."
     )
+    api_processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Processes that answer there. Each computes on one core at a time, and takes 130 to 250 MB."
+    )
     max_body_bytes: Bytes = Field(MIB, description="Largest request body other than a dataset.")
     max_dataset_bytes: Bytes = Field(2 * GIB, description="Largest dataset file.")
     upload_seconds: Seconds = Field(

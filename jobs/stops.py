@@ -111,8 +111,10 @@ def update_job(session: Session, *, team_id: str, job_id: str, name: str | None,
         message = f"Its priority is {priority} now, and was {job.priority}."
         job.priority = priority
         add_event(session, job_id=job.id, attempt=job.attempt, kind="priority", message=message)
-    if name is not None:
+    if name is not None and name != job.name:
+        message = f"Its name is {name} now, and was {job.name}."
         job.name = name
+        add_event(session, job_id=job.id, attempt=job.attempt, kind="renamed", message=message)
     return job
 
 

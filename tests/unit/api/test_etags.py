@@ -11,6 +11,7 @@ from api import etags
 from jobs import claims, slots
 from jobs.database import Database
 from jobs.models import Artifact, Job, Run
+from jobs.service import add_event
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.unit.conftest import TestTeam
@@ -36,6 +37,7 @@ def change_all(database: Database, settings: Settings, job_id: str) -> None:
         session.execute(update(Job).values(name="renamed"))
         session.execute(update(Run).values(exit_code=3))
         session.add(artifact)
+        add_event(session, job_id=job_id, attempt=1, kind="renamed", message="Its name is renamed now.")
     path = Storage(settings.data_dir).get_run_folder(job_id, 1) / "log.txt"
     path.parent.mkdir(parents=True)
     path.write_text("begun\n")

@@ -1,5 +1,6 @@
 """GET /jobs:overview: rows, places, search, order, pages, and polls that find nothing new."""
 
+import time
 from collections.abc import Callable
 from inspect import isfunction
 from typing import Any
@@ -11,12 +12,14 @@ from sqlalchemy import update
 
 from api.main import ROUTES
 from api.overview_schemas import JobRow
+from api.shared_answers import KEPT_SECONDS
 from emomodel.progress import Metric
 from jobs import claims, run_ends, slots, stops
 from jobs.database import Database
 from jobs.models import Dataset, Job
 from jobs.overview import OverviewSort
 from jobs.run_ends import RunEnd
+from jobs.service import add_event
 from tests.unit.conftest import TestTeam, make_dataset
 
 
@@ -240,24 +243,45 @@ def test_a_poll_that_finds_nothing_new_is_304(
     # What another query finds has another tag, and what the list does not show changes nothing.
     assert client.get("/jobs:overview", params={"offset": 1}, headers=known).status_code == 200
     set_columns(database, running_job, heartbeat_at=None)
+    with database.write() as session:
+        add_event(session, job_id=running_job, attempt=1, kind="notice", message="Nothing that a row shows.")
     assert client.get("/jobs:overview", headers=known).status_code == 304
-    for change in ({"step": 3}, {"name": "other"}, {"loss_trace": {"stride": 1, "losses": [9.0]}}):
-        set_columns(database, running_job, **change)
-        changed = client.get("/jobs:overview", headers=known)
-        assert changed.status_code == 200
-        assert changed.headers["ETag"] != known["If-None-Match"]
-        known = {"If-None-Match": changed.headers["ETag"]}
-    make_job("new")
-    assert client.get("/jobs:overview", headers=known).json()["counts"]["queued"] == 2
 
 
-def test_a_change_in_the_middle_of_something_long_is_seen(
-    client: TestClient, database: Database, running_job: str
+def test_what_happens_to_a_job_is_seen_at_once(
+    client: TestClient, database: Database, team: TestTeam, running_job: str, make_job: Callable[..., Job]
 ) -> None:
-    losses = [1.0 / 3] * 64
-    set_columns(database, running_job, loss_trace={"stride": 1, "losses": losses}, error_message="x" * 2000)
-    known = {"If-None-Match": client.get("/jobs:overview").headers["ETag"]}
-    assert client.get("/jobs:overview", headers=known).status_code == 304
-    losses[32] = 2.0 / 3
-    set_columns(database, running_job, loss_trace={"stride": 1, "losses": losses})
-    assert client.get("/jobs:overview", headers=known).status_code == 200
+    def rename() -> None:
+        assert client.patch(f"/jobs/{running_job}", json={"name": "other"}).status_code == 200
+
+    def prioritise() -> None:
+        assert client.patch(f"/jobs/{running_job}", json={"priority": 7}).status_code == 200
+
+    def record_phase() -> None:
+        with database.write() as session:
+            claims.record_phase(session, job_id=running_job, attempt=1, phase="loading", message="Loading.")
+
+    known: dict[str, str] = {}
+    for change in (rename, prioritise, record_phase, lambda: make_job("new"), lambda: make_job("newer")):
+        change()
+        seen = client.get("/jobs:overview", headers=known)
+        assert seen.status_code == 200
+        known = {"If-None-Match": seen.headers["ETag"]}
+        assert client.get("/jobs:overview", headers=known).status_code == 304
+    rows = {row["id"]: row for row in seen.json()["items"]}
+    assert (rows[running_job]["name"], rows[running_job]["priority"]) == ("other", 7)
+    assert seen.json()["counts"]["queued"] == 2
+
+
+def test_how_far_a_job_is_may_be_a_second_old(
+    client: TestClient, other_client: TestClient, database: Database, running_job: str
+) -> None:
+    first = client.get("/jobs:overview").json()
+    set_columns(database, running_job, step=3, loss_trace={"stride": 1, "losses": [9.0]})
+    assert client.get("/jobs:overview").json() == first
+    assert other_client.get("/jobs:overview").json()["items"] == []
+    # Another question is another answer.
+    assert client.get("/jobs:overview", params={"limit": 1}).json()["items"][0]["step"] == 3
+    time.sleep(KEPT_SECONDS)
+    [row] = client.get("/jobs:overview").json()["items"]
+    assert (row["step"], row["losses"]) == (3, [9.0])

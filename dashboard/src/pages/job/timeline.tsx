@@ -26,6 +26,7 @@ const KINDS: Record<string, readonly [icon: IconName, tone: Tone]> = {
   pause_requested: ["pause", "calm"],
   preempt_requested: ["preempt", "warn"],
   priority: ["up", "calm"],
+  renamed: ["edit", "calm"],
   held: ["hold", "warn"],
   released: ["play", "calm"],
   moved: ["up", "calm"],
