@@ -34,7 +34,12 @@ class MissingMetrics:
         if self._stored_steps is None:
             return []
         last_stored = max((stored for stored in self._stored_steps if stored <= step), default=0)
-        metrics = self._checkpoints.read_metrics(step)
+        try:
+            metrics = self._checkpoints.read_metrics(step)
+        except OSError as error:
+            # The training goes on, whatever its curve lacks.
+            log.warning("metrics_not_read", job_id=self._job.id, attempt=self._job.attempt, reason=str(error))
+            return []
         missing = [metric for metric in metrics if last_stored < metric.step <= step]
         if missing:
             log.info("metrics_recovered", job_id=self._job.id, attempt=self._job.attempt, count=len(missing))

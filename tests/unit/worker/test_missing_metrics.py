@@ -1,5 +1,6 @@
 """A run that goes on from a checkpoint: what the curve lacks up to there comes first, and once."""
 
+import errno
 import shutil
 import threading
 from dataclasses import replace
@@ -114,13 +115,29 @@ def test_a_database_that_is_away_is_waited_for_unless_the_worker_leaves(
         resources.drain.request()
     comes_back = threading.Timer(0.3, rename_table, [resources.database, "metric_away", "metric"])
     comes_back.start()
-    checkpoints = RunCheckpoints(resources.storage, job_id=job_id, attempt=2, kept=2)
-    recorder = Recorder(
-        resources.database, job_id=job_id, attempt=2, heartbeat_seconds=1, flush_seconds=1, lease_seconds=60
-    )
-    missing = MissingMetrics(resources, job, checkpoints, recorder).find(3)
+    missing = make_missing(resources, job)
     comes_back.join()
-    assert [metric.step for metric in missing] == ([] if leaves else [2, 3])
+    assert [metric.step for metric in missing.find(3)] == ([] if leaves else [2, 3])
+
+
+class BrokenCheckpoints(RunCheckpoints):
+    """On a disk that fails."""
+
+    def read_metrics(self, step: int) -> list[SampledMetric]:
+        raise OSError(errno.EIO, f"the checkpoint of step {step} can't be read")
+
+
+def test_a_disk_that_fails_keeps_no_run_from_going_on(resources: Resources, make_job: MakeJob) -> None:
+    end_first_run(resources, make_job().id, stored=1, checkpoint=3)
+    assert make_missing(resources, claim(resources), BrokenCheckpoints).find(3) == []
+
+
+def make_missing(resources: Resources, job: Job, kind: type[RunCheckpoints] = RunCheckpoints) -> MissingMetrics:
+    checkpoints = kind(resources.storage, job_id=job.id, attempt=job.attempt, kept=2)
+    recorder = Recorder(
+        resources.database, job_id=job.id, attempt=job.attempt, heartbeat_seconds=1, flush_seconds=1, lease_seconds=60
+    )
+    return MissingMetrics(resources, job, checkpoints, recorder)
 
 
 def claim(resources: Resources) -> Job:
