@@ -16,14 +16,15 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
-from sqlalchemy import Text, select, tuple_
+from sqlalchemy import Text, func, select, tuple_
 from sqlalchemy import cast as type_cast
 from sqlalchemy.orm import Session
 
 from emomodel.progress import Metric as MetricLine
 from jobs.errors import CursorInvalid
-from jobs.models import Metric
+from jobs.models import Metric, Run
 from jobs.settings import Settings
+from jobs.status import RunCause
 
 CURSOR_FORM = re.compile(r"(\d{1,9})-(\d{1,9})")
 
@@ -137,6 +138,42 @@ def read_metrics(
         last = points[-1].cursor if points else after
         points += stream.read(job_id, last, limit - len(points))
     return points
+
+
+def list_curve_steps(session: Session, *, job_id: str) -> list[int]:
+    """The steps that the curve of a job has in the database, ascending.
+
+    What a run does again takes the place of what was there, and a job that begins anew with smaller batches is another
+    training: its earlier points count no more.
+    """
+    begins_after = (
+        select(func.coalesce(func.max(Run.attempt), 0))
+        .where(Run.job_id == job_id, Run.cause == RunCause.SMALLER_BATCH)
+        .scalar_subquery()
+    )
+    statement = (
+        select(Metric.values["step"].as_integer())
+        .where(Metric.job_id == job_id, Metric.attempt > begins_after)
+        .order_by(Metric.attempt, Metric.seq)
+    )
+    steps: list[int] = []
+    for step in session.scalars(statement):
+        while steps and steps[-1] >= step:
+            steps.pop()
+        steps.append(step)
+    return steps
+
+
+def find_last_metric(session: Session, *, job_id: str, attempt: int) -> tuple[int, int]:
+    """The seq and the step of the newest metric that the database has of a run; zeros where it has none."""
+    statement = (
+        select(Metric.seq, Metric.values["step"].as_integer())
+        .where(Metric.job_id == job_id, Metric.attempt == attempt)
+        .order_by(Metric.seq.desc())
+        .limit(1)
+    )
+    row = session.execute(statement).one_or_none()
+    return (row[0], row[1]) if row is not None else (0, 0)
 
 
 def get_metric_values(line: MetricLine) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Each write is conditional on the attempt. Those for one run return where its job is then.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,9 @@ from jobs.status import FINAL_STATUSES, JobStatus, RunCause, StopKind, can_move
 
 # The code of a run whose worker gave no sign of life.
 WORKER_LOST = "worker_lost"
+
+# Called for a run that is ended for its dead worker, within the transaction and before the end.
+OnLost = Callable[[Session, Job], None]
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,11 @@ def crash(
     return status
 
 
-def reap(session: Session, *, max_crashes: int) -> list[str]:
+def _leave(_session: Session, _job: Job) -> None:
+    """The OnLost that does nothing."""
+
+
+def reap(session: Session, *, max_crashes: int, on_lost: OnLost = _leave) -> list[str]:
     """End each running job's run whose lease is over; returns the jobs' ids."""
     lock_claims(session)
     statement = select(Job).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now())
@@ -128,11 +135,12 @@ def reap(session: Session, *, max_crashes: int) -> list[str]:
     lost = session.scalars(statement.with_for_update()).all()
     end = RunEnd(code=WORKER_LOST, message="The worker gave no sign of life and is taken for dead.")
     for job in lost:
+        on_lost(session, job)
         crash(session, job_id=job.id, attempt=job.attempt, end=end, max_crashes=max_crashes)
     return [job.id for job in lost]
 
 
-def reap_earlier_boot(session: Session, *, slot: str, boot_id: str) -> str | None:
+def reap_earlier_boot(session: Session, *, slot: str, boot_id: str, on_lost: OnLost = _leave) -> str | None:
     """Requeue at once what ran on this slot before its machine was started anew; returns the job's id.
 
     A reboot is nobody's crash. The caller is the slot's own worker.
@@ -146,6 +154,7 @@ def reap_earlier_boot(session: Session, *, slot: str, boot_id: str) -> str | Non
     job = session.scalar(statement.with_for_update())
     if job is None:
         return None
+    on_lost(session, job)
     end = RunEnd(code="machine_restarted", message="The machine was started anew.")
     interrupt(session, job_id=job.id, attempt=job.attempt, end=end, message="Its machine was started anew")
     return job.id

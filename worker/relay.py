@@ -4,6 +4,7 @@ A metric is handed on with how the slot's GPU was at the time; a phase is a span
 """
 
 import contextlib
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Self
 
 import structlog
 
-from emomodel.progress import Checkpoint, Metric, Notice, Phase, Plan
+from emomodel.progress import RESUMED, Checkpoint, Metric, Notice, Phase, Plan
 from jobs import claims
 from jobs.metrics import Cursor, MetricStream, SampledMetric
 from worker.news import describe_phase, describe_plan
@@ -37,7 +38,9 @@ class Relay:
         recorder: Recorder,
         sampler: Sampler,
         phases: PhaseSpans,
+        find_missing: Callable[[int], Iterable[SampledMetric]],
     ) -> None:
+        """`find_missing`: what the job's curve lacks up to the step of the checkpoint that the run goes on from."""
         # Line by line, so that a reader of the file never sees half a metric.
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._job_id = job_id
@@ -46,11 +49,14 @@ class Relay:
         self._recorder = recorder
         self._sampler = sampler
         self._phases = phases
+        self._find_missing = find_missing
         self._seq = 0
 
     def hand_on_metric(self, metric: Metric) -> None:
+        self._hand_on(self._add_sample(metric))
+
+    def _hand_on(self, sampled: SampledMetric) -> None:
         self._seq += 1
-        sampled = self._add_sample(metric)
         self._stream.publish(self._job_id, Cursor(self._attempt, self._seq), sampled)
         self._recorder.add_metric(self._seq, sampled)
         self._note(sampled.model_dump_json(exclude_none=True) + "\n")
@@ -67,6 +73,10 @@ class Relay:
             case Checkpoint():
                 verb = partial(claims.record_checkpoint, checkpoint=news)
         self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))
+        if isinstance(news, Notice) and news.code == RESUMED and news.step is not None:
+            # As this run's first ones, so that whoever follows the job sees them, wherever he is.
+            for metric in self._find_missing(news.step):
+                self._hand_on(metric)
 
     def _note(self, line: str) -> None:
         """The file is a copy for reading later; a full disk ends it, and not the run."""

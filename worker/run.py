@@ -24,6 +24,7 @@ from jobs.status import JobStatus
 from jobs.storage import LOG_FILE, METRICS_FILE
 from worker.configs import judge_config
 from worker.environment import make_trainer_environment, name_run
+from worker.missing_metrics import MissingMetrics
 from worker.oom import count_oom_kills
 from worker.outcome import (
     CUDA_OUT_OF_MEMORY,
@@ -38,6 +39,7 @@ from worker.outcome import (
     decide_outcome,
 )
 from worker.outputs import store_bundle, store_traces, withdraw_artifacts
+from worker.reaper import reap, reap_earlier_boot
 from worker.recorder import Recorder
 from worker.relay import Relay
 from worker.resources import Resources
@@ -71,8 +73,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
             return
         lock.end_left_over()
         asked_at_ns = time.time_ns()
-        job = _claim(resources)
-        if job is None:
+        if (job := _claim(resources)) is None:
             return
         with (
             structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
@@ -96,9 +97,8 @@ def _claim(resources: Resources) -> Job | None:
     with resources.database.write() as session:
         is_ours = slots.is_open(session, name=slot, host=settings.host_name, within_seconds=seen_seconds)
         if is_ours:
-            run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id)
-        if resources.clock_watch.is_steady():
-            run_ends.reap(session, max_crashes=settings.max_crashes)
+            reap_earlier_boot(session, resources)
+        reap(session, resources)
         if is_free and is_ours:
             return claims.claim_next(
                 session,
@@ -326,6 +326,7 @@ class _Run:
             recorder=self.recorder,
             sampler=sampler,
             phases=PhaseSpans(self.resources.tracing),
+            find_missing=MissingMetrics(self.resources, self.job, self.checkpoints, self.recorder).find,
         )
 
     def _open_mirror(self) -> AbstractContextManager[object]:
@@ -345,7 +346,6 @@ class _Run:
             gpu_uuid=self.resources.device.read().gpu_uuid,
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         ) | name_run(self.job.id, self.job.attempt)
-        grace = Grace(settings.stop_grace_seconds, settings.kill_grace_seconds)
         limits = Limits(self._find_seconds_left(), settings.silence_seconds)
         with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
             lock.note_trainer(trainer.pid)
@@ -354,7 +354,7 @@ class _Run:
                 relay=relay,
                 recorder=self.recorder,
                 drain=self.resources.drain,
-                grace=grace,
+                grace=Grace(settings.stop_grace_seconds, settings.kill_grace_seconds),
                 limits=limits,
                 on_checkpoint=self.checkpoints.note_saved,
             )

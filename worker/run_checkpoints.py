@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from emomodel.checkpoint_index import CheckpointInfo, delete_checkpoints, list_checkpoints
+from jobs.metrics import SampledMetric
 from jobs.run_copies import RunCopies
-from jobs.storage import Storage
+from jobs.storage import METRICS_FILE, Storage
+from worker.metric_files import read_metric_file
 
 
 class RunCheckpoints:
@@ -29,6 +31,16 @@ class RunCheckpoints:
         """
         if self._storage.is_shared:
             RunCopies(self._storage, self._job_id).fetch_checkpoints(self._attempt)
+        return self._list_earlier_here()
+
+    def read_metrics(self, step: int) -> list[SampledMetric]:
+        """All of the training up to an earlier checkpoint of this step; none where they can't be read."""
+        for checkpoint in self._list_earlier_here():
+            if checkpoint.step == step and (metrics := read_metric_file(checkpoint.path / METRICS_FILE)):
+                return metrics
+        return []
+
+    def _list_earlier_here(self) -> list[CheckpointInfo]:
         attempts = [attempt for attempt in self._storage.list_attempts(self._job_id) if attempt < self._attempt]
         found = [
             checkpoint

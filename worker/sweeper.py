@@ -2,11 +2,12 @@
 
 import structlog
 
-from jobs import run_ends, stops, turns
+from jobs import stops, turns
 from jobs.preemption import find_preemption
 from jobs.rules import QueueRules
 from jobs.settings import DEVICES
 from jobs.slots import list_slots_seen
+from worker.reaper import reap
 from worker.resources import Resources
 
 HIGHER_CLASS = "A job of a higher priority class waits"
@@ -33,10 +34,8 @@ def _note(resources: Resources) -> None:
 
 
 def _requeue_stalled(resources: Resources) -> None:
-    if not resources.clock_watch.is_steady():
-        return
     with resources.database.write() as session:
-        reaped = run_ends.reap(session, max_crashes=resources.settings.max_crashes)
+        reaped = reap(session, resources)
     for job_id in reaped:
         log.warning("run_reaped", job_id=job_id)
 

@@ -192,7 +192,7 @@ def _get_allowance(evidence: Evidence, slot: str, ended_at: float) -> float:
 
 
 def check_curves(evidence: Evidence) -> Iterator[str]:
-    """Journal and rows: each loss is the twin's at that step, and no attempt leaves out a step."""
+    """Journal and rows: each loss is the twin's at that step, and no step is left out."""
     for job_id, submitted in evidence.submitted.items():
         twin = evidence.twins[submitted.course]
         for life in evidence.lives:
@@ -205,6 +205,10 @@ def check_curves(evidence: Evidence) -> Iterator[str]:
                 yield from _compare(f"the metrics of attempt {attempt} of {job_id}", curve, twin)
                 if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
                     yield f"attempt {attempt} of {job_id} has the metrics {[row.seq for row in rows]}"
+        told = {row.values["step"] for (owner, _), rows in evidence.metrics.items() if owner == job_id for row in rows}
+        job = evidence.jobs.get(job_id)
+        if job is not None and job.status is JobStatus.SUCCEEDED and twin.keys() - told:
+            yield f"the curve of {job_id} lacks the steps {sorted(twin.keys() - told)}"
 
 
 def check_progress(evidence: Evidence) -> Iterator[str]:

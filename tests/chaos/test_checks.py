@@ -199,6 +199,10 @@ def skip_a_metric(evidence: Evidence) -> None:
     del evidence.metrics[JOB, 1][1]
 
 
+def lose_what_was_not_yet_in_the_database(evidence: Evidence) -> None:
+    del evidence.metrics[JOB, 1][2:]
+
+
 def begin_anew_in_spite_of_a_checkpoint(evidence: Evidence) -> None:
     evidence.lives[1] = make_life(200, 2, 22, 29, range(1, 7))
 
@@ -228,6 +232,7 @@ def begin_anew_in_spite_of_a_checkpoint(evidence: Evidence) -> None:
         (change_a_loss_in_the_rows, "the loss differs"),
         (skip_a_step, "missing or double"),
         (skip_a_metric, "missing or double"),
+        (lose_what_was_not_yet_in_the_database, "lacks the steps [3]"),
         (begin_anew_in_spite_of_a_checkpoint, "there was a checkpoint of 3"),
     ],
 )

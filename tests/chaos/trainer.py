@@ -148,7 +148,8 @@ class Training:
             content = read_checkpoint(path, self._course)
             if content is not None:
                 self._step, self._state, self._metrics = content["step"], content["state"], content["metrics"]
-                self._report(type="notice", code="resumed", message=f"the training goes on from {path.name}")
+                message = f"the training goes on from {path.name}"
+                self._report(type="notice", code="resumed", message=message, step=self._step)
                 return
 
     def _save(self, reason: str) -> None:
@@ -167,7 +168,8 @@ class Training:
         partial.mkdir(parents=True)
         content = {"step": self._step, "state": self._state, "metrics": self._metrics}
         (partial / "state.json").write_text(json.dumps(content))
-        files = {"state.json": describe(partial / "state.json")}
+        (partial / "metrics.jsonl").write_text("".join(json.dumps(metric) + "\n" for metric in self._metrics))
+        files = {name: describe(partial / name) for name in ("state.json", "metrics.jsonl")}
         index = {"format_version": 1, "step": self._step, "course": self._course, "eval_loss": None, "files": files}
         (partial / "checkpoint.json").write_text(json.dumps(index))
         final = self._folder / partial.name

@@ -83,6 +83,7 @@ def test_a_lost_installation_comes_back_with_all_its_jobs(
         for name in (RUNNING, PAUSED, WAITING):
             job = restored.wait_for_status(jobs[name], "succeeded", "failed")
             assert job["status"] == "succeeded", job["error"]
+            restored.check_curve(jobs[name])
         lost, resumed = client.list_runs(jobs[RUNNING])
         assert (lost["cause"], lost["error"]["code"]) == ("interruption", "installation_restored")
         assert resumed["resumed_step"] >= 10

@@ -56,6 +56,7 @@ def test_a_job_of_a_host_that_died_goes_on_on_the_other_one(installation: Instal
     installation.wait_for_slot(OTHER, lambda slot: slot["status"] == "away")
     installation.client.ask_of_job(jobs[OTHER], "cancel")
     installation.wait_for_status(jobs[OTHER], "cancelled")
+    installation.check_curve(jobs[OTHER])
 
 
 def test_each_host_keeps_locks_of_its_own(installation: Installation) -> None:

@@ -99,6 +99,13 @@ class Installation:
             items += page["items"]
             after = page["next_cursor"]
 
+    def check_curve(self, job_id: str) -> None:
+        """Of a job that has ended, and logged each step: no step is missing, and no run told one twice."""
+        metrics = self.list_metrics(job_id)
+        steps = {metric["step"] for metric in metrics}
+        assert steps == set(range(1, max(steps) + 1))
+        assert len({(metric["attempt"], metric["step"]) for metric in metrics}) == len(metrics)
+
     def get_slot(self) -> Process:
         return self.stack.get_process(self.stack.settings.slot)
 

@@ -7,12 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emomodel.progress import Metric as MetricLine
+from jobs import run_ends
 from jobs.database import Database
 from jobs.errors import CursorInvalid
-from jobs.metrics import Cursor, MetricStream, get_metric_values, read_metrics
+from jobs.metrics import (
+    Cursor,
+    MetricStream,
+    find_last_metric,
+    get_metric_values,
+    list_curve_steps,
+    read_metrics,
+)
 from jobs.models import Dataset, Job, Metric
+from jobs.run_ends import RunEnd
 from tests.support.redis_doubles import MemoryRedis
-from tests.unit.jobs.test_claims import add_job, make_line
+from tests.unit.jobs.test_claims import add_job, claimed, make_line
 
 JOB_ID = "job_00000000000000000000000000"
 
@@ -144,3 +153,46 @@ def test_an_infinite_norm_is_stored_as_null() -> None:
     values = get_metric_values(line)
     assert values["grad_norm"] is None
     assert set(values) == set(MetricLine.model_fields) - {"type"}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "steps"),
+    [
+        ([], []),
+        ([[2, 4, 6]], [2, 4, 6]),
+        ([[1, 2, 3, 4], [3, 4, 5]], [1, 2, 3, 4, 5]),
+        ([[1, 2, 3, 4], [3]], [1, 2, 3]),
+        ([[1, 2], [], [5, 6]], [1, 2, 5, 6]),
+    ],
+    ids=["nothing", "one run", "done again", "less than before", "a hole"],
+)
+def test_the_steps_of_a_curve_are_those_of_one_training(
+    database: Database, dataset: Dataset, attempts: list[list[int]], steps: list[int]
+) -> None:
+    job_id = add_job(database, dataset)
+    store_attempts(database, job_id, attempts)
+    with database.read() as session:
+        assert list_curve_steps(session, job_id=job_id) == steps
+        lasts = [find_last_metric(session, job_id=job_id, attempt=number + 1) for number in range(len(attempts))]
+    assert lasts == [(len(done), done[-1]) if done else (0, 0) for done in attempts]
+
+
+def test_a_job_that_begins_anew_with_smaller_batches_has_none_of_its_earlier_steps(
+    database: Database, dataset: Dataset
+) -> None:
+    job_id = add_job(database, dataset)
+    job = claimed(database)
+    with database.write() as session:
+        run_ends.retry_smaller(session, job_id=job_id, attempt=job.attempt, end=RunEnd(1), message="anew")
+    store_attempts(database, job_id, [[1, 2, 3], [1]])
+    with database.read() as session:
+        assert list_curve_steps(session, job_id=job_id) == [1]
+
+
+def store_attempts(database: Database, job_id: str, attempts: list[list[int]]) -> None:
+    """The steps of each attempt."""
+    with database.write() as session:
+        for attempt, steps in enumerate(attempts, start=1):
+            for seq, step in enumerate(steps, start=1):
+                values = get_metric_values(make_line(step))
+                session.add(Metric(job_id=job_id, attempt=attempt, seq=seq, values=values))

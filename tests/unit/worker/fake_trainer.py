@@ -56,23 +56,25 @@ def listen() -> None:
     threading.Thread(target=watch_stdin, daemon=True).start()
 
 
-def report_step(step: int) -> None:
-    reporter.report(
-        Metric(
-            step=step,
-            total_steps=STEP_COUNT,
-            epoch=step / STEP_COUNT,
-            loss=4.0 / step,
-            lora_learning_rate=2e-4,
-            emotion_learning_rate=2e-3,
-            grad_norm=1.0,
-            tokens_per_second=100.0,
-            token_count=10 * step,
-            elapsed_seconds=0.1 * step,
-            eta_seconds=0.1 * (STEP_COUNT - step),
-            memory_bytes=1000,
-        )
+def make_metric(step: int) -> Metric:
+    return Metric(
+        step=step,
+        total_steps=STEP_COUNT,
+        epoch=step / STEP_COUNT,
+        loss=4.0 / step,
+        lora_learning_rate=2e-4,
+        emotion_learning_rate=2e-3,
+        grad_norm=1.0,
+        tokens_per_second=100.0,
+        token_count=10 * step,
+        elapsed_seconds=0.1 * step,
+        eta_seconds=0.1 * (STEP_COUNT - step),
+        memory_bytes=1000,
     )
+
+
+def report_step(step: int) -> None:
+    reporter.report(make_metric(step))
 
 
 def begin() -> None:
@@ -186,12 +188,19 @@ def ignore_everything(_: TrainRequest) -> None:
     time.sleep(LONG_SECONDS)
 
 
-def save(request: TrainRequest, step: int, reason: CheckpointReason) -> None:
-    assert request.checkpoint_dir is not None
-    path = make_checkpoint_path(request.checkpoint_dir, step)
+def write_checkpoint(folder: Path, step: int) -> Path:
+    path = make_checkpoint_path(folder, step)
     path.mkdir(parents=True, exist_ok=True)
     (path / "trained.safetensors").write_bytes(b"weights")
+    lines = [make_metric(each).model_dump_json(exclude_none=True) + "\n" for each in range(1, step + 1)]
+    (path / "metrics.jsonl").write_text("".join(lines))
     write_index(path, step=step, course="course", eval_loss=None)
+    return path
+
+
+def save(request: TrainRequest, step: int, reason: CheckpointReason) -> None:
+    assert request.checkpoint_dir is not None
+    path = write_checkpoint(request.checkpoint_dir, step)
     reporter.report(Checkpoint(step=step, path=str(path), size_bytes=7, seconds=0.1, reason=reason))
 
 
@@ -200,6 +209,8 @@ def work_with_checkpoints(request: TrainRequest) -> None:
     listen()
     begin()
     first = 1 + max((read_checkpoint(path).step for path in request.resume_from), default=0)
+    if first > 1:
+        reporter.report(Notice(code=progress.RESUMED, message="the training goes on", step=first - 1))
     for step in range(first, STEP_COUNT + 1):
         report_step(step)
         if first == 1 and step == STEP_COUNT - 1:

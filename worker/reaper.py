@@ -1,0 +1,62 @@
+"""The reaper: ends the runs of dead workers, and keeps what they had not told.
+
+A run's metrics file gets each metric at once, a line each in the order of their seqs, and the database gets them in
+batches. Where the run's folder is another machine's, or a power cut took the end of the file, the run that goes on from
+a checkpoint fills the curve up to there (worker/missing_metrics.py).
+"""
+
+from functools import partial
+
+import structlog
+from sqlalchemy.orm import Session
+
+from jobs import claims, run_ends
+from jobs.metrics import find_last_metric
+from jobs.models import Job
+from jobs.storage import METRICS_FILE, Storage
+from worker.metric_files import parse_metrics, read_whole_lines
+from worker.resources import Resources
+
+log = structlog.get_logger()
+
+
+def reap(session: Session, resources: Resources) -> list[str]:
+    """End each run whose lease is over; returns the jobs' ids. None end while the clock may have jumped."""
+    if not resources.clock_watch.is_steady():
+        return []
+    record = partial(_record_unwritten, resources.storage)
+    return run_ends.reap(session, max_crashes=resources.settings.max_crashes, on_lost=record)
+
+
+def reap_earlier_boot(session: Session, resources: Resources) -> None:
+    """End the run that the worker's slot had before its machine was started anew."""
+    record = partial(_record_unwritten, resources.storage)
+    slot = resources.settings.slot
+    run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id, on_lost=record)
+
+
+def _record_unwritten(storage: Storage, session: Session, job: Job) -> None:
+    """Store the metrics that the run has in its file beyond those of the database, under the same seqs.
+
+    Whatever is wrong with them, the run is ended all the same.
+    """
+    try:
+        with session.begin_nested():
+            _store_lines(session, storage, job.id, job.attempt)
+    except Exception:
+        log.exception("metrics_not_recovered", job_id=job.id, attempt=job.attempt)
+
+
+def _store_lines(session: Session, storage: Storage, job_id: str, attempt: int) -> None:
+    seq, step = find_last_metric(session, job_id=job_id, attempt=attempt)
+    lines = read_whole_lines(storage.get_run_folder(job_id, attempt) / METRICS_FILE)
+    if len(lines) <= seq:
+        return
+    if seq and [metric.step for metric in parse_metrics(lines[seq - 1 : seq])] != [step]:
+        # Something is missing before: who can say which seq a line has?
+        log.warning("metrics_file_differs", job_id=job_id, attempt=attempt, seq=seq)
+        return
+    found = list(enumerate(parse_metrics(lines[seq:], after_step=step), start=seq + 1))
+    if found:
+        claims.record_metrics(session, job_id=job_id, attempt=attempt, metrics=found)
+        log.info("metrics_recovered", job_id=job_id, attempt=attempt, count=len(found))
