@@ -33,6 +33,7 @@ class ModelLibrary:
     def __init__(self, base_models: Mapping[str, str], storage: Storage) -> None:
         self._base_models = base_models
         self._store = storage.store
+        self._has_copies = storage.is_shared
         self._listings = ModelListings(storage)
 
     def list_all(self) -> list[tuple[BaseModel, bool]]:
@@ -57,8 +58,7 @@ class ModelLibrary:
         prefix = _make_prefix(path)
         for _ in range(FETCH_TRIES):
             try:
-                files = self._listings.list_known(prefix)
-                return _bring(name, files, self._fetch, with_weights=False)
+                return self._fetch(name, self._listings.list_known(prefix))
             except FileNotFoundError:
                 self._listings.forget(prefix)
             except StorageUnreachable as error:
@@ -79,8 +79,11 @@ class ModelLibrary:
         except FileNotFoundError as error:
             raise StorageUnreachable(_REPLACED.format(name=name)) from error
 
-    def _fetch(self, file: StoredFile) -> Path:
-        return self._store.fetch(file.key, listed=file)
+    def _fetch(self, name: str, files: Sequence[StoredFile]) -> BaseModel:
+        model = _bring(name, files, lambda file: self._store.fetch(file.key, listed=file), with_weights=False)
+        if self._has_copies:
+            _clear_others(Path(model.path), files)
+        return model
 
     def _get_path(self, name: str) -> str:
         if name not in self._base_models:
@@ -120,6 +123,14 @@ def _bring(
         raise BaseModelMissing(field="base_model")
     paths = [fetch(file) for file in files if with_weights or not file.key.endswith(WEIGHTS_SUFFIX)]
     return BaseModel(name, str(paths[0].parent), _sum_weights(files))
+
+
+def _clear_others(folder: Path, files: Sequence[StoredFile]) -> None:
+    """A template that an earlier push had, say: who reads the folder takes all that is there."""
+    names = {file.key.rpartition("/")[2] for file in files}
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink(missing_ok=True)
 
 
 def _require_available(model: BaseModel) -> BaseModel:

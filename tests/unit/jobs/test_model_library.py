@@ -76,6 +76,7 @@ def shared(tmp_path: Path, bucket: CountingBucket, folder: Path) -> Storage:
     """Of a machine whose base model is in a bucket."""
     storage = Storage(tmp_path / "data", bucket)
     push_model(storage, "gemma-3", list_pushed_files(folder))
+    bucket.listed_count = 0
     return storage
 
 
@@ -222,6 +223,23 @@ def test_a_model_that_is_pushed_again_is_noticed(
     # A run gets it at once, and one that has begun keeps what it has.
     second = Path(ModelLibrary(STORED, shared).lend("gemma", make_folder(tmp_path / "second")).path)
     assert [(each / "model-1.safetensors").read_bytes() for each in (first, second)] == [b"12345", b"123456789"]
+
+
+def test_nothing_is_left_of_a_model_that_was_pushed_before(
+    tmp_path: Path, shared: Storage, bucket: CountingBucket, folder: Path
+) -> None:
+    (folder / "chat_template.jinja").write_text("old")
+    push_model(shared, "gemma-3", list_pushed_files(folder))
+    cached = Path(ModelLibrary(STORED, shared).get("gemma").path)
+    assert (cached / "chat_template.jinja").exists()
+    for name in ("chat_template.jinja", "model-2.safetensors"):
+        (folder / name).unlink()
+    push_model(Storage(tmp_path / "elsewhere", bucket), "gemma-3", list_pushed_files(folder))
+    let_time_pass(shared)
+    assert ModelLibrary(STORED, shared).get("gemma").size_bytes == 5
+    assert [path.name for path in cached.iterdir()] == ["config.json"]
+    lent = Path(ModelLibrary(STORED, shared).lend("gemma", make_folder(tmp_path / "run")).path)
+    assert {path.name for path in lent.iterdir()} == {"config.json", "model-1.safetensors"}
 
 
 def test_a_model_that_is_deleted_is_missed(shared: Storage, bucket: CountingBucket) -> None:
