@@ -46,11 +46,16 @@ def list_pushed_files(folder: Path) -> list[Path]:
 
 
 def push_model(storage: "Storage", name: str, files: list[Path]) -> None:
-    """Raises BaseModelMissing for a name that is none, and StorageUnreachable."""
+    """In place of what the name stood for. Raises BaseModelMissing for a name that is none, and StorageUnreachable."""
     from jobs.model_library import make_model_prefix
 
     prefix = make_model_prefix(name)
     storage.store.delete(f"{prefix}config.json")
+    kept = {f"{prefix}{path.name}" for path in files}
+    for file in list(storage.store.list(prefix)):
+        # Weights in other pieces, say, would be loaded along with these.
+        if file.key not in kept:
+            storage.store.delete(file.key)
     for path in sorted(files, key=lambda path: path.name == "config.json"):
         print(f"{path.name} ({path.stat().st_size} bytes)")
         storage.put_copy(f"{prefix}{path.name}", path)

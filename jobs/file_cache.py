@@ -2,6 +2,7 @@
 
 cache/<key>             the copy; its atime is when it was last asked for, its mtime that of the stored file
 cache/.incoming/        what is still being copied
+cache/listings/         see jobs/model_listings.py
 
 Several processes of a machine share it. A copy may go while it is being read: whoever has opened it reads on.
 """
@@ -12,17 +13,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from jobs.ids import new_id
 from jobs.settings import DAY_SECONDS
+from jobs.store import StoredFile
 
 INCOMING = ".incoming"
 # A copy that is older, and still incoming, was left by a process that died.
 ABANDONED_SECONDS = DAY_SECONDS
 # File systems round a file's time.
 CLOCK_STEP_SECONDS = 1e-3
+# And stores tell it to the second when they are asked for one file, and finer in a list.
+TOLD_STEP_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -34,12 +39,33 @@ class CachedFile:
     used_at: float
 
 
+class Source(Protocol):
+    """What the cache asks of a store."""
+
+    def find(self, key: str) -> StoredFile | None: ...
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]: ...
+
+
 class FileCache:
     """`max_bytes` of copies; a single larger one is kept until the next comes."""
 
     def __init__(self, root: Path, *, max_bytes: int) -> None:
         self._root = root
         self._max_bytes = max_bytes
+
+    def fetch(self, source: Source, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
+        """The copy of a store's file, made where there is none, as `Store.fetch` says.
+
+        The store is not asked where there is a copy of what never changes, or of what was listed.
+        """
+        file = _get(source, key) if changes else listed
+        path = self.find(key, modified_at=file.modified_at if file else None)
+        if path is not None:
+            return path
+        file = file or _get(source, key)
+        pieces = source.read(key, 0, file.size_bytes) if listed is None else _read_as_listed(source, listed)
+        return self.add(key, pieces, modified_at=file.modified_at)
 
     def find(self, key: str, *, modified_at: float | None = None) -> Path | None:
         """The copy, if there is one, and if it is of the file as it was at `modified_at`."""
@@ -97,3 +123,22 @@ class FileCache:
                             path.unlink()
                         continue
                     yield CachedFile(path, found.st_size, found.st_atime)
+
+
+def _get(source: Source, key: str) -> StoredFile:
+    file = source.find(key)
+    if file is None:
+        raise FileNotFoundError(f"{key} is not in storage")
+    return file
+
+
+def _read_as_listed(source: Source, listed: StoredFile) -> Iterator[bytes]:
+    """The whole file. Raises FileNotFoundError where it is another than was listed, before the copy counts as one."""
+    gone = f"{listed.key} has been replaced in storage since it was listed"
+    try:
+        yield from source.read(listed.key, 0, listed.size_bytes)
+    except EOFError as error:
+        raise FileNotFoundError(gone) from error
+    now = _get(source, listed.key)
+    if now.size_bytes != listed.size_bytes or abs(now.modified_at - listed.modified_at) > TOLD_STEP_SECONDS:
+        raise FileNotFoundError(gone)

@@ -5,17 +5,26 @@ models/NAME/<file>          as `emotune models push` puts them there
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jobs.base_models import BaseModel
-from jobs.errors import BaseModelMissing, BaseModelUnknown
+from jobs.errors import BaseModelMissing, BaseModelUnknown, StorageUnreachable
+from jobs.model_listings import ModelListings
 from jobs.storage import Storage
 from jobs.store import StoredFile
 
 STORED_SCHEME = "storage:"
 MODEL_NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 WEIGHTS_SUFFIX = ".safetensors"
+# One more for a model that has been pushed again since it was listed.
+FETCH_TRIES = 2
+
+_NOT_HERE = (
+    "Base model {name!r} has yet to be fetched to this machine. Send the same again once the object store answers; "
+    "`emotune doctor` says what keeps it away."
+)
+_REPLACED = "Base model {name!r} is being replaced in the object store. Send the same again in a minute."
 
 
 class ModelLibrary:
@@ -23,52 +32,76 @@ class ModelLibrary:
 
     def __init__(self, base_models: Mapping[str, str], storage: Storage) -> None:
         self._base_models = base_models
-        self._storage = storage
+        self._store = storage.store
+        self._has_copies = storage.is_shared
+        self._listings = ModelListings(storage)
 
     def list_all(self) -> list[tuple[BaseModel, bool]]:
-        """All in the operator's order, and whether their files are there. Raises StorageUnreachable."""
-        found = []
-        for name, path in self._base_models.items():
-            files = self._find_files(path)
-            if files is None:
-                model = BaseModel(name, path)
-                found.append((model, model.is_available))
-            else:
-                found.append((BaseModel(name, path, _sum_weights(files)), _has_config(files)))
-        return found
+        """All in the operator's order, and whether their files are there now. Raises StorageUnreachable."""
+        return self._list(self._listings.ask)
+
+    def list_known(self) -> list[tuple[BaseModel, bool]]:
+        """The same, and while the store is away, as this machine saw it last.
+
+        Raises StorageUnreachable where one was never seen.
+        """
+        return self._list(self._listings.list_known)
 
     def get(self, name: str) -> BaseModel:
-        """With its config and its tokenizer on this machine.
+        """With its config and its tokenizer on this machine; while the store is away, as this machine saw it last.
+
+        Raises BaseModelUnknown, BaseModelMissing, and StorageUnreachable for what has yet to be fetched.
+        """
+        path = self._get_path(name)
+        if not path.startswith(STORED_SCHEME):
+            return _require_available(BaseModel(name, path))
+        prefix = _make_prefix(path)
+        for _ in range(FETCH_TRIES):
+            try:
+                return self._fetch(name, self._listings.list_known(prefix))
+            except FileNotFoundError:
+                self._listings.forget(prefix)
+            except StorageUnreachable as error:
+                raise StorageUnreachable(f"{_NOT_HERE.format(name=name)} {error.message}") from error
+        raise StorageUnreachable(_REPLACED.format(name=name))
+
+    def lend(self, name: str, folder: Path) -> BaseModel:
+        """With all its files, as they are in storage now, on this machine, for as long as `folder` is there.
 
         Raises BaseModelUnknown, BaseModelMissing and StorageUnreachable.
         """
-        return self._bring(name, self._storage.store.fetch, with_weights=False)
+        path = self._get_path(name)
+        if not path.startswith(STORED_SCHEME):
+            return _require_available(BaseModel(name, path))
+        files = self._listings.ask(_make_prefix(path))
+        try:
+            return _bring(name, files, lambda file: self._store.lend(file.key, folder, listed=file), with_weights=True)
+        except FileNotFoundError as error:
+            raise StorageUnreachable(_REPLACED.format(name=name)) from error
 
-    def lend(self, name: str, folder: Path) -> BaseModel:
-        """With all its files on this machine, for as long as `folder` is there. Raises what `get` does."""
-        return self._bring(name, lambda key: self._storage.store.lend(key, folder), with_weights=True)
+    def _fetch(self, name: str, files: Sequence[StoredFile]) -> BaseModel:
+        model = _bring(name, files, lambda file: self._store.fetch(file.key, listed=file), with_weights=False)
+        if self._has_copies:
+            _clear_others(Path(model.path), files)
+        return model
 
-    def _bring(self, name: str, fetch: Callable[[str], Path], *, with_weights: bool) -> BaseModel:
+    def _get_path(self, name: str) -> str:
         if name not in self._base_models:
             known = ", ".join(self._base_models) or "empty: the operator sets EMOTUNE_BASE_MODELS"
             message = f"{name!r} is not on the operator's list of base models ({known})."
             raise BaseModelUnknown(message, field="base_model")
-        files = self._find_files(self._base_models[name])
-        if files is None:
-            model = BaseModel(name, self._base_models[name])
-            if model.is_available:
-                return model
-        elif _has_config(files):
-            paths = [fetch(file.key) for file in files if with_weights or not file.key.endswith(WEIGHTS_SUFFIX)]
-            return BaseModel(name, str(paths[0].parent), _sum_weights(files))
-        raise BaseModelMissing(field="base_model")
+        return self._base_models[name]
 
-    def _find_files(self, path: str) -> list[StoredFile] | None:
-        """None for a model that is not in storage."""
-        if not path.startswith(STORED_SCHEME):
-            return None
-        prefix = make_model_prefix(path.removeprefix(STORED_SCHEME))
-        return [file for file in self._storage.store.list(prefix) if "/" not in file.key.removeprefix(prefix)]
+    def _list(self, list_files: Callable[[str], Sequence[StoredFile]]) -> list[tuple[BaseModel, bool]]:
+        found = []
+        for name, path in self._base_models.items():
+            if path.startswith(STORED_SCHEME):
+                files = list_files(_make_prefix(path))
+                found.append((BaseModel(name, path, _sum_weights(files)), _has_config(files)))
+            else:
+                model = BaseModel(name, path)
+                found.append((model, model.is_available))
+        return found
 
 
 def make_model_prefix(stored_name: str) -> str:
@@ -79,9 +112,36 @@ def make_model_prefix(stored_name: str) -> str:
     return f"models/{stored_name}/"
 
 
-def _has_config(files: list[StoredFile]) -> bool:
+def _make_prefix(path: str) -> str:
+    return make_model_prefix(path.removeprefix(STORED_SCHEME))
+
+
+def _bring(
+    name: str, files: Sequence[StoredFile], fetch: Callable[[StoredFile], Path], *, with_weights: bool
+) -> BaseModel:
+    if not _has_config(files):
+        raise BaseModelMissing(field="base_model")
+    paths = [fetch(file) for file in files if with_weights or not file.key.endswith(WEIGHTS_SUFFIX)]
+    return BaseModel(name, str(paths[0].parent), _sum_weights(files))
+
+
+def _clear_others(folder: Path, files: Sequence[StoredFile]) -> None:
+    """A template that an earlier push had, say: who reads the folder takes all that is there."""
+    names = {file.key.rpartition("/")[2] for file in files}
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+
+
+def _require_available(model: BaseModel) -> BaseModel:
+    if not model.is_available:
+        raise BaseModelMissing(field="base_model")
+    return model
+
+
+def _has_config(files: Sequence[StoredFile]) -> bool:
     return any(file.key.endswith("/config.json") for file in files)
 
 
-def _sum_weights(files: list[StoredFile]) -> int:
+def _sum_weights(files: Sequence[StoredFile]) -> int:
     return sum(file.size_bytes for file in files if file.key.endswith(WEIGHTS_SUFFIX))

@@ -102,22 +102,18 @@ class S3Store:
             return False
         return True
 
-    def fetch(self, key: str, *, changes: bool = False) -> Path:
-        """Without asking the store where there is a copy of what never changes."""
-        file = self._get(key) if changes else None
-        path = self._cache.find(key, modified_at=file.modified_at if file else None)
-        if path is not None:
-            return path
-        file = file or self._get(key)
-        return self._cache.add(key, self.read(key, 0, file.size_bytes), modified_at=file.modified_at)
+    def fetch(self, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
+        """Without asking the store where there is a copy of what never changes, or of what was listed."""
+        return self._cache.fetch(self, key, changes=changes, listed=listed)
 
-    def lend(self, key: str, folder: Path) -> Path:
+    def lend(self, key: str, folder: Path, *, listed: StoredFile | None = None) -> Path:
         """A second name in `folder`, which stays when the cache lets the copy go."""
         name = folder / Path(key).name
         while not name.exists():
+            path = self.fetch(key, listed=listed)
             # Gone between the two steps: fetched again.
             with suppress(FileNotFoundError):
-                os.link(self.fetch(key), name)
+                os.link(path, name)
         return name
 
     def find(self, key: str) -> StoredFile | None:

@@ -38,13 +38,14 @@ class Store(Protocol):
     def copy(self, source_key: str, key: str) -> bool:
         """Give a file a second name, or a second copy; False where the file is gone or the store can't."""
 
-    def fetch(self, key: str, *, changes: bool = False) -> Path:
+    def fetch(self, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
         """A file of this machine with the content, to be read now. Raises FileNotFoundError.
 
-        `changes`: what stands under the key is replaced now and then.
+        `changes`: what stands under the key is replaced now and then. `listed`: it is wanted as it was when it was
+        listed, and is not found where it has been replaced since.
         """
 
-    def lend(self, key: str, folder: Path) -> Path:
+    def lend(self, key: str, folder: Path, *, listed: StoredFile | None = None) -> Path:
         """The same for as long as `folder` is there: nothing clears the file away meanwhile.
 
         Raises FileNotFoundError where it has to be fetched and is not there.
@@ -97,12 +98,12 @@ class FolderStore:
         sync(target.parent)
         return True
 
-    def fetch(self, key: str, *, changes: bool = False) -> Path:  # noqa: ARG002 - it is the file itself
+    def fetch(self, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:  # noqa: ARG002 - it is the file itself
         path = self._root / key
         path.stat()
         return path
 
-    def lend(self, key: str, folder: Path) -> Path:  # noqa: ARG002 - a file that is in use is not deleted here
+    def lend(self, key: str, folder: Path, *, listed: StoredFile | None = None) -> Path:  # noqa: ARG002 - a file that is in use is not deleted here
         return self._root / key
 
     def find(self, key: str) -> StoredFile | None:

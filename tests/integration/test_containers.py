@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import re
 import shutil
 import socket
 import ssl
@@ -27,6 +26,7 @@ from jobs.metrics import make_redis
 from jobs.queue import make_celery
 from jobs.settings import Settings
 from tests.support.containers import ROOT, find_tool
+from tests.support.nginx import find_nginx, render_template
 from tests.support.ports import find_free_port
 from tests.support.stacks import Installation
 from tests.support.waiting import wait_for
@@ -178,7 +178,9 @@ def upstream() -> Iterator[ThreadingHTTPServer]:
 @pytest.fixture
 def proxy(tmp_path: Path, upstream: ThreadingHTTPServer) -> Iterator[tuple[int, int]]:
     """nginx with our template; yields its ports for http and https."""
-    nginx = find_tool("nginx")
+    nginx = find_nginx()
+    if nginx is None:
+        pytest.skip("nginx is not installed")
     _make_certificate(tmp_path)
     ports = find_free_port(), find_free_port()
     config = tmp_path / "nginx.conf"
@@ -189,10 +191,7 @@ def proxy(tmp_path: Path, upstream: ThreadingHTTPServer) -> Iterator[tuple[int, 
 
 
 def _render(nginx: str, folder: Path, ports: tuple[int, int], upstream_port: int) -> str:
-    """The template as the image fills it in, and with this machine's paths and addresses in place of the image's."""
-    text = (DEPLOY / "nginx.conf.template").read_text()
     variables = {"PROXY_SERVER_NAME": "tune.example", "PROXY_MAX_BODY_BYTES": str(MAX_BODY_BYTES)}
-    text = re.sub(r"\$\{(PROXY_\w+)\}", lambda match: variables[match[1]], text)
     moves = {
         "/tmp/": f"{folder}/",  # noqa: S108 - the container's
         "/run/secrets/": f"{folder}/",
@@ -200,16 +199,7 @@ def _render(nginx: str, folder: Path, ports: tuple[int, int], upstream_port: int
         "listen 8443": f"listen 127.0.0.1:{ports[1]}",
         "http://api:8000": f"http://127.0.0.1:{upstream_port}",
     }
-    for ours, here in moves.items():
-        assert ours in text
-        text = text.replace(ours, here)
-    said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
-    version = tuple(map(int, re.findall(r"\d+", said)[:3]))
-    if version < (1, 25, 1):
-        # Older ones than the image's don't know it.
-        text = text.replace("http2 on;", "")
-    # Started by root, nginx would let its workers be somebody who may not write to the test's folder.
-    return f"user root;\n{text}" if os.geteuid() == 0 else text
+    return render_template(variables, moves, nginx=nginx)
 
 
 def _make_certificate(folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from jobs.errors import StorageUnreachable
 from jobs.ids import new_id
+from jobs.model_library import ModelLibrary
 from jobs.s3_store import RANGE_BYTES
 from jobs.settings import Settings
 from jobs.storage import Storage, make_dataset_key, open_storage
@@ -99,6 +100,8 @@ def test_what_is_not_there_is_not_found(storage: Storage) -> None:
         storage.open_dataset(new_id("ds"))
     with pytest.raises(FileNotFoundError):
         storage.fetch_dataset(new_id("ds"))
+    with pytest.raises(FileNotFoundError):
+        storage.lend_dataset(new_id("ds"), storage.root)
     storage.delete_dataset(new_id("ds"))
     assert storage.list_artifact_files(new_id("job")) == set()
     assert storage.list_parts(new_id("up")) == {}
@@ -169,3 +172,33 @@ def test_a_run_keeps_what_it_was_lent_when_the_cache_is_cleared(server: S3Server
     assert (cached.exists(), other.exists()) == (False, True)
     assert lent.read_bytes() == b"x" * MIB
     assert storage.lend_dataset(dataset_id, folder) == lent
+
+
+def test_a_model_is_fetched_once_and_again_when_it_was_pushed_again(
+    storage: Storage, server: S3Server, settings: Settings
+) -> None:
+    def get_config() -> Path:
+        return Path(ModelLibrary({"gemma": "storage:gemma"}, storage).get("gemma").path) / "config.json"
+
+    def forget_listing() -> None:
+        (storage.root / "cache" / "listings" / "models" / "gemma.json").unlink()
+
+    storage.put_note("models/gemma/config.json", b"{}")
+    first = get_config()
+    copied = first.stat()
+    forget_listing()
+    # The same copy: its time is the list's, which tells it finer than the answer to a question for one file.
+    assert get_config().stat().st_ino == copied.st_ino
+    server.stop()
+    try:
+        os.utime(storage.root / "cache" / "listings" / "models" / "gemma.json", (0, 0))
+        began = time.monotonic()
+        assert get_config() == first
+        assert time.monotonic() - began < 6
+    finally:
+        server.start()
+    open_storage(server.make_settings(settings, data_dir=settings.data_dir.parent / "other")).put_note(
+        "models/gemma/config.json", b'{"pushed": "again"}'
+    )
+    forget_listing()
+    assert get_config().read_bytes() == b'{"pushed": "again"}'

@@ -109,10 +109,12 @@ class Installation:
     def get_slot(self) -> Process:
         return self.stack.get_process(self.stack.settings.slot)
 
-    def list_trainers(self) -> list[psutil.Process]:
-        """The living training processes of this stack, also those whose worker has died."""
-        data_dir = str(self.stack.settings.data_dir)
-        return [process for process in psutil.process_iter() if _is_trainer(process, data_dir)]
+    def list_trainers(self, data_dir: Path | None = None) -> list[psutil.Process]:
+        """The living training processes of this stack, or of a host with a folder of its own, also those whose worker
+        has died.
+        """
+        folder = str(data_dir or self.stack.settings.data_dir)
+        return [process for process in psutil.process_iter() if _is_trainer(process, folder)]
 
     def ask_the_held(self, job_id: str, verb: str) -> None:
         """Ask for a stop of a running job that the brake holds, and let go when its training has been asked, too."""

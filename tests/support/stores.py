@@ -4,14 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.errors import StorageUnreachable
+from jobs.file_cache import FileCache
 from jobs.store import FolderStore, StoredFile
+
+# More than any test fetches.
+CACHE_BYTES = 1024**3
 
 
 class BucketDouble:
-    """Keeps files in `folder`; while `is_away`, it answers nothing."""
+    """Keeps files in `folder`, and copies of what is fetched beside it; while `is_away`, it answers nothing."""
 
     def __init__(self, folder: Path) -> None:
+        self.root = folder
         self._files = FolderStore(folder)
+        self._cache = FileCache(folder.with_name(f"{folder.name}-cache"), max_bytes=CACHE_BYTES)
         self.is_away = False
 
     def check(self) -> None:
@@ -27,13 +33,17 @@ class BucketDouble:
     def copy(self, source_key: str, key: str) -> bool:
         return not self.is_away and self._files.copy(source_key, key)
 
-    def fetch(self, key: str, *, changes: bool = False) -> Path:
-        self.check()
-        return self._files.fetch(key, changes=changes)
+    def fetch(self, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
+        return self._cache.fetch(self, key, changes=changes, listed=listed)
 
-    def lend(self, key: str, folder: Path) -> Path:
-        self.check()
-        return self._files.lend(key, folder)
+    def lend(self, key: str, folder: Path, *, listed: StoredFile | None = None) -> Path:
+        if listed is None:
+            self.check()
+            return self._files.lend(key, folder)
+        name = folder / Path(key).name
+        if not name.exists():
+            name.hardlink_to(self.fetch(key, listed=listed))
+        return name
 
     def find(self, key: str) -> StoredFile | None:
         self.check()

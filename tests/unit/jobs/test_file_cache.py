@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.file_cache import ABANDONED_SECONDS, INCOMING, FileCache
+from jobs.store import StoredFile
 
 
 @pytest.fixture
@@ -26,6 +27,35 @@ def test_a_copy_is_found_until_the_file_is_another(cache: FileCache) -> None:
     assert cache.find("datasets/b") is None
     cache.forget("datasets/a")
     assert cache.find("datasets/a") is None
+
+
+class OneFile:
+    """A store that tells a file's time to the second where it is asked for it, as S3 does."""
+
+    def __init__(self, content: bytes, modified_at: float) -> None:
+        self.content, self.modified_at = content, modified_at
+
+    def find(self, key: str) -> StoredFile | None:
+        return StoredFile(key, len(self.content), float(int(self.modified_at)))
+
+    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        if end > len(self.content):
+            raise EOFError(f"{key} became shorter while it was read")
+        yield self.content[start:end]
+
+
+def test_a_listed_file_is_fetched_once_and_known_by_the_time_of_the_list(cache: FileCache) -> None:
+    listed = StoredFile("a", 3, 100.75)
+    path = cache.fetch(OneFile(b"abc", 100.75), "a", listed=listed)
+    assert cache.fetch(OneFile(b"never read", 900), "a", listed=listed) == path
+    assert path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("now", [OneFile(b"ab", 100), OneFile(b"abcd", 100), OneFile(b"xyz", 102)])
+def test_a_file_that_is_not_as_it_was_listed_is_not_found(cache: FileCache, now: OneFile) -> None:
+    with pytest.raises(FileNotFoundError, match="replaced"):
+        cache.fetch(now, "a", listed=StoredFile("a", 3, 100))
+    assert cache.find("a") is None
 
 
 def test_what_was_used_longest_ago_goes_first(cache: FileCache) -> None:
