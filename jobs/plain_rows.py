@@ -1,6 +1,6 @@
 """Rows of any table as plain JSON objects, and back: the same for SQLite and PostgreSQL, and for every schema's age.
 
-Tables are as the database says they are, not as jobs/models.py has them: a backup may be older than this release. A
+Tables are as the database says they are, not as jobs/models/ has them: a backup may be older than this release. A
 column that is null is left out of the object; a JSON column that holds JSON's own null has it.
 """
 

@@ -1,6 +1,6 @@
 """Checks the migrations, each with rows in all tables and columns, made by scripts/made_rows.py:
 
-- Together they make exactly the tables of jobs/models.py, with the models' defaults, and the models read all rows.
+- Together they make exactly the tables of jobs/models/, with the models' defaults, and the models read all rows.
 - Each goes up, down and up again. No row is lost or changed, as far as the lower schema can hold it.
 - Code of the release before goes on working with what it makes, or it names an `oldest_code` (jobs/schema.py).
 

@@ -1,7 +1,7 @@
 """Rows for any schema, made from what the database says of itself: types, lengths, foreign keys, unique constraints.
 
 Each value is another one, so that unique constraints hold whatever their columns are. Columns that hold one of a set of
-words get each of them in turn; which words there are is known from jobs/models.py.
+words get each of them in turn; which words there are is known from jobs/models/.
 """
 
 import itertools

@@ -5,9 +5,10 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asError, send } from "./client";
 
 export const POLL_MS = 2_000;
-export const HIDDEN_POLL_MS = 30_000;
+const HIDDEN_POLL_MS = 30_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 15_000;
+const NOTHING = { data: undefined, error: undefined };
 
 export interface Polled<T> {
   /** The newest answer; undefined before the first. */
@@ -20,15 +21,31 @@ export interface Polled<T> {
   put: (data: T) => void;
 }
 
-/** Follows what a GET answers. `path` null asks nothing; `everyMs` 0 asks once and after each `refresh`. */
+/** Follows the JSON that a GET answers. `path` null asks nothing; `everyMs` 0 asks once and after each `refresh`. */
 export function usePoll<T>(path: string | null, everyMs: number = POLL_MS): Polled<T> {
-  const [data, setData] = useState<T | undefined>(undefined);
-  const [error, setError] = useState<ApiError | undefined>(undefined);
+  return usePollOf<T>(path, everyMs, readJson);
+}
+
+/** As `usePoll`, for plain text: a log that grows. */
+export function usePollText(path: string | null, everyMs: number): Polled<string> {
+  return usePollOf(path, everyMs, readText);
+}
+
+const readJson = (response: Response) => response.json();
+const readText = (response: Response) => response.text();
+
+interface Answer<T> {
+  path: string | null;
+  data: T | undefined;
+  error: ApiError | undefined;
+}
+
+/** `read` has to be the same function each time. */
+function usePollOf<T>(path: string | null, everyMs: number, read: (response: Response) => Promise<T>): Polled<T> {
+  const [answer, setAnswer] = useState<Answer<T>>({ path, data: undefined, error: undefined });
   const kick = useRef<() => void>(() => {});
 
   useEffect(() => {
-    setData(undefined);
-    setError(undefined);
     if (path === null) return;
     const abort = new AbortController();
     let etag: string | null = null;
@@ -48,16 +65,16 @@ export function usePoll<T>(path: string | null, everyMs: number = POLL_MS): Poll
         const headers: Record<string, string> = etag ? { "If-None-Match": etag } : {};
         const response = await send("GET", path as string, { headers, signal: abort.signal });
         if (response.status !== 304) {
-          const found = (await response.json()) as T;
+          const data = await read(response);
           etag = response.headers.get("ETag");
-          setData(found);
-        }
+          setAnswer({ path, data, error: undefined });
+        } else setAnswer((before) => (before.error ? { ...before, error: undefined } : before));
         failures = 0;
-        setError(undefined);
       } catch (caught) {
         if (abort.signal.aborted) return;
         failures += 1;
-        setError(asError(caught));
+        const error = asError(caught);
+        setAnswer((before) => ({ path, data: before.path === path ? before.data : undefined, error }));
       } finally {
         isAsking = false;
       }
@@ -84,8 +101,11 @@ export function usePoll<T>(path: string | null, everyMs: number = POLL_MS): Poll
       document.removeEventListener("visibilitychange", look);
       kick.current = () => {};
     };
-  }, [path, everyMs]);
+  }, [path, everyMs, read]);
 
   const refresh = useCallback(() => kick.current(), []);
-  return { data, error, refresh, put: setData };
+  const put = useCallback((data: T) => setAnswer({ path, data, error: undefined }), [path]);
+  // Between two paths the answer of the first is none of the second.
+  const { data, error } = answer.path === path ? answer : NOTHING;
+  return { data, error, refresh, put };
 }

@@ -1,5 +1,6 @@
 // What the API's own document says of TrainConfig: names, defaults and descriptions. Read once for all pages.
 
+import type { OpenApi } from "../lib/config-fields";
 import { request } from "./client";
 
 export interface ConfigDoc {
@@ -8,15 +9,11 @@ export interface ConfigDoc {
   description: string;
 }
 
-interface Document {
-  components: { schemas: Record<string, { properties?: Record<string, { default?: unknown; description?: string }> }> };
-}
-
 let found: Promise<ConfigDoc[]> | null = null;
 
 /** In the document's order. Throws ApiError; the next call then tries again. */
 export function loadConfigDocs(): Promise<ConfigDoc[]> {
-  found ??= request<Document>("GET", "/openapi.json")
+  found ??= request<OpenApi>("GET", "/openapi.json")
     .then(({ components }) =>
       Object.entries(components.schemas.TrainConfig?.properties ?? {}).map(([name, field]) => ({
         name,

@@ -3,6 +3,7 @@
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { findNearest } from "../lib/downsample";
 import { ChartTable, describeSeries } from "./chart-text";
+import { LineSwatch } from "./line-swatch";
 import { type CurveSeries, findRange, makePlot, type Plot, type XKind } from "./plot";
 import { formatX } from "./plot-axes";
 import type { Zoom } from "./zoom";
@@ -113,7 +114,7 @@ export function CurveChart(props: CurveChartProps) {
         <ul class="curve-chart-legend">
           {listed.map((each) => (
             <li key={each.label}>
-              <Swatch series={each} />
+              <LineSwatch look={each} />
               {(listed.length > 1 || each.label !== yLabel) && <span>{each.label}</span>}
               <b>{formatAt(each, cursor, formatY)}</b>
             </li>
@@ -154,23 +155,6 @@ export function CurveChart(props: CurveChartProps) {
       </p>
       <ChartTable series={listed} xKind={xKind} xLabel={xLabel} formatY={formatY} />
     </figure>
-  );
-}
-
-function Swatch({ series }: { series: CurveSeries }) {
-  return (
-    <svg class="curve-chart-swatch" width="16" height="10" viewBox="0 0 16 10" aria-hidden="true">
-      <line
-        x1="0"
-        x2="16"
-        y1="5"
-        y2="5"
-        style={{ stroke: `var(${series.color})`, opacity: series.faint ? 0.45 : 1 }}
-        stroke-width={Math.max(series.width ?? 2, 2)}
-        stroke-dasharray={series.dash?.join(" ")}
-      />
-      {series.points && <circle cx="8" cy="5" r="3.5" style={{ fill: `var(${series.color})` }} />}
-    </svg>
   );
 }
 

@@ -10,6 +10,7 @@ from jobs.models import Slot
 from jobs.settings import GIB
 
 H200_BYTES = 150_754_820_096
+OTHER_RELEASE = "0.0.9"
 FOREIGN_MEMORY = (
     "71.4 GiB of its memory are in use, and a job begins with at most 1.5 GiB: process 48213 (python, of jupyter, "
     "70.9 GiB). It is free again when that ends."
@@ -56,6 +57,9 @@ def note_living_slots(session: Session) -> None:
         temperature_celsius=31.0,
         power_watts=78.0,
     )
+    # It is drained to be updated.
+    session.flush()
+    session.get_one(Slot, "boreas-cuda-0").emotune_version = OTHER_RELEASE
     slots.note_slot(
         session, name="workbench-cpu", device="cpu", host="workbench", memory_bytes=16 * GIB, memory_used_bytes=3 * GIB
     )

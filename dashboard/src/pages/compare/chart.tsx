@@ -1,20 +1,20 @@
 // The losses of the jobs in one plot.
 
 import { useMemo, useState } from "preact/hooks";
+import { AxisChoices, SmoothingSlider } from "../../charts/chart-controls";
 import { CurveChart, type CurveSeries, type XKind } from "../../charts/curve-chart";
+import type { LineLook } from "../../charts/line-swatch";
 import type { ComparedJob } from "../../lib/compare";
 import { hasValues, pick } from "../../lib/curves";
 import { formatLoss } from "../../lib/jobs-view";
 import { smooth } from "../../lib/smoothing";
-import type { Look } from "./looks";
 
 const FIRST_SMOOTHING = 0.9;
-const MAX_SMOOTHING = 0.98;
 const HEIGHT = 400;
 
 export interface ShownJob extends ComparedJob {
   label: string;
-  look: Look;
+  look: LineLook;
 }
 
 export interface ChartView {
@@ -43,18 +43,7 @@ export function LossChart({
     <section class="card">
       <div class="card-head">
         <h2>Curves</h2>
-        <label class="compare-smoothing">
-          <span>Smoothing</span>
-          <input
-            type="range"
-            min={0}
-            max={MAX_SMOOTHING}
-            step={0.02}
-            value={smoothing}
-            onInput={(event) => setSmoothing(Number(event.currentTarget.value))}
-          />
-          <output class="number">{smoothing.toFixed(2)}</output>
-        </label>
+        <SmoothingSlider weight={smoothing} onChange={setSmoothing} />
         <label class="row" title={hasEval ? undefined : "None of these jobs measures a loss on held-out examples."}>
           <input
             type="checkbox"
@@ -64,23 +53,11 @@ export function LossChart({
           />
           Eval loss
         </label>
-        <Choice
-          label="Horizontal axis"
-          options={[
-            ["step", "Step"],
-            ["time", "Time"],
-          ]}
-          value={view.x}
-          onPick={(x) => change({ x })}
-        />
-        <Choice
-          label="Vertical axis"
-          options={[
-            ["linear", "Linear"],
-            ["log", "Log"],
-          ]}
-          value={view.isLog ? "log" : "linear"}
-          onPick={(scale) => change({ isLog: scale === "log" })}
+        <AxisChoices
+          xKind={view.x}
+          isLog={view.isLog}
+          onKind={(x) => change({ x })}
+          onLog={(isLog) => change({ isLog })}
         />
       </div>
       <div class="card-body">
@@ -106,33 +83,9 @@ function makeSeries(
   isEval: boolean,
 ): CurveSeries[] {
   const x = xKind === "time" ? curves.elapsed : curves.step;
-  const line = { color: look.color, ...(look.dash ? { dash: look.dash } : {}) };
-  const series: CurveSeries[] = [{ label, x, y: smooth(curves.values.loss, smoothing), width: 2, ...line }];
+  const series: CurveSeries[] = [{ label, x, y: smooth(curves.values.loss, smoothing), width: 2, ...look }];
   if (isEval && hasValues(curves.values.eval_loss)) {
-    series.push({ label: `${label}, eval`, ...pick(x, curves.values.eval_loss), width: 1, points: true, ...line });
+    series.push({ label: `${label}, eval`, ...pick(x, curves.values.eval_loss), width: 1, points: true, ...look });
   }
   return series;
-}
-
-function Choice<T extends string>({
-  label,
-  options,
-  value,
-  onPick,
-}: {
-  label: string;
-  options: [T, string][];
-  value: T;
-  onPick: (value: T) => void;
-}) {
-  return (
-    <fieldset class="choices compare-choice">
-      <legend class="hidden-text">{label}</legend>
-      {options.map(([each, name]) => (
-        <button key={each} type="button" aria-pressed={each === value} onClick={() => onPick(each)}>
-          {name}
-        </button>
-      ))}
-    </fieldset>
-  );
 }

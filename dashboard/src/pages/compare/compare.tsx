@@ -1,6 +1,7 @@
 // Some jobs side by side: their losses in one plot, their figures, and what their configs differ in.
 
 import { useMemo, useRef, useState } from "preact/hooks";
+import { type LineLook, LineSwatch } from "../../charts/line-swatch";
 import { keepPlaces, labelJobs, parseIds } from "../../lib/compare";
 import { MAX_CHOSEN } from "../../lib/jobs-view";
 import { Link, navigate, type Route } from "../../router";
@@ -8,7 +9,7 @@ import { Empty, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { StatusBadge } from "../../ui/job-parts";
 import { type ChartView, LossChart, type ShownJob } from "./chart";
-import { findLook, LineSample, type Look } from "./looks";
+import { findLook, SWATCH_LENGTH } from "./looks";
 import { Picker } from "./picker";
 import { ConfigsTable, FiguresTable } from "./tables";
 import { type Followed, useCompared } from "./use-compared";
@@ -128,14 +129,14 @@ function Chosen({
   onRemove,
 }: {
   id: string;
-  look: Look;
+  look: LineLook;
   followed: Followed;
   onRemove: () => void;
 }) {
   const name = found?.job.name ?? id;
   return (
     <li class="card">
-      {found || !error ? <LineSample look={look} /> : <Icon name="alert" />}
+      {found || !error ? <LineSwatch look={look} length={SWATCH_LENGTH} /> : <Icon name="alert" />}
       {found ? (
         <Link to={`/jobs/${id}`} title={name}>
           {name}

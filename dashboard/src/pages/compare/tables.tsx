@@ -2,14 +2,16 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { LineSwatch } from "../../charts/line-swatch";
 import { describeMismatch, listConfigRows, listFigures } from "../../lib/compare";
 import { countOf } from "../../lib/format";
 import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { StatusBadge } from "../../ui/job-parts";
+import { TableBox } from "../../ui/table-box";
 import type { ShownJob } from "./chart";
-import { LineSample } from "./looks";
+import { SWATCH_LENGTH } from "./looks";
 
 const SHA_LENGTH = 8;
 const NAMES_WIDTH = 130;
@@ -27,7 +29,7 @@ function JobsHead({ jobs, corner }: { jobs: ShownJob[]; corner: string }) {
         <th scope="col">{corner}</th>
         {jobs.map(({ job, label, look }) => (
           <th key={job.id} scope="col">
-            <LineSample look={look} />
+            <LineSwatch look={look} length={SWATCH_LENGTH} />
             <Link to={`/jobs/${job.id}`}>{label}</Link>
           </th>
         ))}
@@ -55,8 +57,7 @@ export function FiguresTable({ jobs }: { jobs: ShownJob[] }) {
           <Notice kind="info">{mismatch}</Notice>
         </div>
       )}
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      <section class="table-box" tabIndex={0} aria-label="Figures of the jobs">
+      <TableBox label="Figures of the jobs">
         <table class="compare-table" style={{ minWidth: findWidth(jobs) }}>
           <JobsHead jobs={jobs} corner="Figure" />
           <tbody>
@@ -100,7 +101,7 @@ export function FiguresTable({ jobs }: { jobs: ShownJob[] }) {
             </Row>
           </tbody>
         </table>
-      </section>
+      </TableBox>
     </section>
   );
 }
@@ -124,8 +125,7 @@ export function ConfigsTable({ jobs }: { jobs: ShownJob[] }) {
       {shown.length === 0 ? (
         <p class="card-body soft">The configs are the same in all fields.</p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
-        <section class="table-box" tabIndex={0} aria-label="Configs of the jobs">
+        <TableBox label="Configs of the jobs">
           <table class="compare-table" style={{ minWidth: findWidth(jobs) }}>
             <JobsHead jobs={jobs} corner="Field" />
             <tbody>
@@ -140,7 +140,7 @@ export function ConfigsTable({ jobs }: { jobs: ShownJob[] }) {
               ))}
             </tbody>
           </table>
-        </section>
+        </TableBox>
       )}
     </section>
   );

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { findHue, listPoles, makeCoverage, type Pole } from "../../lib/emotion";
 import { formatCount, formatNumber, formatShare, NONE } from "../../lib/format";
+import { Choices } from "../../ui/choices";
 import { Skeleton } from "../../ui/feedback";
 import type { Report, TokenReport } from "./report-types";
 
@@ -65,13 +66,12 @@ export function CoverageCard({
     <section class="card dataset-coverage">
       <div class="card-head">
         <h2>Emotions that are learnt</h2>
-        <div class="choices dataset-kinds">
-          {kinds.map((kind) => (
-            <button key={kind} type="button" aria-pressed={shown === kind} onClick={() => setChosen(kind)}>
-              {NAMES[kind]}
-            </button>
-          ))}
-        </div>
+        <Choices
+          label="What is shown"
+          options={kinds.map((kind) => [kind, NAMES[kind]] as const)}
+          value={shown}
+          onChange={setChosen}
+        />
       </div>
       <div class="card-body stack">
         <p class="soft">{EXPLAINED[shown]}</p>

@@ -3,24 +3,23 @@
 import { useState } from "preact/hooks";
 import { countOf, formatCount, formatNumber } from "../../lib/format";
 import { makeBars } from "../../lib/histogram";
+import { Choices } from "../../ui/choices";
 import type { Distribution, TokenReport } from "./report-types";
 
-const KINDS = { whole: "Whole examples", learnt: "Learnt tokens" };
+type Kind = "whole" | "learnt";
+const KINDS: [Kind, string][] = [
+  ["whole", "Whole examples"],
+  ["learnt", "Learnt tokens"],
+];
 
 export function LengthCard({ report }: { report: TokenReport }) {
-  const [kind, setKind] = useState<keyof typeof KINDS>("whole");
+  const [kind, setKind] = useState<Kind>("whole");
   const distribution = kind === "whole" ? report.token_count_by_example : report.target_count_by_example;
   return (
     <section class="card dataset-lengths">
       <div class="card-head">
         <h2>Lengths in tokens</h2>
-        <div class="choices">
-          {(Object.keys(KINDS) as (keyof typeof KINDS)[]).map((each) => (
-            <button key={each} type="button" aria-pressed={kind === each} onClick={() => setKind(each)}>
-              {KINDS[each]}
-            </button>
-          ))}
-        </div>
+        <Choices label="Of what" options={KINDS} value={kind} onChange={setKind} />
       </div>
       <div class="card-body">
         <ul class="datasets-counts">

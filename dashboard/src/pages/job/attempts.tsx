@@ -2,6 +2,7 @@
 
 import type { Run } from "../../api/types";
 import { formatBytes, formatCount, formatSeconds, NONE } from "../../lib/format";
+import { TableBox } from "../../ui/table-box";
 import { Time } from "../../ui/time";
 import { Section } from "./section";
 
@@ -14,8 +15,7 @@ const CAUSES: Record<string, string> = {
 export function Attempts({ runs }: { runs: Run[] }) {
   return (
     <Section id="attempts" title="Attempts">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      <section class="table-box" tabIndex={0} aria-label="The attempts">
+      <TableBox label="The attempts">
         <table class="cards">
           <thead>
             <tr>
@@ -62,7 +62,7 @@ export function Attempts({ runs }: { runs: Run[] }) {
             ))}
           </tbody>
         </table>
-      </section>
+      </TableBox>
     </Section>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type ConfigDoc, loadConfigDocs } from "../../api/schema-doc";
-import { type ConfigRow, groupConfig } from "../../lib/config-groups";
+import { type ConfigRow, groupConfig } from "../../lib/config-table";
 import { CopyButton } from "../../ui/copy-button";
 import { Section } from "./section";
 

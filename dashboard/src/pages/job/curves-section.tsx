@@ -1,6 +1,7 @@
 // The loss, large, and beneath it all else that was measured; one crosshair and one zoom for all.
 
 import { useMemo, useRef, useState } from "preact/hooks";
+import { AxisChoices, MAX_SMOOTHING, SmoothingSlider } from "../../charts/chart-controls";
 import { CurveChart, type CurveSeries, type XKind } from "../../charts/curve-chart";
 import { hasValues, type JobCurves, pick } from "../../lib/curves";
 import { formatNumber } from "../../lib/format";
@@ -14,7 +15,6 @@ import { useCurves } from "./use-curves";
 
 const LOSS_HEIGHT = 340;
 const SMALL_HEIGHT = 170;
-const MAX_WEIGHT = 0.99;
 /** The smoothing at first: the more points there are, the more of them make one pixel. */
 const FIRST_WEIGHTS = [
   [1_000, 0.9],
@@ -41,37 +41,8 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
         tools={
           <>
             <LiveChip live={live} isOver={isOver} />
-            <label class="job-smooth">
-              Smoothing
-              <input
-                type="range"
-                min={0}
-                max={MAX_WEIGHT}
-                step={0.01}
-                value={weight}
-                aria-valuetext={weight.toFixed(2)}
-                onInput={(event) => setWeight(Number(event.currentTarget.value))}
-              />
-              <output>{weight.toFixed(2)}</output>
-            </label>
-            <Choice
-              label="Horizontal axis"
-              value={xKind}
-              options={[
-                ["step", "Steps"],
-                ["time", "Time"],
-              ]}
-              onChange={setKind}
-            />
-            <Choice
-              label="Vertical axis"
-              value={isLog ? "log" : "linear"}
-              options={[
-                ["linear", "Linear"],
-                ["log", "Log"],
-              ]}
-              onChange={(next) => setLog(next === "log")}
-            />
+            <SmoothingSlider weight={weight} onChange={setWeight} />
+            <AxisChoices xKind={xKind} isLog={isLog} onKind={setKind} onLog={setLog} />
           </>
         }
       >
@@ -93,7 +64,7 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
 }
 
 function findFirstWeight(count: number): number {
-  return FIRST_WEIGHTS.find(([most]) => count <= most)?.[1] ?? MAX_WEIGHT;
+  return FIRST_WEIGHTS.find(([most]) => count <= most)?.[1] ?? MAX_SMOOTHING;
 }
 
 /** Where the small charts will be. */
@@ -188,27 +159,5 @@ function Measures({ curves, x, weight, axis }: { curves: JobCurves; x: number[];
         </div>
       ))}
     </section>
-  );
-}
-
-function Choice<T extends string>({
-  label,
-  value,
-  options,
-  onChange,
-}: {
-  label: string;
-  value: T;
-  options: readonly (readonly [T, string])[];
-  onChange: (value: T) => void;
-}) {
-  return (
-    <fieldset class="choices job-choice" aria-label={label}>
-      {options.map(([each, name]) => (
-        <button type="button" key={each} aria-pressed={each === value} onClick={() => onChange(each)}>
-          {name}
-        </button>
-      ))}
-    </fieldset>
   );
 }

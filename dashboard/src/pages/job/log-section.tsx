@@ -2,8 +2,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
-import { POLL_MS } from "../../api/poll";
-import { usePollText } from "../../api/poll-text";
+import { POLL_MS, usePollText } from "../../api/poll";
 import { CopyButton } from "../../ui/copy-button";
 import { Section } from "./section";
 
@@ -18,7 +17,7 @@ export function LogSection({ jobId, attempt, isRunning }: { jobId: string; attem
   const shown = chosen ?? attempt;
   const path = `/jobs/${jobId}/logs`;
   const isLive = isRunning && shown === attempt;
-  const { text, error } = usePollText(
+  const { data: text, error } = usePollText(
     `${path}${makeQuery({ tail: TAIL_LINES, attempt: shown })}`,
     isLive ? POLL_MS : 0,
   );

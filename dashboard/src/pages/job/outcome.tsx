@@ -2,6 +2,7 @@
 
 import type { Job } from "../../api/types";
 import { formatBytes, formatCount, formatNumber, formatSeconds, formatShare, NONE } from "../../lib/format";
+import { TableBox } from "../../ui/table-box";
 import { Section } from "./section";
 
 const SOURCES: Record<string, string> = {
@@ -33,8 +34,7 @@ export function Outcome({ job }: { job: Job }) {
   const source = SOURCES[String(estimate?.speed_source ?? "")];
   return (
     <Section id="outcome" title={result ? "What it took" : "Estimate"}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      <section class="table-box" tabIndex={0} aria-label="Estimated and taken">
+      <TableBox label="Estimated and taken">
         <table>
           <thead>
             <tr>
@@ -71,7 +71,7 @@ export function Outcome({ job }: { job: Job }) {
             ))}
           </tbody>
         </table>
-      </section>
+      </TableBox>
       {source && <p class="soft job-source">{source}</p>}
     </Section>
   );

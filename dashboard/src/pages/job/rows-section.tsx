@@ -8,6 +8,7 @@ import { formatCount, formatNumber } from "../../lib/format";
 import { readTurns } from "../../lib/row-text";
 import { Link } from "../../router";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
+import { TableBox } from "../../ui/table-box";
 import { Section } from "./section";
 
 type HardRow = components["schemas"]["RowRead"];
@@ -35,8 +36,7 @@ export function RowsSection({ jobId, datasetId }: { jobId: string; datasetId: st
       {error && <ErrorBox error={error} />}
       {!data && !error && <Skeleton />}
       {data && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
-        <section class="table-box" tabIndex={0} aria-label="Loss of each example">
+        <TableBox label="Loss of each example">
           <table class="cards">
             <thead>
               <tr>
@@ -61,7 +61,7 @@ export function RowsSection({ jobId, datasetId }: { jobId: string; datasetId: st
               ))}
             </tbody>
           </table>
-        </section>
+        </TableBox>
       )}
       {data && data.items.length > count && (
         <button type="button" class="quiet small" onClick={() => setCount(MORE_COUNT)}>

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { ApiError, request } from "../../api/client";
 import type { Slot } from "../../api/types";
 import { formatBytes, formatShare } from "../../lib/format";
+import { describeRelease } from "../../lib/slots";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Confirm } from "../../ui/dialog";
@@ -26,13 +27,17 @@ export function SlotCard({ slot, onChange }: { slot: Slot; onChange: () => void 
       <div class="slot-head">
         <div>
           <h3>{slot.name}</h3>
-          <small class="soft">{slot.gpu_name ?? (slot.device === "cpu" ? "CPU" : slot.device)}</small>
+          <small class="soft">
+            {slot.gpu_name ?? (slot.device === "cpu" ? "CPU" : slot.device)}
+            {!slot.is_other_release && ` · ${describeRelease(slot)}`}
+          </small>
         </div>
         <span class={`badge ${slot.status}`}>
           <span class="dot" aria-hidden="true" />
           {STATUS_WORDS[slot.status]}
         </span>
       </div>
+      {slot.is_other_release && <span class="badge warn slot-release">{describeRelease(slot)}</span>}
       <div class="slot-job">
         {slot.job?.is_own ? (
           <Link to={`/jobs/${slot.job.id}`}>{slot.job.name}</Link>

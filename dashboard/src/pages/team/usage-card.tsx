@@ -6,9 +6,10 @@ import { usePoll } from "../../api/poll";
 import type { Usage } from "../../api/types";
 import { countOf } from "../../lib/format";
 import { formatSlotTime, makeUsageBars } from "../../lib/usage";
+import { Choices } from "../../ui/choices";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 
-const SPANS = [7, 30, 90];
+const SPANS = [7, 30, 90].map((days) => [days, `${days} days`] as const);
 const POLL_MS = 60_000;
 
 /** `team` null is one's own. */
@@ -21,14 +22,7 @@ export function UsageCard({ team }: { team: string | null }) {
     <section class="card" aria-labelledby="usage-title">
       <div class="card-head">
         <h2 id="usage-title">Slot time by day</h2>
-        <fieldset class="choices">
-          <legend class="hidden-text">Days shown</legend>
-          {SPANS.map((span) => (
-            <button key={span} type="button" aria-pressed={span === days} onClick={() => setDays(span)}>
-              {span} days
-            </button>
-          ))}
-        </fieldset>
+        <Choices label="Days shown" options={SPANS} value={days} onChange={setDays} />
       </div>
       <div class="card-body stack">
         {usage.data ? (

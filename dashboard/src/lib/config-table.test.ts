@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { formatConfigValue, groupConfig } from "./config-groups";
+import { formatConfigValue, groupConfig } from "./config-table";
 
 const DOCS = [
   { name: "epochs", default: 4, description: "Passes." },
@@ -10,7 +10,7 @@ const DOCS = [
 
 it("puts what differs from the default first, with the default beside it", () => {
   const groups = groupConfig({ epochs: 2, lora_modules: ["q_proj", "v_proj"], max_steps: null, dtype: "auto" }, DOCS);
-  expect(groups.map((group) => group.title)).toEqual(["Other than the default", "Course", "Adapter", "Machine"]);
+  expect(groups.map((group) => group.title)).toEqual(["Other than the default", "Main", "LoRA", "Backend"]);
   expect(groups[0]?.rows).toEqual([{ name: "epochs", value: "2", instead: "4", description: "Passes." }]);
   expect(groups[2]?.rows[0]).toMatchObject({ value: "q_proj, v_proj", instead: null });
 });
@@ -18,7 +18,7 @@ it("puts what differs from the default first, with the default beside it", () =>
 it("sees that a list is the same, and shows fields that nobody documents any more", () => {
   const groups = groupConfig({ lora_modules: ["q_proj"], gone: true }, DOCS);
   expect(groups[0]?.rows.map((row) => row.name)).toEqual(["lora_modules"]);
-  expect(groups[1]).toMatchObject({ title: "Machine", rows: [{ name: "gone", value: "yes" }] });
+  expect(groups[1]).toMatchObject({ title: "More", rows: [{ name: "gone", value: "yes" }] });
 });
 
 it("says values in words", () => {

@@ -1,4 +1,6 @@
-// A job's config as a table: what was changed first, then all by what it is about.
+// A job's config as a table: what was changed first, then all by the groups of the form for jobs.
+
+import { findGroup, GROUPS } from "./config-fields";
 
 export interface ConfigRow {
   name: string;
@@ -12,21 +14,6 @@ export interface ConfigGroup {
   title: string;
   rows: ConfigRow[];
 }
-
-const GROUPS: readonly (readonly [title: string, names: readonly string[]])[] = [
-  [
-    "Course",
-    ["epochs", "max_steps", "batch_size", "gradient_accumulation", "max_length", "batching", "group_by_length", "seed"],
-  ],
-  ["Data and evaluation", ["sample_limit", "balance", "eval_fraction", "eval_every", "row_report"]],
-  [
-    "Rates",
-    ["lora_learning_rate", "emotion_learning_rate", "schedule", "warmup_ratio", "weight_decay", "max_grad_norm"],
-  ],
-  ["Adapter", ["lora_rank", "lora_alpha", "lora_dropout", "lora_modules"]],
-  ["Emotion", ["emotion_scale", "emotion_span", "emotion_centered", "emotion_init"]],
-];
-const REST = "Machine";
 
 export function formatConfigValue(value: unknown): string {
   if (value === null || value === undefined) return "not set";
@@ -53,10 +40,9 @@ export function groupConfig(
         description: doc?.description ?? "",
       };
     });
-  const title = new Map(GROUPS.flatMap(([group, names]) => names.map((name) => [name, group] as const)));
-  const groups = [...GROUPS.map(([group]) => group), REST].map((group) => ({
+  const groups = ["Main" as const, ...GROUPS].map((group) => ({
     title: group,
-    rows: rows.filter((row) => row.instead === null && (title.get(row.name) ?? REST) === group),
+    rows: rows.filter((row) => row.instead === null && findGroup(row.name) === group),
   }));
   const changed = { title: "Other than the default", rows: rows.filter((row) => row.instead !== null) };
   return [changed, ...groups].filter((group) => group.rows.length > 0);

@@ -1,0 +1,37 @@
+// A piece of a curve's line as the chart draws it: wherever the curve is named, its name has this beside it.
+
+import type { CurveSeries } from "./plot";
+
+/** What tells a curve from its neighbours. */
+export type LineLook = Pick<CurveSeries, "color" | "width" | "dash" | "faint" | "points">;
+
+const LENGTH_PIXELS = 16;
+const HEIGHT_PIXELS = 10;
+/** Of a line that is no longer than this, a thinner or fainter one would not be seen. */
+const MIN_WIDTH_PIXELS = 2;
+const FAINT = 0.45;
+
+/** `length` in pixels: a pattern of long dashes takes more of it to be known. */
+export function LineSwatch({ look, length = LENGTH_PIXELS }: { look: LineLook; length?: number }) {
+  const middle = HEIGHT_PIXELS / 2;
+  return (
+    <svg
+      class="line-swatch"
+      width={length}
+      height={HEIGHT_PIXELS}
+      viewBox={`0 0 ${length} ${HEIGHT_PIXELS}`}
+      aria-hidden="true"
+    >
+      <line
+        x1="0"
+        x2={length}
+        y1={middle}
+        y2={middle}
+        style={{ stroke: `var(${look.color})`, opacity: look.faint ? FAINT : 1 }}
+        stroke-width={Math.max(look.width ?? MIN_WIDTH_PIXELS, MIN_WIDTH_PIXELS)}
+        stroke-dasharray={look.dash?.join(" ")}
+      />
+      {look.points && <circle cx={length / 2} cy={middle} r="3.5" style={{ fill: `var(${look.color})` }} />}
+    </svg>
+  );
+}

@@ -1,0 +1,24 @@
+// A few buttons side by side of which one is pressed.
+
+export function Choices<T extends string | number>({
+  label,
+  options,
+  value,
+  onChange,
+}: {
+  /** What is chosen, for those who don't see it. */
+  label: string;
+  options: readonly (readonly [value: T, name: string])[];
+  value: T;
+  onChange: (value: T) => void;
+}) {
+  return (
+    <fieldset class="choices" aria-label={label}>
+      {options.map(([each, name]) => (
+        <button key={each} type="button" aria-pressed={each === value} onClick={() => onChange(each)}>
+          {name}
+        </button>
+      ))}
+    </fieldset>
+  );
+}

@@ -1,0 +1,56 @@
+"""What all tables share: their base class, and the types of their columns."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, Integer
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.schema import MetaData
+from sqlalchemy.types import TypeDecorator
+
+from jobs.priorities import PriorityClass
+from jobs.status import JobStatus, RunCause, StopKind
+
+# SQLite numbers rows by itself only in an INTEGER column; elsewhere ids outgrow 32 bits.
+BigIdentity = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _make_word_column(words: type[StrEnum]) -> Enum:
+    """A plain string in the database: a new word then needs no new database type."""
+    return Enum(words, native_enum=False, length=20, values_callable=lambda enum: [item.value for item in enum])
+
+
+StatusColumn = _make_word_column(JobStatus)
+StopColumn = _make_word_column(StopKind)
+PriorityClassColumn = _make_word_column(PriorityClass)
+RunCauseColumn = _make_word_column(RunCause)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python; SQLite, which knows no zones, holds it without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the framework names it
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}

@@ -1,0 +1,96 @@
+"""Trainings that are asked to stop or to save, and go on: what the tests of that run and read."""
+# ruff: noqa: ARG002 - the signatures are the journal's
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emomodel.errors import Stopped
+from emomodel.progress import (
+    STOP_REQUEST,
+    Checkpoint,
+    Metric,
+    Notice,
+)
+from emomodel.request import TrainRequest
+from emomodel.run_requests import RunRequests
+from emomodel.train import run_training
+from tests.model.tiny_training import ListReporter, make_request
+
+# Dropout draws random numbers at each step; an accumulation of 2 over 5 batches an epoch crosses its end.
+STEPS = 9
+CONFIG: dict[str, Any] = {"max_steps": STEPS, "lora_dropout": 0.1, "gradient_accumulation": 2, "checkpoint_every": 3}
+HELD_OUT = {"eval_fraction": 0.3, "eval_every": 2}
+
+
+class AskingJournal:
+    """Asks for something in time for a step: the journal is told of each before anything is decided about it."""
+
+    def __init__(self, step: int, request: str) -> None:
+        self.requests = RunRequests()
+        self._step = step
+        self._request = request
+
+    def note_start(self, request_path: Path, output_dir: Path) -> None: ...
+
+    def note_step(self, step: int, read_loss: Callable[[], float]) -> None:
+        if step == self._step:
+            self.requests.take(self._request)
+
+    def note_checkpoint(self, step: int, path: Path) -> None: ...
+
+    def note_end(self, kind: str) -> None: ...
+
+
+def make(folder: Path, base: Path, **config: Any) -> TrainRequest:
+    request = make_request(folder, base, **(CONFIG | config))
+    return request.model_copy(update={"checkpoint_dir": folder / "checkpoints"})
+
+
+def interrupt(request: TrainRequest, *, after: int, by: str = STOP_REQUEST) -> ListReporter:
+    reporter, journal = ListReporter(), AskingJournal(after, by)
+    with pytest.raises(Stopped):
+        run_training(request, reporter, journal.requests, journal=journal)
+    assert not request.output_dir.exists()
+    return reporter
+
+
+def finish(request: TrainRequest, requests: RunRequests | None = None) -> tuple[list[Metric], ListReporter]:
+    """Run to the end; the metrics that the bundle has, and what was reported in this run."""
+    reporter = ListReporter()
+    run_training(request, reporter, requests or RunRequests())
+    lines = (request.output_dir / "metrics.jsonl").read_text().splitlines()
+    return [Metric.model_validate_json(line) for line in lines], reporter
+
+
+def list_names(request: TrainRequest) -> list[str]:
+    assert request.checkpoint_dir is not None
+    return sorted(path.name for path in request.checkpoint_dir.iterdir())
+
+
+def list_notices(reporter: ListReporter) -> list[tuple[str, str]]:
+    return [(line.code, line.message) for line in reporter.progress if isinstance(line, Notice)]
+
+
+def list_saved(reporter: ListReporter) -> list[tuple[int, str]]:
+    return [(line.step, line.reason) for line in reporter.progress if isinstance(line, Checkpoint)]
+
+
+def tell(metrics: list[Metric]) -> list[tuple[object, ...]]:
+    """All of a metric that doesn't depend on the machine's speed."""
+    return [
+        (
+            metric.step,
+            metric.loss,
+            metric.grad_norm,
+            metric.lora_learning_rate,
+            metric.emotion_learning_rate,
+            metric.epoch,
+            metric.token_count,
+            metric.eval_loss,
+            metric.eval_neutral_loss,
+        )
+        for metric in metrics
+    ]
