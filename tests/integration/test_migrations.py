@@ -1,7 +1,4 @@
-"""The migrations on both databases, with rows in all tables: scripts/check_migrations.py says what is checked.
-
-This is where `.ci/run` has them checked; `make migrations-check` is the same on SQLite alone.
-"""
+"""The migrations on both databases, with rows in all tables: scripts/check_migrations.py says what is checked."""
 
 import threading
 from pathlib import Path
