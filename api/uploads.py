@@ -27,9 +27,9 @@ from jobs.storage import IncomingFile, Storage
 
 # What a worker thread takes at a time. Less costs more switches between threads, more costs memory per upload.
 PIECE_BYTES = MIB
-# So many pieces are taken at a time, of all uploads together. Python validates one at a time anyway: more threads would
-# only be more who hold up the answers to everybody else.
-TAKING_THREADS = 2
+# So many pieces are taken at a time, of all uploads to a process together. Python validates one at a time anyway: more
+# threads would only be more who hold up the answers to everybody else.
+TAKING_THREADS = 1
 # Of a form: its fields, headers and boundaries, and what may stand before and after them.
 MAX_FORM_EXTRA_BYTES = MIB
 

@@ -1,6 +1,6 @@
 """Two minutes of a busy installation: 200 pollers, 20 uploaders and 5 running jobs, next to a bare FastAPI.
 
-    .venv/bin/python -m benchmarks.load [--database postgresql|sqlite] [--seconds 120] [--api-processes 3]
+    .venv/bin/python -m benchmarks.load [--database postgresql|sqlite] [--seconds 120] [--api-processes 4]
 
 Real processes on 127.0.0.1 in a temporary folder: Valkey, the API by as many processes as docker-compose.yml gives it,
 the housekeeping and five slots, whose training
