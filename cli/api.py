@@ -21,8 +21,9 @@ from jobs.settings import Settings, load_settings
 # Those who follow a job's live feed would else hold up a shutdown for as long as the job runs.
 SHUTDOWN_SECONDS = 3
 
-# A connection that nobody uses is kept for so long: longer than nginx keeps those to a server behind it, and than clients
-# pause between two polls. Where the server is the first to close one, the next request may just be on its way, and fail.
+# A connection that nobody uses is kept for so long: longer than nginx keeps those to a server behind it, and than
+# clients pause between two polls. Where the server is the first to close one, the next request may be on its way just
+# then, and fail.
 KEEP_ALIVE_SECONDS = 75
 
 # How long a thread that computes, such as one that validates an upload, keeps Python from those that wait to answer a
