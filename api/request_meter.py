@@ -1,4 +1,4 @@
-"""What the process counts of its own requests, for Prometheus: how many, and how long until the answer began."""
+"""What the API counts of its requests, for Prometheus: how many, and how long until the answer began."""
 
 import os
 from collections.abc import Iterable
@@ -10,6 +10,10 @@ from starlette.types import Scope
 
 LABELS = ("method", "route", "status")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# Names a folder where several processes keep their counts (cli/api.py). It is prometheus_client's own variable, which
+# it reads when it is imported.
+COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 # In place of what a client may write at will: each value would be a series of its own, for ever.
 OTHER = "other"
@@ -49,8 +53,7 @@ class RequestMeter(Collector):
         self._seconds.labels(*labels).observe(seconds)
 
     def collect(self) -> Iterable[Metric]:
-        # The library counts in files if the variable was there when it was imported (cli/api.py).
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if COUNTS_VARIABLE in os.environ:
             yield from MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # the library has no types
             return
         for family in (*self._requests.collect(), *self._seconds.collect()):

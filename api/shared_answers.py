@@ -7,11 +7,12 @@ from typing import NamedTuple
 from cachetools import TTLCache, cachedmethod
 
 from api.etags import make_tag
+from jobs.settings import MIB
 
 # For so long an answer is good that nothing has made untrue. Running jobs write how far they are about once a second
 # (EMOTUNE_HEARTBEAT_SECONDS), so nobody sees much older numbers than without it.
 KEPT_SECONDS = 1.0
-KEPT_BYTES = 16 * 1024 * 1024
+KEPT_BYTES = 16 * MIB
 
 
 class SharedAnswer(NamedTuple):

@@ -3,11 +3,10 @@
     .venv/bin/python -m benchmarks.load [--database postgresql|sqlite] [--seconds 120] [--api-processes 4]
 
 Real processes on 127.0.0.1 in a temporary folder: Valkey, the API by as many processes as docker-compose.yml gives it,
-the housekeeping and five slots, whose training
-processes are the chaos suite's, that train nothing and report ten steps a second. Beside them runs a bare FastAPI that
-reads one row by its primary key (benchmarks/poll.py, `make_hello`): by SQLAlchemy in a plain `def`, from the same
-database by the same engine settings, in a uvicorn of its own. One client process polls both in the same seconds, so
-whatever the machine does slows both. Another one uploads.
+the housekeeping and five slots, whose training processes are the chaos suite's, that train nothing and report ten steps
+a second. Beside them runs a bare FastAPI that reads one row by its primary key (benchmarks/poll.py, `make_hello`): by
+SQLAlchemy in a plain `def`, from the same database by the same engine settings, in a uvicorn of its own. One client
+process polls both in the same seconds, so whatever the machine does slows both. Another one uploads.
 
 The exit code is 1 where anything but 200, 201 and 304 was answered, where the 99th percentile of all polls is 10 times
 that of the bare read or more, or where the API's memory grew.

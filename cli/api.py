@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from api.request_meter import COUNTS_VARIABLE
 from cli.database import refuse_other_schema
 from jobs.logs import configure_logging
 from jobs.settings import Settings, load_settings
@@ -32,10 +33,6 @@ SWITCH_SECONDS = 0.0005
 
 # One of several processes that doesn't say for so long that it is well is replaced.
 SILENT_SECONDS = 30
-
-# Where the processes keep their counts, so that each of them can tell those of all (api/request_meter.py). The name is
-# prometheus_client's, which reads it when it is imported.
-COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def run_api(settings: Settings) -> None:
@@ -73,7 +70,7 @@ def make_app() -> FastAPI:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), name="leave-with-parent", daemon=True).start()
-    # prometheus_client comes with it.
+    # The process that watches over several of these has no use for it.
     from api.main import create_app
 
     app = create_app(settings)

@@ -112,6 +112,7 @@ _SORT_KEYS: dict[str, ColumnElement[Any]] = {
 
 
 def read_overview(session: Session, board_keeper: BoardKeeper, query: OverviewQuery) -> Overview:
+    """What the query wants, as the rows are now."""
     is_searched = [] if query.search is None else [_make_search(query.search)]
     conditions = [Job.team_id == query.team_id, *is_searched]
     if query.statuses:

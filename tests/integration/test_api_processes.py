@@ -15,14 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from cli.migrate import migrate
 from cli.processes import Process, start_process, wait_until
 from cli.stack import make_environment
-from emomodel.config import TrainConfig
-from jobs import service
 from jobs.database import Database
-from jobs.datasets import add_dataset
-from jobs.ids import new_id
 from jobs.settings import Settings
-from jobs.teams import create_key, get_or_create_team
 from tests.support.ports import find_free_port
+from tests.support.queues import add_waiting
+from tests.unit.conftest import make_team
 
 PROCESSES = 2
 # More than enough for each of the processes to get some.
@@ -35,7 +32,6 @@ START_SECONDS = 90.0
 def settings(tmp_path: Path) -> Settings:
     found = Settings(
         data_dir=tmp_path / "data",
-        base_models={"tiny-gemma": "nowhere"},
         port=find_free_port(),
         api_processes=PROCESSES,
         min_free_disk_bytes=0,
@@ -61,15 +57,19 @@ def api(settings: Settings, temporary: Path) -> Iterator[Process]:
 
 
 def start_api(settings: Settings, temporary: Path) -> Process:
-    process = start_process(
+    process = launch_api(settings, temporary)
+    wait_for_starts(process, PROCESSES)
+    return process
+
+
+def launch_api(settings: Settings, temporary: Path) -> Process:
+    return start_process(
         "api",
         [sys.executable, "-m", "cli", "api"],
         log_path=settings.data_dir / "logs" / "api.log",
         environment=os.environ | make_environment(settings) | {"TMPDIR": str(temporary)},
         stop_seconds=20,
     )
-    wait_for_starts(process, PROCESSES)
-    return process
 
 
 def wait_for_starts(api: Process, count: int) -> None:
@@ -108,31 +108,11 @@ def scrape(settings: Settings) -> dict[str, float]:
 def make_job(settings: Settings) -> tuple[str, str]:
     """The key of a team, and the id of a job of it that waits."""
     database = Database(settings.sqlalchemy_url)
+    team = make_team(database, "reds")
     with database.write() as session:
-        team = get_or_create_team(session, name="reds")
-        _, secret = create_key(session, team=team, name="laptop")
-        dataset = add_dataset(
-            session,
-            dataset_id=new_id("ds"),
-            team_id=team.id,
-            name="chats",
-            size_bytes=1,
-            sha256="0" * 64,
-            axes=["SADNESS_JOY"],
-            example_count=1,
-            report={},
-        )
-        job, _ = service.create_job(
-            session,
-            team_id=team.id,
-            name="first",
-            priority=0,
-            base_model="tiny-gemma",
-            dataset=dataset,
-            config=TrainConfig(),
-        )
+        job = add_waiting(session, team.id)
     database.close()
-    return secret, job.id
+    return team.secret, job.id
 
 
 def test_all_tell_the_same(settings: Settings, api: Process) -> None:
@@ -178,14 +158,8 @@ def test_none_outlives_the_one_that_watches_over_them(settings: Settings, tempor
     assert set(temporary.iterdir()) == left
 
 
-def test_what_keeps_them_from_beginning_ends_the_command(settings: Settings, tmp_path: Path) -> None:
+def test_what_keeps_them_from_beginning_ends_the_command(settings: Settings, temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", settings.port)):
-        process = start_process(
-            "api",
-            [sys.executable, "-m", "cli", "api"],
-            log_path=tmp_path / "api.log",
-            environment=os.environ | make_environment(settings),
-            stop_seconds=1,
-        )
+        process = launch_api(settings, temporary)
         assert process.popen.wait(START_SECONDS) != 0
     assert "Address already in use" in process.read_log_tail()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
+from api.request_meter import COUNTS_VARIABLE
 from cli import api
 from jobs.database import Database
 from jobs.settings import Settings
@@ -16,7 +17,7 @@ from tests.support.ports import find_free_port
 
 @pytest.fixture
 def several(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv(api.COUNTS_VARIABLE, "")
+    monkeypatch.setenv(COUNTS_VARIABLE, "")
     return settings.model_copy(update={"api_processes": 2, "port": find_free_port()})
 
 
@@ -35,7 +36,7 @@ def test_it_fails_where_a_process_could_not_begin(
             self.processes = [SimpleNamespace(exitcode=code) for code in exit_codes]
 
         def run(self) -> None:
-            folders.append(Path(os.environ[api.COUNTS_VARIABLE]))
+            folders.append(Path(os.environ[COUNTS_VARIABLE]))
             assert folders[0].is_dir()
             self.sockets[0].close()
 
