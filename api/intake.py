@@ -5,9 +5,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.schemas import DatasetRead, Name
 from api.uploads import Reading
-from emomodel.dataset_report import DatasetReport
+from emomodel.data.dataset_report import DatasetReport
+from emomodel.data.formats.mapping import MappingError, read_mapping
 from emomodel.emotions import DEFAULT_AXES, Axes
-from emomodel.formats.mapping import MappingError, read_mapping
 from jobs import datasets, uploads
 from jobs.database import Database
 from jobs.errors import Invalid

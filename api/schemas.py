@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api import examples
 from emomodel.config import PRESET_DESCRIPTIONS, EmotionSpan, Preset, make_config
-from emomodel.preview import PreviewExample
-from emomodel.token_report import TokenReport
+from emomodel.insights.preview import PreviewExample
+from emomodel.insights.token_report import TokenReport
 from jobs.base_models import BaseModel as ListedBaseModel
 from jobs.metrics import MetricPoint
 from jobs.models import Artifact, Dataset, Event

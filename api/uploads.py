@@ -12,15 +12,15 @@ from starlette.exceptions import HTTPException
 
 from api.middleware import lift_body_limit
 from api.multipart import MultipartReader
-from emomodel.dataset_report import DatasetReport
+from emomodel.data.dataset_report import DatasetReport
+from emomodel.data.formats.checking import check_records
+from emomodel.data.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
+from emomodel.data.formats.mapping import LabelMapping
+from emomodel.data.formats.records import make_row_reader, read_records
+from emomodel.data.formats.rows import CHAT_COLUMNS
+from emomodel.data.formats.source import Limits, SourceTooLarge
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import Axes
-from emomodel.formats.checking import check_records
-from emomodel.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
-from emomodel.formats.mapping import LabelMapping
-from emomodel.formats.records import make_row_reader, read_records
-from emomodel.formats.rows import CHAT_COLUMNS
-from emomodel.formats.source import Limits, SourceTooLarge
-from emomodel.validation import DatasetValidator
 from jobs.errors import DatasetInvalid, DatasetTooLarge, DigestMismatch
 from jobs.settings import MIB, Settings
 from jobs.storage import IncomingFile, Storage

@@ -24,7 +24,7 @@ import psutil
 from benchmarks.poll import serve
 from cli.migrate import migrate
 from emomodel.config import TrainConfig
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims, slots
 from jobs.clock import utc_now
 from jobs.database import Database

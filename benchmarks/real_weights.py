@@ -1,6 +1,6 @@
 """The real Gemma 3 270M on the sample chats, on one GPU: the plain way, the accelerated ones, what the default writes.
 
-    python -m emomodel.sample_model FOLDER
+    python -m emomodel.conversion.sample_model FOLDER
     python -m benchmarks.real_weights FOLDER RESULTS.json
 
 The runs take the same chats in the same order, so that their losses can be compared step by step
@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from emomodel.bundle import pack
+from emomodel.bundles.bundle import pack
 from emomodel.config import TrainConfig
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "chats.jsonl"
 PLAIN: dict[str, Any] = {"acceleration": "off", "batching": "dynamic", "load_in_4bit": False, "backend": "transformers"}

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from emomodel.config import TrainConfig
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 from jobs.settings import GIB
 from worker.environment import BOUND_MEMORY
 

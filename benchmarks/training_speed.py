@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from emomodel.config import TrainConfig
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 from tests.tiny_gemma import make_tiny_tokenizer
 
 LENGTHS_FILE = Path(__file__).with_name("sample_lengths.json")

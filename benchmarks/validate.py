@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from random import Random
 
-from emomodel.validation import DatasetValidator
+from emomodel.data.validation import DatasetValidator
 
 MEGABYTE = 1_000_000
 PIECE_BYTES = 1 << 20

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from cli.errors import CliError
-from emomodel.dataset_report import DatasetReport
+from emomodel.data.dataset_report import DatasetReport
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES, Axes
-from emomodel.validation import DatasetValidator
 from jobs.settings import MIB
 
 # As much as an upload hands to the validator at a time.
@@ -23,8 +23,8 @@ def read_axes(text: str) -> Axes:
 
 def check_file(path: Path, axes: Axes) -> DatasetReport:
     """The report on a file in any format of an upload. Memory stays bounded whatever its size."""
-    from emomodel.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
-    from emomodel.formats.rows import CHAT_COLUMNS
+    from emomodel.data.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
+    from emomodel.data.formats.rows import CHAT_COLUMNS
 
     validator = DatasetValidator(axes)
     with path.open("rb") as stream:
@@ -39,9 +39,9 @@ def check_file(path: Path, axes: Axes) -> DatasetReport:
 
 def _check_records(path: Path, axes: Axes) -> DatasetReport:
     """The report on a file of which records have to be made first."""
-    from emomodel.formats.checking import check_records
-    from emomodel.formats.records import make_row_reader, read_records
-    from emomodel.formats.source import Limits
+    from emomodel.data.formats.checking import check_records
+    from emomodel.data.formats.records import make_row_reader, read_records
+    from emomodel.data.formats.source import Limits
 
     records = read_records(path, make_row_reader(None, axes), Limits(max_bytes=sys.maxsize))
     return check_records(records, DatasetValidator(axes), _forget, max_bytes=sys.maxsize)

@@ -10,8 +10,8 @@ import typer
 from cli.errors import CliError
 
 if TYPE_CHECKING:
+    from emomodel.data.formats.mapping import LabelMapping
     from emomodel.emotions import Axes
-    from emomodel.formats.mapping import LabelMapping
 
 # Problems shown; the count says how many there are.
 SHOWN_PROBLEMS = 20
@@ -30,9 +30,9 @@ def convert(
     ] = None,
 ) -> None:
     """Write a dataset in another format. A file with problems is refused, and they are shown."""
+    from emomodel.data.formats.exporting import ExportFormat, export
+    from emomodel.data.formats.mapping import MappingError, read_mapping
     from emomodel.emotions import DEFAULT_AXES, Axes
-    from emomodel.formats.exporting import ExportFormat, export
-    from emomodel.formats.mapping import MappingError, read_mapping
 
     to = target.suffix.removeprefix(".").lower()
     if to not in get_args(ExportFormat):
@@ -55,10 +55,10 @@ def convert(
 
 def _make_lines(source: Path, lines: Path, axes: "Axes", mapping: "LabelMapping | None") -> int:
     """Write `source` as JSON Lines; returns the number of examples. Raises CliError with the first problems."""
-    from emomodel.formats.checking import check_records
-    from emomodel.formats.records import make_row_reader, read_records
-    from emomodel.formats.source import Limits
-    from emomodel.validation import DatasetValidator
+    from emomodel.data.formats.checking import check_records
+    from emomodel.data.formats.records import make_row_reader, read_records
+    from emomodel.data.formats.source import Limits
+    from emomodel.data.validation import DatasetValidator
 
     limits = Limits(max_bytes=sys.maxsize)
     records = read_records(source, make_row_reader(mapping, axes), limits)

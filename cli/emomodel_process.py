@@ -1,4 +1,4 @@
-"""Starting `python -m emomodel` and `emomodel.sample_model` in a process of their own: torch never loads in the CLI."""
+"""Starting `python -m emomodel` and the sample model's converter in processes of their own: the CLI loads no torch."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def read_from_emomodel(arguments: Sequence[str], *, log_path: Path) -> str:
 
 def prepare_sample_model(folder: Path, *, log_path: Path) -> None:
     """Make the folder of Gemma 3 270M, or find it made. Raises ChildFailed."""
-    _read([sys.executable, "-m", "emomodel.sample_model", str(folder)], log_path)
+    _read([sys.executable, "-m", "emomodel.conversion.sample_model", str(folder)], log_path)
 
 
 def _read(argv: list[str], log_path: Path) -> str:

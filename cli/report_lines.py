@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from emomodel.dataset_report import DatasetReport, DatasetWarning
-from emomodel.problems import Problem
+from emomodel.data.dataset_report import DatasetReport, DatasetWarning
+from emomodel.data.problems import Problem
 
 BAR_WIDTH = 24
 

@@ -15,9 +15,9 @@ from cli.emomodel_process import ChildFailed
 from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.progress import ProgressLine, format_duration, format_metric
-from emomodel.bundle import pack
+from emomodel.bundles.bundle import pack
 from emomodel.config import Preset, make_config
-from emomodel.progress import (
+from emomodel.protocol.progress import (
     EXIT_STOPPED,
     SAVE_AND_STOP_REQUEST,
     Checkpoint,
@@ -28,7 +28,7 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 from jobs.settings import GIB
 
 

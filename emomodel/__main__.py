@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from emomodel.manifest import Manifest
-from emomodel.progress import EXIT_FAILED, EXIT_OK
-from emomodel.reference_prompts import Reference, read_reference
+from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.reference_prompts import Reference, read_reference
+from emomodel.protocol.progress import EXIT_FAILED, EXIT_OK
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _make_parser().parse_args(arguments)
     if options.command == "train":
         return _train(options)
-    from emomodel.bundle import BundleError
+    from emomodel.bundles.bundle import BundleError
     from emomodel.errors import ModelError
 
     command = {"generate": _generate, "verify": _verify, "import": _import}[options.command]
@@ -76,10 +76,10 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    from emomodel.examples import Turn
-    from emomodel.generate import generate_replies, load_bundle, stream_reply
-    from emomodel.sampling import Sampling
-    from emomodel.spoken_emotion import NEUTRAL, parse_schedule
+    from emomodel.data.examples import Turn
+    from emomodel.generation.generate import generate_replies, load_bundle, stream_reply
+    from emomodel.generation.sampling import Sampling
+    from emomodel.generation.spoken_emotion import NEUTRAL, parse_schedule
 
     sampling = Sampling(
         max_new_tokens=options.max_new_tokens,
@@ -110,7 +110,7 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from emomodel.bundle import open_bundle
+    from emomodel.bundles.bundle import open_bundle
 
     with open_bundle(options.bundle) as (folder, manifest):
         _print_files(manifest)
@@ -133,15 +133,15 @@ def _compare_projection_files(folder: Path, manifest: Manifest) -> None:
         # The service's own machines may be without it.
         print("not compared: emotion_proj.pth and emotion_proj.safetensors; that needs torch, as in the train extra")
     else:
-        from emomodel.projection_files import compare_projection_files
+        from emomodel.model.projection_files import compare_projection_files
 
         compare_projection_files(folder)
         print("ok  emotion_proj.pth and emotion_proj.safetensors hold the same tensors")
 
 
 def _run_self_test(folder: Path, manifest: Manifest, reference: Reference | None, base: str) -> int:
-    from emomodel.loaded_bundle import load_folder
-    from emomodel.verification import describe_self_test, run_self_test
+    from emomodel.evaluation.verification import describe_self_test, run_self_test
+    from emomodel.generation.loaded_bundle import load_folder
 
     if reference is None:
         load_folder(folder, manifest, base=base)
@@ -163,7 +163,7 @@ def _print_files(manifest: Manifest) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from emomodel.importing import import_folder
+    from emomodel.conversion.importing import import_folder
 
     manifest = import_folder(options.folder, options.output, base=options.base, name=options.name)
     print(f"{options.output}: {manifest.base_model} {manifest.source}")

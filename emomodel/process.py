@@ -20,9 +20,10 @@ from pydantic import ValidationError
 
 from emomodel.errors import ModelError, Stopped
 from emomodel.failure_codes import FAILURE_CODES
-from emomodel.journal import Journal, open_journal
-from emomodel.peaks import find_peak_gpu_bytes, get_peak_host_bytes
-from emomodel.progress import (
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.journal import Journal, open_journal
+from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes
+from emomodel.protocol.progress import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_ORPHANED,
@@ -33,8 +34,7 @@ from emomodel.progress import (
     Phase,
     Result,
 )
-from emomodel.request import TrainRequest
-from emomodel.run_requests import RunRequests
+from emomodel.protocol.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 
@@ -128,10 +128,10 @@ def _run(request_path: Path, reporter: LineReporter, requests: RunRequests, jour
     reporter.report(Phase(name="importing"))
     keep_to_one_gpu(os.environ)
     with without_collection():
-        from emomodel.backend import import_backend
+        from emomodel.model.backend import import_backend
 
         import_backend(request.config.backend)
-        from emomodel.train import run_training
+        from emomodel.training.train import run_training
 
     requests.raise_if_stopping()
     return run_training(request, reporter, requests, journal=journal)

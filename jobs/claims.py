@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from emomodel.progress import CHECKPOINT_FAILED, RESUMED, Checkpoint, Notice
-from emomodel.progress import Metric as MetricLine
+from emomodel.protocol.progress import CHECKPOINT_FAILED, RESUMED, Checkpoint, Notice
+from emomodel.protocol.progress import Metric as MetricLine
 from jobs import usage
 from jobs.clock import utc_now
 from jobs.database import lock_claims

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.estimate import DatasetStats, Estimate, estimate
-from emomodel.model_shape import ModelShape
-from emomodel.steps import count_batches, count_steps
+from emomodel.sizing.memory import DatasetStats, Estimate, estimate
+from emomodel.sizing.model_shape import ModelShape
+from emomodel.sizing.steps import count_batches, count_steps
 from jobs import usage
 from jobs.board import draw_board
 from jobs.clock import utc_now

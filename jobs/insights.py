@@ -18,14 +18,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from emomodel.chat import ChatError, ChatFormat
 from emomodel.config import EmotionSpan
+from emomodel.data.problems import ExampleError
 from emomodel.emotions import Axes
-from emomodel.light_tokenizer import hash_tokenizer, load_light_tokenizer, stat_tokenizer
-from emomodel.preview import PreviewPage, preview_page
-from emomodel.problems import ExampleError
-from emomodel.token_report import TokenReport
-from emomodel.token_statistics import compute_statistics
+from emomodel.insights.preview import PreviewPage, preview_page
+from emomodel.insights.token_report import TokenReport
+from emomodel.insights.token_statistics import compute_statistics
+from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.light_tokenizer import hash_tokenizer, load_light_tokenizer, stat_tokenizer
 from jobs.base_models import BaseModel as ListedBaseModel
 from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
 from jobs.models import Dataset

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.estimate import DatasetStats, Estimate, estimate, suggest
-from emomodel.model_shape import ModelShape, find_model_shape
+from emomodel.sizing.memory import DatasetStats, Estimate, estimate, suggest
+from emomodel.sizing.model_shape import ModelShape, find_model_shape
 from jobs.base_models import BaseModel
 from jobs.errors import WouldNotFit
 from jobs.models import Slot

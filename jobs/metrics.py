@@ -20,7 +20,7 @@ from sqlalchemy import Text, func, select, tuple_
 from sqlalchemy import cast as type_cast
 from sqlalchemy.orm import Session
 
-from emomodel.progress import Metric as MetricLine
+from emomodel.protocol.progress import Metric as MetricLine
 from jobs.errors import CursorInvalid
 from jobs.models import Metric, Run
 from jobs.settings import Settings

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from emomodel.checkpoint_index import INDEX_FILE, PARTIAL_FOLDER, CheckpointInfo, get_step, list_checkpoints
+from emomodel.checkpoints.index import INDEX_FILE, PARTIAL_FOLDER, CheckpointInfo, get_step, list_checkpoints
 from jobs.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage
 from jobs.store import StoredFile
 

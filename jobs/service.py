@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.model_shape import ModelShape
+from emomodel.sizing.model_shape import ModelShape
 from jobs import quotas, usage
 from jobs.clock import utc_now
 from jobs.errors import (

@@ -14,7 +14,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GemmaTokenizer, PreTrainedTokenizerBase
 
-CHAT_TEMPLATE = Path(__file__).parents[1] / "emomodel" / "gemma_chat_template.jinja"
+CHAT_TEMPLATE = Path(__file__).parents[1] / "emomodel" / "conversion" / "gemma_chat_template.jinja"
 VOCAB_SIZE = 1024
 BASIC_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
 TURN_TOKENS = ["<start_of_turn>", "<end_of_turn>"]

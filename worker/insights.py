@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from emomodel.chat import ChatFormat
+from emomodel.samples.chat import ChatFormat
 from jobs.errors import EmotuneError, StatisticsFailed
 from jobs.insights import (
     MAX_ATTEMPTS,

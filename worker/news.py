@@ -1,6 +1,6 @@
 """The readable words of a training process's news, which become events of the job."""
 
-from emomodel.progress import Phase, PhaseName, Plan
+from emomodel.protocol.progress import Phase, PhaseName, Plan
 
 PHASES: dict[PhaseName, str] = {
     "importing": "The training process loads its libraries.",

@@ -3,7 +3,7 @@
 import signal
 from dataclasses import dataclass
 
-from emomodel.progress import EXIT_OK, EXIT_STOPPED, Failure, Result
+from emomodel.protocol.progress import EXIT_OK, EXIT_STOPPED, Failure, Result
 from worker.supervisor import Ending, StopReason
 
 # What the GPU's or the machine's present state may explain: the next try may go better.

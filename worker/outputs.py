@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from emomodel.bundle import pack
+from emomodel.bundles.bundle import pack
 from jobs.models import Artifact
 from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 

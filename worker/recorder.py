@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims
 from jobs.database import Database
 from jobs.errors import RunFenced

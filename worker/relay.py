@@ -12,7 +12,7 @@ from typing import Self
 
 import structlog
 
-from emomodel.progress import RESUMED, Checkpoint, Metric, Notice, Phase, Plan
+from emomodel.protocol.progress import RESUMED, Checkpoint, Metric, Notice, Phase, Plan
 from jobs import claims
 from jobs.metrics import Cursor, MetricStream, SampledMetric
 from worker.news import describe_phase, describe_plan

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
+from emomodel.bundles.manifest import BundleError
 from emomodel.config import halve_batch
-from emomodel.manifest import BundleError
 from jobs import claims, run_ends, slots, turns
 from jobs.errors import EmotuneError, RunFenced, StorageUnreachable
 from jobs.estimates import describe_error

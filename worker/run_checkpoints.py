@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emomodel.checkpoint_index import CheckpointInfo, delete_checkpoints, list_checkpoints
+from emomodel.checkpoints.index import CheckpointInfo, delete_checkpoints, list_checkpoints
 from jobs.metrics import SampledMetric
 from jobs.run_copies import RunCopies
 from jobs.storage import METRICS_FILE, Storage

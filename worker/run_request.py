@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emomodel.config import TrainConfig, halve_batch
-from emomodel.request import TrainRequest, ValidationDataset
+from emomodel.protocol.train_request import TrainRequest, ValidationDataset
 from jobs.errors import DatasetNotFound
 from jobs.model_library import ModelLibrary
 from jobs.models import Job

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from emomodel.progress import (
+from emomodel.protocol.progress import (
     CHECKPOINT_REQUEST,
     SAVE_AND_STOP_REQUEST,
     STOP_REQUEST,

@@ -13,7 +13,7 @@ from typing import IO, Self, cast
 
 import structlog
 
-from emomodel.progress import Progress, ProgressError, parse_progress
+from emomodel.protocol.progress import Progress, ProgressError, parse_progress
 from worker import process_group
 from worker.run_log import RunLog
 from worker.threads import make_thread
@@ -74,7 +74,7 @@ class Trainer:
         return self._process.returncode is not None or os.waitid(os.P_PID, self.pid, flags) is not None
 
     def ask(self, request: str) -> None:
-        """One of the requests of emomodel.progress."""
+        """One of the requests of emomodel.protocol.progress."""
         try:
             self._stdin.write(f"{request}\n".encode())
         except BrokenPipeError:

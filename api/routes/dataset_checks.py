@@ -8,7 +8,7 @@ from api.deps import CallerDep, SettingsDep, StorageDep
 from api.errors import error_responses
 from api.intake import MAPPING_DESCRIPTION, read_reading
 from api.uploads import open_intake, open_stream, take_in
-from emomodel.dataset_report import DatasetReport
+from emomodel.data.dataset_report import DatasetReport
 from jobs.errors import DatasetInvalid
 
 router = APIRouter(tags=["datasets"], responses=error_responses(401))

@@ -23,8 +23,8 @@ from api.errors import error_responses
 from api.intake import MAPPING_DESCRIPTION, check_name, keep, read_reading
 from api.schemas import DatasetRead, Page
 from api.uploads import is_form, open_intake, open_stream, take_in
+from emomodel.data.formats.exporting import ExportFormat, export
 from emomodel.emotions import Axes
-from emomodel.formats.exporting import ExportFormat, export
 from jobs import datasets
 
 router = APIRouter(tags=["datasets"], responses=error_responses(401))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
-from emomodel.row_report import read_worst
+from emomodel.insights.row_report import read_worst
 from jobs import service
 from jobs.row_report import read_texts
 from jobs.storage import Storage

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from emomodel.bundle import BundleError, verify
+from emomodel.bundles.bundle import BundleError, verify
 from jobs.status import JobStatus
 from jobs.storage import KEPT_FILES, make_artifact_key
 from tests.chaos.evidence import Evidence

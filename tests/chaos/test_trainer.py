@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.bundle import verify, write_manifest
-from emomodel.checkpoint_index import list_checkpoints, verify_checkpoint
+from emomodel.bundles.bundle import verify, write_manifest
+from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
+from emomodel.checkpoints.index import list_checkpoints, verify_checkpoint
 from emomodel.config import TrainConfig
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.journal import VARIABLE
-from emomodel.manifest import DatasetEntry, Manifest, MetricsSummary
-from emomodel.progress import (
+from emomodel.protocol.journal import VARIABLE
+from emomodel.protocol.progress import (
     CHECKPOINT_REQUEST,
     EXIT_OK,
     EXIT_ORPHANED,
@@ -30,7 +30,7 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 from tests.chaos.journal import read_lives
 from tests.chaos.trainer import FAST_MODEL, JOURNAL_VARIABLE, TEMPLATE_VARIABLE
 from tests.chaos.worker import TRAINER_ARGV

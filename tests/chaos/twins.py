@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emomodel.config import TrainConfig
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 from tests.chaos.load import COURSES, REAL_MODEL, make_config
 from tests.chaos.trainer import FAST_MODEL, JOURNAL_VARIABLE, TEMPLATE_VARIABLE
 from tests.chaos.worker import TRAINER_ARGV

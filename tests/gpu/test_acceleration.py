@@ -15,23 +15,16 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from emomodel.acceleration import accelerated
-from emomodel.batching import Size
-from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.order import Size
+from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.config import LINEAR_MODULES
-from emomodel.cuda_graph import GraphedPass
-from emomodel.dataset import IGNORED_LABEL
-from emomodel.packing import PackingCollator, Shape
-from emomodel.progress import (
-    EXIT_STOPPED,
-    SAVE_AND_STOP_REQUEST,
-    Checkpoint,
-    Metric,
-    Result,
-    parse_progress,
-)
-from emomodel.request import TrainRequest
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.protocol.progress import EXIT_STOPPED, SAVE_AND_STOP_REQUEST, Checkpoint, Metric, Result, parse_progress
+from emomodel.protocol.train_request import TrainRequest
+from emomodel.samples.dataset import IGNORED_LABEL
+from emomodel.training.acceleration import accelerated
+from emomodel.training.cuda_graph import GraphedPass
 from tests.model.tiny_training import REPOSITORY, make_request
 
 # PyTorch warns while it compiles, and takes a warning that is an error for a failure of its own.

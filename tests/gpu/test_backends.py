@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from emomodel.bundle import pack
-from emomodel.progress import Metric, Notice, Result, parse_progress
+from emomodel.bundles.bundle import pack
+from emomodel.protocol.progress import Metric, Notice, Result, parse_progress
 from tests.gpu.training import TIMEOUT_SECONDS, run_emomodel
 from tests.model.tiny_training import make_request
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emomodel.progress import Metric, Notice, Result, parse_progress
+from emomodel.protocol.progress import Metric, Notice, Result, parse_progress
 from tests.gpu.training import run_emomodel
 from tests.model.model_shapes import SHAPE_CONFIG, SHAPES, save_shape
 from tests.model.tiny_training import make_request

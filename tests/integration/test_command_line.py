@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from emomodel.bundles.manifest import parse_manifest
 from emomodel.config import make_config
-from emomodel.manifest import parse_manifest
 from tests.support.brakes import MOST_BRAKED_STEPS, Brake
 from tests.support.stacks import SHORT_CONFIG, Installation
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from cli.client import ApiError
 from cli.database import open_database
-from emomodel.bundle import verify
+from emomodel.bundles.bundle import verify
 from jobs import claims, run_ends
 from jobs.clock import utc_now
 from jobs.errors import RunFenced

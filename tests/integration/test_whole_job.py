@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from emomodel.bundle import verify
+from emomodel.bundles.bundle import verify
 from tests.support.collectors import Collector, run_collector
 from tests.support.stacks import SHORT_CONFIG, Installation, Json
 from tests.support.waiting import wait_for

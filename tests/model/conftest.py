@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from emomodel.bundle import pack
-from emomodel.progress import parse_progress
+from emomodel.bundles.bundle import pack
+from emomodel.protocol.progress import parse_progress
 from tests.model.tiny_training import Trained, make_request, start_training
 from tests.tiny_gemma import make_tiny_gemma
 

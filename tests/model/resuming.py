@@ -8,15 +8,10 @@ from typing import Any
 import pytest
 
 from emomodel.errors import Stopped
-from emomodel.progress import (
-    STOP_REQUEST,
-    Checkpoint,
-    Metric,
-    Notice,
-)
-from emomodel.request import TrainRequest
-from emomodel.run_requests import RunRequests
-from emomodel.train import run_training
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import STOP_REQUEST, Checkpoint, Metric, Notice
+from emomodel.protocol.train_request import TrainRequest
+from emomodel.training.train import run_training
 from tests.model.tiny_training import ListReporter, make_request
 
 # Dropout draws random numbers at each step; an accumulation of 2 over 5 batches an epoch crosses its end.

@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
-from emomodel.balance import balance_by_axes
-from emomodel.batching import BatchOrder
-from emomodel.dataset import IGNORED_LABEL, Sample
+from emomodel.batches.balance import balance_by_axes
+from emomodel.batches.order import BatchOrder
+from emomodel.samples.dataset import IGNORED_LABEL, Sample
 
 pytestmark = pytest.mark.model
 

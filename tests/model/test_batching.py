@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emomodel.batching import BatchOrder
-from emomodel.dataset import IGNORED_LABEL
-from emomodel.packing import PackingCollator, Shape
-from emomodel.steps import count_batches
+from emomodel.batches.order import BatchOrder
+from emomodel.batches.packing import PackingCollator, Shape
+from emomodel.samples.dataset import IGNORED_LABEL
+from emomodel.sizing.steps import count_batches
 
 pytestmark = pytest.mark.model
 

@@ -16,13 +16,13 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from emomodel.bundle import FileAltered, FileMissing, pack, write_manifest
-from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
+from emomodel.bundles.bundle import FileAltered, FileMissing, pack, write_manifest
+from emomodel.bundles.manifest import Manifest, parse_manifest
 from emomodel.errors import BundleMismatch, ModelLoadFailed
-from emomodel.generate import load_bundle
-from emomodel.loading import load_base_model
-from emomodel.manifest import Manifest, parse_manifest
-from emomodel.sample_loading import load_samples
+from emomodel.generation.generate import load_bundle
+from emomodel.model.loading import load_base_model
+from emomodel.training.sample_loading import load_samples
 from tests.model.tiny_training import REPOSITORY, ListReporter, Trained
 from tests.tiny_gemma import make_tiny_model
 

@@ -10,15 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emomodel.checkpoint_index import INDEX_FILE, list_checkpoints, write_index
+from emomodel.checkpoints.index import INDEX_FILE, list_checkpoints, write_index
 from emomodel.errors import LossDiverged, Stopped
-from emomodel.progress import (
-    CHECKPOINT_REQUEST,
-    SAVE_AND_STOP_REQUEST,
-    STOP_REQUEST,
-    Metric,
-)
-from emomodel.train import run_training
+from emomodel.protocol.progress import CHECKPOINT_REQUEST, SAVE_AND_STOP_REQUEST, STOP_REQUEST, Metric
+from emomodel.training.train import run_training
 from tests.model.resuming import (
     HELD_OUT,
     STEPS,

@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from emomodel.chat import ChatFormat, ControlTokenInText, TemplateMissing, TemplateUnsuitable
-from emomodel.collator import DataCollatorForEmotionalGemma, DataCollatorForEmotionalLlama
-from emomodel.dataset import IGNORED_LABEL, fit_sample, lay_emotions, make_sample, make_samples
+from emomodel.batches.collator import DataCollatorForEmotionalGemma, DataCollatorForEmotionalLlama
+from emomodel.data.examples import Example, Span, Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import DatasetRefused
-from emomodel.examples import Example, Span, Turn
+from emomodel.samples.chat import ChatFormat, ControlTokenInText, TemplateMissing, TemplateUnsuitable
+from emomodel.samples.dataset import IGNORED_LABEL, fit_sample, lay_emotions, make_sample, make_samples
 
 pytestmark = pytest.mark.model
 

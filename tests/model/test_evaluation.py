@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from emomodel.collator import DataCollatorForEmotionalGemma
-from emomodel.dataset import IGNORED_LABEL
-from emomodel.evaluation import Collate, Evaluator
-from emomodel.packing import PackingCollator
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.packing import PackingCollator
+from emomodel.evaluation.losses import Collate, Evaluator
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.samples.dataset import IGNORED_LABEL
 
 pytestmark = pytest.mark.model
 

@@ -8,18 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emomodel.chat import ChatFormat
-from emomodel.dataset import lay_emotions
+from emomodel.bundles.manifest import Manifest
+from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import PromptRefused
-from emomodel.examples import Turn
-from emomodel.generate import ScheduleTooShort, generate, generate_replies, load_bundle, stream_reply
-from emomodel.loaded_bundle import LoadedBundle, load_folder
-from emomodel.manifest import Manifest
-from emomodel.sampling import Chooser, Sampling
-from emomodel.spoken_emotion import parse_schedule
-from emomodel.text_stream import TextStream, decode_reply
-from emomodel.writing import lay_prompt, write
+from emomodel.generation.generate import ScheduleTooShort, generate, generate_replies, load_bundle, stream_reply
+from emomodel.generation.loaded_bundle import LoadedBundle, load_folder
+from emomodel.generation.sampling import Chooser, Sampling
+from emomodel.generation.spoken_emotion import parse_schedule
+from emomodel.generation.text_stream import TextStream, decode_reply
+from emomodel.generation.writing import lay_prompt, write
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.dataset import lay_emotions
 from tests.model.tiny_training import Trained
 
 pytestmark = pytest.mark.model

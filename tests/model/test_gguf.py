@@ -9,9 +9,16 @@ import torch
 from gguf import GGUFWriter
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3ForCausalLM, Gemma3TextConfig
 
-from emomodel.conversion import REPORT_NAME, ConversionWrong, FolderOccupied, GgufInvalid, LossCheck, find_conversion
-from emomodel.gguf import convert_gguf
-from emomodel.gguf_tokenizer import BYTE, CONTROL, NORMAL, USER_DEFINED
+from emomodel.conversion.folder import (
+    REPORT_NAME,
+    ConversionWrong,
+    FolderOccupied,
+    GgufInvalid,
+    LossCheck,
+    find_conversion,
+)
+from emomodel.conversion.gguf import convert_gguf
+from emomodel.conversion.gguf_tokenizer import BYTE, CONTROL, NORMAL, USER_DEFINED
 
 pytestmark = pytest.mark.model
 

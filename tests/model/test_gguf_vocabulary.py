@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from emomodel.gguf_file import read_gguf_header
-from emomodel.gguf_tokenizer import vocabulary_from_gguf, write_tokenizer
+from emomodel.conversion.gguf_file import read_gguf_header
+from emomodel.conversion.gguf_tokenizer import vocabulary_from_gguf, write_tokenizer
 from scripts.make_tokenizer_expectations import OMITTED_TOKEN, digest_parts
 
 pytestmark = pytest.mark.model
 
 EXPECTATIONS = Path(__file__).parent / "data" / "gemma3_tokenizer.jsonl"
-CHAT_TEMPLATE = Path(__file__).parents[2] / "emomodel" / "gemma_chat_template.jinja"
+CHAT_TEMPLATE = Path(__file__).parents[2] / "emomodel" / "conversion" / "gemma_chat_template.jinja"
 VOCABULARY_SIZE = 262_144
 
 

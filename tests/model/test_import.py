@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, Gemma3ForCausalLM
 
 from emomodel.__main__ import main
-from emomodel.bundle import open_bundle, verify
-from emomodel.checkpoint import load_adapter, load_projection
+from emomodel.bundles.bundle import open_bundle, verify
+from emomodel.conversion.importing import import_folder
+from emomodel.conversion.original_bundle import ImportRefused
 from emomodel.errors import BundleMismatch, ModelError
-from emomodel.generate import generate, load_bundle
-from emomodel.importing import import_folder
-from emomodel.original_bundle import ImportRefused
-from emomodel.sampling import Sampling
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.generation.generate import generate, load_bundle
+from emomodel.generation.sampling import Sampling
+from emomodel.model.adapter_files import load_adapter, load_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
 
 pytestmark = pytest.mark.model
 

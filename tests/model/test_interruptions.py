@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from emomodel.checkpoint_index import list_checkpoints
-from emomodel.progress import (
+from emomodel.checkpoints.index import list_checkpoints
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import (
     CHECKPOINT_REQUEST,
     EXIT_OK,
     EXIT_STOPPED,
@@ -27,9 +28,8 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
-from emomodel.request import TrainRequest
-from emomodel.run_requests import RunRequests
-from emomodel.train import run_training
+from emomodel.protocol.train_request import TrainRequest
+from emomodel.training.train import run_training
 from tests.model.tiny_training import ListReporter, make_request, start_training
 from tests.support.brakes import MOST_BRAKED_STEPS, Brake
 from tests.support.waiting import wait_for

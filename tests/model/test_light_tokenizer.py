@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from emomodel.chat import ChatFormat, TemplateUnsuitable
-from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import EmotionSpan
-from emomodel.dataset import IGNORED_LABEL, make_samples
+from emomodel.data.examples import Turn, read_examples
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.examples import Turn, read_examples
-from emomodel.light_tokenizer import LightTokenizer, load_light_tokenizer
-from emomodel.loading import load_base_model
-from emomodel.preview import preview_page
-from emomodel.progress import Notice
-from emomodel.sample_loading import load_samples
-from emomodel.tokenizer_comparison import find_difference
+from emomodel.insights.preview import preview_page
+from emomodel.model.loading import load_base_model
+from emomodel.protocol.progress import Notice
+from emomodel.samples.chat import ChatFormat, TemplateUnsuitable
+from emomodel.samples.dataset import IGNORED_LABEL, make_samples
+from emomodel.samples.light_tokenizer import LightTokenizer, load_light_tokenizer
+from emomodel.samples.tokenizer_comparison import find_difference
+from emomodel.training.sample_loading import load_samples
 from tests.model.model_shapes import make_qwen_tokenizer
 from tests.model.tiny_training import ListReporter, make_request
 from tests.tiny_gemma import make_tiny_tokenizer

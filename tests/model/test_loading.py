@@ -21,9 +21,9 @@ from transformers import (
 )
 
 from emomodel.errors import ModelLoadFailed
-from emomodel.loading import BaseModel, load_base_model
-from emomodel.run_requests import RunRequests
-from emomodel.train import run_training
+from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.protocol.control import RunRequests
+from emomodel.training.train import run_training
 from tests.model.tiny_training import ListReporter, make_request
 from tests.tiny_gemma import VOCAB_SIZE
 

@@ -14,18 +14,18 @@ from transformers import (
     AutoModelForCausalLM,
 )
 
-from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import make_config
-from emomodel.emotional_model import make_emotional_model
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.generate import generate, load_bundle
-from emomodel.loading import BaseModel, load_base_model
-from emomodel.progress import Metric
-from emomodel.request import TrainRequest
-from emomodel.run_requests import RunRequests
-from emomodel.sample_loading import load_samples
-from emomodel.sampling import Sampling
-from emomodel.train import run_training
+from emomodel.generation.generate import generate, load_bundle
+from emomodel.generation.sampling import Sampling
+from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.model.prepare import make_emotional_model
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import Metric
+from emomodel.protocol.train_request import TrainRequest
+from emomodel.training.sample_loading import load_samples
+from emomodel.training.train import run_training
 from tests.model.model_shapes import SHAPE_CONFIG, SHAPES, save_shape
 from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_request
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from emomodel.config import Schedule
-from emomodel.optimizer import EMOTION_GROUP, LORA_GROUP, get_rate_factor, make_optimizer
-from emomodel.plot import plot_loss, smooth
+from emomodel.training.optimizer import EMOTION_GROUP, LORA_GROUP, get_rate_factor, make_optimizer
+from emomodel.training.plot import plot_loss, smooth
 
 pytestmark = pytest.mark.model
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from emomodel.collator import DataCollatorForEmotionalGemma
-from emomodel.dataset import IGNORED_LABEL
-from emomodel.head_loss import frozen_head_loss
-from emomodel.packing import PackingCollator, Shape
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.packing import PackingCollator, Shape
+from emomodel.model.head_loss import frozen_head_loss
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.samples.dataset import IGNORED_LABEL
 
 pytestmark = pytest.mark.model
 

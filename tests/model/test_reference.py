@@ -12,21 +12,21 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from emomodel.__main__ import main
-from emomodel.bundle import open_bundle, write_manifest
+from emomodel.bundles.bundle import open_bundle, write_manifest
+from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.reference_prompts import Precision, Reference, make_prompts, read_reference
+from emomodel.bundles.tolerance import choose_tolerance
 from emomodel.emotions import Axes
-from emomodel.generate import load_bundle
-from emomodel.loaded_bundle import load_folder
-from emomodel.loading import load_base_model
-from emomodel.manifest import Manifest
-from emomodel.output import Training, write_output
-from emomodel.progress import Metric, Notice
-from emomodel.reference import check_reference, make_reference
-from emomodel.reference_prompts import Precision, Reference, make_prompts, read_reference
-from emomodel.run_requests import RunRequests
-from emomodel.tolerance import choose_tolerance
-from emomodel.train import run_training
-from emomodel.verification import SelfTest, as_asked, describe_self_test, run_self_test
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.evaluation.reference import check_reference, make_reference
+from emomodel.evaluation.verification import SelfTest, as_asked, describe_self_test, run_self_test
+from emomodel.generation.generate import load_bundle
+from emomodel.generation.loaded_bundle import load_folder
+from emomodel.model.loading import load_base_model
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import Metric, Notice
+from emomodel.training.output import Training, write_output
+from emomodel.training.train import run_training
 from tests.model.test_bundle_use import as_format_1
 from tests.model.tiny_training import ListReporter, Trained, make_request
 from tests.tiny_gemma import make_tiny_model

@@ -7,16 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from emomodel.checkpoint import PROJECTION_FILE
 from emomodel.errors import Stopped
-from emomodel.progress import (
-    SAVE_AND_STOP_REQUEST,
-    Metric,
-    Notice,
-    Progress,
-)
-from emomodel.run_requests import RunRequests
-from emomodel.train import run_training
+from emomodel.model.adapter_files import PROJECTION_FILE
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import SAVE_AND_STOP_REQUEST, Metric, Notice, Progress
+from emomodel.training.train import run_training
 from tests.model.resuming import HELD_OUT, STEPS, finish, interrupt, list_names, list_notices, list_saved, make, tell
 from tests.model.tiny_training import ListReporter
 

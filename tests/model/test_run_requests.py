@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from emomodel.errors import Stopped
-from emomodel.progress import (
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import (
     CHECKPOINT_REQUEST,
     SAVE_AND_STOP_REQUEST,
     STOP_REQUEST,
@@ -16,8 +17,7 @@ from emomodel.progress import (
     Progress,
     Result,
 )
-from emomodel.run_requests import RunRequests
-from emomodel.train import run_training
+from emomodel.training.train import run_training
 from tests.model.resuming import HELD_OUT, STEPS, AskingJournal, list_names, list_saved, make
 from tests.model.tiny_training import ListReporter
 

@@ -11,18 +11,18 @@ from torch.nn.modules.module import register_module_forward_hook
 from transformers import AutoTokenizer, Gemma3ForCausalLM, Trainer, TrainingArguments
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from emomodel.chat import ChatFormat
-from emomodel.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import EmotionInit, make_config
-from emomodel.dataset import IGNORED_LABEL, make_sample
-from emomodel.emotional_model import EmotionalModel, make_emotional_model
+from emomodel.data.examples import Example, Span, Turn
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.examples import Example, Span, Turn
-from emomodel.loading import BaseModel, load_base_model
-from emomodel.run_requests import RunRequests
-from emomodel.sample_loading import load_samples
-from emomodel.train import run_training
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.model.prepare import EmotionalModel, make_emotional_model
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.protocol.control import RunRequests
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.dataset import IGNORED_LABEL, make_sample
+from emomodel.training.sample_loading import load_samples
+from emomodel.training.train import run_training
 from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_request
 
 pytestmark = pytest.mark.model

@@ -6,10 +6,11 @@ from statistics import mean
 import pytest
 import torch
 
-from emomodel import batching, packing
-from emomodel.batching import BatchOrder
-from emomodel.length_statistics import MIN_GROUPS, SORTED_BATCHES, TOKEN_STEP, measure_batching
-from emomodel.packing import Shape
+from emomodel.batches import order as batching
+from emomodel.batches import packing
+from emomodel.batches.order import BatchOrder
+from emomodel.batches.packing import Shape
+from emomodel.insights.length_statistics import MIN_GROUPS, SORTED_BATCHES, TOKEN_STEP, measure_batching
 
 pytestmark = pytest.mark.model
 

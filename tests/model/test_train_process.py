@@ -24,8 +24,9 @@ from emomodel.errors import (
     NoTargets,
     OutputExists,
 )
-from emomodel.loading import load_base_model
-from emomodel.progress import (
+from emomodel.model.loading import load_base_model
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import (
     EXIT_FAILED,
     EXIT_ORPHANED,
     EXIT_STOPPED,
@@ -37,9 +38,8 @@ from emomodel.progress import (
     Result,
     parse_progress,
 )
-from emomodel.run_requests import RunRequests
-from emomodel.sample_loading import load_samples
-from emomodel.train import run_training
+from emomodel.training.sample_loading import load_samples
+from emomodel.training.train import run_training
 from tests.model.tiny_training import ListReporter, Trained, make_lines, make_request, start_training
 
 pytestmark = pytest.mark.model

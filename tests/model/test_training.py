@@ -10,20 +10,20 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from emomodel.batching import BatchOrder
-from emomodel.callbacks import EvaluationCallback, MetricCallback
-from emomodel.checkpoint import PROJECTION_FILE
+from emomodel.batches.order import BatchOrder
+from emomodel.checkpoints.log_window import LogWindow
 from emomodel.config import TrainConfig
-from emomodel.emotional_model import make_emotional_model
 from emomodel.errors import DatasetRefused
-from emomodel.evaluation import Evaluation
-from emomodel.loading import load_base_model
-from emomodel.log_window import LogWindow
-from emomodel.progress import Metric, Notice, Plan
-from emomodel.request import TrainRequest, ValidationDataset
-from emomodel.row_report import read_worst
-from emomodel.run_requests import RunRequests
-from emomodel.train import run_training
+from emomodel.evaluation.losses import Evaluation
+from emomodel.insights.row_report import read_worst
+from emomodel.model.adapter_files import PROJECTION_FILE
+from emomodel.model.loading import load_base_model
+from emomodel.model.prepare import make_emotional_model
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import Metric, Notice, Plan
+from emomodel.protocol.train_request import TrainRequest, ValidationDataset
+from emomodel.training.callbacks import EvaluationCallback, MetricCallback
+from emomodel.training.train import run_training
 from tests.model.tiny_training import TINY_CONFIG, ListReporter, make_lines, make_request
 
 pytestmark = pytest.mark.model

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from emomodel.collator import find_target_positions
-from emomodel.dataset import IGNORED_LABEL
-from emomodel.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.batches.collator import find_target_positions
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.samples.dataset import IGNORED_LABEL
 
 pytestmark = pytest.mark.model
 

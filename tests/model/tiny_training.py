@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emomodel.journal import VARIABLE
-from emomodel.progress import Progress
-from emomodel.request import TrainRequest
+from emomodel.protocol.journal import VARIABLE
+from emomodel.protocol.progress import Progress
+from emomodel.protocol.train_request import TrainRequest
 
 REPOSITORY = Path(__file__).parents[2]
 # Tiny matrices gain nothing from a second thread, and lose much when other work wants the core.

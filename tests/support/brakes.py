@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from emomodel.journal import VARIABLE
+from emomodel.protocol.journal import VARIABLE
 
 # The smallest pipe that Linux makes holds so much, and no line of a step has under 62 bytes (they have about 90).
 PIPE_BYTES = 4096

@@ -32,10 +32,10 @@ def test_the_readme_shows_the_tree_as_it_is() -> None:
         "worker.app",
         "cli.main",
         "cli.demo",
-        "emomodel.bundle",
+        "emomodel.bundles.bundle",
         "emomodel.config",
-        "emomodel.examples",
-        "emomodel.request",
+        "emomodel.data.examples",
+        "emomodel.protocol.train_request",
     ],
 )
 def test_light_modules_leave_torch_unloaded(module: str) -> None:

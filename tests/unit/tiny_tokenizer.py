@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-CHAT_TEMPLATE = Path(__file__).parents[2] / "emomodel" / "gemma_chat_template.jinja"
+CHAT_TEMPLATE = Path(__file__).parents[2] / "emomodel" / "conversion" / "gemma_chat_template.jinja"
 NAMED_TOKENS = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
 # The last one is a control token that no other model has, so that a dataset with it passes at upload.
 TURN_TOKENS = ["<start_of_turn>", "<end_of_turn>", "<tiny>"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from emomodel.bundle import write_manifest
+from emomodel.bundles.bundle import write_manifest
+from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
 from emomodel.config import TrainConfig
-from emomodel.manifest import DatasetEntry, Manifest, MetricsSummary
-from emomodel.plot import plot_loss
-from emomodel.row_report import ReportRow, write_row_report
+from emomodel.insights.row_report import ReportRow, write_row_report
+from emomodel.training.plot import plot_loss
 from jobs.metrics import SampledMetric
 from jobs.models import Job
 from jobs.status import JobStatus

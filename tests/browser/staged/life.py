@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from emomodel.progress import RESUMED, Checkpoint, Notice, Phase, Plan
+from emomodel.protocol.progress import RESUMED, Checkpoint, Notice, Phase, Plan
 from jobs import claims, run_ends
 from jobs.database import Database
 from jobs.errors import RunFenced

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ulid import ULID
 
 from emomodel.config import make_config
-from emomodel.progress import Phase, Plan, Result
+from emomodel.protocol.progress import Phase, Plan, Result
 from jobs import usage
 from jobs.loss_trace import extend_trace
 from jobs.metrics import SampledMetric, get_metric_values

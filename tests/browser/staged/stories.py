@@ -64,7 +64,7 @@ _OUT_OF_MEMORY_LOG = (
     "Loading weights: 100% 340/340",
     "trainable params: 26,181,888 || all params: 1,026,067,840 || trainable%: 2.5517",
     "Traceback (most recent call last):",
-    '  File "emomodel/training_loop.py", line 118, in run',
+    '  File "emomodel/training/loop.py", line 118, in run',
     "    loss = self._forward(batch)",
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 7.81 GiB. GPU 0 has 139.81 GiB, 4.20 GiB are free.",
 )

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from api.main import create_app
 from emomodel.config import TrainConfig
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims, run_ends, service
 from jobs.database import Database
 from jobs.models import Artifact, Dataset, Job

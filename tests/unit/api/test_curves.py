@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import insert
 
 from api.schemas import CurveColumns, MetricRead
-from emomodel.progress import Metric as MetricLine
+from emomodel.protocol.progress import Metric as MetricLine
 from jobs.database import Database
 from jobs.metrics import Cursor, MetricStream, get_metric_values
 from jobs.models import Job, Metric

@@ -12,8 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.main import create_app
-from emomodel.examples import parse_example
-from emomodel.formats.codes import CSV_ROW_BROKEN, LABEL_UNKNOWN
+from emomodel.data.examples import parse_example
+from emomodel.data.formats.codes import CSV_ROW_BROKEN, LABEL_UNKNOWN
 from jobs.settings import Settings
 from tests.unit.api.test_datasets import LINE, list_files
 from tests.unit.conftest import TestTeam

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from emomodel.config import PRESETS, Preset, TrainConfig, make_config
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims, datasets, run_ends
 from jobs.database import Database
 from jobs.models import Dataset, Job

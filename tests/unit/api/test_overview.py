@@ -13,7 +13,7 @@ from sqlalchemy import update
 from api.main import ROUTES
 from api.overview_schemas import JobRow
 from api.shared_answers import KEPT_SECONDS
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims, run_ends, slots, stops
 from jobs.database import Database
 from jobs.models import Dataset, Job

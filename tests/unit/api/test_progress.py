@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from api.downloads import PIECE_BYTES
 from api.schemas import MetricRead
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims, run_ends
 from jobs.database import Database
 from jobs.metrics import SampledMetric

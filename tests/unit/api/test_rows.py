@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from emomodel.row_report import ReportRow, write_row_report
+from emomodel.insights.row_report import ReportRow, write_row_report
 from jobs.database import Database
 from jobs.models import Artifact, Dataset, Job
 from jobs.settings import Settings

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from emomodel.progress import Metric
+from emomodel.protocol.progress import Metric
 from jobs import claims, run_ends, stops
 from jobs.database import Database
 from jobs.models import Job

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from emomodel.dataset_report import DatasetReport
+from emomodel.data.dataset_report import DatasetReport
 
 LINE = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "%s"}]%s}\n'
 GOOD = LINE % ("<emo joy=0.5>Hurray!</emo>", "")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.chat import ChatFormat
-from emomodel.light_tokenizer import load_light_tokenizer
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.light_tokenizer import load_light_tokenizer
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 
 

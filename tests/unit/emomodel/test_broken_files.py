@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 import pytest
 
+from emomodel.data.formats.codes import FORMAT_CODES
+from emomodel.data.problems import Problem, ProblemCode
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import EmotionError
-from emomodel.formats.codes import FORMAT_CODES
-from emomodel.problems import Problem, ProblemCode
-from emomodel.validation import DatasetValidator
 
 FILES: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "data" / "broken_files.toml").read_text(encoding="utf-8")

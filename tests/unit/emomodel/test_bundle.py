@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emomodel import bundle
 from emomodel.__main__ import main
-from emomodel.bundle import (
+from emomodel.bundles import bundle
+from emomodel.bundles.bundle import (
     BundleError,
     FileAltered,
     FileMissing,
@@ -26,9 +26,9 @@ from emomodel.bundle import (
     verify,
     write_manifest,
 )
+from emomodel.bundles.manifest import FORMAT_VERSION, DatasetEntry, MetricsSummary, parse_manifest
 from emomodel.config import TrainConfig
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.manifest import FORMAT_VERSION, DatasetEntry, MetricsSummary, parse_manifest
 
 FILES = {"README.md": b"# Card\n", "emotion_proj.pth": os.urandom(3000), "adapter/adapter_config.json": b"{}"}
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import jinja2
 import pytest
 
-from emomodel.chat_template import ChatTemplate
+from emomodel.samples.chat_template import ChatTemplate
 
 MESSAGES = [{"role": "user", "content": "a <b> é"}, {"role": "assistant", "content": "c"}]
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.checkpoint_folder import CheckpointFolder
-from emomodel.checkpoint_index import INDEX_FILE, make_checkpoint_path
+from emomodel.checkpoints.folder import CheckpointFolder
+from emomodel.checkpoints.index import INDEX_FILE, make_checkpoint_path
 
 COURSE = "a" * 64
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.checkpoint_index import (
+from emomodel.checkpoints.index import (
     INDEX_FILE,
     PARTIAL_FOLDER,
     delete_checkpoints,

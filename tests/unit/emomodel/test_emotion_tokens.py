@@ -2,8 +2,8 @@
 
 import pytest
 
-from emomodel.emotion_tokens import EmotionCounts
 from emomodel.emotions import Axes, EmotionVector
+from emomodel.insights.emotion_tokens import EmotionCounts
 
 AXES = Axes(("SADNESS_JOY", "ANGER_CALMNESS"))
 

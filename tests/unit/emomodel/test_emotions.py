@@ -12,7 +12,7 @@ from emomodel.emotions import (
     UnknownEmotion,
     WrongVectorLength,
 )
-from emomodel.spoken_emotion import EmotionUnreadable, parse_emotion
+from emomodel.generation.spoken_emotion import EmotionUnreadable, parse_emotion
 
 TWO = Axes(("SADNESS_JOY", "FEAR_COURAGE"))
 

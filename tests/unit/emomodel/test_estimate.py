@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from emomodel.config import TrainConfig
-from emomodel.estimate import DatasetStats, estimate, suggest
-from emomodel.memory_costs import GIB, Device
-from emomodel.model_shape import ModelShape
+from emomodel.sizing.memory import DatasetStats, estimate, suggest
+from emomodel.sizing.memory_costs import GIB, Device
+from emomodel.sizing.model_shape import ModelShape
 
 GEMMA_1B = ModelShape(
     hidden_size=1152,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from emomodel.data.examples import Example, Span, Turn, parse_example, read_examples
+from emomodel.data.problems import MAX_FINDINGS_PER_LINE, DatasetInvalid, ExampleInvalid, Problem
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
-from emomodel.examples import Example, Span, Turn, parse_example, read_examples
-from emomodel.problems import MAX_FINDINGS_PER_LINE, DatasetInvalid, ExampleInvalid, Problem
 
 NEUTRAL = DEFAULT_AXES.neutral
 

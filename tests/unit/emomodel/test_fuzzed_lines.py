@@ -3,10 +3,10 @@
 from collections import Counter
 from random import Random
 
+from emomodel.data.examples import BLANK_BYTES
+from emomodel.data.line_reader import LineReader
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.examples import BLANK_BYTES
-from emomodel.line_reader import LineReader
-from emomodel.validation import DatasetValidator
 from tests.unit.emomodel.data.mutations import ROOT, mutate
 
 LINE_COUNT = 100_000

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.conversion import GgufInvalid
-from emomodel.gguf_file import copy_gguf, read_gguf_header
+from emomodel.conversion.folder import GgufInvalid
+from emomodel.conversion.gguf_file import copy_gguf, read_gguf_header
 
 UINT8, INT32, UINT32, FLOAT32, BOOL, STRING, ARRAY, UINT64, FLOAT64 = 0, 5, 4, 6, 7, 8, 9, 10, 12
 TENSOR_DATA = bytes(range(96))

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from emomodel.conversion import GgufInvalid
-from emomodel.gguf_file import GgufValue
-from emomodel.gguf_tokenizer import (
+from emomodel.conversion.folder import GgufInvalid
+from emomodel.conversion.gguf_file import GgufValue
+from emomodel.conversion.gguf_tokenizer import (
     BYTE,
     CONTROL,
     KINDS_KEY,

@@ -3,7 +3,7 @@ import math
 import os
 from pathlib import Path
 
-from emomodel.journal import VARIABLE, FileJournal, NoJournal, open_journal
+from emomodel.protocol.journal import VARIABLE, FileJournal, NoJournal, open_journal
 
 
 def test_each_event_is_a_line_that_is_there_at_once(tmp_path: Path) -> None:

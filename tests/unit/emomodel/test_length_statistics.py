@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomodel.length_statistics import Lengths, measure_batching
-from emomodel.token_report import Bin
+from emomodel.insights.length_statistics import Lengths, measure_batching
+from emomodel.insights.token_report import Bin
 
 
 def make_lengths(values: list[int]) -> Lengths:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from emomodel.chat import ChatFormat, ControlTokenInText, TemplateMissing
-from emomodel.examples import Turn
-from emomodel.light_tokenizer import TokenizerUnusable, hash_tokenizer, load_light_tokenizer, stat_tokenizer
+from emomodel.data.examples import Turn
+from emomodel.samples.chat import ChatFormat, ControlTokenInText, TemplateMissing
+from emomodel.samples.light_tokenizer import TokenizerUnusable, hash_tokenizer, load_light_tokenizer, stat_tokenizer
 
 QUESTION = Turn("user", "How was it?", (0.0,))
 

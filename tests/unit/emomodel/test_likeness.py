@@ -2,9 +2,9 @@
 
 import random
 
-from emomodel.examples import Example, Span, Turn
-from emomodel.likeness import NEAR_SHARE, LikenessFinder, make_signature
-from emomodel.token_report import LinePair
+from emomodel.data.examples import Example, Span, Turn
+from emomodel.insights.likeness import NEAR_SHARE, LikenessFinder, make_signature
+from emomodel.insights.token_report import LinePair
 
 NEUTRAL, JOY = (0.0, 0.0), (1.0, 0.0)
 WORDS = [f"word{index}" for index in range(500)]

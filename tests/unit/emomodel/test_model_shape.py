@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emomodel.model_shape import ModelShape, find_model_shape
+from emomodel.sizing.model_shape import ModelShape, find_model_shape
 
 GEMMA_1B = {
     "model_type": "gemma3_text",

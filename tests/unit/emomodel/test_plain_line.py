@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emomodel.dataset_statistics import DatasetStatistics
+from emomodel.data.dataset_statistics import DatasetStatistics
+from emomodel.data.line_reader import LineReader
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.line_reader import LineReader
 from tests.unit.emomodel.data.mutations import ROOT, mutate
 
 # Strings at which the two readers may part ways: tags and halves of them, control tokens, quotes, backslashes, keys.

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from emomodel import preview
-from emomodel.chat import ChatFormat
 from emomodel.config import EmotionSpan
-from emomodel.dataset import IGNORED_LABEL, fit_sample, make_sample
+from emomodel.data.examples import read_examples
 from emomodel.emotions import Axes
-from emomodel.examples import read_examples
-from emomodel.preview import preview_page
+from emomodel.insights import preview
+from emomodel.insights.preview import preview_page
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.dataset import IGNORED_LABEL, fit_sample, make_sample
 
 AXES = Axes(("SADNESS_JOY", "ANGER_CALMNESS"))
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomodel.emotion_reader import EmotionReader
+from emomodel.data.emotion_reader import EmotionReader
+from emomodel.data.examples import Example, Span, Turn, parse_example
+from emomodel.data.printing import print_example, print_tagged
+from emomodel.data.tags import TagReader
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
-from emomodel.examples import Example, Span, Turn, parse_example
-from emomodel.printing import print_example, print_tagged
-from emomodel.tags import TagReader
 
 AXES = Axes(("COLD_WARM", "SLOW_FAST"))
 

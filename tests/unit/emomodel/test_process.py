@@ -9,7 +9,7 @@ from emomodel import errors
 from emomodel.errors import DatasetChanged, LossDiverged
 from emomodel.failure_codes import FAILURE_CODES
 from emomodel.process import describe_failure, keep_to_one_gpu, without_collection
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 
 
 @pytest.mark.parametrize(

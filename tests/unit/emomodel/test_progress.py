@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from emomodel.progress import (
+from emomodel.protocol.progress import (
     Checkpoint,
     Failure,
     LineReporter,

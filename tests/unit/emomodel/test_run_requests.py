@@ -1,8 +1,8 @@
 import pytest
 
 from emomodel.errors import Stopped
-from emomodel.progress import CHECKPOINT_REQUEST, SAVE_AND_STOP_REQUEST, STOP_REQUEST
-from emomodel.run_requests import RunRequests
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.progress import CHECKPOINT_REQUEST, SAVE_AND_STOP_REQUEST, STOP_REQUEST
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from emomodel.data.examples import Example, Turn, read_examples
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.examples import Example, Turn, read_examples
-from emomodel.validation import DatasetValidator
 
 PATH = Path(__file__).parents[3] / "samples" / "chats.jsonl"
 

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from emomodel.scripts_of_text import ScriptCounts, find_script
+from emomodel.insights.scripts_of_text import ScriptCounts, find_script
 
 
 def test_shares_are_of_letters_only() -> None:

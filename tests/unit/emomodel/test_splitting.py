@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emomodel.data.examples import Example, Turn
+from emomodel.data.splitting import split_examples
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.examples import Example, Turn
-from emomodel.splitting import split_examples
 
 NEUTRAL = DEFAULT_AXES.neutral
 JOY = DEFAULT_AXES.vector({"joy": 1.0})

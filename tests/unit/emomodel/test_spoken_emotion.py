@@ -1,7 +1,7 @@
 import pytest
 
 from emomodel.emotions import DEFAULT_AXES, Axes
-from emomodel.spoken_emotion import EmotionUnreadable, parse_emotion, parse_schedule
+from emomodel.generation.spoken_emotion import EmotionUnreadable, parse_emotion, parse_schedule
 
 JOY = DEFAULT_AXES.vector({"joy": 1.0})
 SADNESS = DEFAULT_AXES.vector({"sadness": 0.9})

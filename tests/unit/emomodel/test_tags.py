@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomodel.drafts import Span
-from emomodel.emotion_reader import EmotionReader
+from emomodel.data.drafts import Span
+from emomodel.data.emotion_reader import EmotionReader
+from emomodel.data.problems import MAX_FINDINGS_PER_LINE
+from emomodel.data.tags import TagReader
 from emomodel.emotions import DEFAULT_AXES, EmotionVector
-from emomodel.problems import MAX_FINDINGS_PER_LINE
-from emomodel.tags import TagReader
 
 EMOTIONS = EmotionReader(DEFAULT_AXES)
 

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from emomodel.chat import ChatFormat
-from emomodel.dataset import count_targets, make_samples
+from emomodel.data.examples import read_examples
 from emomodel.emotions import Axes
-from emomodel.examples import read_examples
-from emomodel.token_report import LinePair, TokenReport
-from emomodel.token_statistics import compute_statistics
+from emomodel.insights.token_report import LinePair, TokenReport
+from emomodel.insights.token_statistics import compute_statistics
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.dataset import count_targets, make_samples
 
 AXES = Axes(("SADNESS_JOY", "ANGER_CALMNESS"))
 

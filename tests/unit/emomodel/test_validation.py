@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomodel.dataset_report import DatasetReport, WarningCode
+from emomodel.data.dataset_report import DatasetReport, WarningCode
+from emomodel.data.formats.codes import FORMAT_CODES
+from emomodel.data.problems import Problem, ProblemCode
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import Axes, EmotionError
-from emomodel.formats.codes import FORMAT_CODES
-from emomodel.problems import Problem, ProblemCode
-from emomodel.validation import DatasetValidator
 from tests.unit.emomodel.test_examples import BAD_LINES
 
 GOOD = '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Good morning, friend."}]}'

@@ -17,8 +17,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.progress import Metric as MetricLine
-from emomodel.progress import Notice
+from emomodel.protocol.progress import Metric as MetricLine
+from emomodel.protocol.progress import Notice
 from jobs import claims, run_ends, service, slots, stops, turns
 from jobs.clock import utc_now
 from jobs.database import Database

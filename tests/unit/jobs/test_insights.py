@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.token_report import TokenReport
+from emomodel.insights.token_report import TokenReport
 from jobs import insights
 from jobs.base_models import BaseModel
 from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.model_shape import ModelShape
+from emomodel.sizing.model_shape import ModelShape
 from jobs import service, slots
 from jobs.base_models import BaseModel
 from jobs.database import Database

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomodel.progress import Metric as MetricLine
+from emomodel.protocol.progress import Metric as MetricLine
 from jobs import run_ends
 from jobs.database import Database
 from jobs.errors import CursorInvalid

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.checkpoint_index import INDEX_FILE, list_checkpoints, make_checkpoint_path, verify_checkpoint, write_index
+from emomodel.checkpoints.index import (
+    INDEX_FILE,
+    list_checkpoints,
+    make_checkpoint_path,
+    verify_checkpoint,
+    write_index,
+)
 from jobs.ids import new_id
 from jobs.run_copies import RunCopies
 from jobs.storage import LOG_FILE, Storage

@@ -9,11 +9,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from emomodel import progress
-from emomodel.bundle import write_manifest
-from emomodel.checkpoint_index import make_checkpoint_path, read_checkpoint, write_index
-from emomodel.manifest import DatasetEntry, Manifest, MetricsSummary
-from emomodel.progress import (
+from emomodel.bundles.bundle import write_manifest
+from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
+from emomodel.checkpoints.index import make_checkpoint_path, read_checkpoint, write_index
+from emomodel.protocol import progress
+from emomodel.protocol.progress import (
     EXIT_FAILED,
     EXIT_ORPHANED,
     EXIT_STOPPED,
@@ -27,7 +27,7 @@ from emomodel.progress import (
     Plan,
     Result,
 )
-from emomodel.request import TrainRequest
+from emomodel.protocol.train_request import TrainRequest
 
 STEP_COUNT = 5
 # Longer than any test waits: a scenario that hangs is ended by the supervisor, or the test fails.

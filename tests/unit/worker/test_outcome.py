@@ -2,7 +2,7 @@
 
 import pytest
 
-from emomodel.progress import EXIT_FAILED, EXIT_STOPPED, Failure, Result
+from emomodel.protocol.progress import EXIT_FAILED, EXIT_STOPPED, Failure, Result
 from worker.outcome import Cancelled, Crashed, Failed, Interrupted, Lost, Outcome, Succeeded, TooLarge, decide_outcome
 from worker.supervisor import Ending, StopReason
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from emomodel.progress import Notice
+from emomodel.protocol.progress import Notice
 from jobs import claims, run_ends
 from jobs.database import Database
 from jobs.errors import RunFenced

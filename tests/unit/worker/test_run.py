@@ -9,7 +9,7 @@ import psutil
 import pytest
 from celery import Celery
 
-from emomodel.bundle import verify
+from emomodel.bundles.bundle import verify
 from jobs import claims, run_ends, service, slots, stops
 from jobs.clock import utc_now
 from jobs.database import Database

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.checkpoint_index import INDEX_FILE
+from emomodel.checkpoints.index import INDEX_FILE
 from jobs.storage import LOG_FILE, Storage
 from tests.support.stores import BucketDouble
 from tests.support.waiting import wait_for

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.orm import Session
 
-from emomodel.checkpoint_index import list_checkpoints
+from emomodel.checkpoints.index import list_checkpoints
 from emomodel.config import TrainConfig
 from jobs import service, stops
 from jobs.models import Dataset, Job

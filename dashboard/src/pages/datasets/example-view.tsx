@@ -103,7 +103,7 @@ export const ExampleView = memo(function ExampleView({ axes, example, maxLength,
   );
 });
 
-/** So much the API tells of what is cut off (emomodel/preview.py). */
+/** So much the API tells of what is cut off (emomodel/insights/preview.py). */
 const CUT_CHARACTERS = 200;
 const ROLE_NAMES: Record<string, string> = { user: "User", model: "Model", system: "System" };
 

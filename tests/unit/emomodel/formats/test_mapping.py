@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from emomodel.data.examples import parse_example
+from emomodel.data.formats import codes, open_records
+from emomodel.data.formats.mapping import PRESETS, MappingError, read_mapping
+from emomodel.data.problems import DatasetInvalid
 from emomodel.emotions import DEFAULT_AXES, Axes
-from emomodel.examples import parse_example
-from emomodel.formats import codes, open_records
-from emomodel.formats.mapping import PRESETS, MappingError, read_mapping
-from emomodel.problems import DatasetInvalid
 
 
 def convert(path: Path, content: str, mapping: str) -> list[Any]:

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emomodel.dataset_report import DatasetReport
+from emomodel.data.dataset_report import DatasetReport
+from emomodel.data.formats import Limits, SourceTooLarge, codes, open_records, read_records
+from emomodel.data.formats.checking import check_records
+from emomodel.data.formats.json_array import split_array
+from emomodel.data.formats.records import make_row_reader
+from emomodel.data.problems import DatasetInvalid, Finding
+from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.formats import Limits, SourceTooLarge, codes, open_records, read_records
-from emomodel.formats.checking import check_records
-from emomodel.formats.json_array import split_array
-from emomodel.formats.records import make_row_reader
-from emomodel.problems import DatasetInvalid, Finding
-from emomodel.validation import DatasetValidator
 
 CHAT = {"messages": [{"role": "user", "content": "Hi, ]}"}, {"role": "assistant", "content": 'He said: "No."\nWell.'}]}
 LINE = json.dumps(CHAT)
@@ -89,7 +89,7 @@ def test_each_format_is_told_by_its_content(path: Path, content: bytes, place: i
 
 
 def test_lines_are_read_without_the_libraries_of_other_formats() -> None:
-    code = "import sys, emomodel.formats, emomodel.formats.exporting; print(*sys.modules)"
+    code = "import sys, emomodel.data.formats, emomodel.data.formats.exporting; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"pyarrow", "numpy", "torch"}.isdisjoint(run.stdout.split())
 

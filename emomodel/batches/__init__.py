@@ -1,0 +1,1 @@
+"""Samples become batches of tensors: collating, packing, order, balance."""

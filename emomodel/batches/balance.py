@@ -1,0 +1,39 @@
+"""How often each example is drawn, so that rare emotions are learnt as well as common ones."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from emomodel.samples.dataset import IGNORED_LABEL, Sample
+
+# Of the average weight: an emotion of three examples must not make up a training of thousands.
+_MAX_FACTOR = 8.0
+
+# An axis and the sign of its pole; None is neutral.
+Pole = tuple[int, int] | None
+
+
+def balance_by_axes(samples: Sequence[Sample]) -> Tensor:
+    """A weight for each sample, (samples,) float64 with mean 1: poles share evenly, and so does neutral.
+
+    A sample counts for each pole that its targets have. None is drawn more than 8 times as often as the average one.
+    """
+    poles = [_find_poles(sample) for sample in samples]
+    counts = Counter(pole for found in poles for pole in found)
+    weights = torch.tensor(
+        [sum(1 / counts[pole] for pole in found) / len(found) for found in poles], dtype=torch.float64
+    )
+    weights /= weights.mean()
+    return weights.clamp(max=_MAX_FACTOR)
+
+
+def _find_poles(sample: Sample) -> set[Pole]:
+    found: set[Pole] = set()
+    for vector, label in zip(sample["emotion_vectors"], sample["labels"], strict=True):
+        if label == IGNORED_LABEL:
+            continue
+        poles: set[Pole] = {(axis, 1 if value > 0 else -1) for axis, value in enumerate(vector) if value}
+        found |= poles or {None}
+    return found

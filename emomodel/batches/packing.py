@@ -1,0 +1,113 @@
+"""Samples -> a batch of one row, one sample after the other, with no padding between them.
+
+What keeps the samples apart is `position_ids`, which begins at 0 with each: transformers makes of it a mask in which
+none sees another (a batch with an `attention_mask` would not be understood so). Attention that needs no mask gets the
+places where the samples begin instead.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emomodel.batches.collator import as_emotions, find_target_positions
+from emomodel.batches.order import Size
+from emomodel.samples.dataset import IGNORED_LABEL
+
+# Rows end at a multiple of so many tokens: what the matrix units of a GPU like.
+_TOKEN_STEP = 64
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One shape for all batches of a training, so that what is compiled or captured for the first serves them all."""
+
+    token_count: int
+    target_count: int
+    # Pieces of the row: samples, and pieces of the padding at its end.
+    piece_count: int
+    longest: int
+
+    @classmethod
+    def of(cls, largest: Size, longest_example: int) -> "Shape":
+        """The shape that holds every batch of a training."""
+        tokens = _round_up(largest.token_count)
+        return cls(
+            token_count=tokens,
+            target_count=min(_round_up(largest.target_count), tokens),
+            # The padding may be nearly the whole row, in pieces no longer than a sample.
+            piece_count=largest.example_count + math.ceil(tokens / longest_example),
+            longest=longest_example,
+        )
+
+
+class PackingCollator:
+    """Puts the samples of a batch into one row of T tokens.
+
+    Makes `input_ids`, `position_ids` and `labels` (1, T) int64, `emotion_vector` (1, T, axes) float32 and
+    `target_positions` (N,) int64. With a `shape` every batch has the same T and N: the row is padded at its end, and
+    `target_positions` with T - 1, which predicts nothing.
+    """
+
+    def __init__(
+        self, pad_token_id: int, axis_count: int, *, shape: Shape | None = None, marks_pieces: bool = False
+    ) -> None:
+        """`marks_pieces`, which takes a `shape`, adds `cu_seq_lens_q` (P + 1,) int32 and `max_length_q`.
+
+        They say where each piece of the row begins and the last ends, and how long a piece may be at most.
+        """
+        self._pad_token_id = pad_token_id
+        self._axis_count = axis_count
+        self._shape = shape
+        self._marks_pieces = marks_pieces
+
+    def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor | int]:
+        lengths = [len(sample["input_ids"]) for sample in samples]
+        pieces = lengths + self._split_padding(sum(lengths))
+        length = sum(pieces)
+        labels = self._join(samples, "labels", length, IGNORED_LABEL)
+        # Nothing before a sample's first token may predict it.
+        labels[0, torch.tensor([0, *lengths[:-1]]).cumsum(0)] = IGNORED_LABEL
+        emotion = torch.zeros(1, length, self._axis_count)
+        emotion[0, : sum(lengths)] = torch.cat([as_emotions(sample, self._axis_count) for sample in samples])
+        batch: dict[str, Tensor | int] = {
+            "input_ids": self._join(samples, "input_ids", length, self._pad_token_id),
+            "position_ids": torch.cat([torch.arange(piece) for piece in pieces]).unsqueeze(0),
+            "labels": labels,
+            "emotion_vector": emotion,
+            "target_positions": self._find_targets(labels),
+        }
+        if self._marks_pieces and self._shape is not None:
+            starts = torch.tensor([0, *pieces]).cumsum(0, dtype=torch.int32)
+            # Pieces of no tokens at the end: as many pieces in every batch.
+            missing = self._shape.piece_count - len(pieces)
+            batch["cu_seq_lens_q"] = torch.nn.functional.pad(starts, (0, missing), value=length)
+            batch["max_length_q"] = self._shape.longest
+        return batch
+
+    def _split_padding(self, token_count: int) -> list[int]:
+        """The padding after `token_count` tokens, in pieces no longer than a sample."""
+        if self._shape is None:
+            return []
+        full, rest = divmod(self._shape.token_count - token_count, self._shape.longest)
+        return [self._shape.longest] * full + [rest] * (rest > 0)
+
+    def _join(self, samples: Sequence[Mapping[str, Any]], name: str, length: int, fill: int) -> Tensor:
+        row = torch.full((1, length), fill)
+        joined = torch.cat([torch.as_tensor(sample[name], dtype=torch.int64) for sample in samples])
+        row[0, : len(joined)] = joined
+        return row
+
+    def _find_targets(self, labels: Tensor) -> Tensor:
+        positions = find_target_positions(labels)
+        if self._shape is None:
+            return positions
+        missing = self._shape.target_count - len(positions)
+        return torch.nn.functional.pad(positions, (0, missing), value=labels.shape[1] - 1)
+
+
+def _round_up(count: int) -> int:
+    return math.ceil(count / _TOKEN_STEP) * _TOKEN_STEP

@@ -1,0 +1,1 @@
+"""The bundle: the zip, its manifest, its model card, its reference prompts."""

@@ -1,0 +1,264 @@
+"""The bundle: the zip that a team downloads. Pack, verify, unpack, open. [light]
+
+Checking a bundle needs no torch, and reads nothing in it but the manifest; the other files are only hashed.
+"""
+
+import hashlib
+import os
+import shutil
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from stat import S_ISLNK
+from typing import IO
+
+from emomodel.bundles.manifest import (
+    MANIFEST_NAME,
+    BundleError,
+    FileAltered,
+    FileEntry,
+    FileMissing,
+    FileUnexpected,
+    Manifest,
+    NewerFormat,
+    NotABundle,
+    UnsafeBundle,
+    parse_manifest,
+)
+from emomodel.disk import sync
+
+# The whole of what others need to handle a bundle is here.
+__all__ = [
+    "MANIFEST_NAME",
+    "BundleError",
+    "FileAltered",
+    "FileMissing",
+    "FileUnexpected",
+    "Manifest",
+    "NewerFormat",
+    "NotABundle",
+    "UnsafeBundle",
+    "open_bundle",
+    "pack",
+    "unpack",
+    "verify",
+    "write_manifest",
+]
+
+_CHUNK_BYTES = 1 << 20
+# A manifest of some dozen files takes 5 kB.
+_MAX_MANIFEST_BYTES = 4 << 20
+_MAX_FILE_COUNT = 1000
+# A zip may unpack to this, however small it is; beyond, to so many times its own size. Weights hardly compress.
+_MAX_SMALL_BUNDLE_BYTES = 256 << 20
+_MAX_EXPANSION = 20
+# Fixed, so that the same files make the same zip: the earliest time that the format knows.
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_FILE_MODE = 0o100644 << 16
+_COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# What zipfile raises for a damaged file, beside its own error: its checks leave much to the libraries below it.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_COMPRESSIBLE = {".json", ".jsonl", ".md", ".txt", ".jinja", ""}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write `bundle.json` for all files that `folder` holds now; returns the manifest with its `files`."""
+    files = {name: _describe(folder / name) for name in _list_files(folder) if name != MANIFEST_NAME}
+    complete = manifest.model_copy(update={"files": files})
+    with _write_atomically(folder / MANIFEST_NAME) as stream:
+        stream.write((complete.model_dump_json(indent=2) + "\n").encode())
+    return complete
+
+
+def pack(folder: Path, zip_path: Path) -> Path:
+    """Zip a folder that holds a manifest; the same files give the same bytes. Raises BundleError."""
+    manifest = verify(folder)
+    with _write_atomically(zip_path) as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name in [MANIFEST_NAME, *sorted(manifest.files)]:
+            entry = zipfile.ZipInfo(name, _ZIP_TIME)
+            entry.external_attr = _FILE_MODE
+            # Weights and pictures don't compress: trying costs minutes for nothing.
+            is_text = PurePosixPath(name).suffix in _COMPRESSIBLE
+            entry.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
+            entry.file_size = (folder / name).stat().st_size
+            with (folder / name).open("rb") as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target, _CHUNK_BYTES)
+    return zip_path
+
+
+def verify(path: Path) -> Manifest:
+    """Check every file of a bundle, zip or folder, against its manifest. Raises BundleError, which names the file."""
+    if path.is_dir():
+        return _verify_folder(path)
+    with _open_zip(path) as archive:
+        manifest = _read_zip_manifest(archive)
+        for name, entry in manifest.files.items():
+            _copy_checked(name, entry, archive.open(name), None)
+    return manifest
+
+
+def unpack(zip_path: Path, target: Path) -> Manifest:
+    """Check a zipped bundle and lay its files into `target`, all of them or none. Raises BundleError, FileExistsError.
+
+    `target` must not exist, or be an empty folder.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} exists already")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _open_zip(zip_path) as archive, tempfile.TemporaryDirectory(prefix=".unpack-", dir=target.parent) as scratch:
+        manifest = _read_zip_manifest(archive)
+        folder = Path(scratch) / "bundle"
+        for name, entry in manifest.files.items():
+            destination = folder / name
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with destination.open("wb") as stream:
+                _copy_checked(name, entry, archive.open(name), stream)
+        (folder / MANIFEST_NAME).write_bytes(archive.read(MANIFEST_NAME))
+        folder.rename(target)
+    return manifest
+
+
+@contextmanager
+def open_bundle(path: Path) -> Iterator[tuple[Path, Manifest]]:
+    """A checked bundle as a folder, with its manifest. A zip is unpacked for as long as it is open.
+
+    Raises BundleError.
+    """
+    if path.is_dir():
+        yield path, verify(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="emomodel-bundle-") as scratch:
+        folder = Path(scratch) / "bundle"
+        yield folder, unpack(path, folder)
+
+
+def _verify_folder(folder: Path) -> Manifest:
+    present = _list_files(folder)
+    if MANIFEST_NAME not in present:
+        raise NotABundle(f"{folder} holds no {MANIFEST_NAME}; give the folder or zip that a job made")
+    manifest = parse_manifest((folder / MANIFEST_NAME).read_bytes())
+    _compare_names(manifest, set(present))
+    for name, entry in manifest.files.items():
+        _copy_checked(name, entry, (folder / name).open("rb"), None)
+    return manifest
+
+
+def _list_files(folder: Path) -> list[str]:
+    """Relative paths of all files, with slashes, sorted. Raises UnsafeBundle for a link."""
+    names = []
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise UnsafeBundle(f"{name} is a link; a bundle holds files only")
+        if path.is_file():
+            names.append(name)
+    return sorted(names)
+
+
+def _describe(path: Path) -> FileEntry:
+    with path.open("rb") as stream:
+        return FileEntry(size_bytes=path.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    damage = f"{path.name} is not a whole zip file; download it again"
+    try:
+        archive = zipfile.ZipFile(path)
+    except FileNotFoundError as error:
+        raise NotABundle(f"{path} does not exist") from error
+    except (*_DAMAGE, OSError) as error:
+        # OSError too: the directory of a damaged zip may point anywhere.
+        raise NotABundle(f"{damage} ({error})") from error
+    with archive:
+        try:
+            yield archive
+        except _DAMAGE as error:
+            raise NotABundle(f"{damage} ({error})") from error
+
+
+def _read_zip_manifest(archive: zipfile.ZipFile) -> Manifest:
+    """The manifest, when the zip's list of names is safe and is what the manifest says. Opens no other file."""
+    entries = archive.infolist()
+    _check_entries(entries, sum(entry.compress_size for entry in entries))
+    names = {entry.filename for entry in entries}
+    if MANIFEST_NAME not in names:
+        raise NotABundle(f"the zip holds no {MANIFEST_NAME}; give the zip that a job made, whole")
+    if archive.getinfo(MANIFEST_NAME).file_size > _MAX_MANIFEST_BYTES:
+        raise UnsafeBundle(f"{MANIFEST_NAME} is larger than a manifest can be")
+    manifest = parse_manifest(archive.read(MANIFEST_NAME))
+    _compare_names(manifest, names)
+    return manifest
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
+    """Raises UnsafeBundle, NotABundle."""
+    if len(entries) > _MAX_FILE_COUNT:
+        raise UnsafeBundle(f"the zip holds {len(entries)} files; a bundle holds at most {_MAX_FILE_COUNT}")
+    unpacked_bytes = sum(entry.file_size for entry in entries)
+    if unpacked_bytes > max(_MAX_SMALL_BUNDLE_BYTES, _MAX_EXPANSION * packed_bytes):
+        raise UnsafeBundle(f"the zip would unpack from {packed_bytes} to {unpacked_bytes} bytes; it is not a bundle")
+    seen: set[str] = set()
+    for entry in entries:
+        # The name as written, before zipfile cuts it at a null byte or turns backslashes.
+        name = entry.orig_filename
+        parts = name.split("/")
+        if name != entry.filename or "\\" in name or ":" in name or any(part in {"", ".", ".."} for part in parts):
+            raise UnsafeBundle(f"the zip holds the path {name!r}, which leads out of the bundle")
+        if S_ISLNK(entry.external_attr >> 16):
+            raise UnsafeBundle(f"{name} is a link; a bundle holds files only")
+        if name in seen:
+            raise UnsafeBundle(f"the zip holds {name} twice")
+        if entry.header_offset < 0:
+            raise NotABundle(f"the zip's directory is damaged at {name}; download it again")
+        if entry.compress_type not in _COMPRESSION:
+            raise UnsafeBundle(f"{name} is compressed in a way that no bundle is")
+        seen.add(name)
+
+
+def _compare_names(manifest: Manifest, present: set[str]) -> None:
+    """Raises FileMissing, FileUnexpected."""
+    expected = {*manifest.files, MANIFEST_NAME}
+    if missing := sorted(expected - present):
+        raise FileMissing(f"{', '.join(missing)} is missing from the bundle; download it again")
+    if unexpected := sorted(present - expected):
+        raise FileUnexpected(f"{', '.join(unexpected)} is not part of the bundle; somebody has added it")
+
+
+def _copy_checked(name: str, entry: FileEntry, source: IO[bytes], target: IO[bytes] | None) -> None:
+    """Read `source` to its end and close it, copying to `target`. Raises FileAltered if it isn't what `entry` says."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    try:
+        with source:
+            while chunk := source.read(_CHUNK_BYTES):
+                size_bytes += len(chunk)
+                # No more is read or written than the manifest allows for.
+                if size_bytes > entry.size_bytes:
+                    break
+                digest.update(chunk)
+                if target is not None:
+                    target.write(chunk)
+    except _DAMAGE as error:
+        raise FileAltered(f"{name} is damaged: {error}; download the bundle again") from error
+    if size_bytes != entry.size_bytes or digest.hexdigest() != entry.sha256:
+        raise FileAltered(f"{name} is not the file that the bundle was made with; download the bundle again")
+
+
+@contextmanager
+def _write_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose content is under `path` once all of it is on the disk, and nowhere after an error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)

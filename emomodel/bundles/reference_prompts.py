@@ -1,0 +1,123 @@
+"""The reference prompts of a bundle, and what its model answered when it was made: `reference.json`. [light]
+
+The same prompts and emotions in every bundle, by its own axes. An answer is a sample of the logits at a few positions:
+compact, and near to what another machine computes, which a hash of floats never is.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emomodel.bundles.manifest import Manifest, NotABundle
+from emomodel.data.examples import Span, Turn
+from emomodel.emotions import Axes, EmotionVector
+
+REFERENCE_FILE = "reference.json"
+
+_QUESTION = "How was your day, and what will you do tomorrow?"
+_PARTS = ("It was a day that I will remember.", " Tomorrow we shall see.")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Precision(_Part):
+    """The numbers that a model computes with: the type of its activations, and whether its weights are nf4."""
+
+    dtype: Literal["bfloat16", "float16", "float32"]
+    in_4bit: bool
+
+    def __str__(self) -> str:
+        return f"{self.dtype} with 4-bit weights" if self.in_4bit else self.dtype
+
+
+class ReplyPart(_Part):
+    """Some text of the reply, and its emotion by the names of poles."""
+
+    text: str
+    emotion: dict[str, float]
+
+
+class Answer(_Part):
+    """The logits at one position, in nats.
+
+    `log_probabilities` are those of the likeliest tokens, `top_ids`; `logits` those of `sample_ids`, less the mean over
+    the vocabulary; `spread` is the logits' standard deviation over the vocabulary.
+    """
+
+    position: int
+    top_ids: list[int]
+    log_probabilities: list[float]
+    logits: list[float]
+    spread: Annotated[float, Field(gt=0)]
+
+
+class ReferencePrompt(_Part):
+    """A question with its reply, and the answers of the model. `effect`: how far from them the base model alone is."""
+
+    name: str
+    question: str
+    reply: tuple[ReplyPart, ...]
+    input_ids: list[int]
+    answers: list[Answer]
+    effect: float
+
+    def make_turns(self, axes: Axes) -> tuple[Turn, Turn]:
+        """Raises EmotionError when `axes` lack a name."""
+        return make_turns(self.question, self.reply, axes)
+
+
+class Reference(_Part):
+    """`reference.json`. `sample_ids`: the tokens whose logits are kept."""
+
+    precision: Precision
+    device: str
+    sample_ids: list[int]
+    prompts: list[ReferencePrompt]
+
+
+def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
+    """The reference of a bundle, or None where it has none. Raises NotABundle."""
+    if REFERENCE_FILE not in manifest.files:
+        return None
+    try:
+        return Reference.model_validate_json((folder / REFERENCE_FILE).read_bytes())
+    except ValidationError as error:
+        raise NotABundle(f"{REFERENCE_FILE} can't be read: {error.errors()[0]['msg']}") from error
+
+
+def make_turns(question: str, reply: Sequence[ReplyPart], axes: Axes) -> tuple[Turn, Turn]:
+    """The chat: a neutral question, and a reply whose parts have an emotion each. Raises EmotionError."""
+    spans: list[Span] = []
+    content = ""
+    for part in reply:
+        spans.append(Span(len(content), len(content) + len(part.text), axes.vector(part.emotion)))
+        content += part.text
+    return Turn("user", question, axes.neutral), Turn("assistant", content, axes.neutral, tuple(spans))
+
+
+def make_prompts(axes: Axes) -> dict[str, tuple[str, tuple[ReplyPart, ...]]]:
+    """Question and reply of each reference prompt, by its name. Between them they move every axis."""
+    negative, positive = axes.poles[:2]
+    chosen = {
+        "neutral": ({}, {}),
+        positive: ({positive: 1.0}, {positive: 1.0}),
+        negative: ({negative: 1.0}, {negative: 1.0}),
+        f"{negative} -> {positive}": ({negative: 1.0}, {positive: 1.0}),
+        "all axes": (axes.describe(_blend(axes)), axes.describe(_blend(axes))),
+    }
+    return {
+        name: (
+            _QUESTION,
+            tuple(ReplyPart(text=text, emotion=each) for text, each in zip(_PARTS, emotions, strict=True)),
+        )
+        for name, emotions in chosen.items()
+    }
+
+
+def _blend(axes: Axes) -> EmotionVector:
+    """A value of its own on each axis: exchanged axes, or a wrong one, give another emotion."""
+    return tuple((-1.0) ** index * (1.0 - 0.7 * index / len(axes)) for index in range(len(axes)))

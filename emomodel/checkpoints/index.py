@@ -1,0 +1,144 @@
+"""The index of a checkpoint, `checkpoint.json`: its step, what it fits, and its files with their hashes. [light]
+
+It is written last, so a folder that has one was complete. A folder counts as a whole checkpoint by its name, its index
+and the sizes of its files; `verify_checkpoint` also reads the files.
+"""
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emomodel.bundles.manifest import FileEntry
+from emomodel.errors import CheckpointUnusable
+
+INDEX_FILE = "checkpoint.json"
+# What is being written, or was when a process was killed, lies in here, beside the checkpoints.
+PARTIAL_FOLDER = ".partial"
+# The Trainer's own name for a checkpoint's folder; it finds the step in it.
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class CheckpointIndex(BaseModel):
+    """What `checkpoint.json` holds. `course` is the digest of emomodel.checkpoints.course.
+
+    The version goes up when what a checkpoint holds changes: an older emomodel, or a newer one, then begins anew.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    step: int
+    course: str
+    eval_loss: float | None = None
+    files: dict[str, FileEntry]
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """A checkpoint whose files are all there. `eval_loss` is what was measured at its step, if it was."""
+
+    path: Path
+    step: int
+    size_bytes: int
+    course: str
+    eval_loss: float | None
+
+
+def make_checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies in the folder of the checkpoints."""
+    return folder / f"checkpoint-{step}"
+
+
+def write_index(path: Path, *, step: int, course: str, eval_loss: float | None) -> None:
+    """Describe the files in `path`. What is written after this makes the checkpoint a damaged one."""
+    files = {file.name: _describe(file) for file in sorted(path.iterdir())}
+    index = CheckpointIndex(step=step, course=course, eval_loss=eval_loss, files=files)
+    (path / INDEX_FILE).write_text(index.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_checkpoint(path: Path) -> CheckpointInfo:
+    """The checkpoint at `path`; its files are looked at, not read. Raises CheckpointUnusable."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        raise CheckpointUnusable(f"{path.name} is not the name of a checkpoint")
+    index = _read_index(path)
+    if index.step != int(name[1]):
+        raise CheckpointUnusable(f"{path.name} is damaged: its index is that of step {index.step}")
+    size_bytes = (path / INDEX_FILE).stat().st_size
+    for file, entry in index.files.items():
+        try:
+            found_bytes = (path / file).stat().st_size
+        except OSError as error:
+            raise CheckpointUnusable(f"{path.name} is damaged: {file} is missing") from error
+        if found_bytes != entry.size_bytes:
+            raise CheckpointUnusable(f"{path.name} is damaged: {file} has {found_bytes} bytes, not {entry.size_bytes}")
+        size_bytes += found_bytes
+    return CheckpointInfo(path, index.step, size_bytes, index.course, index.eval_loss)
+
+
+def verify_checkpoint(path: Path) -> None:
+    """Read all files and compare their hashes. Raises CheckpointUnusable."""
+    for file, entry in _read_index(path).files.items():
+        try:
+            found = _describe(path / file)
+        except OSError as error:
+            raise CheckpointUnusable(f"{path.name} is damaged: {file} can't be read: {error.strerror}") from error
+        if found != entry:
+            raise CheckpointUnusable(f"{path.name} is damaged: {file} is not as it was written")
+
+
+def list_checkpoints(folder: Path) -> list[CheckpointInfo]:
+    """The whole checkpoints in `folder`, newest first; none where there is no folder."""
+    found = []
+    for path in list_checkpoint_paths(folder):
+        try:
+            found.append(read_checkpoint(path))
+        except CheckpointUnusable:
+            continue
+    return sorted(found, key=lambda checkpoint: checkpoint.step, reverse=True)
+
+
+def delete_checkpoints(folder: Path) -> None:
+    """Take away all checkpoints in `folder`, damaged and half-written ones too, and the folder when nothing is left."""
+    for path in [*list_checkpoint_paths(folder), folder / PARTIAL_FOLDER]:
+        delete_checkpoint(path)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def delete_checkpoint(path: Path) -> None:
+    """Take one checkpoint away, index first: what a crash leaves of it is not taken for a whole one."""
+    (path / INDEX_FILE).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def list_checkpoint_paths(folder: Path) -> list[Path]:
+    """All that is called a checkpoint in `folder`, whole or not, in no order; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+
+
+def get_step(path: Path) -> int:
+    """The step that the folder's name tells; -1 where it tells none."""
+    name = _NAME.fullmatch(path.name)
+    return int(name[1]) if name else -1
+
+
+def _read_index(path: Path) -> CheckpointIndex:
+    try:
+        return CheckpointIndex.model_validate_json((path / INDEX_FILE).read_bytes())
+    except OSError as error:
+        raise CheckpointUnusable(f"{path.name} is not whole: it has no {INDEX_FILE}") from error
+    except ValidationError as error:
+        raise CheckpointUnusable(f"{path.name} is damaged: its {INDEX_FILE} can't be read") from error
+
+
+def _describe(path: Path) -> FileEntry:
+    with path.open("rb") as stream:
+        return FileEntry(size_bytes=path.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())

@@ -1,0 +1,126 @@
+"""A folder of the original project -> a bundle of ours."""
+
+import json
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from transformers import AutoTokenizer
+
+from emomodel.bundles.bundle import pack, write_manifest
+from emomodel.bundles.card import make_model_card
+from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.reference_prompts import REFERENCE_FILE
+from emomodel.conversion.original_bundle import CONFIG_FILE, ImportRefused, OriginalBundle, read_original_bundle
+from emomodel.emotions import DEFAULT_AXES
+from emomodel.evaluation.reference import make_reference
+from emomodel.evaluation.verification import as_asked
+from emomodel.generation.loaded_bundle import load_folder
+from emomodel.model.adapter_files import (
+    ADAPTER_FOLDER,
+    ADAPTER_WEIGHTS,
+    TOKENIZER_FOLDER,
+    get_layer_sizes,
+    save_projection,
+)
+from emomodel.model.loading import copy_notice_files
+from emomodel.model.wrapper import make_projection
+from emomodel.training.output import CARD_FILE, get_library_versions
+
+# The original project's own: a factor of 3 on the projection, not centred, each token under its own emotion.
+_SCALE = 3.0
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
+
+
+def import_folder(source: Path, output: Path, *, base: str | None = None, name: str | None = None) -> Manifest:
+    """Write the bundle `output`, a zip; `name` says what it is called, by default the folder's name.
+
+    With `base` the bundle is loaded on it and gets reference prompts; without, only the files are checked. Raises
+    ImportRefused, BundleMismatch, ModelLoadFailed, OSError.
+    """
+    if not source.is_dir():
+        raise ImportRefused(f"{source} is not a folder; give the one that the original project saved to")
+    original = read_original_bundle(source)
+    with tempfile.TemporaryDirectory(prefix="emomodel-import-") as scratch:
+        folder = Path(scratch) / "bundle"
+        folder.mkdir()
+        base_model = _name_base_model(original, base)
+        projection = make_projection(len(DEFAULT_AXES), original.hidden_size, "default")
+        projection.load_state_dict(original.projection)
+        save_projection(projection, folder)
+        _write_adapter(original, folder / ADAPTER_FOLDER, base_model)
+        _copy_tokenizer(source, folder / TOKENIZER_FOLDER, base)
+        manifest = Manifest(
+            base_model=base_model,
+            axes=DEFAULT_AXES.names,
+            hidden_size=original.hidden_size,
+            layer_sizes=get_layer_sizes(projection),
+            emotion_scale=_SCALE,
+            emotion_centered=False,
+            emotion_span="token",
+            origin="import",
+            imported_name=name or source.resolve().name,
+            library_versions=get_library_versions(),
+            created_at=datetime.now(UTC),
+        )
+        if base is not None:
+            reference = make_reference(as_asked(load_folder(folder, manifest, base=base)))
+            (folder / REFERENCE_FILE).write_text(reference.model_dump_json() + "\n", encoding="utf-8")
+        notice_files = _copy_notices(source, base, folder)
+        (folder / CARD_FILE).write_text(make_model_card(manifest, notice_files), encoding="utf-8")
+        complete = write_manifest(folder, manifest)
+        pack(folder, output)
+    return complete
+
+
+def _name_base_model(original: OriginalBundle, base: str | None) -> str:
+    """Raises ImportRefused."""
+    if original.base_model:
+        return original.base_model
+    if base is None:
+        raise ImportRefused(f"{CONFIG_FILE} names no base model; give --base")
+    return Path(base).resolve().name if Path(base).is_dir() else base
+
+
+def _write_adapter(original: OriginalBundle, folder: Path, base_model: str) -> None:
+    folder.mkdir()
+    config: dict[str, Any] = original.config | {
+        "base_model_name_or_path": base_model,
+        "inference_mode": True,
+        # It would name the original project's class, which nobody has who loads the adapter in plain PEFT.
+        "auto_mapping": None,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    weights = {key: tensor.contiguous() for key, tensor in original.adapter.items()}
+    save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+
+
+def _copy_tokenizer(source: Path, folder: Path, base: str | None) -> None:
+    """The tokenizer beside the adapter, else the base model's. Raises ImportRefused, OSError."""
+    if (source / "tokenizer.json").is_file():
+        folder.mkdir()
+        for name in _TOKENIZER_FILES:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, folder / name)
+    elif base is None:
+        raise ImportRefused(f"{source} holds no tokenizer.json; give --base, whose tokenizer is then taken")
+    else:
+        AutoTokenizer.from_pretrained(base, trust_remote_code=False).save_pretrained(folder)
+
+
+def _copy_notices(source: Path, base: str | None, folder: Path) -> list[str]:
+    """Licence and notice files, of the folder itself and of a base model that is a folder."""
+    names = set(copy_notice_files(str(source), folder))
+    if base is not None and Path(base).is_dir():
+        names |= set(copy_notice_files(base, folder))
+    return sorted(names)

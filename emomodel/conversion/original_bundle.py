@@ -1,0 +1,175 @@
+"""The files that the original project leaves after a training, read into what a bundle of ours is made of.
+
+A folder with `adapter_config.json`, `adapter_model.safetensors` or `.bin`, and `emotion_proj_weights.pth`; sometimes
+with the tokenizer. The keys of the adapter are plain PEFT's, or have one `model.` more, from a wrapper; the projection
+may stand among them. Nothing is unpickled but tensors.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emomodel.emotions import DEFAULT_AXES
+from emomodel.errors import ModelError
+from emomodel.model.projection_files import read_tensors
+
+CONFIG_FILE = "adapter_config.json"
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+PROJECTION_FILES = ("emotion_proj_weights.pth", "emotion_proj.pth")
+
+_PREFIX = "base_model.model."
+_WRAPPED_PREFIX = "base_model.model.model.model."
+_PLAIN_PREFIX = "base_model.model.model."
+_PROJECTION_KEY = re.compile(r".*\bemotion_proj_embed\.(?:modules_to_save\.(?:default\.)?|original_module\.)?(.+)")
+_LORA_KEY = re.compile(r"(?P<layer>.+)\.lora_(?P<part>[AB])(?:\.default)?\.weight")
+_SUPPORTED = (
+    f"supported is Linear({len(DEFAULT_AXES)}, hidden // 2), LayerNorm, GELU, Linear(hidden // 2, hidden), "
+    "as the original project has it for Gemma"
+)
+
+
+class ImportRefused(ModelError):
+    """The folder is not what the original project leaves."""
+
+    code = "import_refused"
+
+
+@dataclass(frozen=True)
+class OriginalBundle:
+    """Adapter with plain PEFT's keys and its config; projection with the keys of our own."""
+
+    config: dict[str, Any]
+    adapter: dict[str, Tensor]
+    projection: dict[str, Tensor]
+
+    @property
+    def hidden_size(self) -> int:
+        return self.projection["3.weight"].shape[0]
+
+    @property
+    def base_model(self) -> str:
+        """As the adapter's config names it; empty when it doesn't."""
+        return str(self.config.get("base_model_name_or_path") or "")
+
+
+def read_original_bundle(folder: Path) -> OriginalBundle:
+    """Raises ImportRefused, which says what was found and what is supported; BundleMismatch for damaged files."""
+    config = _read_config(folder)
+    path = _find(folder, ADAPTER_FILES)
+    adapter: dict[str, Tensor] = {}
+    beside: dict[str, Tensor] = {}
+    for key, tensor in read_tensors(path).items():
+        if match := _PROJECTION_KEY.fullmatch(key):
+            beside[match[1]] = tensor
+        else:
+            adapter[_normalise(key, path.name)] = tensor
+    projection = _choose_projection(folder, beside, path.name)
+    _check_projection(projection)
+    _check_adapter(adapter, config, path.name)
+    _check_hidden_size(adapter, projection["3.weight"].shape[0])
+    # In float32, as a training of ours keeps it.
+    return OriginalBundle(config, adapter, {key: tensor.float() for key, tensor in projection.items()})
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = _find(folder, (CONFIG_FILE,))
+    try:
+        config = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ImportRefused(f"{CONFIG_FILE} is not JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA" or not isinstance(config.get("r"), int):
+        raise ImportRefused(
+            f"{CONFIG_FILE} doesn't describe a LoRA adapter; supported is peft_type LORA, with its rank r"
+        )
+    return config
+
+
+def _find(folder: Path, names: Iterable[str]) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise ImportRefused(f"{folder} holds no {' or '.join(names)}; give the folder that the original project saved to")
+
+
+def _normalise(key: str, file_name: str) -> str:
+    """The key as plain PEFT has it."""
+    match = _LORA_KEY.fullmatch(key)
+    if match is None or not key.startswith(_PREFIX):
+        raise ImportRefused(f"{file_name} holds {key}; supported are LoRA weights of linear layers, lora_A and lora_B")
+    plain = key
+    if key.startswith(_WRAPPED_PREFIX):
+        plain = _PLAIN_PREFIX + key.removeprefix(_WRAPPED_PREFIX)
+    return plain.replace(".default.weight", ".weight")
+
+
+def _choose_projection(folder: Path, beside: dict[str, Tensor], adapter_name: str) -> dict[str, Tensor]:
+    names = [name for name in PROJECTION_FILES if (folder / name).is_file()]
+    if not names:
+        if beside:
+            return beside
+        _find(folder, PROJECTION_FILES)
+    own = read_tensors(folder / names[0])
+    if beside and not (own.keys() == beside.keys() and all(torch.equal(own[key], beside[key]) for key in own)):
+        raise ImportRefused(
+            f"{adapter_name} holds a projection that is not the one in {names[0]}; take one of them out"
+        )
+    return own
+
+
+def _check_projection(projection: dict[str, Tensor]) -> None:
+    found = {key: tuple(tensor.shape) for key, tensor in projection.items()}
+    last = found.get("3.weight", (0,))
+    middle, hidden = last[0] // 2, last[0]
+    expected = {
+        "0.weight": (middle, len(DEFAULT_AXES)),
+        "0.bias": (middle,),
+        "1.weight": (middle,),
+        "1.bias": (middle,),
+        "3.weight": (hidden, middle),
+        "3.bias": (hidden,),
+    }
+    if found != expected:
+        layers = ", ".join(f"{key} {list(shape)}" for key, shape in sorted(found.items())) or "nothing"
+        raise ImportRefused(f"the emotion projection holds {layers}; {_SUPPORTED}")
+
+
+def _check_adapter(adapter: dict[str, Tensor], config: dict[str, Any], file_name: str) -> None:
+    """Whether each linear layer that has one part has the other, with the config's rank, and is one of its targets."""
+    if not adapter:
+        raise ImportRefused(f"{file_name} holds no LoRA weights")
+    rank = config["r"]
+    layers: dict[str, set[str]] = {}
+    for key, tensor in adapter.items():
+        match = _LORA_KEY.fullmatch(key)
+        assert match is not None  # noqa: S101 - _normalise has let only these through
+        layers.setdefault(match["layer"], set()).add(match["part"])
+        found = tensor.shape[0 if match["part"] == "A" else -1]
+        if tensor.ndim != 2 or (found != rank and not config.get("rank_pattern")):
+            raise ImportRefused(f"{key} has the shape {list(tensor.shape)}, and {CONFIG_FILE} says rank {rank}")
+    if halves := sorted(layer for layer, parts in layers.items() if parts != {"A", "B"}):
+        raise ImportRefused(f"{file_name} holds one of lora_A and lora_B only for {halves[0]}")
+    targets = config.get("target_modules")
+    # A text is a regular expression over names of the base model, which is not here.
+    if isinstance(targets, list):
+        present = {layer.rpartition(".")[2] for layer in layers}
+        if present != set(targets):
+            raise ImportRefused(
+                f"{file_name} holds weights for {', '.join(sorted(present))}; "
+                f"{CONFIG_FILE} names {', '.join(sorted(map(str, targets)))}"
+            )
+
+
+def _check_hidden_size(adapter: dict[str, Tensor], hidden_size: int) -> None:
+    """Whether adapter and projection are of one model: a query comes from a hidden state."""
+    for key, tensor in adapter.items():
+        if key.endswith(".q_proj.lora_A.weight") and tensor.shape[1] != hidden_size:
+            raise ImportRefused(
+                f"the adapter is for a base model of hidden size {tensor.shape[1]}, "
+                f"the projection for one of {hidden_size}"
+            )

@@ -1,0 +1,63 @@
+"""One line of JSON -> Example, with all that is wrong in it. [light]
+
+emomodel/data/validation.py reads whole files the same way, as they arrive: DatasetValidator and its DatasetReport.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from emomodel.data.drafts import Role, Span
+from emomodel.data.line_reader import LineReader
+from emomodel.data.problems import DatasetInvalid, ExampleInvalid, problem_at
+from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
+
+__all__ = ["Example", "Role", "Span", "Turn", "parse_example", "read_examples"]
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What JSON takes for blank.
+BLANK_BYTES = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn without tags. `emotion` holds wherever no span does; spans are in order and don't overlap."""
+
+    role: Role
+    content: str
+    emotion: EmotionVector
+    spans: tuple[Span, ...] = ()
+    is_target: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One dialogue of a dataset; `line` counts from 1."""
+
+    line: int
+    turns: tuple[Turn, ...]
+
+
+def parse_example(line: bytes | str, number: int, axes: Axes = DEFAULT_AXES) -> Example:
+    """The example on one line. Raises ExampleInvalid, which holds every problem of the line."""
+    data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
+    turns, findings = LineReader(axes).read(data)
+    if findings:
+        problems = tuple(problem_at(number, finding) for finding in findings)
+        raise ExampleInvalid("; ".join(map(str, problems)), problems)
+    return Example(number, tuple(Turn(*turn) for turn in turns))
+
+
+def read_examples(path: Path, axes: Axes = DEFAULT_AXES) -> Iterator[Example]:
+    """The examples of a file, in order, blank lines left out. Raises DatasetInvalid at the first line that is wrong."""
+    reader = LineReader(axes)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            data = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            if not data.strip(BLANK_BYTES):
+                continue
+            turns, findings = reader.read(data)
+            if findings:
+                problem = problem_at(number, findings[0])
+                raise DatasetInvalid(f"{path.name}, {problem}", (problem,))
+            yield Example(number, tuple(Turn(*turn) for turn in turns))

@@ -1,0 +1,161 @@
+"""One row of a table, or object with other keys than ours -> one JSON Lines record. [light]"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Protocol
+
+from emomodel.data.formats.codes import COLUMN_TWICE, COLUMNS_MISSING
+from emomodel.data.json_line import parse_object
+from emomodel.data.problems import Finding, quote
+from emomodel.emotions import Axes
+
+# A cell without a value is not in its row.
+Row = Mapping[str, object]
+
+MESSAGES, EMOTION = "messages", "emotion"
+SYSTEM, PROMPT, RESPONSE = "system", "prompt", "response"
+CHAT_COLUMNS = (MESSAGES, PROMPT, RESPONSE)
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_COLUMNS_FIX = "Name the columns prompt and response, or put whole chats into a column messages."
+
+
+class RowReader(Protocol):
+    """Knows which columns it needs, and makes records of rows."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names, lower case, of which a table holds one at least."""
+        ...
+
+    def check_columns(self, names: Iterable[str]) -> Finding | None:
+        """What is wrong with a table of these columns, lower case."""
+        ...
+
+    def read(self, row: Row) -> bytes | Finding:
+        """The record, or why there is none. What is wrong within an example is found later, by the validator."""
+        ...
+
+
+class ChatRowReader:
+    """Columns `prompt`, `response`, perhaps `system`, or `messages`, and any of the axes and poles."""
+
+    columns = CHAT_COLUMNS
+
+    def __init__(self, axes: Axes) -> None:
+        self._emotions = {*axes.poles, *(name.lower() for name in axes)}
+
+    def check_columns(self, names: Iterable[str]) -> Finding | None:
+        names = list(names)
+        if MESSAGES in names:
+            return None
+        return find_missing_columns([PROMPT, RESPONSE], names, _COLUMNS_FIX)
+
+    def read(self, row: Row) -> bytes | Finding:
+        emotion = {name: _read_number(value) for name, value in row.items() if name in self._emotions}
+        others = {name: value for name, value in row.items() if name not in self._emotions}
+        if EMOTION in others:
+            others[EMOTION] = _read_json(others[EMOTION])
+        if MESSAGES in row:
+            return self._read_messages(others, emotion)
+        reply = make_message("assistant", others.pop(RESPONSE, None))
+        if emotion:
+            reply[EMOTION] = emotion
+        messages = [make_message("user", others.pop(PROMPT, None)), reply]
+        if SYSTEM in others:
+            messages.insert(0, make_message("system", others.pop(SYSTEM)))
+        return to_line({MESSAGES: messages, **others})
+
+    def _read_messages(self, others: dict[str, object], emotion: Mapping[str, object]) -> bytes | Finding:
+        value = others.pop(MESSAGES)
+        if emotion:
+            others[EMOTION] = emotion
+        if isinstance(value, str):
+            # The cell may hold the list alone or the whole object around it.
+            is_list = value.lstrip().startswith("[")
+            text = f'{{"{MESSAGES}": {value}}}' if is_list else value
+            document = parse_object(text.encode("utf-8", "surrogateescape"))
+            if isinstance(document, Finding):
+                # Its column would count from what was put before the list, or lie in the middle of the line.
+                return document._replace(field=MESSAGES, column=None)
+            return to_line(others | document)
+        return to_line({MESSAGES: _without_nulls(value), **others})
+
+
+def make_message(role: str, text: object) -> dict[str, object]:
+    """Without a text there is no `content`, which the validator tells."""
+    return {"role": role} if text is None else {"role": role, "content": text}
+
+
+def find_missing_columns(wanted: Iterable[str], names: Iterable[str], fix: str) -> Finding | None:
+    names = list(names)
+    missing = [name for name in wanted if name not in names]
+    if not missing:
+        return None
+    there = ", ".join(quote(name) for name in names[:8]) or "none"
+    lacks = " and ".join(quote(name) for name in missing)
+    noun = "column" if len(missing) == 1 else "columns"
+    return Finding(
+        COLUMNS_MISSING, f"the {noun} {lacks} {'is' if len(missing) == 1 else 'are'} missing (there: {there})", fix
+    )
+
+
+def read_header(names: Iterable[object], reader: RowReader) -> tuple[str, ...] | Finding:
+    """The names of a table's columns: blanks around them and upper case mean nothing."""
+    read = tuple(str(name).strip().lower() for name in names)
+    twice = next((name for index, name in enumerate(read) if name in read[:index]), None)
+    if twice is not None:
+        return Finding(COLUMN_TWICE, f"the column {quote(twice)} occurs twice", "Keep one of them.")
+    return reader.check_columns(read) or read
+
+
+def make_row(names: Iterable[str], cells: Iterable[object]) -> Row:
+    """An empty text, a null and NaN, which data frames write for null, are no values."""
+    read = ((name, _to_plain(cell)) for name, cell in zip(names, cells, strict=True))
+    return {name: cell for name, cell in read if not _is_absent(cell)}
+
+
+def to_line(document: Mapping[str, object]) -> bytes | Finding:
+    try:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    except UnicodeEncodeError:
+        return Finding("not_utf8", "the row has bytes that are not UTF-8", "Save the file as UTF-8.")
+    except RecursionError:
+        return Finding("json_invalid", "the value is nested too deeply", "Write plain messages.")
+
+
+def _to_plain(cell: object) -> object:
+    """Some writers of Parquet leave texts as bytes, and some numbers are decimals."""
+    if isinstance(cell, bytes):
+        # What is no UTF-8 is found when the record is written.
+        return cell.decode("utf-8", "surrogateescape")
+    return float(cell) if isinstance(cell, Decimal) else cell
+
+
+def _is_absent(cell: object) -> bool:
+    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
+
+
+def _read_number(value: object) -> object:
+    """Text that is no number stays text, for the validator to refuse."""
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value.strip()) else value
+    return value
+
+
+def _read_json(value: object) -> object:
+    """A column `emotion` holds an object or a list; other text stays for the validator to refuse."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        document = parse_object(f'{{"{EMOTION}": {value}}}'.encode("utf-8", "surrogateescape"))
+        return value if isinstance(document, Finding) else document[EMOTION]
+    return _without_nulls(value)
+
+
+def _without_nulls(value: object) -> object:
+    """Columns of one type give every message each key that any has: those without a value are none."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,148 @@
+"""A line without anything unusual -> its turns, several times faster than LineReader reads it. [light]
+
+LineReader is the rule and this is its shortcut: whatever the shortcut isn't sure of, it leaves to LineReader. So it
+finds no problems, and needs no words for them. tests/unit/emomodel/test_plain_line.py holds the two against each other.
+"""
+
+import re
+
+import msgspec
+from msgspec import UNSET
+
+from emomodel.data.drafts import CONTROL_TOKEN, Role, Span, TurnDraft
+from emomodel.data.emotion_reader import EmotionReader
+from emomodel.data.ignored_keys import IgnoredKeys
+from emomodel.data.plain_shape import QUOTES_OF_KEY, PlainChat, PlainShape
+from emomodel.data.problems import Finding
+from emomodel.data.tags import looks_tagged
+from emomodel.emotions import EmotionVector
+
+# A tag and its text, with no other < near. Split by it, a text becomes: text, attributes, tagged text, text, ...
+_PLAIN_TAG = re.compile(r"<emo([\s,][^<>]*)>([^<]*)</emo>")
+_QUOTES_OF_CHAT = 2
+# role and content: two keys and two values.
+_QUOTES_OF_MESSAGE = 8
+# Datasets have few orders of roles, but may have one per line, and a line may have thousands of messages.
+_CACHED_ORDERS = 1024
+_CACHED_MESSAGES = 64
+
+
+class _NotPlainError(Exception):
+    """The line may be wrong or merely unusual."""
+
+
+class PlainLineReader:
+    """Reads plain lines; shares with LineReader what it knows about emotions, and the count of ignored keys."""
+
+    def __init__(self, emotions: EmotionReader, neutral: EmotionVector, ignored: IgnoredKeys) -> None:
+        self._emotions = emotions
+        self._neutral = neutral
+        self._read_attributes = emotions.from_attributes
+        self._ignored = ignored
+        # What lines may look like; LineReader tells it of the keys that it meets.
+        self.shape = PlainShape()
+        self._orders: dict[tuple[str, ...], tuple[Role, ...]] = {}
+
+    def read(self, line: bytes) -> list[TurnDraft] | None:
+        """The turns of a line that is surely an example, else None."""
+        try:
+            return self._read_chat(line, self.shape.decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _NotPlainError):
+            return None
+
+    def _read_chat(self, line: bytes, chat: PlainChat) -> list[TurnDraft]:
+        messages = chat.messages
+        roles = self._read_order(tuple([message.role for message in messages]))
+        # How many quotes the line has if each key occurs once and no text holds a quote.
+        quote_count = _QUOTES_OF_CHAT + _QUOTES_OF_MESSAGE * len(messages)
+        neutral = default = self._neutral
+        if chat.emotion is not UNSET:
+            default, count = self._read_emotion(chat.emotion)
+            quote_count += count
+        turns: list[TurnDraft] = []
+        has_target = False
+        for index, role in enumerate(roles):
+            message = messages[index]
+            is_target = role == "assistant"
+            emotion = default if is_target else neutral
+            if message.emotion is not UNSET:
+                emotion, count = self._read_emotion(message.emotion)
+                quote_count += count
+            if message.weight is not UNSET:
+                is_target = is_target and message.weight == 1
+                quote_count += QUOTES_OF_KEY
+            if is_target:
+                has_target = True
+            content = message.content
+            spans: tuple[Span, ...] = ()
+            if "<" in content:
+                content, spans = self._read_tags(content)
+            elif not content or content.isspace() or ("[" in content and CONTROL_TOKEN.search(content)):
+                raise _NotPlainError
+            turns.append((role, content, emotion, spans, is_target))
+        others = [*self.shape.find_others(chat)] if self.shape.others else ()
+        quote_count += sum(count for _, count in others) if others else 0
+        if not has_target or not _has_quotes(line, quote_count):
+            raise _NotPlainError
+        for other, _ in others:
+            self._ignored.add(other.key, other.prefix)
+        return turns
+
+    def _read_order(self, names: tuple[str, ...]) -> tuple[Role, ...]:
+        roles = self._orders.get(names)
+        if roles is None:
+            roles = _check_order(names)
+            if len(self._orders) < _CACHED_ORDERS and len(names) <= _CACHED_MESSAGES:
+                self._orders[names] = roles
+        return roles
+
+    def _read_emotion(self, value: msgspec.Raw) -> tuple[EmotionVector, int]:
+        """The emotion, and how many quotes it takes with its key."""
+        text = bytes(value)
+        emotion = self._emotions.from_plain_json(text)
+        if emotion is None:
+            raise _NotPlainError
+        return emotion, QUOTES_OF_KEY + text.count(b'"')
+
+    def _read_tags(self, text: str) -> tuple[str, tuple[Span, ...]]:
+        parts = _PLAIN_TAG.split(text)
+        if len(parts) == 1 and not (looks_tagged(text) or CONTROL_TOKEN.search(text)):
+            return text, ()
+        spans: list[Span] = []
+        end = 0
+        for index in range(0, len(parts) - 1, 3):
+            emotion = self._read_attributes(parts[index + 1])
+            tagged = parts[index + 2]
+            if isinstance(emotion, Finding) or not tagged or tagged.isspace():
+                raise _NotPlainError
+            start = end + len(parts[index])
+            end = start + len(tagged)
+            spans.append(Span(start, end, emotion))
+        del parts[1::3]
+        content = "".join(parts)
+        # Another < may be a tag or a control token, and a backslash may make text of a tag.
+        if "<" in content or "\\" in content or ("[" in content and CONTROL_TOKEN.search(content)):
+            raise _NotPlainError
+        return content, tuple(spans)
+
+
+def _check_order(names: tuple[str, ...]) -> tuple[Role, ...]:
+    """The roles, if user and assistant take turns after an optional system message. Raises _NotPlainError."""
+    roles: list[Role] = ["system"] if names[:1] == ("system",) else []
+    for index, name in enumerate(names[len(roles) :]):
+        if (name == "user") == bool(index % 2) or name == "system":
+            raise _NotPlainError
+        roles.append("assistant" if index % 2 else "user")
+    if roles[-1:] != ["assistant"]:
+        raise _NotPlainError
+    return tuple(roles)
+
+
+def _has_quotes(line: bytes, count: int) -> bool:
+    """Whether the line has so many quotes besides those that a backslash makes part of a text.
+
+    The decoder keeps the last of two equal keys and says nothing; then there are more.
+    """
+    others = line.count(b'"') - count
+    # After two backslashes, a quote is no part of the text.
+    return not others or (others == line.count(b'\\"') and b'\\\\"' not in line)

@@ -1,0 +1,211 @@
+"""Checks a dataset while it arrives, in bounded memory whatever arrives. [light]
+
+validator = DatasetValidator(axes)
+for chunk in upload:
+    validator.feed(chunk)
+report = validator.finish()      # report.ok, report.problems, report.warnings
+
+Of a file in another format its reader makes one JSON object per record, and calls `feed_record` in place of `feed`.
+"""
+
+import re
+from collections import Counter
+
+from emomodel.data.dataset_report import DatasetReport
+from emomodel.data.dataset_statistics import DatasetStatistics
+from emomodel.data.examples import BLANK_BYTES, BYTE_ORDER_MARK
+from emomodel.data.line_reader import LineReader
+from emomodel.data.problems import Finding, Problem, problem_at
+from emomodel.emotions import DEFAULT_AXES, Axes
+
+MAX_LINE_BYTES = 1 << 20
+MAX_LINES = 5_000_000
+MAX_PROBLEMS = 100
+
+# The beginning of a file is enough to tell what it is.
+_SNIFFED_BYTES = 4096
+_BINARY_BEGINNINGS = {
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ\x00": "an xz archive",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_CSV_COLUMNS = {b"prompt", b"response", b"messages"}
+_CSV_SEPARATORS = re.compile(rb"[,;\t]")
+_EXPECTED = 'One JSON object a line is expected (JSON Lines, UTF-8), such as {"messages": [...]}.'
+
+
+class DatasetValidator:
+    """Reads a dataset in chunks, split anywhere. After `finish`, the report is final.
+
+    A line over `max_line_bytes` is reported and skipped without being held; lines after `max_lines` are only counted;
+    at most `max_problems` problems are listed, all are counted.
+    """
+
+    def __init__(
+        self,
+        axes: Axes = DEFAULT_AXES,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        max_lines: int = MAX_LINES,
+        max_problems: int = MAX_PROBLEMS,
+    ) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._max_lines = max_lines
+        self._max_problems = max_problems
+        self._reader = LineReader(axes)
+        self._statistics = DatasetStatistics(axes)
+        self._line_count = 0
+        # The place of the line under way, as problems name it: its count, or what a reader of another format says.
+        self._number = 0
+        # The beginning of a line whose end has not arrived.
+        self._pending = bytearray()
+        # Whether the line under way is already known to be too long.
+        self._skipping = False
+        # Whether no line was checked yet, so that the next one may show what the file is.
+        self._at_start = True
+        # Whether the rest of the file is of no use: another format, or too many lines.
+        self._only_counting = False
+        self._problems: list[Problem] = []
+        self._problem_counts: Counter[str] = Counter()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the file."""
+        first, *rest = chunk.split(b"\n")
+        self._extend(first)
+        if not rest:
+            return
+        self._end_line()
+        last = rest.pop()
+        self._take_lines(rest)
+        self._extend(last)
+
+    def feed_record(self, number: int, line: bytes) -> None:
+        """Check one record that the reader of another format made; `number` is its line or row in the source file.
+
+        `line` is one JSON object, as a line of JSON Lines holds it. Limits and counts are those of lines; what the
+        file's beginning looks like is its reader's matter. A validator takes either chunks or records, never both.
+        """
+        self._line_count += 1
+        self._number = number
+        self._at_start = False
+        self._check(line, len(line) > self._max_line_bytes)
+
+    def finish(self) -> DatasetReport:
+        """The report on all that was fed."""
+        if self._pending or self._skipping:
+            self._end_line()
+        if self._at_start:
+            self._add(Finding("file_empty", "the file holds no example", _EXPECTED))
+        statistics = self._statistics
+        return DatasetReport(
+            line_count=self._line_count,
+            example_count=statistics.example_count,
+            turn_count=statistics.turn_count,
+            target_count=statistics.target_count,
+            character_count=statistics.character_count,
+            longest_character_count=statistics.longest_character_count,
+            problems=tuple(self._problems),
+            problem_count=self._problem_counts.total(),
+            problem_counts=dict(sorted(self._problem_counts.items())),
+            warnings=statistics.warnings(),
+            ignored_keys=dict(sorted(self._reader.ignored.counts.items())),
+            emotions=statistics.coverage(),
+        )
+
+    def _extend(self, part: bytes) -> None:
+        """Add to the line under way, unless it grows too long."""
+        if self._skipping:
+            return
+        room = self._max_line_bytes - len(self._pending)
+        self._pending += part[:room]
+        if len(part) > room:
+            self._skipping = True
+
+    def _end_line(self) -> None:
+        line, too_long = bytes(self._pending), self._skipping
+        self._pending.clear()
+        self._skipping = False
+        self._take(line, too_long)
+
+    def _take_lines(self, lines: list[bytes]) -> None:
+        """Check whole lines; nearly all of a good file are plain and in no need of a closer look."""
+        read, add, max_line_bytes = self._reader.read_plain, self._statistics.add, self._max_line_bytes
+        is_easy = not self._at_start and self._line_count + len(lines) <= self._max_lines
+        for line in lines:
+            is_short = len(line) <= max_line_bytes
+            turns = read(line) if is_easy and is_short else None
+            if turns is None:
+                self._take(line, not is_short)
+            else:
+                self._line_count += 1
+                add(self._line_count, line, turns)
+
+    def _take(self, line: bytes, too_long: bool) -> None:
+        """Check the next line, or the beginning of one that is too long."""
+        self._line_count += 1
+        self._number = self._line_count
+        if self._only_counting:
+            return
+        if self._number == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        if not line.strip(BLANK_BYTES) and not too_long:
+            return
+        if self._at_start:
+            self._at_start = False
+            other_format = _find_other_format(line[: min(_SNIFFED_BYTES, self._max_line_bytes)])
+            if other_format is not None:
+                self._stop(other_format)
+                return
+        self._check(line, too_long)
+
+    def _check(self, line: bytes, too_long: bool) -> None:
+        if self._only_counting:
+            return
+        if self._line_count > self._max_lines:
+            message = f"the file has more than {self._max_lines} lines"
+            self._stop(Finding("lines_too_many", message, "Split it into several datasets, or take a sample of it."))
+        elif too_long:
+            message = f"the line is longer than {self._max_line_bytes} bytes"
+            self._add(Finding("line_too_long", message, "Split the dialogue into several examples."))
+        else:
+            self._read(line)
+
+    def _read(self, line: bytes) -> None:
+        turns, findings = self._reader.read(line)
+        if not findings:
+            self._statistics.add(self._number, line, turns)
+        for finding in findings:
+            self._add(finding)
+
+    def _stop(self, finding: Finding) -> None:
+        """What follows in the file is of no use: it is only counted."""
+        self._add(finding)
+        self._only_counting = True
+
+    def _add(self, finding: Finding) -> None:
+        self._problem_counts[finding.code] += 1
+        if len(self._problems) < self._max_problems:
+            self._problems.append(problem_at(max(self._number, 1), finding))
+
+
+def _find_other_format(beginning: bytes) -> Finding | None:
+    """What the first line shows, when it is no JSON Lines: one problem then says more than one for every line."""
+    text = beginning.strip(BLANK_BYTES)
+    fields = [field.strip(b' "').lower() for field in _CSV_SEPARATORS.split(text)]
+    binary = [name for mark, name in _BINARY_BEGINNINGS.items() if beginning.startswith(mark)]
+    if binary:
+        kind = binary[0]
+    elif text.startswith(b"["):
+        kind = "a JSON array"
+    elif text == b"{":
+        kind = "an object spread over several lines"
+    elif _CSV_COLUMNS.intersection(fields):
+        kind = "CSV"
+    else:
+        return None
+    return Finding("format_not_jsonl", f"the file looks like {kind}", _EXPECTED)

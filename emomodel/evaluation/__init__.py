@@ -1,0 +1,1 @@
+"""What was learnt: held-out losses, reference answers, the self-test."""

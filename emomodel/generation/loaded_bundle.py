@@ -1,0 +1,75 @@
+"""A bundle on its base model: adapter, projection and tokenizer, ready to write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase
+
+from emomodel.bundles.bundle import open_bundle
+from emomodel.bundles.manifest import Manifest
+from emomodel.emotions import Axes
+from emomodel.errors import BundleMismatch
+from emomodel.model.adapter_files import ADAPTER_FOLDER, TOKENIZER_FOLDER, load_adapter, load_projection
+from emomodel.model.loading import load_base_model
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
+
+# How long the texts will be that the bundle is to write is not known when it is loaded.
+_UNKNOWN_LENGTH = 0
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A bundle on its base model, ready to write."""
+
+    model: EmotionalGemmaUnslothWrapper
+    tokenizer: PreTrainedTokenizerBase
+    manifest: Manifest
+
+    @property
+    def axes(self) -> Axes:
+        return self.manifest.get_axes()
+
+    @property
+    def adapter(self) -> PeftModel:
+        """The base model with the adapter on it."""
+        peft_model: PeftModel = self.model.model
+        return peft_model
+
+
+def load_bundle(path: Path, *, base: str | None = None) -> LoadedBundle:
+    """Load a bundle, zip or folder, on the base model at `base`, or on the one that its manifest names.
+
+    Raises BundleError when a file is missing or altered, BundleMismatch when the pieces don't fit each other or the
+    base model, ModelLoadFailed when the base model can't be loaded.
+    """
+    with open_bundle(path) as (folder, manifest):
+        return load_folder(folder, manifest, base=base)
+
+
+def load_folder(
+    folder: Path, manifest: Manifest, *, base: str | None = None, load_in_4bit: bool = False
+) -> LoadedBundle:
+    """Load a bundle from a folder whose files are known to be right. Raises BundleMismatch, ModelLoadFailed."""
+    base_model = load_base_model(
+        base or manifest.base_model,
+        # Unsloth speeds training up; inference needs no more than transformers.
+        backend="transformers",
+        dtype=manifest.dtype,
+        load_in_4bit=load_in_4bit,
+        max_length=_UNKNOWN_LENGTH,
+        # The training's own: its chat template is part of what was learnt.
+        tokenizer_path=folder / TOKENIZER_FOLDER,
+    )
+    if base_model.hidden_size != manifest.hidden_size:
+        raise BundleMismatch(
+            f"the bundle was trained on {manifest.base_model} with hidden size {manifest.hidden_size}; "
+            f"the base model given has {base_model.hidden_size}"
+        )
+    projection = load_projection(folder, manifest).to(base_model.device)
+    peft_model = load_adapter(base_model.model, folder / ADAPTER_FOLDER)
+    wrapper = EmotionalGemmaUnslothWrapper(
+        peft_model, projection, scale=manifest.emotion_scale, centered=manifest.emotion_centered
+    )
+    wrapper.eval()
+    return LoadedBundle(wrapper, base_model.tokenizer, manifest)

@@ -1,0 +1,1 @@
+"""An example becomes tokens, labels and the emotion at each token."""

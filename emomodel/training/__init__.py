@@ -1,0 +1,1 @@
+"""The training run: plan, loop, optimizer, acceleration, checkpoints, output."""

@@ -1,0 +1,219 @@
+"""What is told of a training while it runs: metrics, and the loss on what is held out."""
+# ruff: noqa: ARG002 - the Trainer passes all of these to each callback by name
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from emomodel.batches.order import BatchOrder
+from emomodel.checkpoints.log_window import LogWindow
+from emomodel.errors import Stopped
+from emomodel.evaluation.losses import Evaluation
+from emomodel.protocol.control import RunRequests
+from emomodel.protocol.peaks import get_peak_memory_bytes
+from emomodel.protocol.progress import Metric, Reporter
+from emomodel.training.divergence import DivergenceWatch
+from emomodel.training.optimizer import EMOTION_GROUP, LORA_GROUP
+
+
+class MetricCallback(TrainerCallback):
+    """Reports a Metric at each log, and at the last step. Raises LossDiverged when the loss is lost."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        order: BatchOrder,
+        *,
+        batches_per_step: int,
+        window: LogWindow,
+        earlier: Sequence[Metric] = (),
+    ) -> None:
+        """`window` and `earlier` are where a training was that goes on from a checkpoint, and its metrics so far."""
+        self._reporter = reporter
+        self._order = order
+        self._batches_per_step = batches_per_step
+        self._learning_rates = window.learning_rates
+        self.metrics = list(earlier)
+        self._evaluation: Evaluation | None = None
+        self._is_evaluation_due = False
+        self._clock = _Clock(window, self._count_tokens(window.step))
+        self._watch = DivergenceWatch()
+        for metric in earlier:
+            self._watch.see(metric.loss, metric.step)
+
+    def complete(self, window: LogWindow) -> LogWindow:
+        """The Trainer's part of a window with ours."""
+        return window.model_copy(
+            update={
+                "elapsed_seconds": self._clock.elapsed_seconds,
+                "evaluation_is_due": self._is_evaluation_due,
+                "learning_rates": self._learning_rates,
+            }
+        )
+
+    def find_eval_loss(self, step: int) -> float | None:
+        """What was measured at `step`, if it was."""
+        return self.metrics[-1].eval_loss if self.metrics and self.metrics[-1].step == step else None
+
+    def defer_evaluation(self) -> None:
+        """The evaluation of this step is left to the run that goes on from its checkpoint, and the metric with it."""
+        self._is_evaluation_due = True
+
+    def note_evaluation(self, evaluation: Evaluation, seconds: float) -> None:
+        """Goes out with the next metric. The `seconds` that it took are none of training."""
+        self._evaluation = evaluation
+        self._clock.leave_out(seconds)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._clock.start()
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # The rates of this update: by the time of the log, the schedule has set those of the next.
+        groups = kwargs["optimizer"].param_groups
+        self._learning_rates = (groups[LORA_GROUP]["lr"], groups[EMOTION_GROUP]["lr"])
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if logs is None or "loss" not in logs:
+            return
+        metric = self._make_metric(state, logs)
+        self._watch.see(metric.loss, metric.step)
+        self.metrics.append(metric)
+        self._reporter.report(metric)
+
+    def _count_batches(self, step: int) -> int:
+        return min(step * self._batches_per_step, len(self._order))
+
+    def _count_tokens(self, step: int) -> int:
+        return self._order.count_tokens(self._count_batches(step))
+
+    def _make_metric(self, state: TrainerState, logs: dict[str, float]) -> Metric:
+        step = state.global_step
+        token_count = self._count_tokens(step)
+        reading = self._clock.read(step, token_count)
+        grad_norm = logs.get("grad_norm")
+        evaluation, self._evaluation = self._evaluation, None
+        return Metric(
+            step=step,
+            total_steps=state.max_steps,
+            epoch=self._count_batches(step) / self._order.batches_per_epoch,
+            loss=logs["loss"],
+            lora_learning_rate=self._learning_rates[0],
+            emotion_learning_rate=self._learning_rates[1],
+            grad_norm=grad_norm if grad_norm is not None and math.isfinite(grad_norm) else None,
+            tokens_per_second=reading.tokens_per_second,
+            token_count=token_count,
+            elapsed_seconds=reading.elapsed_seconds,
+            eta_seconds=reading.seconds_per_step * (state.max_steps - step),
+            memory_bytes=get_peak_memory_bytes(),
+            eval_loss=evaluation.loss if evaluation else None,
+            eval_neutral_loss=evaluation.neutral_loss if evaluation else None,
+        )
+
+
+class EvaluationCallback(TrainerCallback):
+    """Measures the loss on what is held out, every so many steps and at the last one.
+
+    A stop ends it in its middle: whoever asks has not the time for minutes of it. It is then done first when the
+    training goes on. That of the last step is not broken off to be saved: there the training is done.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[Callable[[], bool]], Evaluation],
+        progress: MetricCallback,
+        requests: RunRequests,
+        *,
+        every: int,
+    ) -> None:
+        """`evaluate` is given a function to ask between batches whether to raise Stopped."""
+        self._evaluate = evaluate
+        self._progress = progress
+        self._requests = requests
+        self._every = every
+
+    def measure(self, should_stop: Callable[[], bool]) -> None:
+        """Raises Stopped."""
+        began = time.monotonic()
+        evaluation = self._evaluate(should_stop)
+        self._progress.note_evaluation(evaluation, time.monotonic() - began)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        is_last = state.global_step >= state.max_steps
+        if state.global_step % self._every and not is_last:
+            return
+        requests = self._requests
+        try:
+            self.measure(lambda: requests.is_dropped or (requests.is_stopping and not is_last))
+        except Stopped:
+            if requests.is_dropped:
+                raise
+            self._progress.defer_evaluation()
+            control.should_log = False
+        else:
+            control.should_log = True
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Time since the training began, over interruptions, and the speed of late."""
+
+    elapsed_seconds: float
+    tokens_per_second: float
+    seconds_per_step: float
+
+
+class _Clock:
+    """Measures from the first metric of this process on: before it lies what is compiled and tuned once."""
+
+    def __init__(self, window: LogWindow, token_count: int) -> None:
+        """`window` is where the training was at an interruption, after so many tokens."""
+        self._earlier_seconds = window.elapsed_seconds
+        self._earlier_step = window.step
+        self._earlier_tokens = token_count
+        self._started_at = time.monotonic()
+        self._first: tuple[float, int, int] | None = None
+        self._left_out_seconds = 0.0
+
+    def start(self) -> None:
+        self._started_at = time.monotonic()
+
+    def leave_out(self, seconds: float) -> None:
+        self._left_out_seconds += seconds
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the training began, over interruptions."""
+        return self._earlier_seconds + self._read_seconds() - self._started_at
+
+    def read(self, step: int, token_count: int) -> _Reading:
+        now = self._read_seconds()
+        began = self._first or (self._started_at, self._earlier_step, self._earlier_tokens)
+        self._first = self._first or (now, step, token_count)
+        seconds = max(now - began[0], 1e-9)
+        return _Reading(
+            elapsed_seconds=self._earlier_seconds + now - self._started_at,
+            tokens_per_second=(token_count - began[2]) / seconds,
+            seconds_per_step=seconds / max(step - began[1], 1),
+        )
+
+    def _read_seconds(self) -> float:
+        return time.monotonic() - self._left_out_seconds

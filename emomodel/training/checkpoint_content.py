@@ -1,0 +1,67 @@
+"""What a checkpoint holds beside the Trainer's own files: the trained weights as they are, the metrics, the log window.
+
+The Trainer writes optimizer, schedule, random numbers and its state. It would leave out the emotion projection, and
+round the weights. The position in the data is the step: the order of the batches follows from the config.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from emomodel.errors import CheckpointUnusable
+from emomodel.protocol.progress import Metric
+
+TRAINED_FILE = "trained.safetensors"
+METRICS_FILE = "metrics.jsonl"
+# AdamW keeps two numbers for each weight that it trains.
+_MOMENTS_PER_WEIGHT = 2
+# Random numbers, states and metrics.
+_SMALL_FILES_BYTES = 4 * 1024**2
+
+
+def save_trained(model: nn.Module, folder: Path) -> None:
+    """Write the trained weights, in their own precision and under their own names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().contiguous() for name, tensor in _trained(model)}, folder / TRAINED_FILE)
+
+
+def check_trained(model: nn.Module, folder: Path) -> None:
+    """Raises CheckpointUnusable when the weights in `folder` are not those of `model`, by name and shape."""
+    try:
+        with safe_open(folder / TRAINED_FILE, framework="pt") as weights:
+            saved = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118 - no dict
+    except (OSError, SafetensorError) as error:
+        raise CheckpointUnusable(f"{folder.name} is damaged: {TRAINED_FILE} can't be read: {error}") from error
+    if saved != {name: tuple(tensor.shape) for name, tensor in _trained(model)}:
+        raise CheckpointUnusable(f"{folder.name} is not of this training: it holds other weights")
+
+
+def load_trained(model: nn.Module, folder: Path) -> None:
+    """Put the trained weights back."""
+    trained = dict(_trained(model))
+    for name, tensor in load_file(folder / TRAINED_FILE).items():
+        trained[name].data.copy_(tensor)
+
+
+def estimate_checkpoint_bytes(model: nn.Module) -> int:
+    """About the size of a checkpoint: the trained weights, the optimizer's moments, and small files."""
+    weights = sum(tensor.numel() * tensor.element_size() for _, tensor in _trained(model))
+    return weights * (1 + _MOMENTS_PER_WEIGHT) + _SMALL_FILES_BYTES
+
+
+def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:
+    """One metric a line, as the training process reports them."""
+    lines = [metric.model_dump_json(exclude_none=True) + "\n" for metric in metrics]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_metrics(path: Path) -> Sequence[Metric]:
+    """What `write_metrics` has written."""
+    return [Metric.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _trained(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)

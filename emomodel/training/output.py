@@ -1,0 +1,158 @@
+"""The output folder of a training: what a bundle is made of."""
+
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from peft import PeftModel
+
+from emomodel.bundles.bundle import write_manifest
+from emomodel.bundles.card import make_model_card
+from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
+from emomodel.bundles.reference_prompts import REFERENCE_FILE
+from emomodel.emotions import Axes
+from emomodel.errors import OutputExists
+from emomodel.evaluation.reference import AskedModel, make_reference
+from emomodel.model.adapter_files import (
+    ADAPTER_FOLDER,
+    TOKENIZER_FOLDER,
+    get_layer_sizes,
+    save_adapter,
+    save_projection,
+)
+from emomodel.model.loading import BaseModel, copy_notice_files
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
+from emomodel.protocol.progress import Metric, Notice, Reporter
+from emomodel.protocol.train_request import TrainRequest
+from emomodel.training.checkpoint_content import METRICS_FILE, write_metrics
+from emomodel.training.plot import plot_loss
+
+logger = logging.getLogger(__name__)
+
+CURVE_FILE = "loss_curve.png"
+CARD_FILE = "README.md"
+_LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "unsloth")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is done."""
+
+    request: TrainRequest
+    base: BaseModel
+    peft_model: PeftModel
+    wrapper: EmotionalGemmaUnslothWrapper
+    metrics: list[Metric]
+    example_count: int
+
+
+@contextmanager
+def building_output(output_dir: Path) -> Iterator[Path]:
+    """A folder to fill: it becomes `output_dir` at the end, and is gone after an error. Raises OutputExists.
+
+    `output_dir` may exist as an empty folder. What a killed process left half-filled is cleared away.
+    """
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+        raise OutputExists(f"the output folder {output_dir} is not empty")
+    partial = output_dir.with_name(f".{output_dir.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        os.replace(partial, output_dir)  # noqa: PTH105 - Path.replace is the same call; this one is known to take folders
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_output(folder: Path, training: Training, reporter: Reporter) -> Manifest:
+    """Fill `folder`: adapter, projection, tokenizer, metrics, curve, reference, notices, card; last, the manifest."""
+    request = training.request
+    save_adapter(training.peft_model, folder / ADAPTER_FOLDER, base_model=request.base_model)
+    save_projection(training.wrapper.emotion_proj_embed, folder)
+    training.base.tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
+    write_metrics(folder / METRICS_FILE, training.metrics)
+    plot_loss(
+        [metric.step for metric in training.metrics],
+        [metric.loss for metric in training.metrics],
+        folder / CURVE_FILE,
+        title=f"{request.base_model} on {request.dataset_name}",
+    )
+    _write_reference(training, folder, reporter)
+    notice_files = _copy_notices(request.base_model_path, folder, reporter)
+    manifest = _make_manifest(training)
+    (folder / CARD_FILE).write_text(make_model_card(manifest, notice_files), encoding="utf-8")
+    return write_manifest(folder, manifest)
+
+
+def _copy_notices(base_model_path: str, folder: Path, reporter: Reporter) -> list[str]:
+    try:
+        return copy_notice_files(base_model_path, folder)
+    except ConnectionError as error:
+        # The training is worth keeping; its owner is told what to add before passing it on.
+        message = (
+            f"the base model's licence files could not be fetched ({error}); add them before you pass the bundle on"
+        )
+        reporter.report(Notice(code="licence_files_missing", message=message))
+        return []
+
+
+def _write_reference(training: Training, folder: Path, reporter: Reporter) -> None:
+    """Ask the trained model the reference prompts. A bundle without the answers is still worth having."""
+    model = AskedModel(
+        training.wrapper,
+        training.peft_model,
+        training.base.tokenizer,
+        Axes(training.request.axes),
+        training.request.config.emotion_span,
+    )
+    try:
+        reference = make_reference(model)
+    except Exception as error:
+        # Whatever it is that fails here, hours of training are not lost for it.
+        logger.exception("the reference prompts can't be answered")
+        message = (
+            f"the bundle gets no reference prompts, so that nobody can check it with verify --base: "
+            f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        )
+        reporter.report(Notice(code="reference_missing", message=message))
+        return
+    (folder / REFERENCE_FILE).write_text(reference.model_dump_json() + "\n", encoding="utf-8")
+
+
+def _make_manifest(training: Training) -> Manifest:
+    request, config, metrics = training.request, training.request.config, training.metrics
+    return Manifest(
+        base_model=request.base_model,
+        axes=request.axes,
+        hidden_size=training.base.hidden_size,
+        layer_sizes=get_layer_sizes(training.wrapper.emotion_proj_embed),
+        emotion_scale=config.emotion_scale,
+        emotion_centered=config.emotion_centered,
+        emotion_span=config.emotion_span,
+        config=config,
+        dataset=DatasetEntry(
+            name=request.dataset_name, sha256=request.dataset_sha256, example_count=training.example_count
+        ),
+        metrics=MetricsSummary(
+            first_loss=metrics[0].loss,
+            final_loss=metrics[-1].loss,
+            step_count=metrics[-1].step,
+            token_count=metrics[-1].token_count,
+            train_seconds=metrics[-1].elapsed_seconds,
+        ),
+        library_versions=get_library_versions(),
+        created_at=datetime.now(UTC),
+    )
+
+
+def get_library_versions() -> dict[str, str]:
+    """Python's version, and those of the libraries that make the numbers."""
+    installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
+    return {"python": platform.python_version()} | {name: installed[name] for name in _LIBRARIES if name in installed}

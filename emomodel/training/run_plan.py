@@ -1,0 +1,108 @@
+"""How a training runs on this machine: what the config leaves open is decided here, and nowhere else."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from emomodel.batches.balance import balance_by_axes
+from emomodel.batches.collator import DataCollatorForEmotionalGemma
+from emomodel.batches.order import BatchOrder, Size, measure_in_order
+from emomodel.batches.packing import PackingCollator, Shape
+from emomodel.config import TrainConfig
+from emomodel.model.backend import uses_unsloth
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
+from emomodel.samples.dataset import IGNORED_LABEL, Sample
+from emomodel.sizing.steps import count_batches, count_steps
+from emomodel.training.acceleration import fits_acceleration
+from emomodel.training.sample_loading import LoadedSamples
+
+logger = logging.getLogger(__name__)
+
+Collator = Callable[[list[Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """`batching` is what the config's `auto` has come to. `accelerates`: see emomodel.training.acceleration.
+
+    `records_pass`: a pass is recorded once, and replayed. `eval_every` is in steps; None where nothing is held out.
+    """
+
+    order: BatchOrder
+    batching: str
+    step_count: int
+    collator: Collator
+    eval_collator: Collator
+    eval_every: int | None
+    accelerates: bool
+    records_pass: bool
+
+
+def make_run_plan(
+    loaded: LoadedSamples, wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, pad_token_id: int
+) -> RunPlan:
+    """The batches of the training, and the means."""
+    has_cuda = torch.cuda.is_available()
+    batching = ("packed" if has_cuda else "dynamic") if config.batching == "auto" else config.batching
+    order = _make_order(loaded.training.samples, config, groups_by_length=batching == "dynamic")
+    with_unsloth = uses_unsloth(config.backend)
+    accelerates = batching == "packed" and fits_acceleration(wrapper, config, with_unsloth=with_unsloth)
+    logger.info("batching %s, acceleration %s", batching, "on" if accelerates else "off")
+    axis_count = len(loaded.training.samples[0]["emotion_vectors"][0])
+
+    def make_collator(largest: Size, longest: int) -> Collator:
+        if batching == "packed":
+            # What is compiled on CUDA, be it here or by Unsloth, is compiled for a shape.
+            shape = Shape.of(largest, longest) if has_cuda else None
+            return PackingCollator(pad_token_id, axis_count, shape=shape, marks_pieces=accelerates)
+        # Unsloth's own loss wants one shape more than it wants fewer positions.
+        marks_targets = config.acceleration == "auto" and not with_unsloth
+        return DataCollatorForEmotionalGemma(pad_token_id, axis_count, marks_targets=marks_targets)
+
+    held_out = loaded.held_out.samples
+    lengths = [_count_tokens(sample) for sample in held_out]
+    largest = measure_in_order(lengths, [_count_targets(sample) for sample in held_out], config.batch_size)
+    step_count = count_steps(len(order), config.gradient_accumulation)
+    steps_per_epoch = max(order.batches_per_epoch // config.gradient_accumulation, 1)
+    return RunPlan(
+        order=order,
+        batching=batching,
+        step_count=step_count,
+        collator=make_collator(order.largest, order.longest_example),
+        eval_collator=make_collator(largest, max(lengths, default=1)),
+        eval_every=(config.eval_every or steps_per_epoch) if held_out else None,
+        accelerates=accelerates,
+        # A pass with checkpoints asks for the state of the random numbers in its middle.
+        records_pass=accelerates and not config.gradient_checkpointing,
+    )
+
+
+def _make_order(samples: list[Sample], config: TrainConfig, *, groups_by_length: bool) -> BatchOrder:
+    batch_count = count_batches(
+        len(samples),
+        batch_size=config.batch_size,
+        gradient_accumulation=config.gradient_accumulation,
+        epochs=config.epochs,
+        max_steps=config.max_steps,
+    )
+    return BatchOrder(
+        [_count_tokens(sample) for sample in samples],
+        [_count_targets(sample) for sample in samples],
+        batch_size=config.batch_size,
+        batch_count=batch_count,
+        seed=config.seed,
+        groups_by_length=config.group_by_length and groups_by_length,
+        weights=balance_by_axes(samples) if config.balance == "axes" else None,
+    )
+
+
+def _count_tokens(sample: Sample) -> int:
+    return sum(sample["attention_mask"])
+
+
+def _count_targets(sample: Sample) -> int:
+    # The first token's label counts nowhere.
+    return sum(label != IGNORED_LABEL for label in sample["labels"][1:])

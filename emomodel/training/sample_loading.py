@@ -1,0 +1,125 @@
+"""A job's dataset -> samples, with what its owner should know of them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from emomodel.data.examples import Example, read_examples
+from emomodel.data.problems import DatasetInvalid
+from emomodel.data.splitting import Split, split_examples
+from emomodel.emotions import Axes
+from emomodel.errors import DatasetChanged, DatasetRefused, ModelLoadFailed, NoTargets
+from emomodel.model.loading import BaseModel
+from emomodel.protocol.progress import Notice, Reporter
+from emomodel.protocol.train_request import TrainRequest
+from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.dataset import Samples, make_samples
+from emomodel.samples.tokenizer_comparison import find_difference
+
+_LISTED_LINES = 10
+
+
+@dataclass(frozen=True)
+class LoadedSamples:
+    """What is trained on, and what the loss is measured on beside that; the latter may be nothing.
+
+    `training_lines` and `held_out_lines` are the lines of their samples in the file.
+    """
+
+    training: Samples
+    held_out: Samples
+    training_lines: list[int]
+    held_out_lines: list[int]
+
+
+def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: Reporter) -> LoadedSamples:
+    """The dataset as samples; what was cut is reported. Raises DatasetRefused, NoTargets, ModelLoadFailed."""
+    config = request.config
+    split = _read_split(request, axes)
+    try:
+        chat_format = ChatFormat(base.tokenizer)
+        training, held_out = (
+            make_samples(
+                examples,
+                chat_format,
+                neutral=axes.neutral,
+                rule=config.emotion_span,
+                max_length=config.max_length,
+                fixed_pad_id=base.tokenizer.pad_token_id if config.batching == "fixed" else None,
+            )
+            for examples in (split.training, split.held_out)
+        )
+    except ChatError as error:
+        raise ModelLoadFailed(str(error)) from error
+    _check_ids(training, base)
+    _check_ids(held_out, base)
+    for notice in _make_notices(training, config.max_length):
+        reporter.report(notice)
+    difference = find_difference(Path(request.base_model_path), chat_format, split.training)
+    if difference is not None:
+        message = f"the tokens are other than in the dataset's statistics and preview: {difference}"
+        reporter.report(Notice(code="tokenizer_differs", message=message))
+    if not training.samples:
+        raise NoTargets(f"no example has a reply within its first {config.max_length} tokens (max_length)")
+    if (split.held_out or config.eval_fraction) and not held_out.samples:
+        message = "nothing is left to measure the loss on: raise eval_fraction, or take a larger dataset"
+        reporter.report(Notice(code="nothing_held_out", message=message))
+    return LoadedSamples(
+        training, held_out, _list_lines(split.training, training), _list_lines(split.held_out, held_out)
+    )
+
+
+def _list_lines(examples: list[Example], samples: Samples) -> list[int]:
+    dropped = set(samples.dropped_lines)
+    return [example.line for example in examples if example.line not in dropped]
+
+
+def _read_split(request: TrainRequest, axes: Axes) -> Split:
+    config, validation = request.config, request.validation
+    _check_file(request.dataset_path, request.dataset_sha256, "dataset")
+    try:
+        split = split_examples(
+            read_examples(request.dataset_path, axes), held_out_share=config.eval_fraction, limit=config.sample_limit
+        )
+        if validation is not None:
+            _check_file(validation.path, validation.sha256, "validation dataset")
+            split = Split(split.training, list(read_examples(validation.path, axes)))
+    except DatasetInvalid as error:
+        raise DatasetRefused(str(error)) from error
+    return split
+
+
+def _check_ids(samples: Samples, base: BaseModel) -> None:
+    """Raises ModelLoadFailed: on a GPU an id without an embedding would end the process, with no word of why."""
+    row_count = base.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]  # untyped
+    largest = max((max(sample["input_ids"]) for sample in samples.samples), default=0)
+    if largest >= row_count:
+        raise ModelLoadFailed(
+            f"the base model's tokenizer makes token {largest}, but the model has only {row_count} embeddings; "
+            "the folder's tokenizer belongs to another model"
+        )
+
+
+def _make_notices(samples: Samples, max_length: int) -> list[Notice]:
+    notices = []
+    if samples.truncated_count:
+        message = f"{samples.truncated_count} examples are longer than max_length={max_length} tokens and were cut"
+        notices.append(Notice(code="examples_truncated", message=message))
+    if samples.dropped_lines:
+        lines = ", ".join(map(str, samples.dropped_lines[:_LISTED_LINES]))
+        more = ", ..." if len(samples.dropped_lines) > _LISTED_LINES else ""
+        message = (
+            f"{len(samples.dropped_lines)} examples have no reply within max_length={max_length} tokens "
+            f"and were left out: lines {lines}{more}"
+        )
+        notices.append(Notice(code="examples_dropped", message=message))
+    return notices
+
+
+def _check_file(path: Path, sha256: str, what: str) -> None:
+    """Raises DatasetChanged when the file is missing, or is not the one that the job was made with."""
+    if not path.is_file():
+        raise DatasetChanged(f"the {what} file {path} does not exist")
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise DatasetChanged(f"the {what} file has changed since the job was made")
