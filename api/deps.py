@@ -23,10 +23,10 @@ from api.shared_answers import SharedAnswers
 from jobs import sessions
 from jobs.board import BoardKeeper
 from jobs.database import Database
+from jobs.doorbell import Doorbell
 from jobs.errors import ApiKeyInvalid, CsrfTokenInvalid, OperatorNeeded
 from jobs.metrics import MetricStream
 from jobs.model_library import ModelLibrary
-from jobs.queue import Doorbell
 from jobs.settings import SLOT_NAME_FORM, Settings
 from jobs.storage import Storage
 from jobs.teams import Caller, authenticate, note_use

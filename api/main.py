@@ -41,8 +41,8 @@ from api.routes import (
 from api.shared_answers import SharedAnswers
 from jobs.board import BoardKeeper
 from jobs.database import Database
+from jobs.doorbell import Doorbell, make_celery
 from jobs.metrics import MetricStream, make_redis
-from jobs.queue import Doorbell, make_celery
 from jobs.release import get_release
 from jobs.rules import QueueRules
 from jobs.schema import check_schema

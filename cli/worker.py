@@ -1,8 +1,8 @@
 """`emotune worker`: a Celery worker for one slot, or for the housekeeping."""
 
 from cli.database import refuse_other_schema
+from jobs.doorbell import HOUSEKEEPING_QUEUE, get_slot_queue
 from jobs.logs import configure_logging
-from jobs.queue import HOUSEKEEPING_QUEUE, get_slot_queue
 from jobs.settings import Settings
 
 

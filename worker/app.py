@@ -9,8 +9,8 @@ from typing import Any
 
 from celery import Celery, signals
 
+from jobs.doorbell import get_slot_queue, make_celery
 from jobs.logs import configure_logging
-from jobs.queue import get_slot_queue, make_celery
 from jobs.settings import Settings, load_settings
 from jobs.tracing import is_wanted
 from worker.beacon import Beacon

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from emomodel.samples.chat import ChatFormat
+from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import EmotuneError, StatisticsFailed
 from jobs.insights import (
     MAX_ATTEMPTS,
@@ -23,7 +24,6 @@ from jobs.insights import (
 )
 from jobs.logs import configure_logging
 from jobs.model_library import ModelLibrary
-from jobs.queue import HOUSEKEEPING_QUEUE
 from jobs.settings import Settings, load_settings
 from jobs.storage import Storage, open_storage
 from worker.drain import leave_with_parent

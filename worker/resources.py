@@ -6,8 +6,8 @@ import structlog
 from celery import Celery
 
 from jobs.database import Database
+from jobs.doorbell import Doorbell
 from jobs.metrics import MetricStream, make_redis
-from jobs.queue import Doorbell
 from jobs.schema import find_mismatch, get_known_schema
 from jobs.settings import Settings
 from jobs.storage import Storage, open_storage

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from celery import Celery
 
-from jobs.queue import COLLECT_TASK, RUN_TASK, SWEEP_TASK
+from jobs.doorbell import COLLECT_TASK, RUN_TASK, SWEEP_TASK
 from worker import garbage, insights, run, sweeper
 from worker.resources import Resources
 

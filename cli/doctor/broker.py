@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cli.doctor.findings import Finding, fail, ok, warn
-from jobs.queue import HOUSEKEEPING_QUEUE, get_slot_queue
+from jobs.doorbell import HOUSEKEEPING_QUEUE, get_slot_queue
 from jobs.settings import Device
 
 # Workers answer from their main process, which does nothing else: at once, where the machine isn't overloaded.

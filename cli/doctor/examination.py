@@ -21,10 +21,10 @@ from cli.errors import explain_validation
 from jobs.census import SLOT_KEPT_SECONDS
 from jobs.clock import utc_now
 from jobs.database import Database
+from jobs.doorbell import make_celery
 from jobs.errors import EmotuneError
 from jobs.metrics import make_redis
 from jobs.model_library import ModelLibrary
-from jobs.queue import make_celery
 from jobs.release import get_release
 from jobs.settings import DEVICES, Device, Settings, load_settings
 from jobs.slots import SlotStatus, list_slots

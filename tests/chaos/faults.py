@@ -15,8 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.database import Database
+from jobs.doorbell import RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.models import Job, Slot
-from jobs.queue import RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.status import JobStatus
 from tests.chaos.plan import PlannedFault
 from tests.chaos.system import System

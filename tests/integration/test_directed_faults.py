@@ -17,9 +17,9 @@ from cli.database import open_database
 from emomodel.bundles.bundle import verify
 from jobs import claims, run_ends
 from jobs.clock import utc_now
+from jobs.doorbell import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.errors import RunFenced
 from jobs.models import Artifact, Event, Job, Metric, Run
-from jobs.queue import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.run_ends import RunEnd
 from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
 from tests.support.waiting import wait_for

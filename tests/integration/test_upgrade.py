@@ -18,9 +18,9 @@ from sqlalchemy import DateTime, insert
 from api.main import create_app
 from emomodel.config import TrainConfig
 from jobs.database import Database
+from jobs.doorbell import Doorbell
 from jobs.metrics import MetricStream
 from jobs.models import Job
-from jobs.queue import Doorbell
 from jobs.schema import SchemaMismatch, get_known_schema, make_alembic_config
 from jobs.settings import Settings
 from jobs.storage import Storage

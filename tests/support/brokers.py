@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from jobs.queue import get_slot_queue
+from jobs.doorbell import get_slot_queue
 from jobs.settings import DEVICES, Device
 
 

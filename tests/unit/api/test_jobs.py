@@ -16,8 +16,8 @@ from emomodel.config import PRESETS, Preset, TrainConfig, make_config
 from emomodel.protocol.progress import Metric
 from jobs import claims, datasets, run_ends
 from jobs.database import Database
+from jobs.doorbell import Doorbell
 from jobs.models import Dataset, Job
-from jobs.queue import Doorbell
 from jobs.run_ends import RunEnd
 from jobs.settings import Settings
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from celery import Celery
 
-from jobs.queue import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, SWEEP_TASK, Doorbell, get_slot_queue, make_celery
+from jobs.doorbell import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, SWEEP_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.settings import Settings
 from tests.support.brokers import count_rings, make_memory_broker
 

@@ -10,9 +10,9 @@ from celery import Celery
 from emomodel.config import TrainConfig
 from jobs import service
 from jobs.database import Database
+from jobs.doorbell import Doorbell
 from jobs.metrics import MetricStream
 from jobs.models import Dataset, Job
-from jobs.queue import Doorbell
 from jobs.settings import Settings
 from jobs.storage import Storage
 from tests.support.brokers import make_memory_broker

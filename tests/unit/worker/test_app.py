@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobs.queue import COLLECT_TASK, RUN_TASK, SWEEP_TASK
+from jobs.doorbell import COLLECT_TASK, RUN_TASK, SWEEP_TASK
 from jobs.settings import Settings
 from worker.app import make_worker
 

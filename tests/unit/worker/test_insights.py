@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.base_models import BaseModel
+from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import StatisticsFailed
 from jobs.insights import (
     MAX_ATTEMPTS,
@@ -15,7 +16,6 @@ from jobs.insights import (
     get_statistics,
 )
 from jobs.models import Dataset
-from jobs.queue import HOUSEKEEPING_QUEUE
 from jobs.settings import Settings
 from jobs.storage import Storage, make_dataset_key
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
