@@ -20,16 +20,16 @@ from sqlalchemy.orm import Session
 
 from api.errors import suggest
 from api.shared_answers import SharedAnswers
-from jobs import sessions
-from jobs.board import BoardKeeper
-from jobs.database import Database
+from jobs.access import sessions
+from jobs.access.teams import Caller, authenticate, note_use
+from jobs.base_models.library import ModelLibrary
+from jobs.database.engine import Database
 from jobs.doorbell import Doorbell
 from jobs.errors import ApiKeyInvalid, CsrfTokenInvalid, OperatorNeeded
-from jobs.metrics import MetricStream
-from jobs.model_library import ModelLibrary
+from jobs.files.storage import Storage
+from jobs.queue.board import BoardKeeper
+from jobs.runs.metrics import MetricStream
 from jobs.settings import SLOT_NAME_FORM, Settings
-from jobs.storage import Storage
-from jobs.teams import Caller, authenticate, note_use
 
 DEFAULT_PAGE_LENGTH = 50
 MAX_PAGE_LENGTH = 200

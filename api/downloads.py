@@ -16,8 +16,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from api.etags import CACHE_CONTROL, matches
-from jobs.storage import StoredContent
-from jobs.store import read_pieces
+from jobs.files.storage import StoredContent
+from jobs.files.store import read_pieces
 
 PIECE_BYTES = 256 * 1024
 # Documentation of the answer that leads to the store.

@@ -13,13 +13,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from api.request_meter import RequestMeter
-from jobs.census import Census, CensusKeeper, TeamCount
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.release import get_release
+from jobs.runs.slots import SlotStatus, SlotView
 from jobs.settings import Settings
-from jobs.slots import SlotStatus, SlotView
 from jobs.status import JobStatus
-from jobs.storage import Storage
+from jobs.telemetry.census import Census, CensusKeeper, TeamCount
 
 PERCENT = 100
 

@@ -8,11 +8,11 @@ from api.uploads import Reading
 from emomodel.data.dataset_report import DatasetReport
 from emomodel.data.formats.mapping import MappingError, read_mapping
 from emomodel.emotions import DEFAULT_AXES, Axes
-from jobs import datasets, uploads
-from jobs.database import Database
+from jobs.data import datasets, uploads
+from jobs.database.engine import Database
 from jobs.errors import Invalid
+from jobs.files.storage import IncomingFile, Storage
 from jobs.ids import new_id
-from jobs.storage import IncomingFile, Storage
 
 MAPPING_DESCRIPTION = (
     "For files with texts and labels in place of chats: a preset's name, `goemotions`, or a mapping as JSON "

@@ -8,12 +8,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from api import examples
 from api.schemas import Name, Read, WaitReasonRead
 from emomodel.config import PRESETS, Preset, TrainConfig
-from jobs.estimates import JobEstimate
-from jobs.failure_codes import find_advice
-from jobs.memory import Lack
 from jobs.models import Job, Run
+from jobs.posting.estimates import JobEstimate
+from jobs.posting.memory import Lack
 from jobs.priorities import PriorityClass
-from jobs.reasons import WaitReason
+from jobs.queue.reasons import WaitReason
+from jobs.runs.failure_codes import find_advice
 from jobs.status import JobStatus, RunCause, StopKind
 
 MAX_PRIORITY = 100

@@ -39,16 +39,16 @@ from api.routes import (
     uploads,
 )
 from api.shared_answers import SharedAnswers
-from jobs.board import BoardKeeper
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.schema import check_schema
 from jobs.doorbell import Doorbell, make_celery
-from jobs.metrics import MetricStream, make_redis
+from jobs.files.storage import open_storage
+from jobs.queue.board import BoardKeeper
+from jobs.queue.rules import QueueRules
 from jobs.release import get_release
-from jobs.rules import QueueRules
-from jobs.schema import check_schema
+from jobs.runs.metrics import MetricStream, make_redis
 from jobs.settings import Settings, load_settings
-from jobs.storage import open_storage
-from jobs.tracing import open_tracing
+from jobs.telemetry.tracing import open_tracing
 
 DESCRIPTION = """
 Fine-tunes *emotional Gemma*: upload chats whose replies carry emotions, post a job, watch the loss live, download the

@@ -14,7 +14,7 @@ from ulid import ULID
 from api.dashboard import get_page_headers
 from api.errors import make_internal_error_response
 from api.request_meter import RequestMeter
-from jobs.tracing import note_attribute
+from jobs.telemetry.tracing import note_attribute
 
 REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,100}")

@@ -7,8 +7,8 @@ from pydantic import Field
 from sqlalchemy import Row
 
 from api.schemas import Read, WaitReasonRead
-from jobs.overview import Overview, QueuePlace
 from jobs.priorities import PriorityClass
+from jobs.queue.overview import Overview, QueuePlace
 from jobs.status import JobStatus, StopKind
 
 

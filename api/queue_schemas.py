@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.schemas import NAME_PATTERN, Read, WaitReasonRead
-from jobs.operators import TeamReport
 from jobs.priorities import PriorityClass
-from jobs.queue_view import QueuedJob, QueueEntry, QueueSlice
+from jobs.queue.view import QueuedJob, QueueEntry, QueueSlice
+from jobs.runs.operator import TeamReport
 
 # What is further back is better left to the queue's own order.
 MAX_POSITION = 1000

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 
-from jobs.tracing import Tracing
+from jobs.telemetry.tracing import Tracing
 
 # Asked every few seconds by machines, for ever.
 _PROBES = ("/health/", "/metrics")

@@ -10,10 +10,10 @@ from api import examples
 from emomodel.config import PRESET_DESCRIPTIONS, EmotionSpan, Preset, make_config
 from emomodel.insights.preview import PreviewExample
 from emomodel.insights.token_report import TokenReport
-from jobs.base_models import BaseModel as ListedBaseModel
-from jobs.metrics import MetricPoint
+from jobs.base_models.base_model import BaseModel as ListedBaseModel
 from jobs.models import Artifact, Dataset, Event
-from jobs.reasons import WaitCode, WaitReason
+from jobs.queue.reasons import WaitCode, WaitReason
+from jobs.runs.metrics import MetricPoint
 
 MAX_NAME_LENGTH = 200
 
@@ -123,7 +123,7 @@ class WaitReasonRead(Read):
 
 
 class MetricRead(Read):
-    """Numbers at a step, those of jobs.metrics.SampledMetric. One that was not finite is null."""
+    """Numbers at a step, those of jobs.runs.metrics.SampledMetric. One that was not finite is null."""
 
     cursor: str
     attempt: int

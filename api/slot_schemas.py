@@ -6,9 +6,9 @@ from pydantic import ConfigDict, Field
 
 from api import examples
 from api.schemas import Read
+from jobs.access.teams import Caller
 from jobs.models import Job
-from jobs.slots import SlotStatus, SlotView
-from jobs.teams import Caller
+from jobs.runs.slots import SlotStatus, SlotView
 
 
 def may_see(caller: Caller, job: Job) -> bool:

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas import NAME_PATTERN, Read
-from jobs.shares import Standing
-from jobs.usage_days import DayUsage
+from jobs.queue.shares import Standing
+from jobs.queue.usage_days import DayUsage
 
 MAX_NAME_LENGTH = 100
 

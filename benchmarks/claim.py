@@ -19,13 +19,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli.migrate import migrate
-from jobs import claims
-from jobs.board import BoardKeeper, draw_board
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job
-from jobs.reasons import explain
-from jobs.rules import QueueRules
+from jobs.queue.board import BoardKeeper, draw_board
+from jobs.queue.reasons import explain
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims
 from jobs.settings import Settings
 from jobs.status import JobStatus
 from tests.support.long_queues import fill_queue, gather_statistics, release

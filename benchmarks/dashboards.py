@@ -25,14 +25,14 @@ from benchmarks.poll import serve
 from cli.migrate import migrate
 from emomodel.config import TrainConfig
 from emomodel.protocol.progress import Metric
-from jobs import claims, slots
+from jobs.access.teams import create_key, get_or_create_team
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.ids import new_id
 from jobs.models import Job
+from jobs.runs import claims, slots
 from jobs.settings import Settings
 from jobs.status import JobStatus
-from jobs.teams import create_key, get_or_create_team
 from tests.support.queues import make_job_columns
 
 DASHBOARDS = 50

@@ -31,7 +31,7 @@ from benchmarks.load_stage import JOBS, fill, make_plans, make_settings, post_jo
 from benchmarks.poll import serve
 from cli.migrate import migrate
 from cli.processes import Process, start_process
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job
 from jobs.status import JobStatus
 from tests.chaos.system import START_SECONDS, System

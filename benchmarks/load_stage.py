@@ -10,11 +10,11 @@ import httpx2
 
 from benchmarks.load_clients import Plan
 from benchmarks.load_report import DatabaseKind, Size
-from jobs.database import Database
+from jobs.access.teams import create_key, get_or_create_team
+from jobs.database.engine import Database
 from jobs.models import Job
 from jobs.settings import Settings
 from jobs.status import JobStatus
-from jobs.teams import create_key, get_or_create_team
 from tests.chaos.load import list_teams, upload_dataset
 from tests.chaos.system import START_SECONDS
 from tests.chaos.trainer import FAST_MODEL

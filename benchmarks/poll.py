@@ -27,13 +27,14 @@ from fastapi import FastAPI
 from api.main import create_app
 from cli.migrate import migrate
 from emomodel.config import TrainConfig
-from jobs import claims, service
-from jobs.database import Database
-from jobs.datasets import add_dataset
+from jobs.access.teams import create_key, get_or_create_team
+from jobs.data.datasets import add_dataset
+from jobs.database.engine import Database
 from jobs.ids import new_id
 from jobs.models import Team
+from jobs.posting import create as service
+from jobs.runs import claims
 from jobs.settings import Settings
-from jobs.teams import create_key, get_or_create_team
 
 CONNECTIONS = 16
 ROUND_SECONDS = 4

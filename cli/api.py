@@ -16,8 +16,8 @@ from uvicorn.supervisors import Multiprocess
 
 from api.request_meter import COUNTS_VARIABLE
 from cli.database import refuse_other_schema
-from jobs.logs import configure_logging
 from jobs.settings import Settings, load_settings
+from jobs.telemetry.logs import configure_logging
 
 # Those who follow a job's live feed would else hold up a shutdown for as long as the job runs.
 SHUTDOWN_SECONDS = 3

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 from cli.database import open_database
-from jobs.backup import make_backup
-from jobs.backup_archive import Archive
-from jobs.backup_format import Manifest
+from jobs.backups.archive import Archive
+from jobs.backups.backup import make_backup
+from jobs.backups.format import Manifest
+from jobs.files.storage import open_storage
 from jobs.release import get_release
 from jobs.settings import MIB, Settings
-from jobs.storage import open_storage
 
 
 def run_backup(settings: Settings, file: Path, *, with_files: bool) -> None:

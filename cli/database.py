@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.errors import CliError
-from jobs.database import Database
-from jobs.schema import SchemaMismatch, check_schema
+from jobs.database.engine import Database
+from jobs.database.schema import SchemaMismatch, check_schema
 from jobs.settings import Settings
 
 

@@ -10,9 +10,9 @@ import structlog
 
 from cli.database import open_database
 from jobs.clock import utc_now
-from jobs.retention import KeepRules
+from jobs.files.storage import open_storage
+from jobs.runs.retention import KeepRules
 from jobs.settings import MIB, Settings
-from jobs.storage import open_storage
 from worker.garbage import carry_out
 from worker.garbage_plan import Deletion, plan_garbage
 

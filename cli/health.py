@@ -54,7 +54,7 @@ def _check_api(settings: Settings) -> str:
 def _check_worker(settings: Settings) -> str:
     """A blocked or drained slot is well: its worker is there, and says why it takes no job."""
     from cli.database import open_database
-    from jobs.slots import is_seen
+    from jobs.runs.slots import is_seen
 
     seconds = settings.worker_seen_seconds
     with open_database(settings) as database, database.read() as session:
@@ -65,7 +65,7 @@ def _check_worker(settings: Settings) -> str:
 
 
 def _check_housekeeping(settings: Settings) -> str:
-    from jobs.storage import Storage
+    from jobs.files.storage import Storage
 
     seconds = SWEEPS_MISSED * settings.sweep_seconds
     age_seconds = Storage(settings.data_dir).get_sweep_age_seconds(settings.host_name)

@@ -20,7 +20,7 @@ def create(
 ) -> None:
     """Make a key. Its secret is shown this once."""
     from cli.database import open_database
-    from jobs.teams import create_key, get_or_create_team
+    from jobs.access.teams import create_key, get_or_create_team
 
     with open_database(load_settings()) as database, database.write() as session:
         key, secret = create_key(
@@ -34,7 +34,7 @@ def create(
 def list_all() -> None:
     """Show all keys, without their secrets."""
     from cli.database import open_database
-    from jobs.teams import list_keys
+    from jobs.access.teams import list_keys
 
     with open_database(load_settings()) as database, database.read() as session:
         for key in list_keys(session):
@@ -48,7 +48,7 @@ def list_all() -> None:
 def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `emotune keys list` shows it.")]) -> None:
     """Make a key invalid, for good and at once."""
     from cli.database import open_database
-    from jobs.teams import revoke_key
+    from jobs.access.teams import revoke_key
 
     with open_database(load_settings()) as database, database.write() as session:
         revoke_key(session, key_id=key_id)

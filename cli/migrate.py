@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from cli.database import open_database
 from cli.errors import CliError
-from jobs.schema import find_mismatch, find_revision, get_known_schema, make_alembic_config
+from jobs.database.schema import find_mismatch, find_revision, get_known_schema, make_alembic_config
 from jobs.settings import Settings
 
 

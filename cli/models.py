@@ -8,7 +8,7 @@ import typer
 from cli.errors import CliError
 
 if TYPE_CHECKING:
-    from jobs.storage import Storage
+    from jobs.files.storage import Storage
 
 # Loading a model reads no other weights, and pickled ones are not for us to hand on.
 WEIGHTS = "*.safetensors"
@@ -28,8 +28,8 @@ def push(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The downloaded model.")],
 ) -> None:
     """Put a downloaded model into storage. Its config goes last, so that no machine takes half of it."""
+    from jobs.files.storage import open_storage
     from jobs.settings import load_settings
-    from jobs.storage import open_storage
 
     files = list_pushed_files(folder)
     push_model(open_storage(load_settings()), name, files)
@@ -47,7 +47,7 @@ def list_pushed_files(folder: Path) -> list[Path]:
 
 def push_model(storage: "Storage", name: str, files: list[Path]) -> None:
     """In place of what the name stood for. Raises BaseModelMissing for a name that is none, and StorageUnreachable."""
-    from jobs.model_library import make_model_prefix
+    from jobs.base_models.library import make_model_prefix
 
     prefix = make_model_prefix(name)
     storage.store.delete(f"{prefix}config.json")

@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 from cli.backup import describe
 from cli.database import open_database
 from cli.migrate import empty, upgrade
-from jobs.backup_archive import Archive
-from jobs.restore import RestoreRefused, Schema, restore_backup
-from jobs.schema import find_revision, get_known_schema
+from jobs.backups.archive import Archive
+from jobs.backups.restore import RestoreRefused, Schema, restore_backup
+from jobs.database.schema import find_revision, get_known_schema
+from jobs.files.storage import open_storage
 from jobs.settings import Settings
-from jobs.storage import open_storage
 
 
 def run_restore(settings: Settings, file: Path, *, with_digests: bool) -> None:

@@ -22,10 +22,10 @@ from cli.database import open_database
 from cli.errors import CliError
 from cli.migrate import migrate
 from cli.processes import Process, end_leftovers, start_process, wait_until, write_roster
-from jobs.database import Database
+from jobs.access.teams import authenticate, create_key, get_or_create_team
+from jobs.database.engine import Database
 from jobs.errors import ApiKeyInvalid
 from jobs.settings import Settings
-from jobs.teams import authenticate, create_key, get_or_create_team
 
 START_SECONDS = 30
 STOP_SECONDS = 10

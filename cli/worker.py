@@ -2,8 +2,8 @@
 
 from cli.database import refuse_other_schema
 from jobs.doorbell import HOUSEKEEPING_QUEUE, get_slot_queue
-from jobs.logs import configure_logging
 from jobs.settings import Settings
+from jobs.telemetry.logs import configure_logging
 
 
 def run_worker(settings: Settings, *, housekeeping: bool) -> None:

@@ -261,7 +261,7 @@ class Settings(BaseSettings):
     metric_stream_length: Annotated[int, Field(ge=1)] = Field(20_000, description="Metrics kept in Redis per job.")
     metric_stream_seconds: Seconds = Field(7 * DAY_SECONDS, description="How long Redis keeps them after the last one.")
 
-    # What is kept, and for how long (jobs/retention.py)
+    # What is kept, and for how long (jobs/runs/retention.py)
     keep_bundles_seconds: Seconds | None = Field(
         None, description="A job's bundle is deleted so long after the job's end; default: never."
     )

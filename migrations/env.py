@@ -10,7 +10,7 @@ from alembic.script import Script
 from sqlalchemy import Connection, Enum, delete, insert, inspect
 
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Base, SchemaRevision, UtcDateTime
 from jobs.release import get_release
 from jobs.settings import Settings
@@ -26,7 +26,7 @@ def render_item(kind: str, item: object, _context: AutogenContext) -> str | Lite
 
 
 def note_revision(*, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
-    """Leave word for processes of older releases: see jobs/schema.py."""
+    """Leave word for processes of older releases: see jobs/database/schema.py."""
     connection, script = ctx.connection, cast("Script | None", step.up_revision)
     if connection is None or script is None or not inspect(connection).has_table(SchemaRevision.__tablename__):
         return

@@ -2,7 +2,7 @@
 
 - Together they make exactly the tables of jobs/models/, with the models' defaults, and the models read all rows.
 - Each goes up, down and up again. No row is lost or changed, as far as the lower schema can hold it.
-- Code of the release before goes on working with what it makes, or it names an `oldest_code` (jobs/schema.py).
+- Code of the release before goes on working with what it makes, or it names an `oldest_code` (jobs/database/schema.py).
 
 On SQLite in a temporary folder, and also on the database of EMOTUNE_DATABASE_URL where that is set. Exits 1 with what
 is wrong.
@@ -20,9 +20,9 @@ from sqlalchemy import Connection, Enum, MetaData, select
 from sqlalchemy.orm import undefer
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.schema import find_revision, make_alembic_config
 from jobs.models import Base, SchemaRevision
-from jobs.schema import find_revision, make_alembic_config
 from scripts.made_rows import Row, RowMaker, list_models, reflect, take_all
 from scripts.schema_changes import Shape, find_breaks, read_shapes
 

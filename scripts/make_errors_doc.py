@@ -9,8 +9,8 @@ from pathlib import Path
 
 from api.errors import HTTP_CODES, get_status
 from jobs.errors import EmotuneError
-from jobs.failure_codes import CODES
-from jobs.reasons import WaitCode
+from jobs.queue.reasons import WaitCode
+from jobs.runs.failure_codes import CODES
 from scripts.operator_advice import API_ERRORS, FAILURES, WAITS
 from worker.outcome import CUDA_OUT_OF_MEMORY, TRANSIENT_CODES
 

@@ -20,8 +20,8 @@ from typing import Any
 from alembic import command
 from sqlalchemy import insert
 
-from jobs.database import Database
-from jobs.schema import make_alembic_config
+from jobs.database.engine import Database
+from jobs.database.schema import make_alembic_config
 from scripts.made_rows import reflect, take_all
 
 FILE = Path(__file__).resolve().parent.parent / "tests" / "integration" / "data" / "first_release.json"

@@ -10,9 +10,9 @@ from typing import Any
 from celery import Celery, signals
 
 from jobs.doorbell import get_slot_queue, make_celery
-from jobs.logs import configure_logging
 from jobs.settings import Settings, load_settings
-from jobs.tracing import is_wanted
+from jobs.telemetry.logs import configure_logging
+from jobs.telemetry.tracing import is_wanted
 from worker.beacon import Beacon
 from worker.drain import Drain, leave_with_parent
 from worker.insights import make_beat_entry

@@ -6,7 +6,7 @@ import threading
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import slots
+from jobs.runs import slots
 from worker.gpu import DeviceReading, GpuUnreadable
 from worker.resources import Resources
 

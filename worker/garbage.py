@@ -9,12 +9,14 @@ from pathlib import Path
 
 import structlog
 
-from jobs import datasets, retention, sessions, uploads
+from jobs.access import sessions
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.data import datasets, uploads
+from jobs.database.engine import Database
 from jobs.errors import DatasetInUse, DatasetNotFound
-from jobs.retention import KeepRules
-from jobs.storage import Storage
+from jobs.files.storage import Storage
+from jobs.runs import retention
+from jobs.runs.retention import KeepRules
 from worker.garbage_plan import Deletion, Rule, plan_garbage
 from worker.resources import Resources
 

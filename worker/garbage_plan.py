@@ -8,14 +8,17 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from jobs import retention, run_ends, sessions, uploads
-from jobs.database import Database
-from jobs.datasets import find_known_ids
-from jobs.retention import Keeping, KeepRules, describe_seconds
-from jobs.service import list_artifacts
+from jobs.access import sessions
+from jobs.data import uploads
+from jobs.data.datasets import find_known_ids
+from jobs.database.engine import Database
+from jobs.files.storage import Storage, make_dataset_key
+from jobs.files.stored_files import list_files
+from jobs.posting.create import list_artifacts
+from jobs.runs import ends as run_ends
+from jobs.runs import retention
+from jobs.runs.retention import Keeping, KeepRules, describe_seconds
 from jobs.settings import DAY_SECONDS
-from jobs.storage import Storage, make_dataset_key
-from jobs.stored_files import list_files
 
 # An upload takes minutes at most; a file that is older and has no row was left by a process that died.
 ABANDONED_SECONDS = DAY_SECONDS

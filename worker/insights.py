@@ -13,19 +13,13 @@ from typing import Any
 import structlog
 
 from emomodel.samples.chat import ChatFormat
+from jobs.base_models.library import ModelLibrary
+from jobs.data.insights import MAX_ATTEMPTS, StatisticsRequest, StatisticsStore, compute_report, load_tokenizer
 from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import EmotuneError, StatisticsFailed
-from jobs.insights import (
-    MAX_ATTEMPTS,
-    StatisticsRequest,
-    StatisticsStore,
-    compute_report,
-    load_tokenizer,
-)
-from jobs.logs import configure_logging
-from jobs.model_library import ModelLibrary
+from jobs.files.storage import Storage, open_storage
 from jobs.settings import Settings, load_settings
-from jobs.storage import Storage, open_storage
+from jobs.telemetry.logs import configure_logging
 from worker.drain import leave_with_parent
 
 STATISTICS_TASK = "emotune.compute_statistics"

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from jobs.metrics import SampledMetric
+from jobs.runs.metrics import SampledMetric
 
 log = structlog.get_logger()
 

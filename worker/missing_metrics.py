@@ -9,8 +9,8 @@ import time
 
 import structlog
 
-from jobs.metrics import SampledMetric, list_curve_steps
 from jobs.models import Job
+from jobs.runs.metrics import SampledMetric, list_curve_steps
 from worker.recorder import TRANSIENT_ERRORS, Recorder
 from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emomodel.bundles.bundle import pack
+from jobs.files.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 from jobs.models import Artifact
-from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 
 BUNDLE_FILE = "bundle.zip"
 

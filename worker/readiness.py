@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from jobs.errors import StorageUnreachable
-from jobs.storage import Storage
+from jobs.files.storage import Storage
 from worker.gpu import GpuUnreadable, SlotDevice
 from worker.memory_holders import describe_holders, describe_size
 from worker.slot_lock import SlotLock, has_living_trainer

@@ -10,10 +10,11 @@ from functools import partial
 import structlog
 from sqlalchemy.orm import Session
 
-from jobs import claims, run_ends
-from jobs.metrics import find_last_metric
+from jobs.files.storage import METRICS_FILE, Storage
 from jobs.models import Job
-from jobs.storage import METRICS_FILE, Storage
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.metrics import find_last_metric
 from worker.metric_files import parse_metrics, read_whole_lines
 from worker.resources import Resources
 

@@ -17,9 +17,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from emomodel.protocol.progress import Metric
-from jobs import claims
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import RunFenced
+from jobs.runs import claims
 from jobs.status import StopKind
 from worker.threads import make_thread
 

@@ -13,8 +13,8 @@ from typing import Self
 import structlog
 
 from emomodel.protocol.progress import RESUMED, Checkpoint, Metric, Notice, Phase, Plan
-from jobs import claims
-from jobs.metrics import Cursor, MetricStream, SampledMetric
+from jobs.runs import claims
+from jobs.runs.metrics import Cursor, MetricStream, SampledMetric
 from worker.news import describe_phase, describe_plan
 from worker.recorder import Recorder
 from worker.run_spans import PhaseSpans

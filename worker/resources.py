@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import structlog
 from celery import Celery
 
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.schema import find_mismatch, get_known_schema
 from jobs.doorbell import Doorbell
-from jobs.metrics import MetricStream, make_redis
-from jobs.schema import find_mismatch, get_known_schema
+from jobs.files.storage import Storage, open_storage
+from jobs.runs.metrics import MetricStream, make_redis
 from jobs.settings import Settings
-from jobs.storage import Storage, open_storage
-from jobs.tracing import NO_TRACING, Tracing, open_tracing
+from jobs.telemetry.tracing import NO_TRACING, Tracing, open_tracing
 from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.gpu import Cpu, Gpu, SlotDevice

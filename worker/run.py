@@ -14,14 +14,16 @@ import structlog
 
 from emomodel.bundles.manifest import BundleError
 from emomodel.config import halve_batch
-from jobs import claims, run_ends, slots, turns
 from jobs.errors import EmotuneError, RunFenced, StorageUnreachable
-from jobs.estimates import describe_error
+from jobs.files.storage import LOG_FILE, METRICS_FILE
 from jobs.models import Artifact, Job
-from jobs.rules import QueueRules
-from jobs.run_ends import RunEnd
+from jobs.posting.estimates import describe_error
+from jobs.queue import turns
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims, slots
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus
-from jobs.storage import LOG_FILE, METRICS_FILE
 from worker.configs import judge_config
 from worker.environment import make_trainer_environment, name_run
 from worker.missing_metrics import MissingMetrics

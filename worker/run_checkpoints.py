@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from emomodel.checkpoints.index import CheckpointInfo, delete_checkpoints, list_checkpoints
-from jobs.metrics import SampledMetric
-from jobs.run_copies import RunCopies
-from jobs.storage import METRICS_FILE, Storage
+from jobs.files.run_copies import RunCopies
+from jobs.files.storage import METRICS_FILE, Storage
+from jobs.runs.metrics import SampledMetric
 from worker.metric_files import read_metric_file
 
 

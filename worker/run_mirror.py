@@ -8,8 +8,8 @@ from typing import Self
 import structlog
 
 from jobs.errors import StorageUnreachable
-from jobs.run_copies import FETCHED_COUNT, RunCopies
-from jobs.storage import LOG_FILE, Storage
+from jobs.files.run_copies import FETCHED_COUNT, RunCopies
+from jobs.files.storage import LOG_FILE, Storage
 from worker.threads import make_thread
 
 log = structlog.get_logger()

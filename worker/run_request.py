@@ -4,10 +4,10 @@ from pathlib import Path
 
 from emomodel.config import TrainConfig, halve_batch
 from emomodel.protocol.train_request import TrainRequest, ValidationDataset
+from jobs.base_models.library import ModelLibrary
 from jobs.errors import DatasetNotFound
-from jobs.model_library import ModelLibrary
+from jobs.files.storage import BASE_MODEL_FOLDER, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE, Storage
 from jobs.models import Job
-from jobs.storage import BASE_MODEL_FOLDER, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE, Storage
 from worker.resources import Resources
 from worker.run_checkpoints import RunCheckpoints
 

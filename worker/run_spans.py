@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 
 from jobs.models import Job
-from jobs.tracing import NO_TRACING, Tracing, mark_error, read_traceparent
+from jobs.telemetry.tracing import NO_TRACING, Tracing, mark_error, read_traceparent
 
 NANOSECONDS = 1_000_000_000
 

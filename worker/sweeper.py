@@ -2,11 +2,12 @@
 
 import structlog
 
-from jobs import stops, turns
-from jobs.preemption import find_preemption
-from jobs.rules import QueueRules
+from jobs.queue import turns
+from jobs.queue.preemption import find_preemption
+from jobs.queue.rules import QueueRules
+from jobs.runs import stops
+from jobs.runs.slots import list_slots_seen
 from jobs.settings import DEVICES
-from jobs.slots import list_slots_seen
 from worker.reaper import reap
 from worker.resources import Resources
 

@@ -10,11 +10,11 @@ from api.deps import CallerDep, DatabaseDep, JobIdPath, SettingsDep, StorageDep
 from api.downloads import LINKED, make_file_response
 from api.errors import error_responses
 from api.schemas import ArtifactRead, Items
-from jobs import service
-from jobs.database import Database
+from jobs.access.teams import Caller
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
+from jobs.posting import create as service
 from jobs.settings import Settings
-from jobs.storage import Storage
-from jobs.teams import Caller
 
 router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
 

@@ -9,8 +9,8 @@ from api.deps import CallerDep, DatabaseDep, DatasetIdPath, ModelLibraryDep, Sto
 from api.errors import error_responses
 from api.schemas import PreviewRead, StatisticsPending, StatisticsRead
 from emomodel.config import EmotionSpan, TrainConfig
-from jobs import insights
-from jobs.datasets import get_dataset
+from jobs.data import insights
+from jobs.data.datasets import get_dataset
 
 # More than a dataset may have lines.
 MAX_OFFSET = 1_000_000_000

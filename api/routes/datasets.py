@@ -25,7 +25,7 @@ from api.schemas import DatasetRead, Page
 from api.uploads import is_form, open_intake, open_stream, take_in
 from emomodel.data.formats.exporting import ExportFormat, export
 from emomodel.emotions import Axes
-from jobs import datasets
+from jobs.data import datasets
 
 router = APIRouter(tags=["datasets"], responses=error_responses(401))
 

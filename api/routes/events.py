@@ -9,7 +9,7 @@ from api.deps import CallerDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.schemas import EventRead, Feed
-from jobs import service
+from jobs.posting import create as service
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 

@@ -7,10 +7,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import Services, ServicesDep
 from api.schemas import CheckRead, ErrorInfo, Liveness, Readiness
+from jobs.database.schema import find_mismatch
 from jobs.errors import StorageUnreachable
 from jobs.models import Slot
-from jobs.schema import find_mismatch
-from jobs.slots import list_slots_seen
+from jobs.runs.slots import list_slots_seen
 
 router = APIRouter(prefix="/health", tags=["health"])
 

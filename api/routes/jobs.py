@@ -25,20 +25,23 @@ from api.deps import (
 from api.errors import error_responses
 from api.job_schemas import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
 from api.schemas import Items, Page
-from jobs import estimates, operators, service, stops
-from jobs.base_models import BaseModel
-from jobs.board import BoardKeeper
-from jobs.datasets import get_dataset
+from jobs.access.teams import Caller, get_team
+from jobs.base_models.base_model import BaseModel
+from jobs.base_models.library import ModelLibrary
+from jobs.data.datasets import get_dataset
 from jobs.errors import EmotuneError
-from jobs.forecast import Place
-from jobs.memory import find_lack, find_shape
-from jobs.model_library import ModelLibrary
 from jobs.models import Dataset, Job
-from jobs.quotas import check_class
-from jobs.reasons import explain
+from jobs.posting import create as service
+from jobs.posting import estimates
+from jobs.posting.memory import find_lack, find_shape
+from jobs.queue.board import BoardKeeper
+from jobs.queue.forecast import Place
+from jobs.queue.quotas import check_class
+from jobs.queue.reasons import explain
+from jobs.runs import operator as operators
+from jobs.runs import stops
 from jobs.status import JobStatus
-from jobs.teams import Caller, get_team
-from jobs.tracing import get_traceparent, note_attribute
+from jobs.telemetry.tracing import get_traceparent, note_attribute
 
 router = APIRouter(tags=["jobs"], responses=error_responses(401))
 

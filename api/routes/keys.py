@@ -9,7 +9,7 @@ from api.errors import error_responses
 from api.key_schemas import KeyCreate, KeyCreated, KeyRead
 from api.schemas import Items
 from api.team_schemas import TeamName
-from jobs import keys
+from jobs.access import keys
 
 router = APIRouter(tags=["keys"], responses=error_responses(401, 403, 404))
 

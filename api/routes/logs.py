@@ -9,8 +9,8 @@ from api import etags
 from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.downloads import find_tail, stream_text
 from api.errors import error_responses
-from jobs import service
 from jobs.errors import RunNotFound
+from jobs.posting import create as service
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 

@@ -8,8 +8,8 @@ from api.deps import AccessDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.schemas import CurveColumns, Curves, Feed, MetricRead
-from jobs import service
-from jobs.metrics import Cursor, read_metrics
+from jobs.posting import create as service
+from jobs.runs.metrics import Cursor, read_metrics
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 

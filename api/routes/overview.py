@@ -9,8 +9,8 @@ from api.deps import DEFAULT_PAGE_LENGTH, AccessDep, BoardKeeperDep, PageLength,
 from api.errors import error_responses
 from api.overview_schemas import JobOverview
 from api.schemas import MAX_NAME_LENGTH, NAME_PATTERN
-from jobs.board import find_newest_event
-from jobs.overview import OverviewQuery, OverviewSort, read_overview
+from jobs.queue.board import find_newest_event
+from jobs.queue.overview import OverviewQuery, OverviewSort, read_overview
 from jobs.status import JobStatus
 
 router = APIRouter(tags=["jobs"], responses=error_responses(401))

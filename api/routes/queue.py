@@ -18,12 +18,12 @@ from api.deps import (
 )
 from api.errors import error_responses
 from api.queue_schemas import JobHold, JobMove, QueueEntryRead, QueueRead
-from jobs import operators
-from jobs.board import draw_board
+from jobs.access.teams import Caller
 from jobs.models import Job
-from jobs.queue_view import show_job, show_queue
-from jobs.rules import QueueRules
-from jobs.teams import Caller
+from jobs.queue.board import draw_board
+from jobs.queue.rules import QueueRules
+from jobs.queue.view import show_job, show_queue
+from jobs.runs import operator as operators
 
 router = APIRouter(prefix="/queue", tags=["queue"], responses=error_responses(401))
 

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
 from emomodel.insights.row_report import read_worst
-from jobs import service
-from jobs.row_report import read_texts
-from jobs.storage import Storage
+from jobs.data.row_report import read_texts
+from jobs.files.storage import Storage
+from jobs.posting import create as service
 
 router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
 

@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 from api.deps import SESSION_COOKIE, AccessDep, CallerDep, DatabaseDep, SettingsDep, refuse_cross_site
 from api.errors import error_responses
 from api.key_schemas import LoginCodeRead, SessionCreate, SessionRead
-from jobs import keys, sessions
+from jobs.access import keys, sessions
+from jobs.access.teams import authenticate, note_use
 from jobs.errors import ApiKeyInvalid
-from jobs.teams import authenticate, note_use
 
 router = APIRouter(tags=["sessions"], responses=error_responses(401))
 

@@ -7,7 +7,7 @@ from api.deps import AccessDep, DatabaseDep, DoorbellDep, OperatorDep, SettingsD
 from api.errors import error_responses
 from api.schemas import Items
 from api.slot_schemas import SlotRead
-from jobs import slots
+from jobs.runs import slots
 
 router = APIRouter(tags=["slots"], responses=error_responses(401))
 

@@ -10,10 +10,11 @@ from api.errors import error_responses
 from api.queue_schemas import TeamChange, TeamRead
 from api.schemas import Items
 from api.team_schemas import TeamCreate, TeamName, UsageRead
-from jobs import operators, usage_days
 from jobs.clock import utc_now
-from jobs.rules import QueueRules
-from jobs.usage import load_standings
+from jobs.queue import usage_days
+from jobs.queue.rules import QueueRules
+from jobs.queue.usage import load_standings
+from jobs.runs import operator as operators
 
 router = APIRouter(tags=["teams"], responses=error_responses(401))
 

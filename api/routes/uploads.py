@@ -25,11 +25,11 @@ from api.middleware import lift_body_limit
 from api.schemas import DatasetRead, Page
 from api.upload_schemas import PartRead, UploadCreate, UploadRead
 from api.uploads import RawStream, in_pieces, open_intake, refuse_encoding, take_in
-from jobs import datasets, uploads
+from jobs.data import datasets, uploads
+from jobs.data.uploads import MAX_PARTS
 from jobs.errors import DigestMismatch, Invalid, UploadCompleted
+from jobs.files.storage import Storage
 from jobs.models import Upload
-from jobs.storage import Storage
-from jobs.uploads import MAX_PARTS
 
 # Part of the datasets' router, which brings tag and errors.
 router = APIRouter(tags=["datasets"], responses=error_responses(401))

@@ -18,17 +18,17 @@ from cli.demo import with_sample_model
 from cli.doctor import broker, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
 from cli.errors import explain_validation
-from jobs.census import SLOT_KEPT_SECONDS
+from jobs.base_models.library import ModelLibrary
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.doorbell import make_celery
 from jobs.errors import EmotuneError
-from jobs.metrics import make_redis
-from jobs.model_library import ModelLibrary
+from jobs.files.storage import Storage, open_storage
 from jobs.release import get_release
+from jobs.runs.metrics import make_redis
+from jobs.runs.slots import SlotStatus, list_slots
 from jobs.settings import DEVICES, Device, Settings, load_settings
-from jobs.slots import SlotStatus, list_slots
-from jobs.storage import Storage, open_storage
+from jobs.telemetry.census import SLOT_KEPT_SECONDS
 from worker.gpu import Cpu, Gpu
 
 API_SECONDS = 10.0

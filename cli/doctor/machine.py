@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 
 from cli.doctor.findings import Finding, fail, ok, warn
-from jobs.base_models import BaseModel
+from jobs.base_models.base_model import BaseModel
+from jobs.base_models.library import ModelLibrary
+from jobs.data.insights import load_tokenizer
 from jobs.errors import BaseModelMissing, EmotuneError, StorageUnreachable
-from jobs.insights import load_tokenizer
-from jobs.model_library import ModelLibrary
+from jobs.files.storage import Storage
 from jobs.settings import GIB
-from jobs.storage import Storage
 from worker.gpu import GpuUnreadable, SlotDevice
 
 # Below so many times what is needed, the disk is soon too full.

@@ -10,15 +10,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.doctor.findings import Finding, fail, ok, warn
-from jobs.census import CLOCK_MARGIN_SECONDS
 from jobs.clock import utc_now
-from jobs.database import Database
-from jobs.failure_codes import find_advice
+from jobs.database.engine import Database
+from jobs.database.schema import find_mismatch, find_revision, get_known_schema, make_alembic_config
 from jobs.models import Job, Run
 from jobs.release import get_release
-from jobs.schema import find_mismatch, find_revision, get_known_schema, make_alembic_config
-from jobs.slots import SlotStatus, SlotView
+from jobs.runs.failure_codes import find_advice
+from jobs.runs.slots import SlotStatus, SlotView
 from jobs.status import JobStatus
+from jobs.telemetry.census import CLOCK_MARGIN_SECONDS
 
 # What is said of failures is of so long.
 RECENT = timedelta(days=1)

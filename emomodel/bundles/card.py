@@ -29,8 +29,8 @@ With the adapter, the projection and the base model together:
 ```python
 from pathlib import Path
 
-from emomodel.generate import generate, load_bundle
-from emomodel.sampling import Sampling
+from emomodel.generation.generate import generate, load_bundle
+from emomodel.generation.sampling import Sampling
 
 model = load_bundle(Path("bundle.zip"), base={base_model_string})
 prompts = ["How was your day?", "How was your day?"]

@@ -39,7 +39,7 @@ class Slot(Base):
 
 
 class SchemaRevision(Base):
-    """A migration that the database has had. Older releases read this: it stays as it is (jobs/schema.py)."""
+    """A migration that the database has had. Older releases read this: it stays as it is (jobs/database/schema.py)."""
 
     __tablename__ = "schema_revision"
 

@@ -69,7 +69,7 @@ class Job(Base):
     cuda_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     # How long it was expected to hold a slot when it was posted.
     expected_seconds: Mapped[float | None]
-    # Charged to the team at the submission, and settled by the first run (jobs/usage.py).
+    # Charged to the team at the submission, and settled by the first run (jobs/queue/usage.py).
     prepaid_seconds: Mapped[float] = mapped_column(default=0.0)
     # All its runs together may take so long.
     timeout_seconds: Mapped[float | None]
@@ -110,7 +110,7 @@ class Job(Base):
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int | None]
     last_loss: Mapped[float | None]
-    # All losses in short (jobs/loss_trace.py).
+    # All losses in short (jobs/runs/loss_trace.py).
     loss_trace: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     tokens_per_second: Mapped[float | None]
     eta_seconds: Mapped[float | None]
@@ -121,6 +121,6 @@ class Job(Base):
     # The most that any of its runs took.
     peak_gpu_bytes: Mapped[int | None] = mapped_column(BigInteger)
     peak_host_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    # What it was expected to take when it was posted (jobs/estimates.py), and what it took.
+    # What it was expected to take when it was posted (jobs/posting/estimates.py), and what it took.
     estimate: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]

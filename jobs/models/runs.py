@@ -25,7 +25,7 @@ class Run(Base):
     attempt: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[str] = mapped_column(ForeignKey("team.id"))
     slot: Mapped[str] = mapped_column(String(64))
-    # Of the slot when the run began: what its seconds count (jobs/usage.py).
+    # Of the slot when the run began: what its seconds count (jobs/queue/usage.py).
     slot_size: Mapped[float] = mapped_column(default=1.0)
     # How long it was expected to take when it began, and what it took, times the slot's size; null until its end.
     expected_seconds: Mapped[float] = mapped_column(default=0.0)
@@ -83,5 +83,5 @@ class Artifact(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
-    # The file is gone since: the operator keeps such files for a time only (jobs/retention.py).
+    # The file is gone since: the operator keeps such files for a time only (jobs/runs/retention.py).
     deleted_at: Mapped[datetime | None]

@@ -28,7 +28,7 @@ class Team(Base):
     max_slot_seconds: Mapped[float | None]
     max_priority_class: Mapped[PriorityClass] = mapped_column(PriorityClassColumn, default=PriorityClass.NORMAL)
     # Slot seconds of its ended runs, and what jobs have paid in advance whose first run has not ended; both decayed to
-    # `usage_at`, by the half-life that they are kept with (jobs/shares.py).
+    # `usage_at`, by the half-life that they are kept with (jobs/queue/shares.py).
     usage_seconds: Mapped[float] = mapped_column(default=0.0)
     advance_seconds: Mapped[float] = mapped_column(default=0.0)
     usage_at: Mapped[datetime | None]

@@ -29,13 +29,13 @@ from api.main import create_app
 from cli.migrate import migrate
 from cli.processes import start_process, wait_until
 from cli.valkey import answers, make_valkey_argv
-from jobs import sessions
+from jobs.access import sessions
+from jobs.access.teams import authenticate, create_key, get_or_create_team
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.models import ApiKey, Dataset, Team
 from jobs.settings import Settings
-from jobs.storage import Storage
-from jobs.teams import authenticate, create_key, get_or_create_team
 from tests.browser.staged.chats import make_chats, make_own_axes_chats
 from tests.browser.staged.files import make_model_folder
 from tests.browser.staged.life import Life

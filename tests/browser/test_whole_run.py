@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from cli.client import Client
 from cli.credentials import Credentials
 from cli.stack import STOP_SECONDS, Stack
-from jobs.metrics import make_redis
+from jobs.runs.metrics import make_redis
 from jobs.settings import Settings
 from tests.browser.conftest import REPOSITORY, OpenContext
 from tests.support.stacks import Installation

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.models import Artifact, Event, Job, Metric, Run
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.chaos.faults import Hit
 from tests.chaos.journal import Life, read_lives
 from tests.chaos.load import Submitted

@@ -16,13 +16,13 @@ from sqlalchemy import func, select
 
 from cli.migrate import migrate
 from cli.processes import wait_until
-from jobs.database import Database
+from jobs.access.teams import create_key, get_or_create_team
+from jobs.database.engine import Database
 from jobs.doorbell import COLLECT_TASK, HOUSEKEEPING_QUEUE, make_celery
 from jobs.models import Job, Run
 from jobs.priorities import PriorityClass
 from jobs.settings import GIB, Settings
 from jobs.status import FINAL_STATUSES
-from jobs.teams import create_key, get_or_create_team
 from tests.chaos.checks import CHECKS
 from tests.chaos.evidence import Evidence, collect
 from tests.chaos.faults import Faults

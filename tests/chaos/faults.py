@@ -14,7 +14,7 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.doorbell import RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.models import Job, Slot
 from jobs.status import JobStatus

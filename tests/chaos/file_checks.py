@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emomodel.bundles.bundle import BundleError, verify
+from jobs.files.storage import KEPT_FILES, make_artifact_key
 from jobs.status import JobStatus
-from jobs.storage import KEPT_FILES, make_artifact_key
 from tests.chaos.evidence import Evidence
 from tests.chaos.twins import read_curve
 

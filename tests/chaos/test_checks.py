@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from jobs.files.storage import Storage
 from jobs.models import Event, Job, Metric, Run
 from jobs.priorities import PriorityClass
-from jobs.run_ends import WORKER_LOST
+from jobs.runs.ends import WORKER_LOST
 from jobs.settings import Settings
 from jobs.status import JobStatus, RunCause
-from jobs.storage import Storage
 from tests.chaos import checks
 from tests.chaos.evidence import Evidence
 from tests.chaos.faults import Hit

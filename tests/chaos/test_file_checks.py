@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
+from jobs.files.storage import make_artifact_key
 from jobs.models import Artifact
 from jobs.status import JobStatus
-from jobs.storage import make_artifact_key
 from tests.chaos.evidence import Evidence
 from tests.chaos.file_checks import check_artifacts, check_leftovers
 from tests.chaos.test_checks import JOB, make_evidence

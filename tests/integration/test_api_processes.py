@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cli.migrate import migrate
 from cli.processes import Process, start_process, wait_until
 from cli.stack import make_environment
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.settings import Settings
 from tests.support.ports import find_free_port
 from tests.support.queues import add_waiting

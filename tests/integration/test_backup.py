@@ -11,9 +11,9 @@ from cli.client import Client
 from cli.credentials import Credentials
 from cli.restore import run_restore
 from cli.stack import Stack
-from jobs.backup_archive import Archive
-from jobs.database import Database
-from jobs.plain_rows import PlainRow, read_rows, reflect_tables
+from jobs.backups.archive import Archive
+from jobs.backups.plain_rows import PlainRow, read_rows, reflect_tables
+from jobs.database.engine import Database
 from jobs.settings import Settings
 from tests.support.postgres import create_database, find_postgres_binaries
 from tests.support.stacks import SHORT_CONFIG, Installation

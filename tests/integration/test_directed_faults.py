@@ -15,12 +15,13 @@ from sqlalchemy import func, select
 from cli.client import ApiError
 from cli.database import open_database
 from emomodel.bundles.bundle import verify
-from jobs import claims, run_ends
 from jobs.clock import utc_now
 from jobs.doorbell import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.errors import RunFenced
 from jobs.models import Artifact, Event, Job, Metric, Run
-from jobs.run_ends import RunEnd
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
 from tests.support.waiting import wait_for
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from cli.doctor import examination, rows
 from cli.doctor.findings import Health
 from cli.migrate import migrate
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.settings import Settings
 
 

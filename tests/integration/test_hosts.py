@@ -8,7 +8,7 @@ from cli.client import ApiError, Client
 from cli.credentials import Credentials
 from cli.database import open_database
 from cli.processes import Process
-from jobs.teams import create_key, get_or_create_team
+from jobs.access.teams import create_key, get_or_create_team
 from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
 from tests.support.waiting import wait_for
 

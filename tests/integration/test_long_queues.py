@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from cli.migrate import migrate
-from jobs import claims
-from jobs.board import draw_board
 from jobs.clock import utc_now
-from jobs.database import Database
-from jobs.rules import QueueRules
+from jobs.database.engine import Database
+from jobs.queue.board import draw_board
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims
 from jobs.settings import Settings
 from tests.support.long_queues import fill_queue, gather_statistics, release
 

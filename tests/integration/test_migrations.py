@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.migrate import Migration, migrate
-from jobs.schema import get_known_schema
+from jobs.database.schema import get_known_schema
 from jobs.settings import Settings
 from scripts.check_migrations import check
 

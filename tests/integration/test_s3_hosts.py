@@ -11,8 +11,8 @@ import pytest
 
 from cli.client import ApiError
 from cli.models import list_pushed_files, push_model
+from jobs.files.storage import open_storage
 from jobs.settings import Settings
-from jobs.storage import open_storage
 from tests.support.s3 import BUCKET, S3Server, run_s3
 from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
 from tests.support.waiting import wait_for

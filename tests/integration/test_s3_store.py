@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from jobs.base_models.library import ModelLibrary
 from jobs.errors import StorageUnreachable
+from jobs.files.s3_store import RANGE_BYTES
+from jobs.files.storage import Storage, make_dataset_key, open_storage
 from jobs.ids import new_id
-from jobs.model_library import ModelLibrary
-from jobs.s3_store import RANGE_BYTES
 from jobs.settings import Settings
-from jobs.storage import Storage, make_dataset_key, open_storage
 from tests.support.s3 import S3Server, run_s3, serve_parts
 
 MIB = 1024**2

@@ -8,9 +8,9 @@ from fastapi.testclient import TestClient
 
 from api.main import create_app
 from cli.migrate import migrate
-from jobs.database import Database
+from jobs.access.teams import create_key, get_or_create_team
+from jobs.database.engine import Database
 from jobs.settings import Settings
-from jobs.teams import create_key, get_or_create_team
 
 TWINS = 12
 LINE = (

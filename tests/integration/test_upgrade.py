@@ -17,13 +17,13 @@ from sqlalchemy import DateTime, insert
 
 from api.main import create_app
 from emomodel.config import TrainConfig
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.schema import SchemaMismatch, get_known_schema, make_alembic_config
 from jobs.doorbell import Doorbell
-from jobs.metrics import MetricStream
+from jobs.files.storage import Storage
 from jobs.models import Job
-from jobs.schema import SchemaMismatch, get_known_schema, make_alembic_config
+from jobs.runs.metrics import MetricStream
 from jobs.settings import Settings
-from jobs.storage import Storage
 from scripts.made_rows import is_counter, reflect
 from tests.support.brokers import make_memory_broker
 from tests.support.gpus import DeviceDouble

@@ -3,7 +3,7 @@
 from sqlalchemy import insert, text
 
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import SchemaRevision
 
 NEWER = "f00dfeed0001"

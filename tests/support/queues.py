@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from jobs import usage
 from jobs.models import Job, Run, Slot, Team
+from jobs.queue import usage
 from jobs.status import JobStatus
 
 # Ids in the order of making, which those of one millisecond are not.

@@ -1,4 +1,4 @@
-"""Days of an installation in seconds: virtual time, no database, the real rule of jobs/shares.py."""
+"""Days of an installation in seconds: virtual time, no database, the real rule of jobs/queue/shares.py."""
 
 import heapq
 from collections import deque
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from jobs.priorities import CLASSES, PriorityClass
-from jobs.rules import QueueRules
-from jobs.shares import Account, Standing, TurnOrder, price_entry, reserve
-from jobs.turns import get_class
+from jobs.queue.rules import QueueRules
+from jobs.queue.shares import Account, Standing, TurnOrder, price_entry, reserve
+from jobs.queue.turns import get_class
 
 BEGIN = datetime(2026, 11, 26, tzinfo=UTC)
 

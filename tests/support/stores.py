@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.errors import StorageUnreachable
-from jobs.file_cache import FileCache
-from jobs.store import FolderStore, StoredFile
+from jobs.files.file_cache import FileCache
+from jobs.files.store import FolderStore, StoredFile
 
 # More than any test fetches.
 CACHE_BYTES = 1024**3

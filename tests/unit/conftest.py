@@ -10,12 +10,12 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from jobs.database import Database
-from jobs.datasets import add_dataset
+from jobs.access.teams import create_key, get_or_create_team
+from jobs.data.datasets import add_dataset
+from jobs.database.engine import Database
 from jobs.ids import new_id
 from jobs.models import Dataset
 from jobs.settings import Settings
-from jobs.teams import create_key, get_or_create_team
 
 AXES = ["SADNESS_JOY", "FEAR_COURAGE"]
 

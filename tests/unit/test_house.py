@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.failure_codes import CODES
-from jobs.reasons import WaitCode
+from jobs.queue.reasons import WaitCode
+from jobs.runs.failure_codes import CODES
 from scripts import make_errors_doc
 from scripts.make_configuration_doc import PAGE, render
 from scripts.make_readme_tree import README

@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.main import create_app
-from jobs.database import Database
-from jobs.failure_codes import CODES
+from jobs.database.engine import Database
+from jobs.runs.failure_codes import CODES
+from jobs.runs.slots import SlotStatus, note_slot
 from jobs.settings import Settings
-from jobs.slots import SlotStatus, note_slot
 from jobs.status import JobStatus
 from tests.support.containers import ROOT, find_tool, load_compose
 from tests.unit.conftest import TestTeam

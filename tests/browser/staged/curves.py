@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.metrics import SampledMetric
+from jobs.runs.metrics import SampledMetric
 
 GIB = 1024**3
 

@@ -14,10 +14,10 @@ from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
 from emomodel.config import TrainConfig
 from emomodel.insights.row_report import ReportRow, write_row_report
 from emomodel.training.plot import plot_loss
-from jobs.metrics import SampledMetric
+from jobs.files.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 from jobs.models import Job
+from jobs.runs.metrics import SampledMetric
 from jobs.status import JobStatus
-from jobs.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 from tests.browser.staged.curves import Course
 from tests.browser.staged.stories import Story
 from worker.outputs import store_bundle, store_traces

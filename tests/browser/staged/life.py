@@ -12,16 +12,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from emomodel.protocol.progress import RESUMED, Checkpoint, Notice, Phase, Plan
-from jobs import claims, run_ends
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import RunFenced
-from jobs.metrics import Cursor, MetricStream, SampledMetric, make_redis
+from jobs.files.storage import Storage
 from jobs.models import Job, Metric, Slot
-from jobs.rules import QueueRules
-from jobs.run_ends import RunEnd
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
+from jobs.runs.metrics import Cursor, MetricStream, SampledMetric, make_redis
 from jobs.settings import MIB, Settings
 from jobs.status import JobStatus, StopKind
-from jobs.storage import Storage
 from tests.browser.staged.curves import Course
 from tests.browser.staged.files import write_outputs
 from tests.browser.staged.rows import LEASE_SECONDS, make_course, make_result

@@ -12,13 +12,13 @@ from ulid import ULID
 
 from emomodel.config import make_config
 from emomodel.protocol.progress import Phase, Plan, Result
-from jobs import usage
-from jobs.loss_trace import extend_trace
-from jobs.metrics import SampledMetric, get_metric_values
+from jobs.files.storage import Storage
 from jobs.models import Dataset, Event, Job, Metric, Run, Team
-from jobs.service import digest_request
+from jobs.posting.create import digest_request
+from jobs.queue import usage
+from jobs.runs.loss_trace import extend_trace
+from jobs.runs.metrics import SampledMetric, get_metric_values
 from jobs.status import JobStatus, RunCause
-from jobs.storage import Storage
 from tests.browser.staged.curves import GIB, Course
 from tests.browser.staged.files import write_outputs
 from tests.browser.staged.stories import Story

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from jobs import slots
 from jobs.clock import utc_now
 from jobs.models import Slot
+from jobs.runs import slots
 from jobs.settings import GIB
 
 H200_BYTES = 150_754_820_096

@@ -11,13 +11,15 @@ from fastapi.testclient import TestClient
 from api.main import create_app
 from emomodel.config import TrainConfig
 from emomodel.protocol.progress import Metric
-from jobs import claims, run_ends, service
-from jobs.database import Database
+from jobs.access.teams import create_key, get_or_create_team
+from jobs.database.engine import Database
+from jobs.files.storage import Storage, make_dataset_key
 from jobs.models import Artifact, Dataset, Job
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
-from jobs.storage import Storage, make_dataset_key
-from jobs.teams import create_key, get_or_create_team
 from tests.unit.conftest import TestTeam
 
 

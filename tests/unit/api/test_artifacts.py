@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
 from api.downloads import PIECE_BYTES, Span, find_span, find_tail
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage, make_artifact_key
 from jobs.models import Artifact, Job
 from jobs.settings import Settings
-from jobs.storage import Storage, make_artifact_key
 
 CONTENT = b"PK" + bytes(range(256)) * 2000
 

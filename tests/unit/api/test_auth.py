@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.main import create_app
+from jobs.access.teams import revoke_key
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import ApiKey, Dataset, Job
 from jobs.settings import Settings
-from jobs.teams import revoke_key
 from tests.unit.conftest import TestTeam
 
 OPEN_ROUTES = {("get", "/health/live"), ("get", "/health/ready"), ("post", "/session")}

@@ -9,9 +9,9 @@ from sqlalchemy import insert
 
 from api.schemas import CurveColumns, MetricRead
 from emomodel.protocol.progress import Metric as MetricLine
-from jobs.database import Database
-from jobs.metrics import Cursor, MetricStream, get_metric_values
+from jobs.database.engine import Database
 from jobs.models import Job, Metric
+from jobs.runs.metrics import Cursor, MetricStream, get_metric_values
 from tests.support.redis_doubles import MemoryRedis
 
 POINT_COUNT = 20_000

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import insights
+from jobs.data import insights
+from jobs.files.storage import Storage
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 from worker.insights import compute_waiting
 
@@ -152,10 +152,10 @@ import sys
 from pathlib import Path
 import api.main
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.preview import preview_page
-from emomodel.token_statistics import compute_statistics
+from emomodel.insights.preview import preview_page
+from emomodel.insights.token_statistics import compute_statistics
 from jobs.base_models import BaseModel
-from jobs.insights import load_tokenizer
+from jobs.data.insights import load_tokenizer
 chat_format = load_tokenizer(BaseModel("tiny", {str(tokenizer)!r})).chat_format
 path = Path({str(tmp_path / "data.jsonl")!r})
 assert compute_statistics(path, DEFAULT_AXES, chat_format, 64).example_count == 3

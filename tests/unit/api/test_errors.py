@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from api.errors import STATUSES, get_status
 from jobs import errors
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import EmotuneError, RunFenced
 from jobs.settings import Settings
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims, run_ends, slots
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Dataset, Job, Run
-from jobs.run_ends import RunEnd
+from jobs.runs import claims, slots
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.settings import GIB, Settings
 
 GEMMA_270M = {

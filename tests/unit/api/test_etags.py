@@ -8,12 +8,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from api import etags
-from jobs import claims, slots
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.models import Artifact, Job, Run
-from jobs.service import add_event
+from jobs.posting.create import add_event
+from jobs.runs import claims, slots
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.unit.conftest import TestTeam
 
 

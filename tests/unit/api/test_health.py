@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 from redis import Redis
 
 from api.main import create_app
-from jobs import slots
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.runs import slots
 from jobs.settings import Settings
 from tests.support.newer_schemas import NEWER, migrate_further
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import slots
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Dataset, Job
+from jobs.runs import slots
 from jobs.settings import Settings
 
 

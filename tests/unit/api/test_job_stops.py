@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from fastapi.testclient import TestClient
 
-from jobs import claims, run_ends
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job
-from jobs.run_ends import RunEnd
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 
 
 def test_cancelling_a_waiting_job_ends_it(client: TestClient, make_job: Callable[..., Job]) -> None:

@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import PRESETS, Preset, TrainConfig, make_config
 from emomodel.protocol.progress import Metric
-from jobs import claims, datasets, run_ends
-from jobs.database import Database
+from jobs.data import datasets
+from jobs.database.engine import Database
 from jobs.doorbell import Doorbell
 from jobs.models import Dataset, Job
-from jobs.run_ends import RunEnd
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from jobs import slots
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.runs import slots
 from jobs.settings import GIB, MIB, Device, Settings
 
 GEMMA_1B = {

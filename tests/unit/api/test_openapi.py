@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from api.main import create_app
 from emomodel.config import PRESETS, TrainConfig
+from jobs.files.storage import ID_FORM
 from jobs.settings import Settings
-from jobs.storage import ID_FORM
 from tests.unit.conftest import TestTeam
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,12 +14,13 @@ from api.main import ROUTES
 from api.overview_schemas import JobRow
 from api.shared_answers import KEPT_SECONDS
 from emomodel.protocol.progress import Metric
-from jobs import claims, run_ends, slots, stops
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Dataset, Job
-from jobs.overview import OverviewSort
-from jobs.run_ends import RunEnd
-from jobs.service import add_event
+from jobs.posting.create import add_event
+from jobs.queue.overview import OverviewSort
+from jobs.runs import claims, slots, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from tests.unit.conftest import TestTeam, make_dataset
 
 

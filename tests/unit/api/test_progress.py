@@ -10,13 +10,14 @@ from fastapi.testclient import TestClient
 from api.downloads import PIECE_BYTES
 from api.schemas import MetricRead
 from emomodel.protocol.progress import Metric
-from jobs import claims, run_ends
-from jobs.database import Database
-from jobs.metrics import SampledMetric
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.models import Job
-from jobs.run_ends import RunEnd
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
+from jobs.runs.metrics import SampledMetric
 from jobs.settings import Settings
-from jobs.storage import Storage
 
 STREAM = {"Accept": "text/event-stream"}
 

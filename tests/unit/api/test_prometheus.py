@@ -9,13 +9,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
 from api.main import create_app
-from jobs import claims, operators, run_ends, service, slots
-from jobs.census import CLOCK_MARGIN_SECONDS, MAX_TEAMS, OTHERS, CensusKeeper
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job, Run, Slot, Team
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.runs import claims, slots
+from jobs.runs import ends as run_ends
+from jobs.runs import operator as operators
+from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
+from jobs.telemetry.census import CLOCK_MARGIN_SECONDS, MAX_TEAMS, OTHERS, CensusKeeper
 from tests.unit.conftest import TestTeam
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -109,7 +112,7 @@ def test_what_a_team_has_used_never_falls_when_a_run_ends_by_a_clock_that_is_beh
         session.execute(update(Run).values(started_at=utc_now() - timedelta(seconds=60)))
     running = read(scrape_anew(settings), "slot_seconds_total", team="reds") or 0
     behind = utc_now() - timedelta(seconds=CLOCK_MARGIN_SECONDS - 1)
-    monkeypatch.setattr("jobs.run_ends.utc_now", lambda: behind)
+    monkeypatch.setattr("jobs.runs.ends.utc_now", lambda: behind)
     with database.write() as session:
         run_ends.fail(session, job_id=job.id, attempt=1, end=RunEnd(1, "a_code_of_a_later_release", "?"))
     samples = scrape_anew(settings)
@@ -248,11 +251,11 @@ def test_a_costly_census_is_kept_for_a_moment(
     database: Database, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = CensusKeeper(database, seen_within_seconds=30)
-    monkeypatch.setattr("jobs.census.COST_FACTOR", 1e6)
+    monkeypatch.setattr("jobs.telemetry.census.COST_FACTOR", 1e6)
     first = keeper.get_census()
     make_job()
     assert keeper.get_census() is first
-    monkeypatch.setattr("jobs.census.COST_FACTOR", 0)
+    monkeypatch.setattr("jobs.telemetry.census.COST_FACTOR", 0)
     fresh = CensusKeeper(database, seen_within_seconds=30)
     fresh.get_census()
     make_job()

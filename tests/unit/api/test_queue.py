@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims, slots
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job
+from jobs.runs import claims, slots
 from jobs.settings import Settings
 from tests.unit.conftest import TestTeam, make_dataset
 

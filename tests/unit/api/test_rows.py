@@ -7,10 +7,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from emomodel.insights.row_report import ReportRow, write_row_report
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage, make_dataset_key
 from jobs.models import Artifact, Dataset, Job
 from jobs.settings import Settings
-from jobs.storage import Storage, make_dataset_key
 
 ROWS = [ReportRow(1, False, 7, 0.5, 0.9), ReportRow(2, False, 3, 2.5, 2.0), ReportRow(3, True, 4, 1.5, 1.6)]
 

@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from jobs.access.teams import revoke_key
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import ApiKey, Job, LoginCode, WebSession
 from jobs.settings import DAY_SECONDS
-from jobs.teams import revoke_key
 from tests.unit.conftest import TestTeam
 
 COOKIE = "emotune_session"

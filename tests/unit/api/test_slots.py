@@ -6,10 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from jobs import claims, slots
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job, Slot
 from jobs.release import get_release
+from jobs.runs import claims, slots
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from emomodel.protocol.progress import Metric
-from jobs import claims, run_ends, stops
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job
-from jobs.run_ends import RunEnd
+from jobs.runs import claims, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
 from tests.unit.api.test_datasets import LINE, list_files
 from tests.unit.api.test_progress import STREAM, read_frames

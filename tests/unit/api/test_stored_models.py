@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from jobs.files.storage import Storage
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.support.stores import BucketDouble
 
 

@@ -9,8 +9,8 @@ import anyio
 
 from api.uploads import TAKING_THREADS, Intake, Reading, open_intake, take_in
 from emomodel.emotions import DEFAULT_AXES
+from jobs.files.storage import IncomingFile, Storage
 from jobs.settings import Settings
-from jobs.storage import IncomingFile, Storage
 
 UPLOADS = 6
 LINE = b'{"messages": [{"role": "user", "content": "Hm"}, {"role": "assistant", "content": "<emo joy=1>So!</emo>"}]}\n'

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job, Run
+from jobs.runs import claims
 from tests.unit.conftest import TestTeam
 
 

@@ -8,10 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.main import create_app
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job
 from jobs.settings import Settings
-from jobs.tracing import add_trace_ids
+from jobs.telemetry.tracing import add_trace_ids
 from tests.support.collectors import Collector, make_dead_url, run_collector, run_deaf_collector
 from tests.unit.conftest import TestTeam
 
@@ -59,7 +59,7 @@ def test_a_span_has_no_key_no_query_and_nothing_of_what_was_sent(
         client.get("/jobs:overview?search=private")
         client.post("/jobs", json={"dataset_id": "private"})
         client.get("/jobs", headers={"Authorization": "Bearer private"})
-        monkeypatch.setattr("jobs.service.get_job", _break_down)
+        monkeypatch.setattr("jobs.posting.create.get_job", _break_down)
         assert client.get(f"/jobs/job_{0:026}").status_code == 500
     assert len(collector.spans) == 5
     told = b"".join(collector.bodies)
@@ -89,7 +89,7 @@ def test_a_collector_that_is_away_or_hangs_costs_a_request_nothing(
     is_deaf: bool, settings: Settings, team: TestTeam, dataset_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-    monkeypatch.setattr("jobs.tracing.CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr("jobs.telemetry.tracing.CLOSE_SECONDS", 0.5)
     with run_deaf_collector() as deaf_url:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", deaf_url if is_deaf else make_dead_url())
         with TestClient(create_app(settings), headers=team.headers) as client:

@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 
 from api.main import create_app
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.data.uploads import MAX_OPEN_UPLOADS
+from jobs.database.engine import Database
 from jobs.models import Upload
 from jobs.settings import Settings
-from jobs.uploads import MAX_OPEN_UPLOADS
 from tests.unit.api.test_datasets import BAD_LINE, LINE, list_files
 from tests.unit.conftest import TestTeam
 

@@ -10,7 +10,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from api.request_meter import COUNTS_VARIABLE
 from cli import api
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.settings import Settings
 from tests.support.ports import find_free_port
 

@@ -10,10 +10,10 @@ import structlog
 from cli.backup import check_backup, run_backup
 from cli.garbage import run_garbage
 from cli.restore import run_restore
+from jobs.files.storage import Storage
+from jobs.files.stored_files import list_files, write_file
 from jobs.models import Dataset
 from jobs.settings import Settings
-from jobs.storage import Storage
-from jobs.stored_files import list_files, write_file
 from tests.unit.conftest import TestTeam
 
 

@@ -20,16 +20,17 @@ from api.main import create_app
 from cli.doctor import broker, examination, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
 from emomodel.config import TrainConfig
-from jobs import claims, run_ends, slots
-from jobs.base_models import BaseModel
+from jobs.base_models.base_model import BaseModel
+from jobs.base_models.library import ModelLibrary
 from jobs.clock import utc_now
-from jobs.database import Database
-from jobs.model_library import ModelLibrary
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.models import Dataset, Job, Slot
-from jobs.run_ends import RunEnd
-from jobs.service import create_job
+from jobs.posting.create import create_job
+from jobs.runs import claims, slots
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.support.gpus import IDLE_GPU, DeviceDouble
 from tests.unit.conftest import TestTeam
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer

@@ -12,10 +12,10 @@ import pytest
 from cli.database import DatabaseUnusable
 from cli.health import SWEEPS_MISSED, Process, Unhealthy, check_health
 from cli.migrate import migrate
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
+from jobs.runs.slots import note_slot
 from jobs.settings import Settings
-from jobs.slots import note_slot
-from jobs.storage import Storage
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -10,9 +10,9 @@ from cli.database import DatabaseUnusable
 from cli.main import app
 from cli.migrate import Migration, MigrationNeeded, MigrationRefused, check_migrations, migrate
 from cli.worker import run_worker
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.schema import get_known_schema
 from jobs.release import get_release
-from jobs.schema import get_known_schema
 from jobs.settings import Settings
 from tests.support.newer_schemas import NEWER, migrate_further
 

@@ -8,9 +8,9 @@ import pytest
 
 from cli.credentials import Credentials, get_credentials, write_local_credentials
 from cli.stack import Stack, StackError, _check_private, _find_free_port, ensure_local_key, make_environment
-from jobs.database import Database
+from jobs.access.teams import authenticate, revoke_key
+from jobs.database.engine import Database
 from jobs.settings import Settings
-from jobs.teams import authenticate, revoke_key
 from tests.unit.conftest import TestTeam
 
 URL = "http://127.0.0.1:8000"

@@ -6,17 +6,19 @@ from pathlib import Path
 from cli.migrate import upgrade
 from cli.restore import make_schema
 from emomodel.config import TrainConfig
-from jobs import claims, run_ends, service
-from jobs.backup import make_backup
-from jobs.backup_archive import Archive
-from jobs.backup_format import Manifest
-from jobs.database import Database
+from jobs.backups.archive import Archive
+from jobs.backups.backup import make_backup
+from jobs.backups.format import Manifest
+from jobs.backups.plain_rows import read_rows, reflect_tables
+from jobs.backups.restore import RestoreReport, Schema, restore_backup
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
+from jobs.files.stored_files import list_files, read_file, write_file
 from jobs.models import Artifact, Dataset
-from jobs.plain_rows import read_rows, reflect_tables
-from jobs.restore import RestoreReport, Schema, restore_backup
-from jobs.run_ends import RunEnd
-from jobs.storage import Storage
-from jobs.stored_files import list_files, read_file, write_file
+from jobs.posting import create as service
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from tests.unit.conftest import TestTeam
 
 SCHEMA = Schema(make=make_schema, upgrade=upgrade)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
 from jobs.models import Dataset
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.unit.conftest import TestTeam
 from tests.unit.jobs.boxes import Box, put
 

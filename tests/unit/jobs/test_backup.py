@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select
 
-from jobs import uploads
-from jobs.backup_files import WantedFiles, take_wanted
-from jobs.backup_format import BackupError, TarWriter
+from jobs.backups.files import WantedFiles, take_wanted
+from jobs.backups.format import BackupError, TarWriter
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.data import uploads
+from jobs.database.engine import Database
+from jobs.database.schema import find_revision
+from jobs.files.storage import Storage
+from jobs.files.store import FolderStore, StoredFile
 from jobs.models import Artifact, Dataset
-from jobs.schema import find_revision
-from jobs.storage import Storage
-from jobs.store import FolderStore, StoredFile
 from tests.unit.conftest import AXES, TestTeam, make_dataset
 from tests.unit.jobs.boxes import Box, add_job, claim, fail, put
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs.backup_archive import Archive
-from jobs.backup_format import ArchiveUnusable, TarWriter
+from jobs.backups.archive import Archive
+from jobs.backups.format import ArchiveUnusable, TarWriter
 from jobs.clock import utc_now
 from tests.unit.jobs.boxes import Box
 

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from jobs import claims
-from jobs.board import BoardKeeper, draw_board
-from jobs.database import Database
-from jobs.forecast import LEAST_SECONDS, Place
+from jobs.database.engine import Database
 from jobs.models import Job, Slot, Team
+from jobs.posting.create import add_event
 from jobs.priorities import PriorityClass
-from jobs.reasons import WaitCode, explain
-from jobs.rules import QueueRules
-from jobs.service import add_event
+from jobs.queue.board import BoardKeeper, draw_board
+from jobs.queue.forecast import LEAST_SECONDS, Place
+from jobs.queue.reasons import WaitCode, explain
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims
 from jobs.settings import GIB, Device
 from jobs.status import JobStatus
 from tests.support.queues import add_slot, add_team, add_waiting, begin_run, end_run

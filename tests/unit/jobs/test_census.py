@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from jobs.census import take_census
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.telemetry.census import take_census
 from tests.support.long_queues import fill_queue, gather_statistics
 
 

@@ -19,12 +19,15 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.protocol.progress import Metric as MetricLine
 from emomodel.protocol.progress import Notice
-from jobs import claims, run_ends, service, slots, stops, turns
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import RunFenced
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run, Slot
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.queue import turns
+from jobs.runs import claims, slots, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind
 from tests.unit.conftest import make_dataset, make_team
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Team
 
 WRITERS = 6

@@ -3,10 +3,11 @@
 import pytest
 from sqlalchemy.exc import InvalidRequestError
 
-from jobs import datasets, stops
-from jobs.database import Database
+from jobs.data import datasets
+from jobs.database.engine import Database
 from jobs.errors import DatasetInUse, DatasetNotFound
 from jobs.models import Dataset
+from jobs.runs import stops
 from jobs.status import JobStatus
 from tests.unit.conftest import TestTeam, make_dataset
 from tests.unit.jobs.test_service import create

@@ -1,4 +1,4 @@
-from jobs.estimates import describe_error
+from jobs.posting.estimates import describe_error
 
 
 def test_the_error_of_an_estimate_is_told_in_words() -> None:

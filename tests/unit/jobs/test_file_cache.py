@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.file_cache import ABANDONED_SECONDS, INCOMING, FileCache
-from jobs.store import StoredFile
+from jobs.files.file_cache import ABANDONED_SECONDS, INCOMING, FileCache
+from jobs.files.store import StoredFile
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from emomodel.insights.token_report import TokenReport
-from jobs import insights
-from jobs.base_models import BaseModel
-from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
-from jobs.insights import (
+from jobs.base_models.base_model import BaseModel
+from jobs.data import insights
+from jobs.data.insights import (
     FAILURE_SECONDS,
     SMALL_BYTES,
     StatisticsRequest,
@@ -21,9 +20,10 @@ from jobs.insights import (
     get_statistics,
     load_tokenizer,
 )
+from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
+from jobs.files.storage import Storage, make_dataset_key
 from jobs.models import Dataset
 from jobs.settings import Settings
-from jobs.storage import Storage, make_dataset_key
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 
 LINE = {"messages": [{"role": "user", "content": "How was it?"}, {"role": "assistant", "content": "Fine."}]}

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from jobs import claims
-from jobs.board import BoardKeeper
 from jobs.clock import utc_now
-from jobs.database import Database
-from jobs.rules import QueueRules
+from jobs.database.engine import Database
+from jobs.queue.board import BoardKeeper
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims
 from tests.support.long_queues import fill_queue, release
 
 SHORT, LONG = 200, 20_000

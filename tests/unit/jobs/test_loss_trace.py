@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.loss_trace import MAX_POINTS, extend_trace
+from jobs.runs.loss_trace import MAX_POINTS, extend_trace
 
 
 def trace_steps(start: int, end: int) -> list[tuple[int, float]]:

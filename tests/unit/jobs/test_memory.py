@@ -5,12 +5,13 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.sizing.model_shape import ModelShape
-from jobs import service, slots
-from jobs.base_models import BaseModel
-from jobs.database import Database
+from jobs.base_models.base_model import BaseModel
+from jobs.database.engine import Database
 from jobs.errors import WouldNotFit
-from jobs.memory import describe_changes, find_shape
 from jobs.models import Dataset, Job, Slot
+from jobs.posting import create as service
+from jobs.posting.memory import describe_changes, find_shape
+from jobs.runs import slots
 from jobs.settings import GIB, Device, Settings
 
 GEMMA_1B = ModelShape(

@@ -7,19 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emomodel.protocol.progress import Metric as MetricLine
-from jobs import run_ends
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import CursorInvalid
-from jobs.metrics import (
-    Cursor,
-    MetricStream,
-    find_last_metric,
-    get_metric_values,
-    list_curve_steps,
-    read_metrics,
-)
 from jobs.models import Dataset, Job, Metric
-from jobs.run_ends import RunEnd
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
+from jobs.runs.metrics import Cursor, MetricStream, find_last_metric, get_metric_values, list_curve_steps, read_metrics
 from tests.support.redis_doubles import MemoryRedis
 from tests.unit.jobs.test_claims import add_job, claimed, make_line
 

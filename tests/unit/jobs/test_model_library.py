@@ -9,11 +9,11 @@ import pytest
 
 from cli.errors import CliError
 from cli.models import list_pushed_files, push_model
+from jobs.base_models.library import ModelLibrary
+from jobs.base_models.listings import ASK_AGAIN_SECONDS
 from jobs.errors import BaseModelMissing, BaseModelUnknown, StorageUnreachable
-from jobs.model_library import ModelLibrary
-from jobs.model_listings import ASK_AGAIN_SECONDS
-from jobs.storage import Storage
-from jobs.store import StoredFile
+from jobs.files.storage import Storage
+from jobs.files.store import StoredFile
 from tests.support.stores import BucketDouble
 
 STORED = {"gemma": "storage:gemma-3"}

@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy.orm import Session
 
-from jobs import claims, operators, service
-from jobs.board import HeldJob, draw_board
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import JobNotFound, JobNotWaiting, TeamNotFound
-from jobs.forecast import Place
 from jobs.models import Job
+from jobs.posting import create as service
 from jobs.priorities import PriorityClass
-from jobs.rules import QueueRules
+from jobs.queue.board import HeldJob, draw_board
+from jobs.queue.forecast import Place
+from jobs.queue.rules import QueueRules
+from jobs.runs import claims
+from jobs.runs import operator as operators
 from jobs.status import JobStatus
 from tests.support.queues import add_slot, add_team, add_waiting
 

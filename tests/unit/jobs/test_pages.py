@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobs.database import Database
-from jobs.datasets import list_datasets
+from jobs.data.datasets import list_datasets
+from jobs.database.engine import Database
 from tests.unit.conftest import TestTeam, make_dataset
 
 COUNT = 7

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from jobs.database import Database
-from jobs.plain_rows import BATCH_ROWS, PlainRow, RowsRefused, read_rows, reflect_tables, write_rows
-from jobs.schema import find_revision
+from jobs.backups.plain_rows import BATCH_ROWS, PlainRow, RowsRefused, read_rows, reflect_tables, write_rows
+from jobs.database.engine import Database
+from jobs.database.schema import find_revision
 
 ROWS: list[PlainRow] = [
     {

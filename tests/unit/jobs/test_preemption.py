@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from jobs.database import Database
-from jobs.forecast import Place, WaitingJob
+from jobs.database.engine import Database
 from jobs.models import Job, Slot, Team
-from jobs.offers import Offer
-from jobs.preemption import RunningJob, SlotInUse, choose_victims, find_preemption
 from jobs.priorities import PriorityClass
+from jobs.queue.forecast import Place, WaitingJob
+from jobs.queue.offers import Offer
+from jobs.queue.preemption import RunningJob, SlotInUse, choose_victims, find_preemption
+from jobs.queue.shares import Standing
 from jobs.settings import GIB, Device
-from jobs.shares import Standing
 from jobs.status import StopKind
 from tests.support.queues import add_slot, add_team, add_waiting, begin_run
 

@@ -4,12 +4,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, service, stops
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import PriorityClassTooHigh, QuotaExceeded
 from jobs.models import Dataset, Job, Team
+from jobs.posting import create as service
 from jobs.priorities import PriorityClass
+from jobs.runs import claims, stops
 from tests.support.queues import add_slot, add_waiting
 
 

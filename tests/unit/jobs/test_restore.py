@@ -8,15 +8,15 @@ from sqlalchemy import select, text
 
 from cli.migrate import upgrade
 from cli.restore import check_revision
-from jobs import service
-from jobs.backup_archive import Archive
+from jobs.backups.archive import Archive
+from jobs.backups.restore import RestoreRefused
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import Storage
+from jobs.files.store import FolderStore
 from jobs.models import Dataset, Event, Job, Run, Team
-from jobs.restore import RestoreRefused
+from jobs.posting import create as service
 from jobs.status import JobStatus
-from jobs.storage import Storage
-from jobs.store import FolderStore
 from tests.unit.conftest import TestTeam
 from tests.unit.jobs.boxes import Box, add_job, claim, put
 

@@ -12,10 +12,10 @@ from emomodel.checkpoints.index import (
     verify_checkpoint,
     write_index,
 )
+from jobs.files.run_copies import RunCopies
+from jobs.files.storage import LOG_FILE, Storage
+from jobs.files.store import FolderStore
 from jobs.ids import new_id
-from jobs.run_copies import RunCopies
-from jobs.storage import LOG_FILE, Storage
-from jobs.store import FolderStore
 from tests.support.stores import BucketDouble
 
 JOB = new_id("job")

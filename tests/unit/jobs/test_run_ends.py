@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
-from jobs import claims, run_ends, service, stops
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Dataset, Job
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.runs import claims, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, RunCause
 from tests.unit.jobs.test_claims import add_job, get_job
 

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import select, text
 
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.schema import SchemaMismatch, check_schema, find_mismatch, get_known_schema
 from jobs.models import SchemaRevision
 from jobs.release import get_release
-from jobs.schema import SchemaMismatch, check_schema, find_mismatch, get_known_schema
 from tests.support.newer_schemas import migrate_further, note_revision
 
 HEAD = get_known_schema().head

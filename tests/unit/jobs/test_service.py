@@ -4,11 +4,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, run_ends, service, slots, stops
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
 from jobs.models import Artifact, Dataset, Job
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.runs import claims, slots, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind
 from tests.unit.conftest import TestTeam
 

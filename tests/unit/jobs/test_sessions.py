@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from jobs import sessions
+from jobs.access import sessions
+from jobs.access.teams import authenticate
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import CsrfTokenInvalid, LoginCodeInvalid, SessionInvalid
 from jobs.models import LoginCode, WebSession
-from jobs.teams import authenticate
 from tests.unit.conftest import TestTeam
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.shares import Account, Standing, TurnOrder, accumulate, decay, price_entry, reserve
+from jobs.queue.shares import Account, Standing, TurnOrder, accumulate, decay, price_entry, reserve
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HALF_LIFE = 24 * 3600.0

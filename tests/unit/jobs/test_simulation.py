@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from jobs.priorities import PriorityClass
-from jobs.rules import QueueRules
+from jobs.queue.rules import QueueRules
 from jobs.settings import DAY_SECONDS
 from tests.support.simulation import SimulatedJob, Simulation
 

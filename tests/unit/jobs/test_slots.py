@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, service, slots
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import SlotNotFound
 from jobs.models import Dataset, Slot
-from jobs.slots import SlotStatus
+from jobs.posting import create as service
+from jobs.runs import claims, slots
+from jobs.runs.slots import SlotStatus
 
 
 def note(session: Session, name: str = "slot-0", *, host: str = "box", blocked_reason: str | None = None) -> None:

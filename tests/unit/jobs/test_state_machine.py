@@ -27,18 +27,22 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, operators, run_ends, service, stops, usage
-from jobs.board import draw_board
 from jobs.clock import utc_now
-from jobs.database import Database
-from jobs.datasets import add_dataset
+from jobs.data.datasets import add_dataset
+from jobs.database.engine import Database
 from jobs.errors import Conflict, JobFinished, JobNotWaiting, QuotaExceeded, RunFenced
 from jobs.ids import new_id
 from jobs.models import ApiKey, Artifact, Base, Dataset, Event, Job, Metric, Run, Slot, Team, UtcDateTime
+from jobs.posting import create as service
 from jobs.priorities import PriorityClass
-from jobs.rules import QueueRules
-from jobs.run_ends import RunEnd
-from jobs.shares import accumulate, decay
+from jobs.queue import usage
+from jobs.queue.board import draw_board
+from jobs.queue.rules import QueueRules
+from jobs.queue.shares import accumulate, decay
+from jobs.runs import claims, stops
+from jobs.runs import ends as run_ends
+from jobs.runs import operator as operators
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind, can_move
 from tests.support.queues import add_slot, add_team
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from jobs import claims, run_ends, stops
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import JobFinished, JobNotFound, JobNotRunning, JobStopping
 from jobs.models import Dataset, Job
-from jobs.run_ends import RunEnd
+from jobs.runs import claims, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind
 from tests.unit.conftest import TestTeam
 from tests.unit.jobs.test_claims import add_job, claimed

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import DiskFull
+from jobs.files.storage import Storage, make_artifact_key, make_dataset_key
 from jobs.ids import new_id
-from jobs.storage import Storage, make_artifact_key, make_dataset_key
 
 JOB_ID = new_id("job")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.files.storage import Storage
+from jobs.files.stored_files import check_content, check_key, delete_file, list_files, read_file, write_file
 from jobs.ids import new_id
-from jobs.storage import Storage
-from jobs.stored_files import check_content, check_key, delete_file, list_files, read_file, write_file
 
 JOB, DATASET, UPLOAD = new_id("job"), new_id("ds"), new_id("up")
 KEYS = [

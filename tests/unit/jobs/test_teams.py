@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from jobs import teams
+from jobs.access import teams
+from jobs.access.teams import Caller
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import ApiKeyInvalid, ApiKeyNotFound, NameEmpty
 from jobs.models import ApiKey
-from jobs.teams import Caller
 from tests.unit.conftest import TestTeam
 
 

@@ -10,8 +10,8 @@ import pytest
 import structlog
 from opentelemetry import trace
 
-from jobs.trace_export import SparingFilter
-from jobs.tracing import (
+from jobs.telemetry.trace_export import SparingFilter
+from jobs.telemetry.tracing import (
     NO_TRACING,
     TracesUnreadable,
     add_trace_ids,
@@ -27,7 +27,7 @@ SOME_TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 # In a process of its own, as this one has loaded the SDK. redis-py loads a part of it, metrics, wherever it is there.
 OPEN_WITHOUT = """
 import sys, threading
-from jobs.tracing import open_tracing
+from jobs.telemetry.tracing import open_tracing
 tracing = open_tracing("emotune-api", host="box")
 with tracing.span("work") as span:
     assert not span.is_recording()
@@ -59,7 +59,7 @@ def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
 
 def test_a_collector_without_the_sdk_is_refused_and_the_extra_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", make_dead_url())
-    monkeypatch.delitem(sys.modules, "jobs.trace_export")
+    monkeypatch.delitem(sys.modules, "jobs.telemetry.trace_export")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with pytest.raises(TracesUnreadable, match=r"pip install emotune\[otel\]"):
         open_tracing("emotune-api", host="box")
@@ -132,7 +132,7 @@ def test_the_standard_names_of_a_service_go_first(collector: Collector, monkeypa
 @pytest.mark.parametrize("is_deaf", [False, True])
 def test_a_collector_that_is_away_or_hangs_holds_nobody_up(is_deaf: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-    monkeypatch.setattr("jobs.tracing.CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr("jobs.telemetry.tracing.CLOSE_SECONDS", 0.5)
     with run_deaf_collector() as deaf_url:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", deaf_url if is_deaf else make_dead_url())
         tracing = open_tracing("emotune-api", host="box")

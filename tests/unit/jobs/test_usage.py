@@ -7,13 +7,16 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from jobs import claims, run_ends, service, stops, usage
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Dataset, Job, Run, Slot, Team
-from jobs.rules import QueueRules
-from jobs.run_ends import RunEnd
-from jobs.shares import accumulate
+from jobs.posting import create as service
+from jobs.queue import usage
+from jobs.queue.rules import QueueRules
+from jobs.queue.shares import accumulate
+from jobs.runs import claims, stops
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from tests.support.queues import add_slot, add_team, add_waiting, begin_run, end_run
 from tests.unit.conftest import TestTeam
 

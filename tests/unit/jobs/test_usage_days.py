@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Run
-from jobs.usage_days import DayUsage, list_days, split_by_day
+from jobs.queue.usage_days import DayUsage, list_days, split_by_day
 from tests.support.queues import add_team, add_waiting, begin_run, end_run
 
 DAY_SECONDS = 24 * 3600.0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from jobs.database import Database
-from jobs.schema import get_known_schema, make_alembic_config
+from jobs.database.engine import Database
+from jobs.database.schema import get_known_schema, make_alembic_config
 from scripts.check_migrations import MigrationCheck, MigrationFault
 
 GOOD = ("op.add_column('slot', sa.Column('note', sa.Text(), nullable=True))", "drop('slot', 'note')")

@@ -8,13 +8,13 @@ import pytest
 from celery import Celery
 
 from emomodel.config import TrainConfig
-from jobs import service
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.doorbell import Doorbell
-from jobs.metrics import MetricStream
+from jobs.files.storage import Storage
 from jobs.models import Dataset, Job
+from jobs.posting import create as service
+from jobs.runs.metrics import MetricStream
 from jobs.settings import Settings
-from jobs.storage import Storage
 from tests.support.brokers import make_memory_broker
 from tests.support.gpus import DeviceDouble
 from tests.support.redis_doubles import MemoryRedis

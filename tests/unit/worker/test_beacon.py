@@ -7,9 +7,9 @@ import psutil
 import pytest
 from celery import Celery
 
-from jobs import slots
 from jobs.clock import utc_now
 from jobs.models import Slot
+from jobs.runs import slots
 from tests.support.brokers import count_rings
 from tests.support.gpus import IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for

@@ -6,13 +6,16 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from jobs import claims, run_ends, sessions, uploads
-from jobs.datasets import add_dataset
+from jobs.access import sessions
+from jobs.access.teams import create_key, digest_secret, get_or_create_team
+from jobs.data import uploads
+from jobs.data.datasets import add_dataset
+from jobs.files.storage import make_dataset_key, make_upload_prefix
 from jobs.ids import new_id
 from jobs.models import Artifact, Job, Upload, WebSession
-from jobs.run_ends import RunEnd
-from jobs.storage import make_dataset_key, make_upload_prefix
-from jobs.teams import create_key, digest_secret, get_or_create_team
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from tests.unit.worker.conftest import MakeJob
 from worker.garbage import collect_garbage
 from worker.garbage_plan import ABANDONED_SECONDS

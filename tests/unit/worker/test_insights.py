@@ -5,19 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.base_models import BaseModel
+from jobs.base_models.base_model import BaseModel
+from jobs.data.insights import MAX_ATTEMPTS, SMALL_BYTES, StatisticsRequest, StatisticsStore, get_statistics
 from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import StatisticsFailed
-from jobs.insights import (
-    MAX_ATTEMPTS,
-    SMALL_BYTES,
-    StatisticsRequest,
-    StatisticsStore,
-    get_statistics,
-)
+from jobs.files.storage import Storage, make_dataset_key
 from jobs.models import Dataset
 from jobs.settings import Settings
-from jobs.storage import Storage, make_dataset_key
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 from worker.app import make_worker
 from worker.insights import STATISTICS_TASK, StatisticsProcess, compute_waiting

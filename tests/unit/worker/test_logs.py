@@ -12,7 +12,7 @@ from jobs.settings import Settings
 
 SPEAK = """
 import logging, sys, structlog
-from jobs.logs import configure_logging
+from jobs.telemetry.logs import configure_logging
 configure_logging(sys.argv[1])
 structlog.get_logger().info("run_starts", slot="slot-0")
 logging.getLogger("celery.worker.consumer").warning("connection lost")
@@ -39,7 +39,7 @@ def test_each_fact_is_one_line_on_standard_error(level: str, expected: list[str]
 
 SPEAK_JSON = """
 import logging, structlog, warnings
-from jobs.logs import configure_logging
+from jobs.telemetry.logs import configure_logging
 configure_logging("info", "json")
 log = structlog.get_logger()
 with structlog.contextvars.bound_contextvars(job_id="job_1"):

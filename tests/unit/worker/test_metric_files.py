@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.metrics import SampledMetric
+from jobs.runs.metrics import SampledMetric
 from tests.unit.jobs.test_claims import make_line
 from worker.metric_files import read_metric_file
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from jobs import claims, run_ends
-from jobs.database import Database
-from jobs.metrics import SampledMetric
+from jobs.database.engine import Database
+from jobs.files.run_copies import RunCopies
+from jobs.files.storage import METRICS_FILE, Storage
 from jobs.models import Job, Metric
-from jobs.run_copies import RunCopies
-from jobs.run_ends import RunEnd
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
+from jobs.runs.metrics import SampledMetric
 from jobs.status import JobStatus
-from jobs.storage import METRICS_FILE, Storage
 from tests.support.redis_doubles import MemoryRedis
 from tests.support.stores import BucketDouble
 from tests.unit.worker.conftest import MakeJob, fake_argv

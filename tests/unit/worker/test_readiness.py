@@ -12,7 +12,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
-from jobs.storage import Storage
+from jobs.files.storage import Storage
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
 from worker.gpu import GpuProcess

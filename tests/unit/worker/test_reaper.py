@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from jobs import claims
 from jobs.clock import utc_now
-from jobs.metrics import SampledMetric
+from jobs.files.storage import METRICS_FILE
 from jobs.models import Job, Metric
+from jobs.runs import claims
+from jobs.runs.metrics import SampledMetric
 from jobs.status import JobStatus
-from jobs.storage import METRICS_FILE
 from tests.unit.jobs.test_claims import make_line
 from tests.unit.worker.conftest import MakeJob
 from tests.unit.worker.test_metric_files import make_lines

@@ -10,11 +10,12 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from emomodel.protocol.progress import Notice
-from jobs import claims, run_ends
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import RunFenced
 from jobs.models import Event, Job, Metric
-from jobs.run_ends import RunEnd
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus
 from tests.support.waiting import wait_for
 from tests.unit.jobs.test_claims import make_line

@@ -4,9 +4,9 @@ import threading
 
 from sqlalchemy import update
 
-from jobs import slots, stops
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.models import Job, Slot
+from jobs.runs import slots, stops
 from jobs.status import JobStatus
 from tests.support.newer_schemas import NEWER, migrate_further
 from tests.support.waiting import wait_for

@@ -10,17 +10,19 @@ import pytest
 from sqlalchemy import func, select
 
 from cli.garbage import render_json, render_lines
-from jobs import claims, run_ends, service
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import ArtifactGone
+from jobs.files.storage import make_artifact_key
+from jobs.files.stored_files import list_files, write_file
 from jobs.models import Artifact, Dataset, Event, Job, Metric
-from jobs.retention import Keeping, KeepRules, describe_seconds
-from jobs.run_ends import RunEnd
+from jobs.posting import create as service
+from jobs.runs import claims
+from jobs.runs import ends as run_ends
+from jobs.runs.ends import RunEnd
+from jobs.runs.retention import Keeping, KeepRules, describe_seconds
 from jobs.settings import DAY_SECONDS, Settings
 from jobs.status import JobStatus
-from jobs.storage import make_artifact_key
-from jobs.stored_files import list_files, write_file
 from tests.unit.conftest import TestTeam, make_dataset
 from tests.unit.worker.conftest import MakeJob
 from worker.garbage import carry_out, collect_garbage

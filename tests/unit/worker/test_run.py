@@ -10,12 +10,14 @@ import pytest
 from celery import Celery
 
 from emomodel.bundles.bundle import verify
-from jobs import claims, run_ends, service, slots, stops
 from jobs.clock import utc_now
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.files.storage import make_artifact_key, make_dataset_key
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run
+from jobs.posting import create as service
+from jobs.runs import claims, slots, stops
+from jobs.runs import ends as run_ends
 from jobs.status import JobStatus
-from jobs.storage import make_artifact_key, make_dataset_key
 from tests.support.brokers import count_rings
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.redis_doubles import MemoryRedis

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emomodel.checkpoints.index import INDEX_FILE
-from jobs.storage import LOG_FILE, Storage
+from jobs.files.storage import LOG_FILE, Storage
 from tests.support.stores import BucketDouble
 from tests.support.waiting import wait_for
 from tests.unit.jobs.test_run_copies import JOB, save

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import update
 
 from jobs.models import Job
-from jobs.tracing import add_trace_ids, open_tracing
+from jobs.telemetry.tracing import add_trace_ids, open_tracing
 from tests.support.collectors import Collector, make_dead_url, run_collector
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from tests.unit.worker.test_run import get_job
@@ -89,7 +89,7 @@ def test_a_collector_that_is_away_fails_no_run(
     resources: Resources, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", make_dead_url())
-    monkeypatch.setattr("jobs.tracing.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("jobs.telemetry.tracing.CLOSE_SECONDS", 0.1)
     job_id = make_job().id
     entries = run_traced(resources, "succeed")
     assert get_job(resources.database, job_id).status == "succeeded"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.database import Database
-from jobs.metrics import Cursor, read_metrics
+from jobs.database.engine import Database
 from jobs.models import Metric
+from jobs.runs.metrics import Cursor, read_metrics
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv

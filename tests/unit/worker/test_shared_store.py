@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.files.storage import LOG_FILE, Storage
 from jobs.status import JobStatus, RunCause
-from jobs.storage import LOG_FILE, Storage
 from tests.support.stores import BucketDouble
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from tests.unit.worker.test_run import get_job, get_run

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from emomodel.checkpoints.index import list_checkpoints
 from emomodel.config import TrainConfig
-from jobs import service, stops
 from jobs.models import Dataset, Job
+from jobs.posting import create as service
+from jobs.runs import stops
 from jobs.status import JobStatus
 from tests.support.waiting import WAIT_SECONDS, wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv

@@ -2,10 +2,10 @@
 
 from celery import Celery
 
-from jobs import claims, slots
 from jobs.models import Job
+from jobs.posting.create import list_events
 from jobs.priorities import PriorityClass
-from jobs.service import list_events
+from jobs.runs import claims, slots
 from jobs.status import JobStatus, StopKind
 from tests.support.brokers import count_rings
 from tests.unit.worker.conftest import MakeJob

@@ -1,0 +1,1 @@
+"""An installation as one archive, and back."""

@@ -1,0 +1,147 @@
+"""ModelLibrary: the operator's list of base models, and bringing their files to this machine.
+
+A model is listed by its folder, by a hub id, or as `storage:NAME` where its files are in storage:
+models/NAME/<file>          as `emotune models push` puts them there
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from jobs.base_models.base_model import BaseModel
+from jobs.base_models.listings import ModelListings
+from jobs.errors import BaseModelMissing, BaseModelUnknown, StorageUnreachable
+from jobs.files.storage import Storage
+from jobs.files.store import StoredFile
+
+STORED_SCHEME = "storage:"
+MODEL_NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+WEIGHTS_SUFFIX = ".safetensors"
+# One more for a model that has been pushed again since it was listed.
+FETCH_TRIES = 2
+
+_NOT_HERE = (
+    "Base model {name!r} has yet to be fetched to this machine. Send the same again once the object store answers; "
+    "`emotune doctor` says what keeps it away."
+)
+_REPLACED = "Base model {name!r} is being replaced in the object store. Send the same again in a minute."
+
+
+class ModelLibrary:
+    """Of what is in storage, a machine fetches what it needs, and keeps it as it keeps datasets."""
+
+    def __init__(self, base_models: Mapping[str, str], storage: Storage) -> None:
+        self._base_models = base_models
+        self._store = storage.store
+        self._has_copies = storage.is_shared
+        self._listings = ModelListings(storage)
+
+    def list_all(self) -> list[tuple[BaseModel, bool]]:
+        """All in the operator's order, and whether their files are there now. Raises StorageUnreachable."""
+        return self._list(self._listings.ask)
+
+    def list_known(self) -> list[tuple[BaseModel, bool]]:
+        """The same, and while the store is away, as this machine saw it last.
+
+        Raises StorageUnreachable where one was never seen.
+        """
+        return self._list(self._listings.list_known)
+
+    def get(self, name: str) -> BaseModel:
+        """With its config and its tokenizer on this machine; while the store is away, as this machine saw it last.
+
+        Raises BaseModelUnknown, BaseModelMissing, and StorageUnreachable for what has yet to be fetched.
+        """
+        path = self._get_path(name)
+        if not path.startswith(STORED_SCHEME):
+            return _require_available(BaseModel(name, path))
+        prefix = _make_prefix(path)
+        for _ in range(FETCH_TRIES):
+            try:
+                return self._fetch(name, self._listings.list_known(prefix))
+            except FileNotFoundError:
+                self._listings.forget(prefix)
+            except StorageUnreachable as error:
+                raise StorageUnreachable(f"{_NOT_HERE.format(name=name)} {error.message}") from error
+        raise StorageUnreachable(_REPLACED.format(name=name))
+
+    def lend(self, name: str, folder: Path) -> BaseModel:
+        """With all its files, as they are in storage now, on this machine, for as long as `folder` is there.
+
+        Raises BaseModelUnknown, BaseModelMissing and StorageUnreachable.
+        """
+        path = self._get_path(name)
+        if not path.startswith(STORED_SCHEME):
+            return _require_available(BaseModel(name, path))
+        files = self._listings.ask(_make_prefix(path))
+        try:
+            return _bring(name, files, lambda file: self._store.lend(file.key, folder, listed=file), with_weights=True)
+        except FileNotFoundError as error:
+            raise StorageUnreachable(_REPLACED.format(name=name)) from error
+
+    def _fetch(self, name: str, files: Sequence[StoredFile]) -> BaseModel:
+        model = _bring(name, files, lambda file: self._store.fetch(file.key, listed=file), with_weights=False)
+        if self._has_copies:
+            _clear_others(Path(model.path), files)
+        return model
+
+    def _get_path(self, name: str) -> str:
+        if name not in self._base_models:
+            known = ", ".join(self._base_models) or "empty: the operator sets EMOTUNE_BASE_MODELS"
+            message = f"{name!r} is not on the operator's list of base models ({known})."
+            raise BaseModelUnknown(message, field="base_model")
+        return self._base_models[name]
+
+    def _list(self, list_files: Callable[[str], Sequence[StoredFile]]) -> list[tuple[BaseModel, bool]]:
+        found = []
+        for name, path in self._base_models.items():
+            if path.startswith(STORED_SCHEME):
+                files = list_files(_make_prefix(path))
+                found.append((BaseModel(name, path, _sum_weights(files)), _has_config(files)))
+            else:
+                model = BaseModel(name, path)
+                found.append((model, model.is_available))
+        return found
+
+
+def make_model_prefix(stored_name: str) -> str:
+    """Of the keys of a model's files. Raises BaseModelMissing for what is no name."""
+    if not MODEL_NAME_FORM.fullmatch(stored_name):
+        message = f"{stored_name!r} is no name of a model in storage: letters, digits, dots, dashes and underscores."
+        raise BaseModelMissing(message, field="base_model")
+    return f"models/{stored_name}/"
+
+
+def _make_prefix(path: str) -> str:
+    return make_model_prefix(path.removeprefix(STORED_SCHEME))
+
+
+def _bring(
+    name: str, files: Sequence[StoredFile], fetch: Callable[[StoredFile], Path], *, with_weights: bool
+) -> BaseModel:
+    if not _has_config(files):
+        raise BaseModelMissing(field="base_model")
+    paths = [fetch(file) for file in files if with_weights or not file.key.endswith(WEIGHTS_SUFFIX)]
+    return BaseModel(name, str(paths[0].parent), _sum_weights(files))
+
+
+def _clear_others(folder: Path, files: Sequence[StoredFile]) -> None:
+    """A template that an earlier push had, say: who reads the folder takes all that is there."""
+    names = {file.key.rpartition("/")[2] for file in files}
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+
+
+def _require_available(model: BaseModel) -> BaseModel:
+    if not model.is_available:
+        raise BaseModelMissing(field="base_model")
+    return model
+
+
+def _has_config(files: Sequence[StoredFile]) -> bool:
+    return any(file.key.endswith("/config.json") for file in files)
+
+
+def _sum_weights(files: Sequence[StoredFile]) -> int:
+    return sum(file.size_bytes for file in files if file.key.endswith(WEIGHTS_SUFFIX))

@@ -1,0 +1,1 @@
+"""Datasets, uploads, and what is known about them."""

@@ -1,0 +1,230 @@
+"""What a dataset is to a base model: its preview, and its statistics, which are kept.
+
+statistics/KEY.json             a report, or why there is none
+statistics/waiting/KEY.json     what the housekeeping is still to compute (worker/insights.py)
+
+KEY is the hash of all that a report depends on: content and axes of the dataset, tokenizer, max_length. So teams with
+the same file share what was computed of it. [no torch: only the tokenizer]
+"""
+
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emomodel.config import EmotionSpan
+from emomodel.data.problems import ExampleError
+from emomodel.emotions import Axes
+from emomodel.insights.preview import PreviewPage, preview_page
+from emomodel.insights.token_report import TokenReport
+from emomodel.insights.token_statistics import compute_statistics
+from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.light_tokenizer import hash_tokenizer, load_light_tokenizer, stat_tokenizer
+from jobs.base_models.base_model import BaseModel as ListedBaseModel
+from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
+from jobs.files.storage import Storage
+from jobs.models import Dataset
+
+# Takes about a second; what is larger is computed in the background.
+SMALL_BYTES = 2 * 1024**2
+# Part of every key; to be raised with each change of what a report holds.
+REPORT_FORMAT = 1
+# How long a failure is told before the same question is tried again.
+FAILURE_SECONDS = 3600
+# A computation that dies takes its process along, so that nobody is left to say why.
+MAX_ATTEMPTS = 3
+WAITING_PREFIX = "statistics/waiting/"
+# A large vocabulary takes about 350 MiB.
+_LOADED_TOKENIZERS = 2
+
+
+@dataclass(frozen=True)
+class LoadedTokenizer:
+    """A base model's chat format, and the hash of the files that it was made of."""
+
+    chat_format: ChatFormat
+    sha256: str
+
+
+class StatisticsRequest(BaseModel):
+    """What is asked of a dataset; `attempt_count` of the tries so far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset_id: str
+    dataset_sha256: str
+    axes: tuple[str, ...]
+    base_model: str
+    tokenizer_sha256: str
+    max_length: int
+    attempt_count: int = 0
+
+    @property
+    def key(self) -> str:
+        parts = [REPORT_FORMAT, self.dataset_sha256, self.axes, self.tokenizer_sha256, self.max_length]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class _Outcome(BaseModel):
+    """What stands in KEY.json: one of the two."""
+
+    report: TokenReport | None = None
+    failure: str | None = None
+
+
+class StatisticsStore:
+    """Reports that were computed, and requests that wait."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def find(self, request: StatisticsRequest) -> TokenReport | None:
+        """None where it is not computed yet. Raises StatisticsFailed."""
+        try:
+            content, written_at = self._storage.read_note(_make_key(request))
+            outcome = _Outcome.model_validate_json(content)
+        except (FileNotFoundError, ValidationError):
+            return None
+        if outcome.failure is not None and time.time() - written_at < FAILURE_SECONDS:
+            raise StatisticsFailed(outcome.failure)
+        return outcome.report
+
+    def put(self, request: StatisticsRequest, report: TokenReport) -> None:
+        self._write(_make_key(request), _Outcome(report=report))
+        self.forget(request)
+
+    def fail(self, request: StatisticsRequest, message: str) -> None:
+        """Those who ask are told for FAILURE_SECONDS."""
+        self._write(_make_key(request), _Outcome(failure=message))
+        self.forget(request)
+
+    def wait(self, request: StatisticsRequest) -> None:
+        """Leave the request to the housekeeping, unless it waits there already."""
+        key = _make_waiting_key(request)
+        if self._storage.store.find(key) is None:
+            self._write(key, request)
+
+    def note_attempt(self, request: StatisticsRequest) -> StatisticsRequest:
+        """To be called before a try, so that one that ends the process has counted."""
+        tried = request.model_copy(update={"attempt_count": request.attempt_count + 1})
+        self._write(_make_waiting_key(request), tried)
+        return tried
+
+    def forget(self, request: StatisticsRequest) -> None:
+        self._storage.store.delete(_make_waiting_key(request))
+
+    def has_waiting(self) -> bool:
+        return bool(self._storage.store.list_names(WAITING_PREFIX))
+
+    def list_waiting(self) -> Iterator[StatisticsRequest]:
+        """Those that wait longest first."""
+        for file in sorted(self._storage.store.list(WAITING_PREFIX), key=lambda file: file.modified_at):
+            try:
+                yield StatisticsRequest.model_validate_json(self._storage.read_note(file.key)[0])
+            except FileNotFoundError:
+                continue
+            except ValidationError:
+                # By an earlier release; whoever waits for it asks again.
+                self._storage.store.delete(file.key)
+
+    def _write(self, key: str, content: BaseModel) -> None:
+        self._storage.put_note(key, content.model_dump_json().encode())
+
+
+def _make_key(request: StatisticsRequest) -> str:
+    return f"statistics/{request.key}.json"
+
+
+def _make_waiting_key(request: StatisticsRequest) -> str:
+    return f"{WAITING_PREFIX}{request.key}.json"
+
+
+def load_tokenizer(model: ListedBaseModel) -> LoadedTokenizer:
+    """Raises TokenizerUnusable."""
+    if not model.is_folder:
+        raise TokenizerUnusable(
+            f"The base model {model.name!r} is loaded from a model hub, so its tokenizer is not known here. "
+            "The operator can list a folder with the downloaded model instead.",
+            field="base_model",
+        )
+    folder = Path(model.path).expanduser()
+    try:
+        return _load_tokenizer(folder, stat_tokenizer(folder))
+    except ChatError as error:
+        message = f"The tokenizer of the base model {model.name!r} can't be used: {error}."
+        raise TokenizerUnusable(message, field="base_model") from error
+
+
+def get_statistics(
+    storage: Storage, dataset: Dataset, model: ListedBaseModel, *, max_length: int
+) -> tuple[StatisticsRequest, TokenReport | None]:
+    """The report, or None when it is being computed.
+
+    Raises TokenizerUnusable, StatisticsFailed, DatasetNotFound and DatasetOutdated.
+    """
+    tokenizer = load_tokenizer(model)
+    request = StatisticsRequest(
+        dataset_id=dataset.id,
+        dataset_sha256=dataset.sha256,
+        axes=tuple(dataset.axes),
+        base_model=model.name,
+        tokenizer_sha256=tokenizer.sha256,
+        max_length=max_length,
+    )
+    store = StatisticsStore(storage)
+    report = store.find(request)
+    if report is not None:
+        return request, report
+    if dataset.size_bytes > SMALL_BYTES:
+        store.wait(request)
+        return request, None
+    report = compute_report(storage, request, tokenizer.chat_format)
+    store.put(request, report)
+    return request, report
+
+
+def compute_report(storage: Storage, request: StatisticsRequest, chat_format: ChatFormat) -> TokenReport:
+    """Raises DatasetNotFound when the dataset is deleted meanwhile, and DatasetOutdated."""
+    with _reading():
+        path = storage.fetch_dataset(request.dataset_id)
+        return compute_statistics(path, Axes(request.axes), chat_format, request.max_length)
+
+
+def get_preview(
+    storage: Storage,
+    dataset: Dataset,
+    model: ListedBaseModel,
+    *,
+    offset: int,
+    limit: int,
+    max_length: int,
+    rule: EmotionSpan,
+) -> PreviewPage:
+    """Raises TokenizerUnusable, DatasetNotFound and DatasetOutdated."""
+    chat_format = load_tokenizer(model).chat_format
+    axes = Axes(tuple(dataset.axes))
+    with _reading():
+        path = storage.fetch_dataset(dataset.id)
+        return preview_page(path, axes, chat_format, offset=offset, limit=limit, max_length=max_length, rule=rule)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DatasetNotFound(field="dataset_id") from error
+    except ExampleError as error:
+        raise DatasetOutdated(f"The dataset has to be uploaded again: {error}", field="dataset_id") from error
+
+
+@functools.lru_cache(maxsize=_LOADED_TOKENIZERS)
+def _load_tokenizer(folder: Path, _stamp: tuple[tuple[int, int], ...]) -> LoadedTokenizer:
+    """`_stamp` tells when a file has changed."""
+    return LoadedTokenizer(ChatFormat(load_light_tokenizer(folder)), hash_tokenizer(folder))

@@ -1,0 +1,1 @@
+"""Stored files by key, on a disk or in a bucket."""

@@ -1,0 +1,1 @@
+"""Posting a job: what it will take, and whether it is accepted."""

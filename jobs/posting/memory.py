@@ -1,0 +1,107 @@
+"""Whether a job fits into the memory of any slot: the estimate, held against the slots, and the refusal in words.
+
+[no torch: only sums]
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from emomodel.config import TrainConfig
+from emomodel.sizing.memory import DatasetStats, Estimate, estimate, suggest
+from emomodel.sizing.model_shape import ModelShape, find_model_shape
+from jobs.base_models.base_model import BaseModel
+from jobs.errors import WouldNotFit
+from jobs.models import Slot
+from jobs.settings import GIB, Device
+
+_WORDS = {
+    "weights": "the base model's weights",
+    "adapter": "the adapter",
+    "optimizer": "the optimizer",
+    "activations": "activations",
+    "logits": "logits",
+    "reserve": "libraries",
+}
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why no slot could ever hold a training."""
+
+    message: str
+    """With the changes in words."""
+    changes: Sequence[Mapping[str, Any]]
+    """Of the config: each alone makes it fit. Empty where nothing would."""
+
+
+def find_shape(model: BaseModel) -> ModelShape | None:
+    """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
+    return find_model_shape(Path(model.path).expanduser(), model.stored_bytes) if model.is_folder else None
+
+
+def measure_needs(*, config: TrainConfig, shape: ModelShape | None, report: Mapping[str, Any]) -> dict[Device, int]:
+    """Bytes that the training would take on each kind of device that can run it; empty where that isn't known."""
+    if shape is None:
+        return {}
+    stats = DatasetStats.of_report(report)
+    return {device: estimate(config, shape, stats, device).total_bytes for device in _list_devices(config)}
+
+
+def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> None:
+    """Refuse what no slot could ever hold. Raises WouldNotFit."""
+    lack = find_lack(session, config=config, shape=shape, report=report)
+    if lack is not None:
+        raise WouldNotFit(lack.message, field="config")
+
+
+def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> Lack | None:
+    """Why no slot could ever hold the training and what would help; None where one could.
+
+    `report` is the dataset's. Slots that are only away for now count; one of unknown memory might hold anything, and
+    before there is any slot, a job waits.
+    """
+    stats = DatasetStats.of_report(report)
+    needs: dict[Device, Estimate] = {}
+    slots: list[tuple[Device, int]] = []
+    for device in _list_devices(config):
+        needs[device] = estimate(config, shape, stats, device)
+        for memory_bytes in session.scalars(select(Slot.memory_bytes).where(Slot.device == device)):
+            if memory_bytes is None or needs[device].fits(memory_bytes):
+                return None
+            slots.append((device, memory_bytes))
+    if not slots:
+        return None
+    device, memory_bytes = min(slots, key=lambda slot: needs[slot[0]].total_bytes - slot[1])
+    changes = suggest(config, shape, stats, device, memory_bytes)
+    return Lack(f"{describe_lack(needs[device], device, memory_bytes)} {describe_changes(changes)}", changes)
+
+
+def describe_lack(need: Estimate, device: Device, memory_bytes: int) -> str:
+    main = need.main_part
+    return (
+        f"This training would take about {_in_gib(need.total_bytes)} of memory, {_in_gib(need.parts[main])} of it for "
+        f"{_WORDS[main]}; the largest slot for it ({device}) has {_in_gib(memory_bytes)}."
+    )
+
+
+def describe_changes(alternatives: Iterable[Mapping[str, Any]]) -> str:
+    """Advice as a sentence: `Set batch_size: 4 and gradient_accumulation: 3, or gradient_checkpointing: true.`"""
+    words = [
+        " and ".join(f"{name}: {str(value).lower()}" for name, value in changes.items()) for changes in alternatives
+    ]
+    if not words:
+        return "No smaller batch or shorter max_length would help; choose a smaller base model."
+    return f"Set {', or '.join(words)}."
+
+
+def _list_devices(config: TrainConfig) -> list[Device]:
+    return ["cuda"] if config.needs_cuda else ["cpu", "cuda"]
+
+
+def _in_gib(size_bytes: int) -> str:
+    return f"{size_bytes / GIB:.1f} GiB"

@@ -1,0 +1,1 @@
+"""Logs, traces and counts of an installation."""

@@ -1,0 +1,179 @@
+"""The census: what an installation's rows say in numbers at one moment, for monitoring.
+
+What is counted over all time only ever grows: neither jobs, runs nor teams are deleted.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from jobs.clock import utc_now
+from jobs.database.engine import Database
+from jobs.models import Job, Run, Team
+from jobs.runs.failure_codes import CODES
+from jobs.runs.slots import SlotView, list_slots
+from jobs.settings import DAY_SECONDS
+from jobs.status import JobStatus
+
+# A bound on what is told, far above what one queue serves. Teams keep their order, so that a sum over the younger ones,
+# like each team's own numbers, only ever grows.
+MAX_TEAMS = 500
+MAX_SLOTS = 500
+OTHERS = "(others)"
+
+# A slot that was away for so long was taken down, and is told of no more.
+SLOT_KEPT_SECONDS = 7 * DAY_SECONDS
+
+# What a run is counted as while it runs stays below what it is counted as at its end by another host's clock. The
+# clocks agree to within a few seconds (docs/operations.md), and a counter that falls is taken for one that began anew.
+CLOCK_MARGIN_SECONDS = 5.0
+
+# A census is kept so long that taking it anew uses a twentieth of one core at most, however many ask.
+COST_FACTOR = 20
+
+
+@dataclass
+class TeamCount:
+    """One team, or all that are beyond MAX_TEAMS."""
+
+    name: str
+    jobs: Counter[JobStatus] = field(default_factory=Counter)
+    waiting_count: int = 0
+    held_count: int = 0
+    oldest_wait_seconds: float = 0.0
+    """Of the jobs that wait and are not held, since they were posted; 0 where there are none."""
+    slot_seconds: float = 0.0
+    """Of all its runs so far, times the sizes of their slots."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """Everything at the moment `at`."""
+
+    at: datetime
+    teams: Sequence[TeamCount]
+    failed_jobs: Mapping[str, int]
+    """By each known code, and OTHERS."""
+    failed_runs: Mapping[str, int]
+    """Likewise; a job may have gone on after one of these."""
+    slots: Sequence[SlotView]
+    stale_run_count: int
+    """Runs whose lease is over, which a sweep would have ended."""
+
+
+class CensusKeeper:
+    """Keeps the newest census of a process for a moment: with very many jobs it takes a good part of a second."""
+
+    def __init__(self, database: Database, *, seen_within_seconds: float) -> None:
+        self._database = database
+        self._seen_within_seconds = seen_within_seconds
+        self._taking = threading.Lock()
+        self._census: Census | None = None
+        self._fresh_until = 0.0
+
+    def get_census(self) -> Census:
+        """Raises sqlalchemy.exc.SQLAlchemyError."""
+        with self._taking:
+            if self._census is None or time.monotonic() >= self._fresh_until:
+                began = time.monotonic()
+                with self._database.read_moment() as session:
+                    self._census = take_census(session, seen_within_seconds=self._seen_within_seconds)
+                ended = time.monotonic()
+                self._fresh_until = ended + COST_FACTOR * (ended - began)
+            return self._census
+
+
+def take_census(session: Session, *, seen_within_seconds: float, now: datetime | None = None) -> Census:
+    """All of it. Where runs end meanwhile, only a session that sees one moment counts each of them once."""
+    now = now or utc_now()
+    teams = _list_teams(session)
+    _count_jobs(session, teams, now)
+    failed_runs = _count_runs(session, teams, now)
+    expired = select(func.count()).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < now)
+    return Census(
+        at=now,
+        teams=list({id(team): team for team in teams.values()}.values()),
+        failed_jobs=_count_failed_jobs(session),
+        failed_runs=failed_runs,
+        slots=_list_slots(session, seen_within_seconds, now),
+        stale_run_count=session.scalar(expired) or 0,
+    )
+
+
+def _list_teams(session: Session) -> dict[str, TeamCount]:
+    """By id; the younger ones beyond the bound share one count."""
+    rows = session.execute(select(Team.id, Team.name).order_by(Team.id)).all()
+    teams = {row.id: TeamCount(row.name) for row in rows[:MAX_TEAMS]}
+    others = TeamCount(OTHERS)
+    return teams | {row.id: others for row in rows[MAX_TEAMS:]}
+
+
+def _count_jobs(session: Session, teams: Mapping[str, TeamCount], now: datetime) -> None:
+    by_status = select(Job.team_id, Job.status, func.count()).group_by(Job.team_id, Job.status)
+    for team_id, status, count in session.execute(by_status):
+        teams[team_id].jobs[status] += count
+    is_held = Job.held_at.is_not(None)
+    queued = (
+        select(Job.team_id, is_held, func.count(), func.min(Job.created_at))
+        .where(Job.status == JobStatus.QUEUED)
+        .group_by(Job.team_id, is_held)
+    )
+    for team_id, held, count, oldest_at in session.execute(queued):
+        team = teams[team_id]
+        if held:
+            team.held_count += count
+        else:
+            team.waiting_count += count
+            team.oldest_wait_seconds = max(team.oldest_wait_seconds, (now - oldest_at).total_seconds())
+
+
+def _count_runs(session: Session, teams: Mapping[str, TeamCount], now: datetime) -> dict[str, int]:
+    """Adds up each team's slot seconds; returns how many runs ended with which code."""
+    codes = _make_codes()
+    ended = (
+        select(Run.team_id, Run.error_code, func.count(), func.sum(Run.slot_seconds))
+        .where(Run.ended_at.is_not(None))
+        .group_by(Run.team_id, Run.error_code)
+    )
+    for team_id, code, count, seconds in session.execute(ended):
+        teams[team_id].slot_seconds += seconds or 0.0
+        if code is not None:
+            codes[code if code in codes else OTHERS] += count
+    running = (
+        select(Run.team_id, Run.started_at, Run.slot_size)
+        .join(Job, (Job.id == Run.job_id) & (Job.attempt == Run.attempt))
+        .where(Job.status == JobStatus.RUNNING)
+    )
+    for team_id, started_at, size in session.execute(running):
+        elapsed = (now - started_at).total_seconds() - CLOCK_MARGIN_SECONDS
+        teams[team_id].slot_seconds += max(elapsed, 0.0) * size
+    return codes
+
+
+def _count_failed_jobs(session: Session) -> dict[str, int]:
+    codes = _make_codes()
+    statement = select(Job.error_code, func.count()).where(Job.status == JobStatus.FAILED).group_by(Job.error_code)
+    for code, count in session.execute(statement):
+        codes[code if code in codes else OTHERS] += count
+    return codes
+
+
+def _make_codes() -> dict[str, int]:
+    """With a zero for each: the first failure of a kind is then seen as an increase."""
+    return dict.fromkeys([*sorted(CODES), OTHERS], 0)
+
+
+def _list_slots(session: Session, seen_within_seconds: float, now: datetime) -> list[SlotView]:
+    """Those that are still there or went lately, by name."""
+    since = now - timedelta(seconds=SLOT_KEPT_SECONDS)
+    views = [
+        view for view in list_slots(session, seen_within_seconds=seen_within_seconds) if view.slot.seen_at >= since
+    ]
+    newest = sorted(views, key=lambda view: view.slot.seen_at, reverse=True)[:MAX_SLOTS]
+    return sorted(newest, key=lambda view: view.slot.name)
