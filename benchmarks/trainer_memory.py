@@ -1,5 +1,5 @@
-"""Speed and peak memory of a CPU training that gives large blocks back (BOUND_MEMORY in worker/environment.py), and of
-one that keeps all in its heap, in turns, in one run.
+"""Speed and peak memory of a CPU training that gives large blocks back (BOUND_MEMORY in worker/runs/environment.py),
+and of one that keeps all in its heap, in turns, in one run.
 
     python benchmarks/trainer_memory.py BASE_MODEL_FOLDER [ROUNDS]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from emomodel.config import TrainConfig
 from emomodel.protocol.train_request import TrainRequest
 from jobs.settings import GIB
-from worker.environment import BOUND_MEMORY
+from worker.runs.environment import BOUND_MEMORY
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "chats.jsonl"
 # The heap grows with each batch length that it has not seen.

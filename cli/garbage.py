@@ -13,8 +13,8 @@ from jobs.clock import utc_now
 from jobs.files.storage import open_storage
 from jobs.runs.retention import KeepRules
 from jobs.settings import MIB, Settings
-from worker.garbage import carry_out
-from worker.garbage_plan import Deletion, plan_garbage
+from worker.housekeeping.garbage import carry_out
+from worker.housekeeping.garbage_plan import Deletion, plan_garbage
 
 NO_TEAM = "-"
 

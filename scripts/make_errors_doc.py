@@ -12,7 +12,7 @@ from jobs.errors import EmotuneError
 from jobs.queue.reasons import WaitCode
 from jobs.runs.failure_codes import CODES
 from scripts.operator_advice import API_ERRORS, FAILURES, WAITS
-from worker.outcome import CUDA_OUT_OF_MEMORY, TRANSIENT_CODES
+from worker.runs.outcome import CUDA_OUT_OF_MEMORY, TRANSIENT_CODES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 # What the worker sees of a process that died, or couldn't go on, and of itself.

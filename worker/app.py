@@ -15,9 +15,9 @@ from jobs.telemetry.logs import configure_logging
 from jobs.telemetry.tracing import is_wanted
 from worker.beacon import Beacon
 from worker.drain import Drain, leave_with_parent
-from worker.insights import make_beat_entry
+from worker.housekeeping.statistics import make_beat_entry
 from worker.resources import Resources
-from worker.run import TRAINER_ARGV
+from worker.runs.run import TRAINER_ARGV
 from worker.tasks import register_tasks
 
 

@@ -7,8 +7,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.runs import slots
-from worker.gpu import DeviceReading, GpuUnreadable
 from worker.resources import Resources
+from worker.slot.gpu import DeviceReading, GpuUnreadable
 
 # A slot counts as absent after settings.worker_seen_seconds; several signs fit into that time.
 SIGNS_PER_SEEN_TIME = 6

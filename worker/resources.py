@@ -14,10 +14,10 @@ from jobs.settings import Settings
 from jobs.telemetry.tracing import NO_TRACING, Tracing, open_tracing
 from worker.clock_watch import ClockWatch
 from worker.drain import Drain
-from worker.gpu import Cpu, Gpu, SlotDevice
 from worker.host import get_boot_id
-from worker.readiness import RETURN_SECONDS, SlotCheck
-from worker.slot_lock import get_lock_path
+from worker.slot.gpu import Cpu, Gpu, SlotDevice
+from worker.slot.lock import get_lock_path
+from worker.slot.readiness import RETURN_SECONDS, SlotCheck
 
 log = structlog.get_logger()
 

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from celery import Celery
 
 from jobs.doorbell import COLLECT_TASK, RUN_TASK, SWEEP_TASK
-from worker import garbage, insights, run, sweeper
+from worker.housekeeping import garbage, sweeper
+from worker.housekeeping import statistics as insights
 from worker.resources import Resources
+from worker.runs import run
 
 
 def register_tasks(celery: Celery, get_resources: Callable[[], Resources], trainer_argv: Sequence[str]) -> None:

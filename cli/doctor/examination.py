@@ -29,7 +29,7 @@ from jobs.runs.metrics import make_redis
 from jobs.runs.slots import SlotStatus, list_slots
 from jobs.settings import DEVICES, Device, Settings, load_settings
 from jobs.telemetry.census import SLOT_KEPT_SECONDS
-from worker.gpu import Cpu, Gpu
+from worker.slot.gpu import Cpu, Gpu
 
 API_SECONDS = 10.0
 CONNECT_SECONDS = 10

@@ -15,7 +15,7 @@ from jobs.data.insights import load_tokenizer
 from jobs.errors import BaseModelMissing, EmotuneError, StorageUnreachable
 from jobs.files.storage import Storage
 from jobs.settings import GIB
-from worker.gpu import GpuUnreadable, SlotDevice
+from worker.slot.gpu import GpuUnreadable, SlotDevice
 
 # Below so many times what is needed, the disk is soon too full.
 DISK_MARGIN = 2

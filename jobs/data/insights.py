@@ -1,7 +1,7 @@
 """What a dataset is to a base model: its preview, and its statistics, which are kept.
 
 statistics/KEY.json             a report, or why there is none
-statistics/waiting/KEY.json     what the housekeeping is still to compute (worker/insights.py)
+statistics/waiting/KEY.json     what the housekeeping is still to compute (worker/housekeeping/statistics.py)
 
 KEY is the hash of all that a report depends on: content and axes of the dataset, tokenizer, max_length. So teams with
 the same file share what was computed of it. [no torch: only the tokenizer]

@@ -9,7 +9,7 @@ from jobs.status import FINAL_STATUSES, JobStatus, RunCause
 from tests.chaos.evidence import Evidence
 from tests.chaos.journal import Life
 from tests.chaos.stalls import MACHINE_STALLED
-from worker.sweeper import HIGHER_CLASS
+from worker.housekeeping.sweeper import HIGHER_CLASS
 
 Check = Callable[[Evidence], Iterator[str]]
 

@@ -24,7 +24,7 @@ from tests.chaos.faults import Hit
 from tests.chaos.journal import Life
 from tests.chaos.load import Submitted
 from tests.chaos.stalls import MACHINE_STALLED, STALL_SECONDS, StallWatch
-from worker.sweeper import HIGHER_CLASS
+from worker.housekeeping.sweeper import HIGHER_CLASS
 
 JOB = "job_00000000000000000000000001"
 LEASE_SECONDS = 3.0

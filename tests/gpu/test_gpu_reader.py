@@ -13,7 +13,7 @@ import pynvml
 import pytest
 import torch
 
-from worker.gpu import DeviceReading, Gpu, GpuUnreadable
+from worker.slot.gpu import DeviceReading, Gpu, GpuUnreadable
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(120)]
 

@@ -1,6 +1,6 @@
 """A slot's device whose readings the test decides."""
 
-from worker.gpu import DeviceReading, GpuProcess, GpuUnreadable
+from worker.slot.gpu import DeviceReading, GpuProcess, GpuUnreadable
 
 GIB = 1024**3
 
@@ -17,7 +17,7 @@ IDLE_GPU = DeviceReading(
 
 
 class DeviceDouble:
-    """Implements worker.gpu.SlotDevice; at first a CPU."""
+    """Implements worker.slot.gpu.SlotDevice; at first a CPU."""
 
     def __init__(self, reading: DeviceReading | None = None) -> None:
         self.reading = reading or DeviceReading(memory_bytes=16 * GIB)

@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 REASON_FUNCTIONS = {
-    "worker/readiness.py": {"_find_full_disk", "_find_used_memory"},
+    "worker/slot/readiness.py": {"_find_full_disk", "_find_used_memory"},
     "worker/beacon.py": {"_describe_refusal"},
-    "worker/gpu.py": {"_ask"},
+    "worker/slot/gpu.py": {"_ask"},
 }
 
 

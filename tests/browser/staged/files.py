@@ -20,7 +20,7 @@ from jobs.runs.metrics import SampledMetric
 from jobs.status import JobStatus
 from tests.browser.staged.curves import Course
 from tests.browser.staged.stories import Story
-from worker.outputs import store_bundle, store_traces
+from worker.runs.outputs import store_bundle, store_traces
 
 _ADAPTER_BYTES = 2_400_000
 _LIGHT_ADAPTER_BYTES = 60_000

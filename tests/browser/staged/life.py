@@ -28,7 +28,7 @@ from tests.browser.staged.files import write_outputs
 from tests.browser.staged.rows import LEASE_SECONDS, make_course, make_result
 from tests.browser.staged.slots import note_living_slots
 from tests.browser.staged.stories import ALL_STORIES, Story
-from worker.news import describe_phase, describe_plan
+from worker.runs.news import describe_phase, describe_plan
 
 TICK_SECONDS = 1.0
 CHECKPOINT_BYTES = 214 * MIB

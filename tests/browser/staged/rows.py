@@ -22,7 +22,7 @@ from jobs.status import JobStatus, RunCause
 from tests.browser.staged.curves import GIB, Course
 from tests.browser.staged.files import write_outputs
 from tests.browser.staged.stories import Story
-from worker.news import describe_phase, describe_plan
+from worker.runs.news import describe_phase, describe_plan
 
 # From the claim until the first step: imports, the dataset, the base model.
 LOADING_SECONDS = 24.0

@@ -13,7 +13,7 @@ from jobs.data import insights
 from jobs.files.storage import Storage
 from jobs.settings import Settings
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
-from worker.insights import compute_waiting
+from worker.housekeeping.statistics import compute_waiting
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -14,8 +14,8 @@ from tests.support.brokers import count_rings
 from tests.support.gpus import IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
 from worker.beacon import Beacon
-from worker.gpu import Cpu
 from worker.resources import Resources
+from worker.slot.gpu import Cpu
 
 
 @pytest.fixture

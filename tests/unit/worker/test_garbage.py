@@ -17,8 +17,8 @@ from jobs.runs import claims
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from tests.unit.worker.conftest import MakeJob
-from worker.garbage import collect_garbage
-from worker.garbage_plan import ABANDONED_SECONDS
+from worker.housekeeping.garbage import collect_garbage
+from worker.housekeeping.garbage_plan import ABANDONED_SECONDS
 from worker.resources import Resources
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.gpu import Cpu, DeviceReading, Gpu, GpuUnreadable
+from worker.slot.gpu import Cpu, DeviceReading, Gpu, GpuUnreadable
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# The GPU machine has these alone: worker/gpu.py is used there without the service's packages.
+# The GPU machine has these alone: worker/slot/gpu.py is used there without the service's packages.
 IMPORT = """
 import sys
-import worker.gpu
+import worker.slot.gpu
 heavy = {"torch", "sqlalchemy", "celery", "structlog", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -22,7 +22,7 @@ assert not heavy, heavy
 # The library is looked for where the loader looks: a folder without it goes before.
 WITHOUT_DRIVER = """
 import ctypes, sys
-from worker.gpu import Gpu, GpuUnreadable
+from worker.slot.gpu import Gpu, GpuUnreadable
 try:
     ctypes.CDLL("libnvidia-ml.so.1")
 except OSError:

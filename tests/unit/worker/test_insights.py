@@ -14,7 +14,7 @@ from jobs.models import Dataset
 from jobs.settings import Settings
 from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 from worker.app import make_worker
-from worker.insights import STATISTICS_TASK, StatisticsProcess, compute_waiting
+from worker.housekeeping.statistics import STATISTICS_TASK, StatisticsProcess, compute_waiting
 
 LINE = {"messages": [{"role": "user", "content": "How was it?"}, {"role": "assistant", "content": "Fine."}]}
 

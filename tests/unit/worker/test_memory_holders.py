@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.memory_holders import describe_size, has_gpu_open
+from worker.slot.memory_holders import describe_size, has_gpu_open
 
 
 @pytest.mark.parametrize("target", ["/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/dxg"])

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.runs.metrics import SampledMetric
 from tests.unit.jobs.test_claims import make_line
-from worker.metric_files import read_metric_file
+from worker.runs.metric_files import read_metric_file
 
 
 def make_lines(*steps: int) -> str:

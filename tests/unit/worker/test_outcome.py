@@ -3,8 +3,18 @@
 import pytest
 
 from emomodel.protocol.progress import EXIT_FAILED, EXIT_STOPPED, Failure, Result
-from worker.outcome import Cancelled, Crashed, Failed, Interrupted, Lost, Outcome, Succeeded, TooLarge, decide_outcome
-from worker.supervisor import Ending, StopReason
+from worker.runs.outcome import (
+    Cancelled,
+    Crashed,
+    Failed,
+    Interrupted,
+    Lost,
+    Outcome,
+    Succeeded,
+    TooLarge,
+    decide_outcome,
+)
+from worker.runs.supervisor import Ending, StopReason
 
 RESULT = Result(final_loss=1.0, step_count=1, token_count=1, train_seconds=1.0, peak_memory_bytes=1, peak_host_bytes=1)
 FAILURE = Failure(code="no_targets", message="nothing to learn")

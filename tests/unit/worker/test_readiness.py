@@ -15,10 +15,10 @@ from structlog.typing import EventDict
 from jobs.files.storage import Storage
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
-from worker.gpu import GpuProcess
-from worker.readiness import SlotCheck
 from worker.resources import Resources
-from worker.slot_lock import SlotLock, get_lock_path, hold_slot
+from worker.slot.gpu import GpuProcess
+from worker.slot.lock import SlotLock, get_lock_path, hold_slot
+from worker.slot.readiness import SlotCheck
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 # No process has a number like this.

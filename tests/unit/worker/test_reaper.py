@@ -16,8 +16,8 @@ from tests.unit.jobs.test_claims import make_line
 from tests.unit.worker.conftest import MakeJob
 from tests.unit.worker.test_metric_files import make_lines
 from worker.clock_watch import ClockWatch
-from worker.reaper import reap, reap_earlier_boot
 from worker.resources import Resources
+from worker.runs.reaper import reap, reap_earlier_boot
 
 
 @pytest.fixture

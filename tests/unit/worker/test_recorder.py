@@ -20,7 +20,7 @@ from jobs.status import JobStatus
 from tests.support.waiting import wait_for
 from tests.unit.jobs.test_claims import make_line
 from tests.unit.worker.conftest import MakeJob
-from worker.recorder import Recorder
+from worker.runs.recorder import Recorder
 
 
 @pytest.fixture

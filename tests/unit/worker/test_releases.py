@@ -12,10 +12,10 @@ from tests.support.newer_schemas import NEWER, migrate_further
 from tests.support.waiting import wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from worker.beacon import Beacon
-from worker.garbage import collect_garbage
+from worker.housekeeping.garbage import collect_garbage
+from worker.housekeeping.sweeper import sweep
 from worker.resources import Resources
-from worker.run import run_next
-from worker.sweeper import sweep
+from worker.runs.run import run_next
 
 
 def get_job(database: Database, job_id: str) -> Job:

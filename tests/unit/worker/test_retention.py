@@ -25,8 +25,8 @@ from jobs.settings import DAY_SECONDS, Settings
 from jobs.status import JobStatus
 from tests.unit.conftest import TestTeam, make_dataset
 from tests.unit.worker.conftest import MakeJob
-from worker.garbage import carry_out, collect_garbage
-from worker.garbage_plan import Deletion, Rule, plan_garbage
+from worker.housekeeping.garbage import carry_out, collect_garbage
+from worker.housekeeping.garbage_plan import Deletion, Rule, plan_garbage
 from worker.resources import Resources
 
 LONG_AGO = utc_now() - timedelta(days=40)

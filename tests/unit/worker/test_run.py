@@ -24,8 +24,8 @@ from tests.support.redis_doubles import MemoryRedis
 from tests.support.waiting import WAIT_SECONDS, wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from worker.resources import Resources, make_slot_check
-from worker.run import run_next
-from worker.slot_lock import hold_slot
+from worker.runs.run import run_next
+from worker.slot.lock import hold_slot
 
 
 def get_job(database: Database, job_id: str) -> Job:

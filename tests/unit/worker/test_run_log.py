@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.run_log import RunLog
+from worker.runs.log import RunLog
 
 
 def test_what_is_written_is_there_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from jobs.files.storage import LOG_FILE, Storage
 from tests.support.stores import BucketDouble
 from tests.support.waiting import wait_for
 from tests.unit.jobs.test_run_copies import JOB, save
-from worker.run_mirror import open_mirror
+from worker.runs.mirror import open_mirror
 
 
 @pytest.fixture

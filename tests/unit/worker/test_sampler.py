@@ -12,10 +12,10 @@ from jobs.runs.metrics import Cursor, read_metrics
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv
-from worker.gpu import DeviceReading
 from worker.resources import Resources
-from worker.run import run_next
-from worker.sampler import GpuSampler, NoSampler, make_sampler
+from worker.runs.run import run_next
+from worker.runs.sampler import GpuSampler, NoSampler, make_sampler
+from worker.slot.gpu import DeviceReading
 
 GPU_FIELDS = ("gpu_utilization_percent", "gpu_memory_used_bytes", "gpu_temperature_celsius", "gpu_power_watts")
 

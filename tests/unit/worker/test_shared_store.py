@@ -11,7 +11,7 @@ from tests.support.stores import BucketDouble
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from tests.unit.worker.test_run import get_job, get_run
 from worker.resources import Resources
-from worker.run import run_next
+from worker.runs.run import run_next
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.slot_lock import SlotLock, get_lock_path, has_living_trainer, hold_slot
+from worker.slot.lock import SlotLock, get_lock_path, has_living_trainer, hold_slot
 
 HOLD = """
 import sys
 from pathlib import Path
-from worker.slot_lock import hold_slot
+from worker.slot.lock import hold_slot
 with hold_slot(Path(sys.argv[1]), "slot-0", host="box", boot_id="this-boot") as lock:
     print(lock is not None, flush=True)
     sys.stdin.read()

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker.environment import BOUND_MEMORY, THREAD_VARIABLES, make_trainer_environment
 from worker.host import get_boot_id
-from worker.oom import count_oom_kills
+from worker.runs.environment import BOUND_MEMORY, THREAD_VARIABLES, make_trainer_environment
+from worker.runs.oom import count_oom_kills
 
 CACHE = Path("/data/compiled/slot-0")
 

@@ -23,7 +23,7 @@ from tests.unit.worker.test_run import (
     run_until_it_fails,
 )
 from worker.resources import Resources
-from worker.run import run_next
+from worker.runs.run import run_next
 
 # The fake training process waits there for a request.
 LAST_STEP_BEFORE_THE_WAIT = 4

@@ -9,8 +9,8 @@ from jobs.runs import claims, slots
 from jobs.status import JobStatus, StopKind
 from tests.support.brokers import count_rings
 from tests.unit.worker.conftest import MakeJob
+from worker.housekeeping.sweeper import sweep
 from worker.resources import Resources
-from worker.sweeper import sweep
 
 
 def note_slot(resources: Resources) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from jobs.settings import GIB, MIB
-from worker.gpu import GpuProcess
+from worker.slot.gpu import GpuProcess
 
 # More are counted.
 MAX_NAMED = 3

@@ -11,9 +11,9 @@ import structlog
 
 from jobs.models import Job
 from jobs.runs.metrics import SampledMetric, list_curve_steps
-from worker.recorder import TRANSIENT_ERRORS, Recorder
 from worker.resources import Resources
-from worker.run_checkpoints import RunCheckpoints
+from worker.runs.checkpoints import RunCheckpoints
+from worker.runs.recorder import TRANSIENT_ERRORS, Recorder
 
 log = structlog.get_logger()
 

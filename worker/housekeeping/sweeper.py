@@ -8,8 +8,8 @@ from jobs.queue.rules import QueueRules
 from jobs.runs import stops
 from jobs.runs.slots import list_slots_seen
 from jobs.settings import DEVICES
-from worker.reaper import reap
 from worker.resources import Resources
+from worker.runs.reaper import reap
 
 HIGHER_CLASS = "A job of a higher priority class waits"
 

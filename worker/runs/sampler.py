@@ -7,7 +7,7 @@ from typing import Protocol, Self
 import structlog
 
 from jobs.settings import Device
-from worker.gpu import DeviceReading, GpuUnreadable, SlotDevice
+from worker.slot.gpu import DeviceReading, GpuUnreadable, SlotDevice
 from worker.threads import make_thread
 
 SAMPLE_SECONDS = 2.0

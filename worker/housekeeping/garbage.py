@@ -17,7 +17,7 @@ from jobs.errors import DatasetInUse, DatasetNotFound
 from jobs.files.storage import Storage
 from jobs.runs import retention
 from jobs.runs.retention import KeepRules
-from worker.garbage_plan import Deletion, Rule, plan_garbage
+from worker.housekeeping.garbage_plan import Deletion, Rule, plan_garbage
 from worker.resources import Resources
 
 log = structlog.get_logger()

@@ -25,9 +25,9 @@ from emomodel.protocol.progress import (
 )
 from jobs.status import StopKind
 from worker.drain import Drain
-from worker.recorder import Recorder
-from worker.relay import Relay
-from worker.trainer import Trainer
+from worker.runs.recorder import Recorder
+from worker.runs.relay import Relay
+from worker.runs.trainer import Trainer
 
 # How long a stop, or the process's end, may go unseen.
 POLL_SECONDS = 0.1

@@ -14,8 +14,8 @@ from typing import IO, Self, cast
 import structlog
 
 from emomodel.protocol.progress import Progress, ProgressError, parse_progress
-from worker import process_group
-from worker.run_log import RunLog
+from worker.runs.log import RunLog
+from worker.slot import process_group
 from worker.threads import make_thread
 
 CHUNK_BYTES = 64 * 1024

@@ -6,7 +6,7 @@ from emomodel.checkpoints.index import CheckpointInfo, delete_checkpoints, list_
 from jobs.files.run_copies import RunCopies
 from jobs.files.storage import METRICS_FILE, Storage
 from jobs.runs.metrics import SampledMetric
-from worker.metric_files import read_metric_file
+from worker.runs.metric_files import read_metric_file
 
 
 class RunCheckpoints:

@@ -15,10 +15,10 @@ import structlog
 from emomodel.protocol.progress import RESUMED, Checkpoint, Metric, Notice, Phase, Plan
 from jobs.runs import claims
 from jobs.runs.metrics import Cursor, MetricStream, SampledMetric
-from worker.news import describe_phase, describe_plan
-from worker.recorder import Recorder
-from worker.run_spans import PhaseSpans
-from worker.sampler import Sampler
+from worker.runs.news import describe_phase, describe_plan
+from worker.runs.recorder import Recorder
+from worker.runs.sampler import Sampler
+from worker.runs.spans import PhaseSpans
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import psutil
 import structlog
 
-from worker import process_group
+from worker.slot import process_group
 
 log = structlog.get_logger()
 

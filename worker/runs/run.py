@@ -24,11 +24,15 @@ from jobs.runs import claims, slots
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus
-from worker.configs import judge_config
-from worker.environment import make_trainer_environment, name_run
-from worker.missing_metrics import MissingMetrics
-from worker.oom import count_oom_kills
-from worker.outcome import (
+from worker.resources import Resources
+from worker.runs.checkpoints import RunCheckpoints
+from worker.runs.configs import judge_config
+from worker.runs.environment import make_trainer_environment, name_run
+from worker.runs.log import RunLog
+from worker.runs.mirror import open_mirror
+from worker.runs.missing_metrics import MissingMetrics
+from worker.runs.oom import count_oom_kills
+from worker.runs.outcome import (
     CUDA_OUT_OF_MEMORY,
     Cancelled,
     Crashed,
@@ -40,20 +44,16 @@ from worker.outcome import (
     TooLarge,
     decide_outcome,
 )
-from worker.outputs import store_bundle, store_traces, withdraw_artifacts
-from worker.reaper import reap, reap_earlier_boot
-from worker.recorder import Recorder
-from worker.relay import Relay
-from worker.resources import Resources
-from worker.run_checkpoints import RunCheckpoints
-from worker.run_log import RunLog
-from worker.run_mirror import open_mirror
-from worker.run_request import make_config, write_request
-from worker.run_spans import PhaseSpans, note_break, note_outcome, trace_run
-from worker.sampler import Sampler, make_sampler
-from worker.slot_lock import SlotLock, hold_slot
-from worker.supervisor import Ending, Grace, Limits, supervise
-from worker.trainer import Trainer
+from worker.runs.outputs import store_bundle, store_traces, withdraw_artifacts
+from worker.runs.reaper import reap, reap_earlier_boot
+from worker.runs.recorder import Recorder
+from worker.runs.relay import Relay
+from worker.runs.request_file import make_config, write_request
+from worker.runs.sampler import Sampler, make_sampler
+from worker.runs.spans import PhaseSpans, note_break, note_outcome, trace_run
+from worker.runs.supervisor import Ending, Grace, Limits, supervise
+from worker.runs.trainer import Trainer
+from worker.slot.lock import SlotLock, hold_slot
 
 # The request's path follows.
 TRAINER_ARGV = (sys.executable, "-m", "emomodel", "train", "--supervised")

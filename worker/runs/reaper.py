@@ -2,7 +2,7 @@
 
 A run's metrics file gets each metric at once, a line each in the order of their seqs, and the database gets them in
 batches. Where the run's folder is another machine's, or a power cut took the end of the file, the run that goes on from
-a checkpoint fills the curve up to there (worker/missing_metrics.py).
+a checkpoint fills the curve up to there (worker/runs/missing_metrics.py).
 """
 
 from functools import partial
@@ -15,8 +15,8 @@ from jobs.models import Job
 from jobs.runs import claims
 from jobs.runs import ends as run_ends
 from jobs.runs.metrics import find_last_metric
-from worker.metric_files import parse_metrics, read_whole_lines
 from worker.resources import Resources
+from worker.runs.metric_files import parse_metrics, read_whole_lines
 
 log = structlog.get_logger()
 

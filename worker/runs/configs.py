@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from emomodel.config import TrainConfig
 from jobs.models import Job
 from jobs.release import get_release
-from worker.outcome import Failed, Interrupted
+from worker.runs.outcome import Failed, Interrupted
 
 
 def judge_config(job: Job) -> Failed | Interrupted | None:

@@ -10,9 +10,9 @@ import structlog
 
 from jobs.errors import StorageUnreachable
 from jobs.files.storage import Storage
-from worker.gpu import GpuUnreadable, SlotDevice
-from worker.memory_holders import describe_holders, describe_size
-from worker.slot_lock import SlotLock, has_living_trainer
+from worker.slot.gpu import GpuUnreadable, SlotDevice
+from worker.slot.lock import SlotLock, has_living_trainer
+from worker.slot.memory_holders import describe_holders, describe_size
 
 # A driver takes a moment to give a dead process's memory back.
 RETURN_SECONDS = 10.0

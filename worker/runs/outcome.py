@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass
 
 from emomodel.protocol.progress import EXIT_OK, EXIT_STOPPED, Failure, Result
-from worker.supervisor import Ending, StopReason
+from worker.runs.supervisor import Ending, StopReason
 
 # What the GPU's or the machine's present state may explain: the next try may go better.
 TRANSIENT_CODES = frozenset({"cuda_error", "disk_full", "host_out_of_memory"})

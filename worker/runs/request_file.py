@@ -9,7 +9,7 @@ from jobs.errors import DatasetNotFound
 from jobs.files.storage import BASE_MODEL_FOLDER, OUTPUT_FOLDER, REQUEST_FILE, ROW_REPORT_FILE, Storage
 from jobs.models import Job
 from worker.resources import Resources
-from worker.run_checkpoints import RunCheckpoints
+from worker.runs.checkpoints import RunCheckpoints
 
 
 def make_config(job: Job) -> TrainConfig:

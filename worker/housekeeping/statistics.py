@@ -1,7 +1,7 @@
 """Statistics of large datasets: the housekeeping starts a process for those that wait, and goes on sweeping.
 
-`python -m worker.insights` is that process: it computes one after the other, at low priority, and ends when none waits
-or when its parent ends. What it was at then waits for the next one.
+`python -m worker.housekeeping.statistics` is that process: it computes one after the other, at low
+priority, and ends when none waits or when its parent ends. What it was at then waits for the next one.
 """
 
 import fcntl
@@ -49,7 +49,9 @@ class StatisticsProcess:
                 return
             self._child = None
         if StatisticsStore(storage).has_waiting():
-            self._child = subprocess.Popen([sys.executable, "-m", "worker.insights"], stdin=subprocess.DEVNULL)
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "worker.housekeeping.statistics"], stdin=subprocess.DEVNULL
+            )
 
     def wait(self, timeout_seconds: float) -> int | None:
         """The exit code of the process, or None when none was started."""

@@ -1,0 +1,1 @@
+"""Periodic work: sweeps, garbage, statistics of datasets."""

@@ -1,0 +1,1 @@
+"""One run: its training process supervised, recorded and brought to an end."""

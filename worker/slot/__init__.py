@@ -1,0 +1,1 @@
+"""The slot that this worker holds: its GPU, its lock, its readiness, its process group."""
