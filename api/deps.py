@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 from sqlalchemy.orm import Session
 
+from api.answers.shared import SharedAnswers
 from api.errors import suggest
-from api.shared_answers import SharedAnswers
 from jobs.access import sessions
 from jobs.access.teams import Caller, authenticate, note_use
 from jobs.base_models.library import ModelLibrary

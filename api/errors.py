@@ -15,8 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.job_schemas import JobCreate
-from api.schemas import ErrorBody, ErrorInfo, FieldProblem
+from api.schemas.common import ErrorBody, ErrorInfo, FieldProblem
+from api.schemas.jobs import JobCreate
 from emomodel.config import TrainConfig
 from jobs.errors import (
     ApiKeyNotFound,

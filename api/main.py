@@ -8,14 +8,12 @@ from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from api.compression import CompressionMiddleware
+from api.answers.compression import CompressionMiddleware
+from api.answers.shared import SharedAnswers
 from api.dashboard import add_dashboard
 from api.deps import Services, refuse_unknown_parameters
 from api.errors import add_error_handlers, error_responses
-from api.exposition import make_registry
 from api.middleware import RequestMiddleware
-from api.request_meter import RequestMeter
-from api.request_spans import make_telemetry
 from api.routes import (
     artifacts,
     dataset_checks,
@@ -38,7 +36,9 @@ from api.routes import (
     teams,
     uploads,
 )
-from api.shared_answers import SharedAnswers
+from api.telemetry.exposition import make_registry
+from api.telemetry.request_meter import RequestMeter
+from api.telemetry.request_spans import make_telemetry
 from jobs.database.engine import Database
 from jobs.database.schema import check_schema
 from jobs.doorbell import Doorbell, make_celery

@@ -13,7 +13,7 @@ from ulid import ULID
 
 from api.dashboard import get_page_headers
 from api.errors import make_internal_error_response
-from api.request_meter import RequestMeter
+from api.telemetry.request_meter import RequestMeter
 from jobs.telemetry.tracing import note_attribute
 
 REQUEST_ID_HEADER = "X-Request-ID"

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from api.request_meter import COUNTS_VARIABLE
+from api.telemetry.request_meter import COUNTS_VARIABLE
 from cli.database import refuse_other_schema
 from jobs.settings import Settings, load_settings
 from jobs.telemetry.logs import configure_logging

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from api import etags
+from api.answers import etags
+from api.answers.downloads import LINKED, make_file_response
 from api.deps import CallerDep, DatabaseDep, JobIdPath, SettingsDep, StorageDep
-from api.downloads import LINKED, make_file_response
 from api.errors import error_responses
-from api.schemas import ArtifactRead, Items
+from api.schemas.common import ArtifactRead, Items
 from jobs.access.teams import Caller
 from jobs.database.engine import Database
 from jobs.files.storage import Storage

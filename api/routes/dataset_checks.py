@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query, Request
 
 from api.deps import CallerDep, SettingsDep, StorageDep
 from api.errors import error_responses
-from api.intake import MAPPING_DESCRIPTION, read_reading
-from api.uploads import open_intake, open_stream, take_in
+from api.intake.keeping import MAPPING_DESCRIPTION, read_reading
+from api.intake.stream import open_intake, open_stream, take_in
 from emomodel.data.dataset_report import DatasetReport
 from jobs.errors import DatasetInvalid
 

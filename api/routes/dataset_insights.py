@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from api.deps import CallerDep, DatabaseDep, DatasetIdPath, ModelLibraryDep, StorageDep
 from api.errors import error_responses
-from api.schemas import PreviewRead, StatisticsPending, StatisticsRead
+from api.schemas.common import PreviewRead, StatisticsPending, StatisticsRead
 from emomodel.config import EmotionSpan, TrainConfig
 from jobs.data import insights
 from jobs.data.datasets import get_dataset

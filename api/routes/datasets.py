@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.answers.downloads import LINKED, make_file_response
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     CallerDep,
@@ -18,11 +19,10 @@ from api.deps import (
     SettingsDep,
     StorageDep,
 )
-from api.downloads import LINKED, make_file_response
 from api.errors import error_responses
-from api.intake import MAPPING_DESCRIPTION, check_name, keep, read_reading
-from api.schemas import DatasetRead, Page
-from api.uploads import is_form, open_intake, open_stream, take_in
+from api.intake.keeping import MAPPING_DESCRIPTION, check_name, keep, read_reading
+from api.intake.stream import is_form, open_intake, open_stream, take_in
+from api.schemas.common import DatasetRead, Page
 from emomodel.data.formats.exporting import ExportFormat, export
 from emomodel.emotions import Axes
 from jobs.data import datasets

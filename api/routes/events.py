@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
+from api.answers.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.deps import CallerDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
-from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
-from api.schemas import EventRead, Feed
+from api.schemas.common import EventRead, Feed
 from jobs.posting import create as service
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))

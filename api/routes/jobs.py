@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from api import etags
+from api.answers import etags
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     AccessDep,
@@ -23,8 +23,8 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.job_schemas import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
-from api.schemas import Items, Page
+from api.schemas.common import Items, Page
+from api.schemas.jobs import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
 from jobs.access.teams import Caller, get_team
 from jobs.base_models.base_model import BaseModel
 from jobs.base_models.library import ModelLibrary

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Query
 
 from api.deps import AccessDep, CallerDep, DatabaseDep
 from api.errors import error_responses
-from api.key_schemas import KeyCreate, KeyCreated, KeyRead
-from api.schemas import Items
-from api.team_schemas import TeamName
+from api.schemas.common import Items
+from api.schemas.keys import KeyCreate, KeyCreated, KeyRead
+from api.schemas.teams import TeamName
 from jobs.access import keys
 
 router = APIRouter(tags=["keys"], responses=error_responses(401, 403, 404))

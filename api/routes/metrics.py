@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from api.answers.follow import EVENT_STREAM, Look, follow, wants_event_stream
 from api.deps import AccessDep, JobIdPath, Services, ServicesDep
 from api.errors import error_responses
-from api.follow import EVENT_STREAM, Look, follow, wants_event_stream
-from api.schemas import CurveColumns, Curves, Feed, MetricRead
+from api.schemas.common import CurveColumns, Curves, Feed, MetricRead
 from jobs.posting import create as service
 from jobs.runs.metrics import Cursor, read_metrics
 

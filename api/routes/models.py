@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from api.deps import CallerDep, ModelLibraryDep
 from api.errors import error_responses
-from api.schemas import BaseModelRead, Items
+from api.schemas.common import BaseModelRead, Items
 
 router = APIRouter(tags=["models"], responses=error_responses(401))
 

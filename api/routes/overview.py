@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import etags
+from api.answers import etags
 from api.deps import DEFAULT_PAGE_LENGTH, AccessDep, BoardKeeperDep, PageLength, SharedAnswersDep
 from api.errors import error_responses
-from api.overview_schemas import JobOverview
-from api.schemas import MAX_NAME_LENGTH, NAME_PATTERN
+from api.schemas.common import MAX_NAME_LENGTH, NAME_PATTERN
+from api.schemas.overview import JobOverview
 from jobs.queue.board import find_newest_event
 from jobs.queue.overview import OverviewQuery, OverviewSort, read_overview
 from jobs.status import JobStatus

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from api.deps import CallerDep
 from api.errors import error_responses
-from api.schemas import Items, PresetRead
+from api.schemas.common import Items, PresetRead
 from emomodel.config import PRESETS
 
 router = APIRouter(tags=["models"], responses=error_responses(401))

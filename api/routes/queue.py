@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from api import etags
+from api.answers import etags
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     AccessDep,
@@ -17,7 +17,7 @@ from api.deps import (
     PageLength,
 )
 from api.errors import error_responses
-from api.queue_schemas import JobHold, JobMove, QueueEntryRead, QueueRead
+from api.schemas.queue import JobHold, JobMove, QueueEntryRead, QueueRead
 from jobs.access.teams import Caller
 from jobs.models import Job
 from jobs.queue.board import draw_board

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from api.deps import SESSION_COOKIE, AccessDep, CallerDep, DatabaseDep, SettingsDep, refuse_cross_site
 from api.errors import error_responses
-from api.key_schemas import LoginCodeRead, SessionCreate, SessionRead
+from api.schemas.keys import LoginCodeRead, SessionCreate, SessionRead
 from jobs.access import keys, sessions
 from jobs.access.teams import authenticate, note_use
 from jobs.errors import ApiKeyInvalid

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
-from api import etags
+from api.answers import etags
 from api.deps import AccessDep, DatabaseDep, DoorbellDep, OperatorDep, SettingsDep, SlotNamePath
 from api.errors import error_responses
-from api.schemas import Items
-from api.slot_schemas import SlotRead
+from api.schemas.common import Items
+from api.schemas.slots import SlotRead
 from jobs.runs import slots
 
 router = APIRouter(tags=["slots"], responses=error_responses(401))

@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from api.deps import AccessDep, BoardKeeperDep, DatabaseDep, DoorbellDep, OperatorDep
 from api.errors import error_responses
-from api.queue_schemas import TeamChange, TeamRead
-from api.schemas import Items
-from api.team_schemas import TeamCreate, TeamName, UsageRead
+from api.schemas.common import Items
+from api.schemas.queue import TeamChange, TeamRead
+from api.schemas.teams import TeamCreate, TeamName, UsageRead
 from jobs.clock import utc_now
 from jobs.queue import usage_days
 from jobs.queue.rules import QueueRules

@@ -20,11 +20,11 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.intake import keep, read_reading
+from api.intake.keeping import keep, read_reading
+from api.intake.stream import RawStream, in_pieces, open_intake, refuse_encoding, take_in
 from api.middleware import lift_body_limit
-from api.schemas import DatasetRead, Page
-from api.upload_schemas import PartRead, UploadCreate, UploadRead
-from api.uploads import RawStream, in_pieces, open_intake, refuse_encoding, take_in
+from api.schemas.common import DatasetRead, Page
+from api.schemas.uploads import PartRead, UploadCreate, UploadRead
 from jobs.data import datasets, uploads
 from jobs.data.uploads import MAX_PARTS
 from jobs.errors import DigestMismatch, Invalid, UploadCompleted

@@ -1,4 +1,4 @@
-"""Downloads over HTTP: whole, in parts, conditional; and the pure parts of api/downloads.py."""
+"""Downloads over HTTP: whole, in parts, conditional; and the pure parts of api/answers/downloads.py."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from api.downloads import PIECE_BYTES, Span, find_span, find_tail
+from api.answers.downloads import PIECE_BYTES, Span, find_span, find_tail
 from jobs.database.engine import Database
 from jobs.files.storage import Storage, make_artifact_key
 from jobs.models import Artifact, Job

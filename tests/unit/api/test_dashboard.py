@@ -7,11 +7,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from api.compression import CompressionMiddleware
+from api.answers.compression import CompressionMiddleware
 from api.dashboard import add_dashboard
 from api.errors import add_error_handlers
 from api.middleware import RequestMiddleware
-from api.request_meter import RequestMeter
+from api.telemetry.request_meter import RequestMeter
 
 SCRIPT = "export const words = 'many of them';\n" * 100
 

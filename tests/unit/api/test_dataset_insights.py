@@ -154,7 +154,7 @@ import api.main
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.insights.preview import preview_page
 from emomodel.insights.token_statistics import compute_statistics
-from jobs.base_models import BaseModel
+from jobs.base_models.base_model import BaseModel
 from jobs.data.insights import load_tokenizer
 chat_format = load_tokenizer(BaseModel("tiny", {str(tokenizer)!r})).chat_format
 path = Path({str(tmp_path / "data.jsonl")!r})

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from api.intake.stream import MAX_FORM_EXTRA_BYTES
 from api.main import create_app
-from api.uploads import MAX_FORM_EXTRA_BYTES
 from emomodel.emotions import DEFAULT_AXES
 from jobs.models import Dataset, Job
 from jobs.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from api import etags
+from api.answers import etags
 from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.models import Artifact, Job, Run

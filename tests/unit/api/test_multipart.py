@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from api.multipart import MAX_FIELD_BYTES, MAX_FIELD_COUNT, MultipartReader
+from api.intake.multipart import MAX_FIELD_BYTES, MAX_FIELD_COUNT, MultipartReader
 
 CONTENT_TYPE = "multipart/form-data; boundary=cut"
 # Looks like the boundary in many places, and is none.

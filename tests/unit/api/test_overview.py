@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
+from api.answers.shared import KEPT_SECONDS
 from api.main import ROUTES
-from api.overview_schemas import JobRow
-from api.shared_answers import KEPT_SECONDS
+from api.schemas.overview import JobRow
 from emomodel.protocol.progress import Metric
 from jobs.database.engine import Database
 from jobs.models import Dataset, Job

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.etags import make_tag
-from api.shared_answers import KEPT_BYTES, SharedAnswers
+from api.answers.etags import make_tag
+from api.answers.shared import KEPT_BYTES, SharedAnswers
 
 THREADS = 8
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from api.uploads import TAKING_THREADS, Intake, Reading, open_intake, take_in
+from api.intake.stream import TAKING_THREADS, Intake, Reading, open_intake, take_in
 from emomodel.emotions import DEFAULT_AXES
 from jobs.files.storage import IncomingFile, Storage
 from jobs.settings import Settings

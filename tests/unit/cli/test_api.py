@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
-from api.request_meter import COUNTS_VARIABLE
+from api.telemetry.request_meter import COUNTS_VARIABLE
 from cli import api
 from jobs.database.engine import Database
 from jobs.settings import Settings

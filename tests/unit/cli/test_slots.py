@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.examples import SLOT
+from api.schemas.examples import SLOT
 from cli.slots import describe_slot
 
 GPU: dict[str, Any] = dict(SLOT)

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import ConfigDict, Field
 
-from api import examples
-from api.schemas import Read
+from api.schemas import examples
+from api.schemas.common import Read
 from jobs.access.teams import Caller
 from jobs.models import Job
 from jobs.runs.slots import SlotStatus, SlotView

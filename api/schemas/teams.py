@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas import NAME_PATTERN, Read
+from api.schemas.common import NAME_PATTERN, Read
 from jobs.queue.shares import Standing
 from jobs.queue.usage_days import DayUsage
 

@@ -12,7 +12,7 @@ _PROBES = ("/health/", "/metrics")
 
 
 def make_telemetry(tracing: Tracing) -> TelemetryConfig:
-    """For FastAPI(telemetry=...). Numbers are Prometheus' (api/exposition.py), and logs go to standard error.
+    """For FastAPI(telemetry=...). Numbers are Prometheus' (api/telemetry/exposition.py), and logs go to standard error.
 
     Nothing is set up from the environment by FastAPI itself: the worker needs the same, and it would end without a
     bound. One span a request: dependencies and endpoint would be two more, of each poll too.

@@ -3,8 +3,8 @@
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
-from api.schemas import DatasetRead, Name
-from api.uploads import Reading
+from api.intake.stream import Reading
+from api.schemas.common import DatasetRead, Name
 from emomodel.data.dataset_report import DatasetReport
 from emomodel.data.formats.mapping import MappingError, read_mapping
 from emomodel.emotions import DEFAULT_AXES, Axes

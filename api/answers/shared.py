@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cachetools import TTLCache, cachedmethod
 
-from api.etags import make_tag
+from api.answers.etags import make_tag
 from jobs.settings import MIB
 
 # For so long an answer is good that nothing has made untrue. Running jobs write how far they are about once a second
@@ -16,7 +16,7 @@ KEPT_BYTES = 16 * MIB
 
 
 class SharedAnswer(NamedTuple):
-    """The JSON, and its tag (api/etags.py)."""
+    """The JSON, and its tag (api/answers/etags.py)."""
 
     body: bytes
     tag: str

@@ -15,7 +15,7 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from api.etags import CACHE_CONTROL, matches
+from api.answers.etags import CACHE_CONTROL, matches
 from jobs.files.storage import StoredContent
 from jobs.files.store import read_pieces
 

@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas import Read
-from api.team_schemas import ShortName, TeamName
+from api.schemas.common import Read
+from api.schemas.teams import ShortName, TeamName
 from jobs.models import ApiKey, Team
 
 MAX_SECRET_LENGTH = 200

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api import examples
+from api.schemas import examples
 from emomodel.config import PRESET_DESCRIPTIONS, EmotionSpan, Preset, make_config
 from emomodel.insights.preview import PreviewExample
 from emomodel.insights.token_report import TokenReport

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.schemas import NAME_PATTERN, Read, WaitReasonRead
+from api.schemas.common import NAME_PATTERN, Read, WaitReasonRead
 from jobs.priorities import PriorityClass
 from jobs.queue.view import QueuedJob, QueueEntry, QueueSlice
 from jobs.runs.operator import TeamReport

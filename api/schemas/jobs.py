@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from api import examples
-from api.schemas import Name, Read, WaitReasonRead
+from api.schemas import examples
+from api.schemas.common import Name, Read, WaitReasonRead
 from emomodel.config import PRESETS, Preset, TrainConfig
 from jobs.models import Job, Run
 from jobs.posting.estimates import JobEstimate

@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from api.schemas import EventRead, MetricRead
+from api.schemas.common import EventRead, MetricRead
 from jobs.status import JobStatus
 
 EVENT_STREAM = "text/event-stream"

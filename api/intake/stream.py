@@ -10,8 +10,8 @@ from anyio.lowlevel import RunVar
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from api.intake.multipart import MultipartReader
 from api.middleware import lift_body_limit
-from api.multipart import MultipartReader
 from emomodel.data.dataset_report import DatasetReport
 from emomodel.data.formats.checking import check_records
 from emomodel.data.formats.kinds import SNIFFED_BYTES, is_plain_json_lines

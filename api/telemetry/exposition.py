@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
-from api.request_meter import RequestMeter
+from api.telemetry.request_meter import RequestMeter
 from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.release import get_release

@@ -1,0 +1,1 @@
+"""How answers leave: entity tags, downloads, live feeds, compression, shared answers."""

@@ -1,0 +1,1 @@
+"""The wire models, a module for each noun."""

@@ -1,0 +1,1 @@
+"""What the API reports of its requests."""
