@@ -34,9 +34,9 @@ from cli.processes import Process, start_process
 from jobs.database.engine import Database
 from jobs.models import Job
 from jobs.status import JobStatus
-from tests.chaos.system import START_SECONDS, System
-from tests.chaos.timeline import Timeline
 from tests.chaos.trainer import FAST_MODEL
+from tests.support.system import START_SECONDS, System
+from tests.support.timeline import Timeline
 from tests.support.tiny_base import make_tiny_base
 
 ROOT = Path(__file__).resolve().parent.parent

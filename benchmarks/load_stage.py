@@ -16,12 +16,12 @@ from jobs.models import Job
 from jobs.settings import Settings
 from jobs.status import JobStatus
 from tests.chaos.load import list_teams, upload_dataset
-from tests.chaos.system import START_SECONDS
 from tests.chaos.trainer import FAST_MODEL
 from tests.support.containers import ROOT, load_compose
 from tests.support.ports import find_free_port
 from tests.support.postgres import create_database, find_postgres_binaries, run_postgres
 from tests.support.queues import make_job_columns
+from tests.support.system import START_SECONDS
 
 # Of the pollers; the others have the table of jobs open.
 FOLLOWER_SHARE = 0.5

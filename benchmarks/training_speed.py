@@ -29,7 +29,7 @@ import torch
 
 from emomodel.config import TrainConfig
 from emomodel.protocol.train_request import TrainRequest
-from tests.tiny_gemma import make_tiny_tokenizer
+from tests.support.tiny_gemma import make_tiny_tokenizer
 
 LENGTHS_FILE = Path(__file__).with_name("sample_lengths.json")
 PEAK_FLOPS = 790e12

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-from tests.tiny_gemma import VOCAB_SIZE, make_tiny_tokenizer
+from tests.support.tiny_gemma import VOCAB_SIZE, make_tiny_tokenizer
 
 SHAPES: dict[str, dict[str, Any]] = {
     "270m": {"hidden_size": 640, "intermediate_size": 2048, "num_hidden_layers": 18},

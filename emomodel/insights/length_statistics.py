@@ -11,8 +11,8 @@ _SAMPLED_EXAMPLES = 20_000
 _SAMPLE_SEED = 0
 # The first bin of a histogram ends at 15.
 _FIRST_BIN_BITS = 4
-# As in emomodel.batches.order and emomodel.batches.packing, which load torch; tests/model/test_token_statistics.py
-# holds them equal.
+# As in emomodel.batches.order and emomodel.batches.packing, which load torch;
+# tests/model/insights/test_token_statistics.py holds them equal.
 SORTED_BATCHES = 50
 MIN_GROUPS = 4
 TOKEN_STEP = 64

@@ -118,7 +118,7 @@ def make_login_link(settings: Settings, secret: str) -> str:
 def _make_models(settings: Settings) -> None:
     """Gemma's sizes with the tests' tokenizer, which a process of its own makes: this one has no need of torch."""
     tiny = settings.data_dir / "models" / "tiny"
-    subprocess.run([sys.executable, str(REPOSITORY / "tests" / "tiny_gemma.py"), str(tiny)], check=True)
+    subprocess.run([sys.executable, str(REPOSITORY / "tests" / "support" / "tiny_gemma.py"), str(tiny)], check=True)
     for name, (sizes, weight_bytes) in _GEMMAS.items():
         config = {
             "model_type": "gemma3_text",

@@ -14,8 +14,8 @@ from jobs.settings import Settings
 from tests.chaos.faults import Hit
 from tests.chaos.journal import Life, read_lives
 from tests.chaos.load import Submitted
-from tests.chaos.system import System
 from tests.chaos.twins import Curve
+from tests.support.system import System
 
 # A signal that was sent before a run began may be heard after that, on a busy machine.
 AFTERMATH_SECONDS = 5.0

@@ -30,12 +30,12 @@ from tests.chaos.file_checks import check_artifacts, check_leftovers, count_inco
 from tests.chaos.load import OPERATOR, REAL_MODEL, Load, list_teams, upload_dataset
 from tests.chaos.plan import list_kinds, make_plan
 from tests.chaos.stalls import StallWatch
-from tests.chaos.system import START_SECONDS, System
-from tests.chaos.timeline import Timeline
 from tests.chaos.trainer import FAST_MODEL
 from tests.chaos.twins import Curve, get_template
 from tests.support.ports import find_free_port
 from tests.support.postgres import PostgresServer, create_database, find_postgres_binaries
+from tests.support.system import START_SECONDS, System
+from tests.support.timeline import Timeline
 
 DatabaseKind = Literal["sqlite", "postgresql"]
 

@@ -19,8 +19,8 @@ from jobs.doorbell import RUN_TASK, Doorbell, get_slot_queue, make_celery
 from jobs.models import Job, Slot
 from jobs.status import JobStatus
 from tests.chaos.plan import PlannedFault
-from tests.chaos.system import System
-from tests.chaos.timeline import Timeline
+from tests.support.system import System
+from tests.support.timeline import Timeline
 
 FORWARD_STEP = timedelta(hours=1)
 BACKWARD_STEP = timedelta(seconds=4)

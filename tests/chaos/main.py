@@ -47,7 +47,9 @@ def run_experiments(folder: Path, *, seeds: dict[DatabaseKind, int], seconds: fl
     # Processes of PostgreSQL's own account have to get through.
     folder.chmod(0o711)
     tiny_gemma = folder / "tiny-gemma"
-    subprocess.run([sys.executable, str(REPOSITORY / "tests" / "tiny_gemma.py"), str(tiny_gemma)], check=True)
+    subprocess.run(
+        [sys.executable, str(REPOSITORY / "tests" / "support" / "tiny_gemma.py"), str(tiny_gemma)], check=True
+    )
     dataset = REPOSITORY / "samples" / "chats.jsonl"
     twins = run_twins(folder / "twins", dataset=dataset, tiny_gemma=tiny_gemma)
     return [

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chaos.plan import list_kinds, make_plan
-from tests.chaos.timeline import Timeline
+from tests.support.timeline import Timeline
 
 
 @pytest.mark.parametrize("is_sqlite", [True, False])

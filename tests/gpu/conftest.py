@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.model.tiny_training import REPOSITORY
-from tests.tiny_gemma import make_tiny_gemma
+from tests.support.tiny_gemma import make_tiny_gemma
 
 
 @pytest.fixture(scope="session")

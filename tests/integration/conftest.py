@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made by a process of its own, as this one has no need of torch."""
     folder = tmp_path_factory.mktemp("models") / "tiny-gemma"
-    subprocess.run([sys.executable, str(REPOSITORY / "tests" / "tiny_gemma.py"), str(folder)], check=True)
+    subprocess.run([sys.executable, str(REPOSITORY / "tests" / "support" / "tiny_gemma.py"), str(folder)], check=True)
     return folder
 
 

@@ -9,7 +9,7 @@ import torch
 from emomodel.bundles.bundle import pack
 from emomodel.protocol.progress import parse_progress
 from tests.model.tiny_training import Trained, make_request, start_training
-from tests.tiny_gemma import make_tiny_gemma
+from tests.support.tiny_gemma import make_tiny_gemma
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from tests.model.tiny_training import make_lines
-from tests.tiny_gemma import VOCAB_SIZE, make_tiny_model, make_tiny_tokenizer
+from tests.support.tiny_gemma import VOCAB_SIZE, make_tiny_model, make_tiny_tokenizer
 
 # As large as the tiny Gemma.
 SIZES: dict[str, Any] = {

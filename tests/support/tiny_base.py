@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "tiny_gemma.py"
+SCRIPT = Path(__file__).with_name("tiny_gemma.py")
 
 
 def make_tiny_base(folder: Path) -> Path:

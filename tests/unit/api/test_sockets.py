@@ -21,8 +21,8 @@ from jobs.runs import claims, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
-from tests.unit.api.test_datasets import LINE, list_files
-from tests.unit.api.test_progress import STREAM, read_frames
+from tests.unit.api.routes.test_datasets import LINE, list_files
+from tests.unit.api.routes.test_progress import STREAM, read_frames
 from tests.unit.conftest import TestTeam
 
 WAIT_SECONDS = 10

@@ -32,8 +32,8 @@ from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
 from tests.support.gpus import IDLE_GPU, DeviceDouble
+from tests.support.tiny_tokenizer import write_tiny_tokenizer
 from tests.unit.conftest import TestTeam
-from tests.unit.tiny_tokenizer import write_tiny_tokenizer
 
 # Of migrations/versions.
 FIRST_REVISION = "439641e491cb"

@@ -6,7 +6,7 @@ import pytest
 
 from emomodel.samples.chat import ChatFormat
 from emomodel.samples.light_tokenizer import load_light_tokenizer
-from tests.unit.tiny_tokenizer import write_tiny_tokenizer
+from tests.support.tiny_tokenizer import write_tiny_tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.models import Dataset
 from jobs.settings import Settings
+from tests.support.boxes import Box, put
 from tests.unit.conftest import TestTeam
-from tests.unit.jobs.boxes import Box, put
 
 
 @pytest.fixture
