@@ -1,8 +1,7 @@
 """The one table: domain error -> HTTP status, and the one body of every error."""
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from starlette.routing import Match
 
 from api.schemas.common import ErrorBody, ErrorInfo, FieldProblem
 from api.schemas.jobs import JobCreate
+from api.spelling import suggest
 from emomodel.config import TrainConfig
 from jobs.errors import (
     ApiKeyNotFound,
@@ -254,9 +254,3 @@ def _read_problem(problem: Mapping[str, Any]) -> FieldProblem:
 def _suggest(place: Sequence[str | int]) -> str:
     model = TrainConfig if len(place) > 1 and place[0] == "config" else JobCreate
     return suggest(str(place[-1]), model.model_fields)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence on an unknown name: the nearest known one, if any is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else "leave it out."

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
+from api.access import CallerDep
 from api.answers import etags
 from api.answers.downloads import LINKED, make_file_response
-from api.deps import CallerDep, DatabaseDep, JobIdPath, SettingsDep, StorageDep
+from api.deps import DatabaseDep, JobIdPath, SettingsDep, StorageDep
 from api.errors import error_responses
 from api.schemas.common import ArtifactRead, Items
 from jobs.access.teams import Caller

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from api.deps import CallerDep, SettingsDep, StorageDep
+from api.access import CallerDep
+from api.deps import SettingsDep, StorageDep
 from api.errors import error_responses
 from api.intake.keeping import MAPPING_DESCRIPTION, read_reading
 from api.intake.stream import open_intake, open_stream, take_in

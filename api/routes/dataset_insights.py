@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from api.deps import CallerDep, DatabaseDep, DatasetIdPath, ModelLibraryDep, StorageDep
+from api.access import CallerDep
+from api.deps import DatabaseDep, DatasetIdPath, ModelLibraryDep, StorageDep
 from api.errors import error_responses
 from api.schemas.common import PreviewRead, StatisticsPending, StatisticsRead
 from emomodel.config import EmotionSpan, TrainConfig

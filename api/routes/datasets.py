@@ -8,17 +8,9 @@ from anyio import to_thread
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.access import CallerDep
 from api.answers.downloads import LINKED, make_file_response
-from api.deps import (
-    DEFAULT_PAGE_LENGTH,
-    CallerDep,
-    DatabaseDep,
-    DatasetIdPath,
-    PageCursor,
-    PageLength,
-    SettingsDep,
-    StorageDep,
-)
+from api.deps import DEFAULT_PAGE_LENGTH, DatabaseDep, DatasetIdPath, PageCursor, PageLength, SettingsDep, StorageDep
 from api.errors import error_responses
 from api.intake.keeping import MAPPING_DESCRIPTION, check_name, keep, read_reading
 from api.intake.stream import is_form, open_intake, open_stream, take_in

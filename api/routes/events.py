@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
+from api.access import CallerDep
 from api.answers.follow import EVENT_STREAM, Look, follow, wants_event_stream
-from api.deps import CallerDep, JobIdPath, Services, ServicesDep
+from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.schemas.common import EventRead, Feed
 from jobs.posting import create as service

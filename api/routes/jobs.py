@@ -6,17 +6,15 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from api.access import AccessDep, CallerDep, OperatorDep
 from api.answers import etags
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
-    AccessDep,
     BoardKeeperDep,
-    CallerDep,
     DatabaseDep,
     DoorbellDep,
     JobIdPath,
     ModelLibraryDep,
-    OperatorDep,
     PageCursor,
     PageLength,
     SettingsDep,

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.deps import AccessDep, CallerDep, DatabaseDep
+from api.access import AccessDep, CallerDep
+from api.deps import DatabaseDep
 from api.errors import error_responses
 from api.schemas.common import Items
 from api.schemas.keys import KeyCreate, KeyCreated, KeyRead

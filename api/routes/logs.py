@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from api.access import CallerDep
 from api.answers import etags
 from api.answers.downloads import find_tail, stream_text
-from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
+from api.deps import DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
 from jobs.errors import RunNotFound
 from jobs.posting import create as service

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from api.access import AccessDep
 from api.answers.follow import EVENT_STREAM, Look, follow, wants_event_stream
-from api.deps import AccessDep, JobIdPath, Services, ServicesDep
+from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.schemas.common import CurveColumns, Curves, Feed, MetricRead
 from jobs.posting import create as service

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from api.deps import CallerDep, ModelLibraryDep
+from api.access import CallerDep
+from api.deps import ModelLibraryDep
 from api.errors import error_responses
 from api.schemas.common import BaseModelRead, Items
 

@@ -4,7 +4,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from api.deps import ScrapeDep, ServicesDep
+from api.access import ScrapeDep
+from api.deps import ServicesDep
 from api.errors import error_responses
 
 router = APIRouter(tags=["monitoring"], responses=error_responses(401, 403))

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.access import AccessDep
 from api.answers import etags
-from api.deps import DEFAULT_PAGE_LENGTH, AccessDep, BoardKeeperDep, PageLength, SharedAnswersDep
+from api.deps import DEFAULT_PAGE_LENGTH, BoardKeeperDep, PageLength, SharedAnswersDep
 from api.errors import error_responses
 from api.schemas.common import MAX_NAME_LENGTH, NAME_PATTERN
 from api.schemas.overview import JobOverview

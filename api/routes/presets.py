@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.deps import CallerDep
+from api.access import CallerDep
 from api.errors import error_responses
 from api.schemas.common import Items, PresetRead
 from emomodel.config import PRESETS

@@ -5,17 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from api.access import AccessDep, OperatorDep
 from api.answers import etags
-from api.deps import (
-    DEFAULT_PAGE_LENGTH,
-    AccessDep,
-    BoardKeeperDep,
-    DatabaseDep,
-    DoorbellDep,
-    JobIdPath,
-    OperatorDep,
-    PageLength,
-)
+from api.deps import DEFAULT_PAGE_LENGTH, BoardKeeperDep, DatabaseDep, DoorbellDep, JobIdPath, PageLength
 from api.errors import error_responses
 from api.schemas.queue import JobHold, JobMove, QueueEntryRead, QueueRead
 from jobs.access.teams import Caller

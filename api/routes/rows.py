@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
+from api.access import CallerDep
+from api.deps import DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
 from emomodel.insights.row_report import read_worst
 from jobs.data.row_report import read_texts

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.orm import Session
 
-from api.deps import SESSION_COOKIE, AccessDep, CallerDep, DatabaseDep, SettingsDep, refuse_cross_site
+from api.access import SESSION_COOKIE, AccessDep, CallerDep, refuse_cross_site
+from api.deps import DatabaseDep, SettingsDep
 from api.errors import error_responses
 from api.schemas.keys import LoginCodeRead, SessionCreate, SessionRead
 from jobs.access import keys, sessions

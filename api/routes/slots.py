@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
+from api.access import AccessDep, OperatorDep
 from api.answers import etags
-from api.deps import AccessDep, DatabaseDep, DoorbellDep, OperatorDep, SettingsDep, SlotNamePath
+from api.deps import DatabaseDep, DoorbellDep, SettingsDep, SlotNamePath
 from api.errors import error_responses
 from api.schemas.common import Items
 from api.schemas.slots import SlotRead

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Path, Query
 from sqlalchemy.orm import Session
 
-from api.deps import AccessDep, BoardKeeperDep, DatabaseDep, DoorbellDep, OperatorDep
+from api.access import AccessDep, OperatorDep
+from api.deps import BoardKeeperDep, DatabaseDep, DoorbellDep
 from api.errors import error_responses
 from api.schemas.common import Items
 from api.schemas.queue import TeamChange, TeamRead

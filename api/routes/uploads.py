@@ -10,15 +10,8 @@ from fastapi import APIRouter, BackgroundTasks, Header, Request, Response
 from fastapi import Path as PathParameter
 from starlette.concurrency import iterate_in_threadpool
 
-from api.deps import (
-    DEFAULT_PAGE_LENGTH,
-    CallerDep,
-    DatabaseDep,
-    PageCursor,
-    PageLength,
-    SettingsDep,
-    StorageDep,
-)
+from api.access import CallerDep
+from api.deps import DEFAULT_PAGE_LENGTH, DatabaseDep, PageCursor, PageLength, SettingsDep, StorageDep
 from api.errors import error_responses
 from api.intake.keeping import keep, read_reading
 from api.intake.stream import RawStream, in_pieces, open_intake, refuse_encoding, take_in
