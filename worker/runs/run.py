@@ -52,7 +52,7 @@ from worker.runs.request_file import make_config, write_request
 from worker.runs.sampler import Sampler, make_sampler
 from worker.runs.spans import PhaseSpans, note_break, note_outcome, trace_run
 from worker.runs.supervisor import Ending, Grace, Limits, supervise
-from worker.runs.trainer import Trainer
+from worker.runs.training_process import TrainingProcess
 from worker.slot.lock import SlotLock, hold_slot
 
 # The request's path follows.
@@ -349,7 +349,7 @@ class _Run:
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
         ) | name_run(self.job.id, self.job.attempt)
         limits = Limits(self._find_seconds_left(), settings.silence_seconds)
-        with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
+        with TrainingProcess(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
             lock.note_trainer(trainer.pid)
             ending = supervise(
                 trainer,

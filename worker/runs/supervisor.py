@@ -27,7 +27,7 @@ from jobs.status import StopKind
 from worker.drain import Drain
 from worker.runs.recorder import Recorder
 from worker.runs.relay import Relay
-from worker.runs.trainer import Trainer
+from worker.runs.training_process import TrainingProcess
 
 # How long a stop, or the process's end, may go unseen.
 POLL_SECONDS = 0.1
@@ -97,7 +97,7 @@ class Ending:
 class StopLadder:
     """The three means of ending a process, each harder than the one before, each used once."""
 
-    def __init__(self, trainer: Trainer, grace: Grace) -> None:
+    def __init__(self, trainer: TrainingProcess, grace: Grace) -> None:
         self._trainer = trainer
         self._grace = grace
         self._steps: list[Callable[[], None]] = []
@@ -134,7 +134,7 @@ class StopLadder:
 
 
 def supervise(
-    trainer: Trainer,
+    trainer: TrainingProcess,
     *,
     relay: Relay,
     recorder: Recorder,

@@ -1,4 +1,4 @@
-"""Trainer: the child process of one run, started, listened to, asked to stop, ended."""
+"""TrainingProcess: the child process of one run, started, read from, asked to stop, ended."""
 
 import io
 import os
@@ -32,7 +32,7 @@ RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 log = structlog.get_logger()
 
 
-class Trainer:
+class TrainingProcess:
     """Leads a session of its own. Its lines are read by threads, so it never waits for its supervisor."""
 
     def __init__(self, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], run_log: RunLog) -> None:
