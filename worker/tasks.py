@@ -8,7 +8,7 @@ from jobs.doorbell import COLLECT_TASK, RUN_TASK, SWEEP_TASK
 from worker.housekeeping import garbage, sweeper
 from worker.housekeeping import statistics as insights
 from worker.resources import Resources
-from worker.runs import run
+from worker.runs import turn
 
 
 def register_tasks(celery: Celery, get_resources: Callable[[], Resources], trainer_argv: Sequence[str]) -> None:
@@ -16,7 +16,7 @@ def register_tasks(celery: Celery, get_resources: Callable[[], Resources], train
     statistics = insights.StatisticsProcess()
 
     def run_next() -> None:
-        run.run_next(get_resources(), trainer_argv)
+        turn.run_next(get_resources(), trainer_argv)
 
     def sweep() -> None:
         sweeper.sweep(get_resources())

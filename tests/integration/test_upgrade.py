@@ -32,7 +32,7 @@ from worker.clock_watch import ClockWatch
 from worker.drain import Drain
 from worker.housekeeping.sweeper import sweep
 from worker.resources import Resources, make_slot_check
-from worker.runs.run import run_next
+from worker.runs.turn import run_next
 
 REPOSITORY = Path(__file__).parents[2]
 FIRST: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "first_release.json").read_bytes())

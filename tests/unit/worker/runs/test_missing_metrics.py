@@ -22,13 +22,13 @@ from tests.support.redis_doubles import MemoryRedis
 from tests.support.stores import BucketDouble
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from tests.unit.worker.fake_trainer import make_metric, write_checkpoint
-from tests.unit.worker.runs.test_run import get_job, get_run
+from tests.unit.worker.runs.running import get_job, get_run
 from worker.resources import Resources
 from worker.runs.checkpoints import RunCheckpoints
 from worker.runs.metric_files import read_metric_file
 from worker.runs.missing_metrics import MissingMetrics
 from worker.runs.recorder import Recorder
-from worker.runs.run import run_next
+from worker.runs.turn import run_next
 
 
 def end_first_run(resources: Resources, job_id: str, *, stored: int, checkpoint: int) -> Path:

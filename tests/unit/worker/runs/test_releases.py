@@ -15,7 +15,7 @@ from worker.beacon import Beacon
 from worker.housekeeping.garbage import collect_garbage
 from worker.housekeeping.sweeper import sweep
 from worker.resources import Resources
-from worker.runs.run import run_next
+from worker.runs.turn import run_next
 
 
 def get_job(database: Database, job_id: str) -> Job:

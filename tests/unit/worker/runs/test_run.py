@@ -1,69 +1,34 @@
 """A whole run with a fake training process: what the rows, the files and the stream hold at its end."""
 
 import json
-import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import psutil
 import pytest
-from celery import Celery
 
 from emomodel.bundles.bundle import verify
 from jobs.clock import utc_now
-from jobs.database.engine import Database
 from jobs.files.storage import make_artifact_key, make_dataset_key
-from jobs.models import Artifact, Dataset, Event, Job, Metric, Run
+from jobs.models import Dataset, Job, Metric
 from jobs.posting import create as service
-from jobs.runs import claims, slots, stops
+from jobs.runs import claims, stops
 from jobs.runs import ends as run_ends
 from jobs.status import JobStatus
-from tests.support.brokers import count_rings
-from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.redis_doubles import MemoryRedis
-from tests.support.waiting import WAIT_SECONDS, wait_for
+from tests.support.waiting import WAIT_SECONDS
 from tests.unit.worker.conftest import MakeJob, fake_argv
-from worker.resources import Resources, make_slot_check
-from worker.runs.run import run_next
-from worker.slot.lock import hold_slot
-
-
-def get_job(database: Database, job_id: str) -> Job:
-    with database.read() as session:
-        return session.get_one(Job, job_id)
-
-
-def list_artifacts(database: Database, job_id: str) -> dict[str, Artifact]:
-    with database.read() as session:
-        return {artifact.kind: artifact for artifact in service.list_artifacts(session, job_id=job_id)}
-
-
-def list_events(database: Database, job_id: str) -> list[Event]:
-    with database.read() as session:
-        return list(service.list_events(session, job_id=job_id, after=0, limit=100))
-
-
-def get_run(database: Database, job: Job) -> Run:
-    with database.read() as session:
-        return session.get_one(Run, (job.id, job.attempt))
-
-
-def run_in_thread(resources: Resources, scenario: str) -> threading.Thread:
-    thread = threading.Thread(target=run_next, args=[resources, fake_argv(scenario)])
-    thread.start()
-    return thread
-
-
-def wait_for_first_step(database: Database, job_id: str) -> None:
-    wait_for(lambda: get_job(database, job_id).step > 0)
-
-
-def find_trainers() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and any("fake_trainer" in part for part in child.cmdline())
-    ]
+from tests.unit.worker.runs.running import (
+    find_trainers,
+    get_job,
+    get_run,
+    list_artifacts,
+    list_events,
+    run_in_thread,
+    run_until_it_fails,
+    wait_for_first_step,
+)
+from worker.resources import Resources
+from worker.runs.turn import run_next
 
 
 def test_a_run_that_succeeds_leaves_a_bundle_its_traces_and_the_numbers(
@@ -125,12 +90,6 @@ def test_a_failure_that_the_process_names_becomes_the_jobs_error(resources: Reso
     assert (job.status, job.error_code) == (JobStatus.FAILED, "no_targets")
     assert job.error_message == "no example has a token to learn"
     assert get_run(resources.database, job).exit_code == 1
-
-
-def run_until_it_fails(resources: Resources, argv: list[str]) -> None:
-    """As often as a job may crash."""
-    for _ in range(resources.settings.max_crashes):
-        run_next(resources, argv)
 
 
 def test_a_job_that_crashes_each_time_fails_with_exit_code_and_last_lines(
@@ -265,61 +224,6 @@ def test_a_process_that_floods_its_log_is_not_held_up(resources: Resources, make
     assert (resources.storage.get_run_folder(job_id, 1) / "log.txt").read_text().count("x" * 99 + "\n") == 3000
 
 
-def test_a_ring_without_a_job_does_nothing(resources: Resources, broker: Celery) -> None:
-    run_next(resources, ["/nowhere/python"])
-    assert count_rings(broker, "cpu") == 0
-
-
-def test_the_end_of_a_run_rings_for_the_job_that_waits(resources: Resources, make_job: MakeJob, broker: Celery) -> None:
-    first, second = make_job(name="first").id, make_job(name="second").id
-    run_next(resources, fake_argv("fail"))
-    assert get_job(resources.database, first).status is JobStatus.FAILED
-    assert get_job(resources.database, second).status is JobStatus.QUEUED
-    assert count_rings(broker, "cpu") == 1
-    run_next(resources, fake_argv("fail"))
-    assert count_rings(broker, "cpu") == 1
-
-
-def test_a_worker_that_leaves_takes_no_job(resources: Resources, make_job: MakeJob) -> None:
-    job_id = make_job().id
-    resources.drain.request()
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
-
-
-def test_a_second_worker_of_a_slot_takes_no_job(resources: Resources, make_job: MakeJob) -> None:
-    job_id = make_job().id
-    settings = resources.settings
-    with hold_slot(settings.data_dir, settings.slot, host=settings.host_name, boot_id=resources.boot_id) as lock:
-        assert lock is not None
-        run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.SUCCEEDED
-
-
-def test_a_job_whose_lease_has_ended_is_taken_up_by_the_next_ring(resources: Resources, make_job: MakeJob) -> None:
-    job_id = make_job().id
-    with resources.database.write() as session:
-        claims.claim_next(session, slot=resources.settings.slot, device="cpu", lease_seconds=-1)
-    run_next(resources, fake_argv("succeed"))
-    job = get_job(resources.database, job_id)
-    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
-
-
-@pytest.mark.parametrize(("host", "expected"), [("box", JobStatus.SUCCEEDED), ("other", JobStatus.RUNNING)])
-def test_a_run_of_an_earlier_boot_is_taken_up_at_once_but_never_another_hosts(
-    resources: Resources, make_job: MakeJob, host: str, expected: JobStatus
-) -> None:
-    job_id = make_job().id
-    name = resources.settings.slot
-    with resources.database.write() as session:
-        slots.note_slot(session, name=name, device="cpu", host=host)
-        claims.claim_next(session, slot=name, device="cpu", lease_seconds=60, boot_id="an earlier one")
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is expected
-
-
 def test_the_request_says_all_that_the_process_needs(resources: Resources, make_job: MakeJob) -> None:
     job = make_job()
     run_next(resources, fake_argv("fail"))
@@ -329,70 +233,3 @@ def test_the_request_says_all_that_the_process_needs(resources: Resources, make_
     assert request["base_model_path"] == resources.settings.base_models["tiny-gemma"]
     assert request["axes"] == job.axes
     assert request["output_dir"] == str(folder / "output")
-
-
-def test_a_blocked_slot_takes_no_job_until_it_is_free(
-    resources: Resources, make_job: MakeJob, device: DeviceDouble
-) -> None:
-    job_id = make_job().id
-    device.failure = "GPU 0 can't be read: GPU is lost."
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
-    device.failure = None
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.SUCCEEDED
-
-
-def test_a_drained_slot_takes_no_job_until_it_is_resumed(resources: Resources, make_job: MakeJob) -> None:
-    job_id = make_job().id
-    name = resources.settings.slot
-    with resources.database.write() as session:
-        slots.note_slot(session, name=name, device="cpu", host=resources.settings.host_name)
-        slots.drain_slot(session, name=name, seen_within_seconds=60)
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
-    with resources.database.write() as session:
-        slots.resume_slot(session, name=name, seen_within_seconds=60)
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.SUCCEEDED
-
-
-def test_a_slot_that_another_host_has_takes_no_job(resources: Resources, make_job: MakeJob) -> None:
-    job_id = make_job().id
-    with resources.database.write() as session:
-        slots.note_slot(session, name=resources.settings.slot, device="cpu", host="other-box")
-    run_next(resources, fake_argv("succeed"))
-    assert get_job(resources.database, job_id).status is JobStatus.QUEUED
-
-
-def test_a_job_is_told_when_the_memory_of_its_run_does_not_come_back(
-    resources: Resources, make_job: MakeJob, device: DeviceDouble
-) -> None:
-    job_id = make_job().id
-    check = make_slot_check(resources.settings, resources.storage, device, resources.boot_id, return_seconds=0.1)
-    resources = replace(resources, slot_check=check)
-    device.reading = IDLE_GPU
-    thread = run_in_thread(resources, "work_until_stopped")
-    wait_for_first_step(resources.database, job_id)
-    device.reading = replace(IDLE_GPU, memory_used_bytes=30 * GIB)
-    with resources.database.write() as session:
-        stops.request_cancel(session, team_id=get_job(resources.database, job_id).team_id, job_id=job_id)
-    thread.join(WAIT_SECONDS)
-    last = list_events(resources.database, job_id)[-1]
-    assert (last.kind, last.attempt) == ("slot_blocked", 1)
-    assert "did not come back after the run. 30.0 GiB of the GPU's memory are in use" in last.message
-    assert check.blocked_reason is not None
-
-
-@pytest.mark.parametrize("is_another_idle", [True, False])
-def test_a_blocked_slot_hands_a_ring_on_to_one_that_is_idle(
-    resources: Resources, make_job: MakeJob, device: DeviceDouble, broker: Celery, is_another_idle: bool
-) -> None:
-    make_job()
-    device.failure = "GPU 0 can't be read: GPU is lost."
-    reason = None if is_another_idle else "no disk"
-    with resources.database.write() as session:
-        slots.note_slot(session, name="slot-1", device="cpu", host="other-box", blocked_reason=reason)
-        slots.note_slot(session, name="slot-2", device="cuda", host="other-box")
-    run_next(resources, fake_argv("succeed"))
-    assert count_rings(broker, "cpu") == int(is_another_idle)

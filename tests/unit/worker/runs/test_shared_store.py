@@ -9,9 +9,9 @@ from jobs.files.storage import LOG_FILE, Storage
 from jobs.status import JobStatus, RunCause
 from tests.support.stores import BucketDouble
 from tests.unit.worker.conftest import MakeJob, fake_argv
-from tests.unit.worker.runs.test_run import get_job, get_run
+from tests.unit.worker.runs.running import get_job, get_run
 from worker.resources import Resources
-from worker.runs.run import run_next
+from worker.runs.turn import run_next
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from jobs.models import Job
 from jobs.telemetry.tracing import add_trace_ids, open_tracing
 from tests.support.collectors import Collector, make_dead_url, run_collector
 from tests.unit.worker.conftest import MakeJob, fake_argv
-from tests.unit.worker.runs.test_run import get_job
+from tests.unit.worker.runs.running import get_job
 from worker.resources import Resources
-from worker.runs.run import run_next
+from worker.runs.turn import run_next
 
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

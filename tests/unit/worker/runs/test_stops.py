@@ -14,7 +14,7 @@ from jobs.runs import stops
 from jobs.status import JobStatus
 from tests.support.waiting import WAIT_SECONDS, wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv
-from tests.unit.worker.runs.test_run import (
+from tests.unit.worker.runs.running import (
     find_trainers,
     get_job,
     get_run,
@@ -23,7 +23,7 @@ from tests.unit.worker.runs.test_run import (
     run_until_it_fails,
 )
 from worker.resources import Resources
-from worker.runs.run import run_next
+from worker.runs.turn import run_next
 
 # The fake training process waits there for a request.
 LAST_STEP_BEFORE_THE_WAIT = 4
