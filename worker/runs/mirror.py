@@ -1,6 +1,5 @@
 """Mirrors: while a run goes on, what other machines need of its folder is copied to the store that they share."""
 
-import threading
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
@@ -10,7 +9,7 @@ import structlog
 from jobs.errors import StorageUnreachable
 from jobs.files.run_copies import FETCHED_COUNT, RunCopies
 from jobs.files.storage import LOG_FILE, Storage
-from worker.threads import make_thread
+from worker.threads import PeriodicThread
 
 log = structlog.get_logger()
 
@@ -24,9 +23,7 @@ class RunMirror:
         self._attempt = attempt
         self._log_path = storage.get_run_folder(job_id, attempt) / LOG_FILE
         self._log_bytes = 0
-        self._period_seconds = period_seconds
-        self._ends = threading.Event()
-        self._thread = make_thread(self._run, name="run-mirror")
+        self._thread = PeriodicThread(self._copy, interval_seconds=period_seconds, name="run-mirror")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -35,12 +32,7 @@ class RunMirror:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._ends.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ends.wait(self._period_seconds):
-            self._copy()
+        self._thread.stop()
         # What was written since: the checkpoint of a stop, and the last words.
         self._copy()
 

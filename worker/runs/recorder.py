@@ -21,7 +21,7 @@ from jobs.database.engine import Database
 from jobs.errors import RunFenced
 from jobs.runs import claims
 from jobs.status import StopKind
-from worker.threads import make_thread
+from worker.threads import PeriodicThread
 
 # How long the end of a run waits for the database: its files are safe, and only their rows are missing.
 FINISH_PATIENCE_SECONDS = 600.0
@@ -61,8 +61,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._heartbeat = claims.Heartbeat(stop=None, checkpoint_requested_at=None)
         self._fenced = False
-        self._closing = threading.Event()
-        self._thread = make_thread(self._keep, name="recorder")
+        self._thread = PeriodicThread(self._keep, interval_seconds=heartbeat_seconds, name="recorder")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -71,7 +70,7 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._close()
+        self._thread.stop()
 
     @property
     def stop(self) -> StopKind | None:
@@ -103,7 +102,7 @@ class Recorder:
 
         Raises RunFenced, SQLAlchemyError.
         """
-        self._close()
+        self._thread.stop()
         deadline = time.monotonic() + FINISH_PATIENCE_SECONDS
         while True:
             try:
@@ -127,24 +126,19 @@ class Recorder:
             else:
                 return outcome
 
-    def _close(self) -> None:
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
     def _keep(self) -> None:
-        while not self._closing.wait(self._heartbeat_seconds):
-            try:
-                self._beat()
-            except RunFenced:
-                self._fenced = True
-                return
-            except TRANSIENT_ERRORS as error:
-                log.warning("heartbeat_failed", job_id=self._job_id, reason=str(error))
-            except Exception:
-                # Something that the database will never take. The run is worth more than its news: it lives on.
-                log.exception("news_dropped", job_id=self._job_id)
-                self._drop_news()
+        if self._fenced:
+            return
+        try:
+            self._beat()
+        except RunFenced:
+            self._fenced = True
+        except TRANSIENT_ERRORS as error:
+            log.warning("heartbeat_failed", job_id=self._job_id, reason=str(error))
+        except Exception:
+            # Something that the database will never take. The run is worth more than its news: it lives on.
+            log.exception("news_dropped", job_id=self._job_id)
+            self._drop_news()
 
     def _beat(self) -> None:
         """One transaction: the lease and what has gathered, which is dropped only after the commit."""

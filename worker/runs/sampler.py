@@ -1,6 +1,5 @@
 """Samplers: how a slot's GPU is while a run is on it, so that each metric can say so."""
 
-import threading
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -8,7 +7,7 @@ import structlog
 
 from jobs.settings import Device
 from worker.slot.gpu import DeviceReading, GpuUnreadable, SlotDevice
-from worker.threads import make_thread
+from worker.threads import PeriodicThread
 
 SAMPLE_SECONDS = 2.0
 
@@ -47,10 +46,10 @@ class GpuSampler:
 
     def __init__(self, device: SlotDevice, *, interval_seconds: float = SAMPLE_SECONDS) -> None:
         self._device = device
-        self._interval_seconds = interval_seconds
         self._newest = DeviceReading()
-        self._closing = threading.Event()
-        self._thread = make_thread(self._sample, name="sampler")
+        self._thread = PeriodicThread(
+            self._sample, interval_seconds=interval_seconds, name="sampler", begins_at_once=True
+        )
 
     @property
     def newest(self) -> DeviceReading:
@@ -64,13 +63,10 @@ class GpuSampler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._closing.set()
-        self._thread.join()
+        self._thread.stop()
 
     def _sample(self) -> None:
         self._newest = self._read()
-        while not self._closing.wait(self._interval_seconds):
-            self._newest = self._read()
 
     def _read(self) -> DeviceReading:
         try:
