@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio import to_thread
-from fastapi import Request
+from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
@@ -16,6 +16,8 @@ from api.schemas.common import EventRead, MetricRead
 from jobs.status import JobStatus
 
 EVENT_STREAM = "text/event-stream"
+# Documentation of the answer, for FastAPI's `responses`: beside JSON, a stream.
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
 
 # How soon a follower sees what is new. Each look is one short transaction, so this bounds the load of many followers.
 LOOK_SECONDS = 1.0
@@ -33,6 +35,20 @@ class Look(Generic[Place]):
     place: Place
     status: JobStatus
     is_full: bool = False  # whether there may be more to read at once
+
+
+def make_cursor_query(pattern: str, *, item: str) -> Any:
+    """The query parameter `after` of a feed whose cursors have this form. `item` is what the feed holds."""
+    return Query(pattern=rf"^{pattern}$", description=f"`cursor` of the last {item} you have.")
+
+
+def make_last_event_id(pattern: str) -> Any:
+    """The header by which EventSource resumes a feed. Not nullable, as headers are not: empty for none."""
+    return Header(
+        alias="Last-Event-ID",
+        pattern=rf"^({pattern})?$",
+        description="Sent by EventSource on reconnecting; goes before `after`.",
+    )
 
 
 def wants_event_stream(request: Request) -> bool:

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.access import CallerDep
-from api.answers.follow import EVENT_STREAM, Look, follow, wants_event_stream
+from api.answers.follow import STREAMED, Look, follow, make_cursor_query, make_last_event_id, wants_event_stream
 from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.schemas.common import EventRead, Feed
@@ -18,25 +18,11 @@ MAX_EVENTS = 1000
 # Eighteen digits fit the database's 64 bits.
 CURSOR_PATTERN = r"\d{1,18}"
 
-EventCursor = Annotated[
-    str | None, Query(pattern=rf"^{CURSOR_PATTERN}$", description="`cursor` of the last event you have.")
-]
-# Not nullable, as headers are not: empty for none.
-LastEventId = Annotated[
-    str,
-    Header(
-        alias="Last-Event-ID",
-        pattern=rf"^({CURSOR_PATTERN})?$",
-        description="Sent by EventSource on reconnecting; goes before `after`.",
-    ),
-]
+EventCursor = Annotated[str | None, make_cursor_query(CURSOR_PATTERN, item="event")]
+LastEventId = Annotated[str, make_last_event_id(CURSOR_PATTERN)]
 
 
-@router.get(
-    "/jobs/{job_id}/events",
-    response_model=Feed[EventRead],
-    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
-)
+@router.get("/jobs/{job_id}/events", response_model=Feed[EventRead], responses=STREAMED)
 def list_events(
     job_id: JobIdPath,
     caller: CallerDep,

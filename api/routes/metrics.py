@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.access import AccessDep
-from api.answers.follow import EVENT_STREAM, Look, follow, wants_event_stream
+from api.answers.follow import STREAMED, Look, follow, make_cursor_query, make_last_event_id, wants_event_stream
 from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.schemas.common import CurveColumns, Curves, Feed, MetricRead
@@ -21,25 +21,11 @@ MAX_CURVE_POINTS = 20_000
 # Nine digits fit the 32 bits of the columns.
 CURSOR_PATTERN = r"\d{1,9}-\d{1,9}"
 
-MetricCursor = Annotated[
-    str | None, Query(pattern=rf"^{CURSOR_PATTERN}$", description="`cursor` of the last metric you have.")
-]
-# Not nullable, as headers are not: empty for none.
-LastEventId = Annotated[
-    str,
-    Header(
-        alias="Last-Event-ID",
-        pattern=rf"^({CURSOR_PATTERN})?$",
-        description="Sent by EventSource on reconnecting; goes before `after`.",
-    ),
-]
+MetricCursor = Annotated[str | None, make_cursor_query(CURSOR_PATTERN, item="metric")]
+LastEventId = Annotated[str, make_last_event_id(CURSOR_PATTERN)]
 
 
-@router.get(
-    "/jobs/{job_id}/metrics",
-    response_model=Feed[MetricRead],
-    responses={200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}},
-)
+@router.get("/jobs/{job_id}/metrics", response_model=Feed[MetricRead], responses=STREAMED)
 def list_metrics(
     job_id: JobIdPath,
     access: AccessDep,
