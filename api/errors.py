@@ -1,7 +1,6 @@
 """The one table: domain error -> HTTP status, and the one body of every error."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -14,10 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from api.schemas.common import ErrorBody, ErrorInfo, FieldProblem
-from api.schemas.jobs import JobCreate
-from api.spelling import suggest
-from emomodel.config import TrainConfig
+from api.problems import read_problem
+from api.schemas.errors import ErrorBody, ErrorInfo
 from jobs.errors import (
     ApiKeyNotFound,
     ArtifactNotFound,
@@ -113,17 +110,6 @@ _DESCRIPTIONS: Mapping[int, str] = {
     507: "The disk is nearly full",
 }
 
-# What to do where Pydantic could only show a regular expression.
-_AFTER_ADVICE = "is no place in this feed; give the `cursor` of the last item you have"
-_FORM_ADVICE: Mapping[str, str] = {
-    "cursor": "is no cursor; hand back `next_cursor` of the page before",
-    "after": _AFTER_ADVICE,
-    "Last-Event-ID": _AFTER_ADVICE,
-    "dataset_id": "should be an id as `POST /datasets` answered it: ds_...",
-    "name": "has control characters, such as a line break; leave out control characters",
-    "Idempotency-Key": "should be a word of visible ASCII characters, without spaces",
-}
-
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 MAX_DETAILS = 20
@@ -212,7 +198,7 @@ async def _answer_validation_error(_request: Request, error: Exception) -> Respo
         if problem["loc"][0] == "path":
             missing = _PATH_ERRORS[problem["loc"][1]]()
             return make_error_response(404, ErrorBody(error=ErrorInfo(code=missing.code, message=missing.message)))
-    found = [_read_problem(problem) for problem in problems[:MAX_DETAILS]]
+    found = [read_problem(problem) for problem in problems[:MAX_DETAILS]]
     info = ErrorInfo(
         code="request_invalid",
         message=found[0].message,
@@ -220,37 +206,3 @@ async def _answer_validation_error(_request: Request, error: Exception) -> Respo
         details=found if len(found) > 1 else None,
     )
     return make_error_response(422, ErrorBody(error=info))
-
-
-def _read_problem(problem: Mapping[str, Any]) -> FieldProblem:
-    """Pydantic's words, with the field's name in place of "Input", and advice where it has none."""
-    kind, place, given = problem["type"], problem["loc"][1:], problem.get("input")
-    field = ".".join(map(str, place))
-    if kind == "json_invalid":
-        reason, position = problem["ctx"]["error"], problem["loc"][-1]
-        return FieldProblem(field=None, message=f"The body is not JSON: {reason}, at character {position}.")
-    if not place:
-        return FieldProblem(
-            field=None,
-            message="The body should be a JSON object, sent with `Content-Type: application/json`.",
-        )
-    if kind == "unknown_parameter":
-        return FieldProblem(field=field, message=problem["msg"])
-    if kind == "missing":
-        message = f"`{field}` is missing; it is required."
-    elif kind == "extra_forbidden":
-        message = f"`{field}` is not a known field; {_suggest(place)}"
-    elif kind == "finite_number" or (isinstance(given, float) and not math.isfinite(given)):
-        message = f"`{field}` is not a finite number."
-    elif kind == "string_pattern_mismatch" and field in _FORM_ADVICE:
-        message = f"`{field}` {_FORM_ADVICE[field]}."
-    else:
-        message = problem["msg"].removeprefix("Value error, ").replace("Input", f"`{field}`", 1)
-        message = message if f"`{field}`" in message else f"`{field}`: {message}"
-        message = message.rstrip(".") + "."
-    return FieldProblem(field=field, message=message)
-
-
-def _suggest(place: Sequence[str | int]) -> str:
-    model = TrainConfig if len(place) > 1 and place[0] == "config" else JobCreate
-    return suggest(str(place[-1]), model.model_fields)

@@ -12,7 +12,8 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from api.schemas.common import EventRead, MetricRead
+from api.schemas.events import EventRead
+from api.schemas.metrics import MetricRead
 from jobs.status import JobStatus
 
 EVENT_STREAM = "text/event-stream"

@@ -4,7 +4,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from api.intake.stream import Reading
-from api.schemas.common import DatasetRead, Name
+from api.schemas.base import Name
+from api.schemas.datasets import DatasetRead
 from emomodel.data.dataset_report import DatasetReport
 from emomodel.data.formats.mapping import MappingError, read_mapping
 from emomodel.emotions import DEFAULT_AXES, Axes

@@ -10,7 +10,8 @@ from api.answers import etags
 from api.answers.downloads import LINKED, make_file_response
 from api.deps import DatabaseDep, JobIdPath, SettingsDep, StorageDep
 from api.errors import error_responses
-from api.schemas.common import ArtifactRead, Items
+from api.schemas.artifacts import ArtifactRead
+from api.schemas.base import Items
 from jobs.access.teams import Caller
 from jobs.database.engine import Database
 from jobs.files.storage import Storage

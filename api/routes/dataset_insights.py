@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from api.access import CallerDep
 from api.deps import DatabaseDep, DatasetIdPath, ModelLibraryDep, StorageDep
 from api.errors import error_responses
-from api.schemas.common import PreviewRead, StatisticsPending, StatisticsRead
+from api.schemas.datasets import PreviewRead, StatisticsPending, StatisticsRead
 from emomodel.config import EmotionSpan, TrainConfig
 from jobs.data import insights
 from jobs.data.datasets import get_dataset

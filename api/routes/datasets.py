@@ -14,7 +14,8 @@ from api.deps import DEFAULT_PAGE_LENGTH, DatabaseDep, DatasetIdPath, PageCursor
 from api.errors import error_responses
 from api.intake.keeping import MAPPING_DESCRIPTION, check_name, keep, read_reading
 from api.intake.stream import is_form, open_intake, open_stream, take_in
-from api.schemas.common import DatasetRead, Page
+from api.schemas.base import Page
+from api.schemas.datasets import DatasetRead
 from emomodel.data.formats.exporting import ExportFormat, export
 from emomodel.emotions import Axes
 from jobs.data import datasets

@@ -9,7 +9,8 @@ from api.access import CallerDep
 from api.answers.follow import STREAMED, Look, follow, make_cursor_query, make_last_event_id, wants_event_stream
 from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
-from api.schemas.common import EventRead, Feed
+from api.schemas.base import Feed
+from api.schemas.events import EventRead
 from jobs.posting import create as service
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))

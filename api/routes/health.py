@@ -6,7 +6,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.deps import Services, ServicesDep
-from api.schemas.common import CheckRead, ErrorInfo, Liveness, Readiness
+from api.schemas.errors import ErrorInfo
+from api.schemas.health import CheckRead, Liveness, Readiness
 from jobs.database.schema import find_mismatch
 from jobs.errors import StorageUnreachable
 from jobs.models import Slot

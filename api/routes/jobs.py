@@ -1,4 +1,4 @@
-"""Jobs: post, list, get, change, stop, and let go on."""
+"""Jobs: post, estimate, list, get and change."""
 
 from typing import Annotated
 
@@ -6,8 +6,9 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from api.access import AccessDep, CallerDep, OperatorDep
+from api.access import AccessDep, CallerDep
 from api.answers import etags
+from api.answers.jobs import read_job
 from api.deps import (
     DEFAULT_PAGE_LENGTH,
     BoardKeeperDep,
@@ -21,8 +22,10 @@ from api.deps import (
     StorageDep,
 )
 from api.errors import error_responses
-from api.schemas.common import Items, Page
-from api.schemas.jobs import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
+from api.schemas.base import Items, Page
+from api.schemas.estimates import JobEstimateRead
+from api.schemas.jobs import JobCreate, JobDatasetRead, JobRead, JobUpdate
+from api.schemas.runs import RunRead
 from jobs.access.teams import Caller, get_team
 from jobs.base_models.base_model import BaseModel
 from jobs.base_models.library import ModelLibrary
@@ -32,11 +35,7 @@ from jobs.models import Dataset, Job
 from jobs.posting import create as service
 from jobs.posting import estimates
 from jobs.posting.memory import find_lack, find_shape
-from jobs.queue.board import BoardKeeper
-from jobs.queue.forecast import Place
 from jobs.queue.quotas import check_class
-from jobs.queue.reasons import explain
-from jobs.runs import operator as operators
 from jobs.runs import stops
 from jobs.status import JobStatus
 from jobs.telemetry.tracing import get_traceparent, note_attribute
@@ -107,7 +106,7 @@ def create_job(
             )
     # Outside of the transaction that writes: where a long queue has to be ordered, others need not wait for it.
     with database.read() as session:
-        answer = _read_job(session, job, board_keeper)
+        answer = read_job(session, job, board_keeper)
     response.headers["Location"] = f"/jobs/{answer.id}"
     note_attribute("emotune.job.id", answer.id)
     # From the request's id to the job's, which is in all that the workers log of it.
@@ -170,7 +169,7 @@ def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper
     # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
     # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
-        job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
+        job = read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
     return etags.answer(request, job)
 
 
@@ -181,59 +180,6 @@ def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep)
         return JobDatasetRead.of(service.get_job(session, team_id=caller.team_id, job_id=job_id))
 
 
-@router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))
-def cancel_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> JobRead:
-    """Cancel a job: one that waits at once, one that runs after its present step. Asking again changes nothing."""
-    with database.write() as session:
-        job = stops.request_cancel(session, team_id=caller.team_id, job_id=job_id)
-        return _read_job(session, job, board_keeper)
-
-
-@router.post("/jobs/{job_id}/pause", responses=error_responses(404, 409))
-def pause_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> JobRead:
-    """Pause a job: it saves a checkpoint, leaves its slot, and keeps its place in the queue for when it is resumed."""
-    with database.write() as session:
-        job = stops.request_pause(session, team_id=caller.team_id, job_id=job_id)
-        return _read_job(session, job, board_keeper)
-
-
-@router.post("/jobs/{job_id}/resume", responses=error_responses(404, 409))
-def resume_job(
-    job_id: JobIdPath,
-    caller: CallerDep,
-    database: DatabaseDep,
-    board_keeper: BoardKeeperDep,
-    doorbell: DoorbellDep,
-    tasks: BackgroundTasks,
-) -> JobRead:
-    """Let a paused job wait for a slot again. It goes on from its last checkpoint, as if it had not been paused."""
-    with database.write() as session:
-        job = stops.resume_job(session, team_id=caller.team_id, job_id=job_id)
-        answer = _read_job(session, job, board_keeper)
-        needs_cuda = job.needs_cuda
-    tasks.add_task(doorbell.ring, needs_cuda=needs_cuda)
-    return answer
-
-
-@router.post("/jobs/{job_id}/checkpoint", status_code=202, responses=error_responses(404, 409))
-def save_checkpoint(
-    job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep
-) -> JobRead:
-    """Have a running job save a checkpoint now and go on. `checkpoint_requested` is true until it has."""
-    with database.write() as session:
-        job = stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id)
-        return _read_job(session, job, board_keeper)
-
-
-@router.post("/jobs/{job_id}/preempt", status_code=202, responses=error_responses(403, 404, 409))
-def preempt_job(
-    job_id: JobIdPath, _operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
-) -> JobRead:
-    """The operator's: have a running job of any team save a checkpoint, give its slot away, and wait again."""
-    with database.write() as session:
-        return _read_job(session, operators.preempt_job(session, job_id=job_id), board_keeper)
-
-
 @router.patch("/jobs/{job_id}", responses=error_responses(400, 404, 409, 413))
 def update_job(
     body: JobUpdate, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep
@@ -241,7 +187,7 @@ def update_job(
     """Give a job another name, or another priority while it has not ended."""
     with database.write() as session:
         job = stops.update_job(session, team_id=caller.team_id, job_id=job_id, name=body.name, priority=body.priority)
-        return _read_job(session, job, board_keeper)
+        return read_job(session, job, board_keeper)
 
 
 @router.get("/jobs/{job_id}/runs", response_model=Items[RunRead], responses=error_responses(404) | etags.TAGGED)
@@ -281,15 +227,3 @@ def _find_validation(session: Session, caller: Caller, body: JobCreate, *, for_j
     field = "validation_dataset_id"
     dataset_id = body.validation_dataset_id
     return get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id, for_job=for_job, field=field)
-
-
-def _read_job(session: Session, job: Job, board_keeper: BoardKeeper) -> JobRead:
-    if job.status is not JobStatus.QUEUED:
-        return JobRead.of(job)
-    board = board_keeper.get_board(session, job_id=job.id)
-    place = board.by_id.get(job.id)
-    if place is None:
-        # It has been claimed since it was read.
-        return JobRead.of(job)
-    position = place.position if isinstance(place, Place) else None
-    return JobRead.of(job, queue_position=position, queue_reason=explain(board, place, rules=board_keeper.rules))

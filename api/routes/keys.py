@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from api.access import AccessDep, CallerDep
 from api.deps import DatabaseDep
 from api.errors import error_responses
-from api.schemas.common import Items
+from api.schemas.base import Items
 from api.schemas.keys import KeyCreate, KeyCreated, KeyRead
 from api.schemas.teams import TeamName
 from jobs.access import keys

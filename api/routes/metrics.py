@@ -8,7 +8,8 @@ from api.access import AccessDep
 from api.answers.follow import STREAMED, Look, follow, make_cursor_query, make_last_event_id, wants_event_stream
 from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
-from api.schemas.common import CurveColumns, Curves, Feed, MetricRead
+from api.schemas.base import Feed
+from api.schemas.metrics import CurveColumns, Curves, MetricRead
 from jobs.posting import create as service
 from jobs.runs.metrics import Cursor, read_metrics
 

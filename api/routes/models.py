@@ -5,7 +5,8 @@ from fastapi import APIRouter
 from api.access import CallerDep
 from api.deps import ModelLibraryDep
 from api.errors import error_responses
-from api.schemas.common import BaseModelRead, Items
+from api.schemas.base import Items
+from api.schemas.models import BaseModelRead
 
 router = APIRouter(tags=["models"], responses=error_responses(401))
 

@@ -8,7 +8,7 @@ from api.access import AccessDep
 from api.answers import etags
 from api.deps import DEFAULT_PAGE_LENGTH, BoardKeeperDep, PageLength, SharedAnswersDep
 from api.errors import error_responses
-from api.schemas.common import MAX_NAME_LENGTH, NAME_PATTERN
+from api.schemas.base import MAX_NAME_LENGTH, NAME_PATTERN
 from api.schemas.overview import JobOverview
 from jobs.queue.board import find_newest_event
 from jobs.queue.overview import OverviewQuery, OverviewSort, read_overview

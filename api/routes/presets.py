@@ -4,7 +4,8 @@ from fastapi import APIRouter
 
 from api.access import CallerDep
 from api.errors import error_responses
-from api.schemas.common import Items, PresetRead
+from api.schemas.base import Items
+from api.schemas.presets import PresetRead
 from emomodel.config import PRESETS
 
 router = APIRouter(tags=["models"], responses=error_responses(401))

@@ -6,7 +6,7 @@ from api.access import AccessDep, OperatorDep
 from api.answers import etags
 from api.deps import DatabaseDep, DoorbellDep, SettingsDep, SlotNamePath
 from api.errors import error_responses
-from api.schemas.common import Items
+from api.schemas.base import Items
 from api.schemas.slots import SlotRead
 from jobs.runs import slots
 

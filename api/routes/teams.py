@@ -8,9 +8,8 @@ from sqlalchemy.orm import Session
 from api.access import AccessDep, OperatorDep
 from api.deps import BoardKeeperDep, DatabaseDep, DoorbellDep
 from api.errors import error_responses
-from api.schemas.common import Items
-from api.schemas.queue import TeamChange, TeamRead
-from api.schemas.teams import TeamCreate, TeamName, UsageRead
+from api.schemas.base import Items
+from api.schemas.teams import TeamChange, TeamCreate, TeamName, TeamRead, UsageRead
 from jobs.clock import utc_now
 from jobs.queue import usage_days
 from jobs.queue.rules import QueueRules

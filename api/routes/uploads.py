@@ -16,7 +16,8 @@ from api.errors import error_responses
 from api.intake.keeping import keep, read_reading
 from api.intake.stream import RawStream, in_pieces, open_intake, refuse_encoding, take_in
 from api.middleware import lift_body_limit
-from api.schemas.common import DatasetRead, Page
+from api.schemas.base import Page
+from api.schemas.datasets import DatasetRead
 from api.schemas.uploads import PartRead, UploadCreate, UploadRead
 from jobs.data import datasets, uploads
 from jobs.data.uploads import MAX_PARTS

@@ -1,4 +1,4 @@
-"""Wire models of jobs: what to train, how far it is, what it took, and its attempts."""
+"""Wire models of jobs: what to train, how far it is, and what it took."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,15 +6,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from api.schemas import examples
-from api.schemas.common import Name, Read, WaitReasonRead
+from api.schemas.base import Name, Read
+from api.schemas.queue import WaitReasonRead
+from api.schemas.runs import JobError
 from emomodel.config import PRESETS, Preset, TrainConfig
-from jobs.models import Job, Run
-from jobs.posting.estimates import JobEstimate
-from jobs.posting.memory import Lack
+from jobs.models import Job
 from jobs.priorities import PriorityClass
 from jobs.queue.reasons import WaitReason
-from jobs.runs.failure_codes import find_advice
-from jobs.status import JobStatus, RunCause, StopKind
+from jobs.status import JobStatus, StopKind
 
 MAX_PRIORITY = 100
 # A year: what is longer is a slip.
@@ -116,109 +115,11 @@ class JobDatasetRead(JobDataset):
         return cls(id=job.dataset_id, name=job.dataset_name, sha256=job.dataset_sha256, report=job.dataset_report)
 
 
-class JobEstimateRead(Read):
-    """What a job would take. Times are no promise: `speed_source` says what they come from."""
-
-    device: str = Field(description="`cuda` where such a slot is known or needed, else `cpu`.")
-    example_count: int
-    token_count: int = Field(description="Of the whole training, without padding, from the dataset's characters.")
-    step_count: int
-    memory: dict[str, int] | None = Field(
-        description="Bytes at the peak by what they are for (docs/memory.md); null where the model's sizes are unknown."
-    )
-    peak_memory_bytes: int | None
-    fits: bool | None = Field(description="Whether some slot has the memory; null where that isn't known.")
-    advice: str | None = Field(description="Where it doesn't fit: what would.")
-    changes: list[dict[str, Any]] = Field(
-        description="For programs: changes of `config`, each of which alone makes it fit; the cheapest first."
-    )
-    train_seconds: float
-    total_seconds: float = Field(description="With loading, compiling and saving.")
-    speed_source: str = Field(
-        description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`; "
-        "`arithmetic`: nothing like it has run here, so this may be far off."
-    )
-    queue_position: int | None = Field(description="Null where your team's quotas would give it no turn.")
-    starts_at: datetime | None = Field(description="Null where it has no turn, or no open slot could run it.")
-    ends_at: datetime | None
-
-    @classmethod
-    def of(cls, found: JobEstimate, *, lack: Lack | None) -> "JobEstimateRead":
-        work = found.work
-        return cls(
-            device=work.device,
-            example_count=work.example_count,
-            token_count=work.token_count,
-            step_count=work.step_count,
-            memory=work.memory,
-            peak_memory_bytes=work.peak_memory_bytes,
-            fits=None if work.memory is None else lack is None,
-            advice=lack.message if lack else None,
-            changes=[dict(change) for change in lack.changes] if lack else [],
-            train_seconds=work.train_seconds,
-            total_seconds=work.total_seconds,
-            speed_source=work.speed_source,
-            queue_position=found.queue_position,
-            starts_at=found.starts_at,
-            ends_at=found.ends_at,
-        )
-
-
-class JobError(Read):
-    """Why a job failed."""
-
-    code: str = Field(description="A word from docs/errors.md.")
-    message: str = Field(description="What happened.")
-    advice: str | None = Field(description="What to change.")
-    log: list[str] = Field(description="The last lines that the training process wrote to its log.")
-
-    @classmethod
-    def find(cls, code: str | None, message: str | None, log: list[str] | None = None) -> "JobError | None":
-        """None where there is no code."""
-        if code is None:
-            return None
-        return cls(code=code, message=message or "", advice=find_advice(code), log=log or [])
-
-
 class Checkpoint(Read):
     """What a job would go on from."""
 
     step: int
     saved_at: datetime
-
-
-class RunRead(Read):
-    """One attempt at a job."""
-
-    attempt: int
-    slot: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str | None = Field(description="The job's status after it; null while it runs.")
-    cause: RunCause | None = Field(
-        description="Why the job went on after it: `crash` counts towards the limit, `interruption` does not."
-    )
-    error: JobError | None
-    exit_code: int | None = Field(description="Of the training process; negative for a signal.")
-    resumed_step: int | None = Field(description="The step of the checkpoint that it went on from; null for none.")
-    peak_gpu_bytes: int | None
-    peak_host_bytes: int | None
-
-    @classmethod
-    def of(cls, run: Run) -> "RunRead":
-        return cls(
-            attempt=run.attempt,
-            slot=run.slot,
-            started_at=run.started_at,
-            ended_at=run.ended_at,
-            outcome=run.outcome,
-            cause=run.cause,
-            error=JobError.find(run.error_code, run.error_message),
-            exit_code=run.exit_code,
-            resumed_step=run.resumed_step,
-            peak_gpu_bytes=run.peak_gpu_bytes,
-            peak_host_bytes=run.peak_host_bytes,
-        )
 
 
 class JobRead(Read):

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas.common import Read
+from api.schemas.base import Read
 from api.schemas.teams import ShortName, TeamName
 from jobs.models import ApiKey, Team
 

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import Row
 
-from api.schemas.common import Read, WaitReasonRead
+from api.schemas.base import Read
+from api.schemas.queue import WaitReasonRead
 from jobs.priorities import PriorityClass
 from jobs.queue.overview import Overview, QueuePlace
 from jobs.status import JobStatus, StopKind

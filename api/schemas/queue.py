@@ -1,21 +1,29 @@
-"""Wire models of the queue and of teams."""
+"""Wire models of the queue."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.common import NAME_PATTERN, Read, WaitReasonRead
+from api.schemas.base import NAME_PATTERN, Read
 from jobs.priorities import PriorityClass
+from jobs.queue.reasons import WaitCode, WaitReason
 from jobs.queue.view import QueuedJob, QueueEntry, QueueSlice
-from jobs.runs.operator import TeamReport
 
 # What is further back is better left to the queue's own order.
 MAX_POSITION = 1000
 MAX_REASON_LENGTH = 200
-MAX_WEIGHT = 1e6
-MAX_COUNT = 1_000_000
-MAX_SLOT_SECONDS = 1e12
+
+
+class WaitReasonRead(Read):
+    """Why a job waits."""
+
+    code: WaitCode = Field(description="Stable word for programs.")
+    message: str = Field(description="For people.")
+
+    @classmethod
+    def of(cls, reason: WaitReason) -> "WaitReasonRead":
+        return cls(code=reason.code, message=reason.message)
 
 
 class QueuedJobRead(Read):
@@ -109,60 +117,3 @@ class JobMove(BaseModel):
         le=MAX_POSITION,
         description="1 is next. The jobs before it are pinned in their present order. Null: where the rule puts it.",
     )
-
-
-class TeamRead(Read):
-    """A team: its share, its quotas, and where it stands."""
-
-    id: str
-    name: str
-    weight: float = Field(description="Its share, relative to the weights of the others.")
-    share: float = Field(description="Of all teams' weights.")
-    used_share: float = Field(description="Of what all teams have used lately.")
-    usage_seconds: float = Field(
-        description="Slot seconds, half as much for each half-life ago; running jobs count as long as is expected."
-    )
-    window_seconds: float = Field(description="Slot seconds within the window of the quota, not decayed.")
-    running_count: int
-    queued_count: int
-    max_running: int | None = Field(description="Jobs that may run at a time; null is no bound, here and below.")
-    max_queued: int | None = Field(description="Jobs that may wait.")
-    max_slot_seconds: float | None = Field(description="Slot seconds within the window.")
-    max_priority_class: PriorityClass
-
-    @classmethod
-    def of(cls, report: TeamReport) -> "TeamRead":
-        team, standing = report.team, report.standing
-        return cls(
-            id=team.id,
-            name=team.name,
-            weight=team.weight,
-            share=report.share,
-            used_share=report.used_share,
-            usage_seconds=round(standing.usage_seconds, 1),
-            window_seconds=round(standing.window_seconds, 1),
-            running_count=standing.running_count,
-            queued_count=report.queued_count,
-            max_running=team.max_running,
-            max_queued=team.max_queued,
-            max_slot_seconds=team.max_slot_seconds,
-            max_priority_class=team.max_priority_class,
-        )
-
-
-class TeamChange(BaseModel):
-    """What shall be different. A quota that is null is taken away; one that is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    weight: float = Field(1.0, gt=0, le=MAX_WEIGHT, allow_inf_nan=False)
-    max_running: int | None = Field(None, strict=True, ge=0, le=MAX_COUNT)
-    max_queued: int | None = Field(None, strict=True, ge=0, le=MAX_COUNT)
-    max_slot_seconds: float | None = Field(None, ge=0, le=MAX_SLOT_SECONDS, allow_inf_nan=False)
-    max_priority_class: PriorityClass = PriorityClass.NORMAL
-
-    @model_validator(mode="after")
-    def _has_changes(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError("name at least one field to change")
-        return self

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import ConfigDict, Field
 
 from api.schemas import examples
-from api.schemas.common import Read
+from api.schemas.base import Read
 from jobs.access.teams import Caller
 from jobs.models import Job
 from jobs.runs.slots import SlotStatus, SlotView

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.common import Name
+from api.schemas.base import Name
 from jobs.models import Upload
 
 

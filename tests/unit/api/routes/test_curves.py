@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import insert
 
-from api.schemas.common import CurveColumns, MetricRead
+from api.schemas.metrics import CurveColumns, MetricRead
 from emomodel.protocol.progress import Metric as MetricLine
 from jobs.database.engine import Database
 from jobs.models import Job, Metric

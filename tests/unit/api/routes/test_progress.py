@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.answers.downloads import PIECE_BYTES
-from api.schemas.common import MetricRead
+from api.schemas.metrics import MetricRead
 from emomodel.protocol.progress import Metric
 from jobs.database.engine import Database
 from jobs.files.storage import Storage
