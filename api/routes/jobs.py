@@ -25,6 +25,7 @@ from api.deps import (
 from api.errors import error_responses
 from api.schemas.common import Items, Page
 from api.schemas.jobs import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
+from jobs import records
 from jobs.access.teams import Caller, get_team
 from jobs.base_models.base_model import BaseModel
 from jobs.base_models.library import ModelLibrary
@@ -161,7 +162,7 @@ def list_jobs(
 ) -> Response:
     """Your team's jobs, newest first."""
     with database.read() as session:
-        page = service.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
+        page = records.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
         answer = Page[JobRead](items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
     return etags.answer(request, answer)
 
@@ -172,7 +173,7 @@ def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper
     # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
     # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
-        job = _read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
+        job = _read_job(session, records.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
     return etags.answer(request, job)
 
 
@@ -180,7 +181,7 @@ def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper
 def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobDatasetRead:
     """What a job is trained on, with the statistics of its upload: also when the dataset has been deleted."""
     with database.read() as session:
-        return JobDatasetRead.of(service.get_job(session, team_id=caller.team_id, job_id=job_id))
+        return JobDatasetRead.of(records.get_job(session, team_id=caller.team_id, job_id=job_id))
 
 
 @router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))
@@ -250,8 +251,8 @@ def update_job(
 def list_runs(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
     """The attempts of a job, oldest first: where and when, how each ended, and why the job went on after it."""
     with database.read() as session:
-        job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        answer = Items[RunRead](items=[RunRead.of(run) for run in service.list_runs(session, job_id=job.id)])
+        job = records.get_job(session, team_id=caller.team_id, job_id=job_id)
+        answer = Items[RunRead](items=[RunRead.of(run) for run in records.list_runs(session, job_id=job.id)])
     return etags.answer(request, answer)
 
 

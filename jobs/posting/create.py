@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,26 +11,18 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.sizing.model_shape import ModelShape
 from jobs.clock import utc_now
-from jobs.database.pages import Page, read_page
 from jobs.errors import (
-    ArtifactGone,
-    ArtifactNotFound,
     IdempotencyKeyReused,
-    JobNotFound,
     NoSlotForConfig,
     ValidationDatasetUnfit,
 )
-from jobs.models import Artifact, Dataset, Event, Job, Run, Slot
+from jobs.models import Dataset, Job, Slot
 from jobs.posting.estimates import estimate_work
 from jobs.posting.memory import check_memory, measure_needs
 from jobs.priorities import PriorityClass
 from jobs.queue import quotas, usage
 from jobs.queue.rules import QueueRules
-from jobs.status import JobStatus
-
-# The artifacts that rules speak of by their kind.
-BUNDLE_KIND = "bundle"
-LOG_KIND = "log"
+from jobs.records import add_event
 
 
 def create_job(
@@ -179,63 +169,6 @@ def find_repeat(session: Session, *, team_id: str, idempotency_key: str | None, 
     if earlier is not None and earlier.request_sha256 != request_sha256:
         raise IdempotencyKeyReused(field="Idempotency-Key")
     return earlier
-
-
-def get_job(session: Session, *, team_id: str, job_id: str) -> Job:
-    """Raises JobNotFound, also for another team's."""
-    job = session.scalar(select(Job).where(Job.team_id == team_id, Job.id == job_id))
-    if job is None:
-        raise JobNotFound
-    return job
-
-
-def list_jobs(session: Session, *, team_id: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page[Job]:
-    statement = select(Job).where(Job.team_id == team_id)
-    if status is not None:
-        statement = statement.where(Job.status == status)
-    return read_page(session, statement, Job, cursor=cursor, limit=limit)
-
-
-def add_event(session: Session, *, job_id: str, attempt: int, kind: str, message: str) -> None:
-    """Call it after the job's row was changed: the row's lock then keeps the ids of a job's events in commit order."""
-    session.flush()
-    session.add(Event(job_id=job_id, attempt=attempt, kind=kind, message=message))
-
-
-def list_events(session: Session, *, job_id: str, after: int, limit: int) -> Sequence[Event]:
-    """Events with an id above `after`, oldest first. The caller has reached the job through its team."""
-    statement = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
-    return session.scalars(statement).all()
-
-
-def list_runs(session: Session, *, job_id: str) -> Sequence[Run]:
-    """The attempts of a job, oldest first. The caller has reached the job through its team."""
-    return session.scalars(select(Run).where(Run.job_id == job_id).order_by(Run.attempt)).all()
-
-
-def list_artifacts(session: Session, *, job_id: str) -> Sequence[Artifact]:
-    """Those that can be had."""
-    kept = (Artifact.job_id == job_id, Artifact.deleted_at.is_(None))
-    return session.scalars(select(Artifact).where(*kept).order_by(Artifact.kind)).all()
-
-
-def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
-    """Raises ArtifactNotFound and ArtifactGone."""
-    artifact = session.get(Artifact, (job_id, kind))
-    if artifact is None:
-        raise ArtifactNotFound
-    if artifact.deleted_at is not None:
-        raise ArtifactGone(
-            f"The {kind} was deleted on {artifact.deleted_at:%Y-%m-%d}: this installation keeps such files for a time "
-            "only. `GET /jobs/{job_id}/events` has the reason. What was not downloaded has to be trained again."
-        )
-    return artifact
-
-
-def check_logs(session: Session, *, job_id: str) -> None:
-    """Whether the logs of a job's runs are still kept; its artifact goes with them. Raises ArtifactGone."""
-    with suppress(ArtifactNotFound):
-        get_artifact(session, job_id=job_id, kind=LOG_KIND)
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

@@ -16,11 +16,11 @@ from jobs.clock import utc_now
 from jobs.database.engine import lock_claims
 from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNameTaken, TeamNotFound
 from jobs.models import Job, Team
-from jobs.posting.create import add_event
 from jobs.queue import usage
 from jobs.queue.board import draw_board
 from jobs.queue.rules import QueueRules
 from jobs.queue.shares import Standing
+from jobs.records import add_event
 from jobs.runs import stops
 from jobs.status import JobStatus
 

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
+from jobs import records
 from jobs.database.engine import Database
 from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
 from jobs.models import Artifact, Dataset, Job
@@ -40,7 +41,7 @@ def test_a_job_keeps_what_it_was_made_with(database: Database, dataset: Dataset)
         job = create(session, dataset, config=TrainConfig(epochs=1))
         session.delete(session.get_one(Dataset, dataset.id))
     with database.read() as session:
-        kept = service.get_job(session, team_id=dataset.team_id, job_id=job.id)
+        kept = records.get_job(session, team_id=dataset.team_id, job_id=job.id)
     assert (kept.status, kept.attempt) == (JobStatus.QUEUED, 0)
     assert (kept.dataset_name, kept.dataset_sha256, kept.axes) == (dataset.name, dataset.sha256, dataset.axes)
     assert kept.config == TrainConfig(epochs=1).model_dump(mode="json")
@@ -93,7 +94,7 @@ def test_jobs_are_listed_by_status_newest_first(database: Database, dataset: Dat
 
     def list_ids(status: JobStatus | None) -> list[str]:
         with database.read() as session:
-            page = service.list_jobs(session, team_id=dataset.team_id, status=status, cursor=None, limit=10)
+            page = records.list_jobs(session, team_id=dataset.team_id, status=status, cursor=None, limit=10)
         return [job.id for job in page.items]
 
     assert list_ids(None) == [ids[2], ids[1], ids[0]]
@@ -109,7 +110,7 @@ def test_a_waiting_job_is_cancelled_at_once(database: Database, dataset: Dataset
         assert job.finished_at is not None
         stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
         session.flush()
-        kinds = [event.kind for event in service.list_events(session, job_id=job.id, after=0, limit=10)]
+        kinds = [event.kind for event in records.list_events(session, job_id=job.id, after=0, limit=10)]
     assert kinds == ["queued", "cancelled"]
 
 
@@ -152,7 +153,7 @@ def test_a_job_that_took_no_step_in_its_last_run_shows_its_results(
 def test_another_teams_job_is_not_found(database: Database, dataset: Dataset, other_team: TestTeam) -> None:
     with database.write() as session:
         job = create(session, dataset)
-        for verb in (service.get_job, stops.request_cancel):
+        for verb in (records.get_job, stops.request_cancel):
             with pytest.raises(JobNotFound):
                 verb(session, team_id=other_team.id, job_id=job.id)
         assert job.status is JobStatus.QUEUED
@@ -162,11 +163,11 @@ def test_events_are_read_after_a_cursor(database: Database, dataset: Dataset) ->
     with database.write() as session:
         job = create(session, dataset)
         for number in range(3):
-            service.add_event(session, job_id=job.id, attempt=0, kind="notice", message=str(number))
+            records.add_event(session, job_id=job.id, attempt=0, kind="notice", message=str(number))
     with database.read() as session:
-        events = service.list_events(session, job_id=job.id, after=0, limit=10)
+        events = records.list_events(session, job_id=job.id, after=0, limit=10)
         assert [event.message for event in events][1:] == ["0", "1", "2"]
-        assert service.list_events(session, job_id=job.id, after=events[1].id, limit=1)[0].id == events[2].id
+        assert records.list_events(session, job_id=job.id, after=events[1].id, limit=1)[0].id == events[2].id
 
 
 def test_artifacts_are_found_by_kind(database: Database, dataset: Dataset) -> None:
@@ -178,7 +179,7 @@ def test_artifacts_are_found_by_kind(database: Database, dataset: Dataset) -> No
             )
             session.add(artifact)
     with database.read() as session:
-        assert [artifact.kind for artifact in service.list_artifacts(session, job_id=job.id)] == ["bundle", "log"]
-        assert service.get_artifact(session, job_id=job.id, kind="log").filename == "log"
+        assert [artifact.kind for artifact in records.list_artifacts(session, job_id=job.id)] == ["bundle", "log"]
+        assert records.get_artifact(session, job_id=job.id, kind="log").filename == "log"
         with pytest.raises(ArtifactNotFound):
-            service.get_artifact(session, job_id=job.id, kind="picture")
+            records.get_artifact(session, job_id=job.id, kind="picture")

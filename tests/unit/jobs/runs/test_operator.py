@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy.orm import Session
 
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import JobNotFound, JobNotWaiting, TeamNotFound
 from jobs.models import Job
-from jobs.posting import create as service
 from jobs.priorities import PriorityClass
 from jobs.queue.board import HeldJob, draw_board
 from jobs.queue.forecast import Place
@@ -49,7 +49,7 @@ def claim(session: Session, slot: str = "slot-0") -> Job | None:
 
 def list_kinds(session: Session, job: Job) -> list[str]:
     session.flush()
-    return [event.kind for event in service.list_events(session, job_id=job.id, after=0, limit=10)]
+    return [event.kind for event in records.list_events(session, job_id=job.id, after=0, limit=10)]
 
 
 def test_a_held_job_waits_with_its_reason_until_it_is_released(session: Session, jobs: list[Job]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import SlotNotFound
@@ -136,5 +137,5 @@ def test_a_job_is_told_why_its_slot_is_blocked(database: Database, dataset: Data
         job_id = start_job(session, dataset, "slot-0")
         slots.record_blocked(session, job_id=job_id, attempt=1, message="Memory is missing.")
     with database.read() as session:
-        event = service.list_events(session, job_id=job_id, after=0, limit=10)[-1]
+        event = records.list_events(session, job_id=job_id, after=0, limit=10)[-1]
     assert (event.kind, event.attempt, event.message) == ("slot_blocked", 1, "Memory is missing.")

@@ -10,11 +10,11 @@ import pytest
 from celery import Celery
 
 from emomodel.bundles.bundle import verify
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.files.storage import make_artifact_key, make_dataset_key
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run
-from jobs.posting import create as service
 from jobs.runs import claims, slots, stops
 from jobs.runs import ends as run_ends
 from jobs.status import JobStatus
@@ -35,12 +35,12 @@ def get_job(database: Database, job_id: str) -> Job:
 
 def list_artifacts(database: Database, job_id: str) -> dict[str, Artifact]:
     with database.read() as session:
-        return {artifact.kind: artifact for artifact in service.list_artifacts(session, job_id=job_id)}
+        return {artifact.kind: artifact for artifact in records.list_artifacts(session, job_id=job_id)}
 
 
 def list_events(database: Database, job_id: str) -> list[Event]:
     with database.read() as session:
-        return list(service.list_events(session, job_id=job_id, after=0, limit=100))
+        return list(records.list_events(session, job_id=job_id, after=0, limit=100))
 
 
 def get_run(database: Database, job: Job) -> Run:
@@ -144,7 +144,7 @@ def test_a_job_that_crashes_each_time_fails_with_exit_code_and_last_lines(
     assert "crash 3 of 3" in (job.error_message or "")
     assert (job.error_log or [])[-1] == "RuntimeError: the device is on fire"
     with resources.database.read() as session:
-        assert [run.cause for run in service.list_runs(session, job_id=job_id)] == ["crash", "crash", None]
+        assert [run.cause for run in records.list_runs(session, job_id=job_id)] == ["crash", "crash", None]
     assert set(list_artifacts(resources.database, job_id)) == {"log", "metrics"}
 
 
