@@ -1,5 +1,6 @@
 """Jobs: post, list, get, change, stop, and let go on."""
 
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -25,15 +26,16 @@ from api.deps import (
 from api.errors import error_responses
 from api.schemas.common import Items, Page
 from api.schemas.jobs import JobCreate, JobDatasetRead, JobEstimateRead, JobRead, JobUpdate, RunRead
+from emomodel.sizing.model_shape import ModelShape
 from jobs import records
 from jobs.access.teams import Caller, get_team
 from jobs.base_models.base_model import BaseModel
 from jobs.base_models.library import ModelLibrary
 from jobs.data.datasets import get_dataset
 from jobs.errors import EmotuneError
-from jobs.models import Dataset, Job
-from jobs.posting import create as service
-from jobs.posting import estimates
+from jobs.models import Job
+from jobs.posting import create, estimates
+from jobs.posting.job_request import JobInputs, JobRequest
 from jobs.posting.memory import find_lack, find_shape
 from jobs.queue.board import BoardKeeper
 from jobs.queue.forecast import Place
@@ -80,34 +82,19 @@ def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobRead:
     """Queue a fine-tune of a base model on a dataset."""
+    request = _make_request(body, caller, idempotency_key)
     # Before the transaction: its config may have to be fetched.
     model = _find_model(library, body.base_model)
     with database.write() as session:
         # A repeat gets its job whatever has become of disk, model and dataset since.
-        job = _find_repeat(session, caller, body, idempotency_key)
+        job = create.find_repeat(session, request=request)
         is_new = False
         if job is None:
             storage.check_free(settings.min_free_disk_bytes)
             if isinstance(model, EmotuneError):
                 raise model
-            dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id, for_job=True)
-            job, is_new = service.create_job(
-                session,
-                team_id=caller.team_id,
-                name=body.name,
-                priority=body.priority,
-                base_model=model.name,
-                dataset=dataset,
-                config=body.config,
-                validation=_find_validation(session, caller, body, for_job=True),
-                shape=find_shape(model),
-                idempotency_key=idempotency_key,
-                priority_class=body.priority_class,
-                timeout_seconds=body.timeout_seconds,
-                posted_by=caller.key_name,
-                traceparent=get_traceparent(),
-                rules=board_keeper.rules,
-            )
+            inputs = _get_inputs(session, request, find_shape(model), for_job=True)
+            job, is_new = create.create_job(session, request=request, inputs=inputs, rules=board_keeper.rules)
     # Outside of the transaction that writes: where a long queue has to be ordered, others need not wait for it.
     with database.read() as session:
         answer = _read_job(session, job, board_keeper)
@@ -129,25 +116,14 @@ def estimate_job(
     body: JobCreate, caller: CallerDep, database: DatabaseDep, library: ModelLibraryDep, board_keeper: BoardKeeperDep
 ) -> JobEstimateRead:
     """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
-    model = library.get(body.base_model)
-    shape = find_shape(model)
+    request = _make_request(body, caller)
+    shape = find_shape(library.get(body.base_model))
     with database.read() as session:
-        dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id)
-        validation = _find_validation(session, caller, body, for_job=False)
-        service.check_request(session, dataset=dataset, validation=validation, config=body.config)
+        inputs = _get_inputs(session, request, shape, for_job=False)
+        create.check_request(session, request=request, inputs=inputs)
         check_class(get_team(session, team_id=caller.team_id), body.priority_class)
-        found = estimates.estimate_job(
-            session,
-            team_id=caller.team_id,
-            priority=body.priority,
-            priority_class=body.priority_class,
-            base_model=model.name,
-            dataset=dataset,
-            config=body.config,
-            shape=shape,
-            rules=board_keeper.rules,
-        )
-        lack = find_lack(session, config=body.config, shape=shape, report=dataset.report) if shape else None
+        found = estimates.estimate_job(session, request=request, inputs=inputs, rules=board_keeper.rules)
+        lack = find_lack(session, config=body.config, inputs=inputs)
     return JobEstimateRead.of(found, lack=lack)
 
 
@@ -264,26 +240,31 @@ def _find_model(library: ModelLibrary, name: str) -> BaseModel | EmotuneError:
         return error
 
 
-def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_key: str | None) -> Job | None:
-    digest = service.digest_request(
-        name=body.name,
-        priority=body.priority,
+def _make_request(body: JobCreate, caller: Caller, idempotency_key: str | None = None) -> JobRequest:
+    return JobRequest(
+        team_id=caller.team_id,
         base_model=body.base_model,
         dataset_id=body.dataset_id,
-        validation_dataset_id=body.validation_dataset_id,
         config=body.config,
+        validation_dataset_id=body.validation_dataset_id,
+        name=body.name,
+        priority=body.priority,
         priority_class=body.priority_class,
         timeout_seconds=body.timeout_seconds,
+        idempotency_key=idempotency_key,
+        posted_by=caller.key_name,
+        traceparent=get_traceparent(),
     )
-    return service.find_repeat(session, team_id=caller.team_id, idempotency_key=idempotency_key, request_sha256=digest)
 
 
-def _find_validation(session: Session, caller: Caller, body: JobCreate, *, for_job: bool) -> Dataset | None:
-    if body.validation_dataset_id is None:
-        return None
-    field = "validation_dataset_id"
-    dataset_id = body.validation_dataset_id
-    return get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id, for_job=for_job, field=field)
+def _get_inputs(session: Session, request: JobRequest, shape: ModelShape | None, *, for_job: bool) -> JobInputs:
+    """The datasets that a request names. Raises DatasetNotFound."""
+    find = partial(get_dataset, session, team_id=request.team_id, for_job=for_job)
+    dataset = find(dataset_id=request.dataset_id)
+    validation = None
+    if request.validation_dataset_id is not None:
+        validation = find(dataset_id=request.validation_dataset_id, field="validation_dataset_id")
+    return JobInputs(dataset=dataset, validation=validation, shape=shape)
 
 
 def _read_job(session: Session, job: Job, board_keeper: BoardKeeper) -> JobRead:

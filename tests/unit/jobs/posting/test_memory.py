@@ -9,10 +9,10 @@ from jobs.base_models.base_model import BaseModel
 from jobs.database.engine import Database
 from jobs.errors import WouldNotFit
 from jobs.models import Dataset, Job, Slot
-from jobs.posting import create as service
 from jobs.posting.memory import describe_changes, find_shape
 from jobs.runs import slots
 from jobs.settings import GIB, Device, Settings
+from tests.support.posting import post_job
 
 GEMMA_1B = ModelShape(
     hidden_size=1152,
@@ -30,17 +30,7 @@ LARGE = TrainConfig(backend="unsloth", batching="fixed", batch_size=32, max_leng
 
 
 def create(session: Session, dataset: Dataset, config: TrainConfig, shape: ModelShape | None = GEMMA_1B) -> Job:
-    job, _ = service.create_job(
-        session,
-        team_id=dataset.team_id,
-        name=None,
-        priority=0,
-        base_model="tiny-gemma",
-        dataset=dataset,
-        config=config,
-        shape=shape,
-    )
-    return job
+    return post_job(session, dataset, name=None, config=config, shape=shape)
 
 
 def note(session: Session, name: str, device: Device, memory_gib: int | None) -> None:
