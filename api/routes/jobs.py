@@ -29,7 +29,7 @@ from api.schemas.jobs import JobCreate, JobDatasetRead, JobEstimateRead, JobRead
 from emomodel.sizing.model_shape import ModelShape
 from jobs import records
 from jobs.access.teams import Caller, get_team
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.base_models.library import ModelLibrary
 from jobs.data.datasets import get_dataset
 from jobs.errors import EmotuneError
@@ -232,7 +232,7 @@ def list_runs(request: Request, job_id: JobIdPath, caller: CallerDep, database: 
     return etags.answer(request, answer)
 
 
-def _find_model(library: ModelLibrary, name: str) -> BaseModel | EmotuneError:
+def _find_model(library: ModelLibrary, name: str) -> ListedModel | EmotuneError:
     """The model, or why there is none: a repeat of an earlier call doesn't ask for it."""
     try:
         return library.get(name)

@@ -10,7 +10,7 @@ from api.schemas import examples
 from emomodel.config import PRESET_DESCRIPTIONS, EmotionSpan, Preset, make_config
 from emomodel.insights.preview import PreviewExample
 from emomodel.insights.token_report import TokenReport
-from jobs.base_models.base_model import BaseModel as ListedBaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.models import Artifact, Dataset, Event
 from jobs.queue.reasons import WaitCode, WaitReason
 from jobs.runs.metrics import MetricPoint
@@ -236,7 +236,7 @@ class BaseModelRead(Read):
     size_bytes: int | None = Field(description="Of its weights, where that is known.")
 
     @classmethod
-    def of(cls, model: ListedBaseModel, is_available: bool) -> "BaseModelRead":
+    def of(cls, model: ListedModel, is_available: bool) -> "BaseModelRead":
         return cls(name=model.name, is_available=is_available, size_bytes=model.size_bytes)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.sizing.memory import DatasetStats, Estimate, estimate, suggest
 from emomodel.sizing.model_shape import ModelShape, find_model_shape
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.errors import WouldNotFit
 from jobs.models import Slot
 from jobs.posting.job_request import JobInputs
@@ -40,7 +40,7 @@ class Lack:
     """Of the config: each alone makes it fit. Empty where nothing would."""
 
 
-def find_shape(model: BaseModel) -> ModelShape | None:
+def find_shape(model: ListedModel) -> ModelShape | None:
     """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
     return find_model_shape(Path(model.path).expanduser(), model.stored_bytes) if model.is_folder else None
 

@@ -19,7 +19,7 @@ from sqlalchemy import text, update
 from api.main import create_app
 from cli.doctor import broker, examination, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.base_models.library import ModelLibrary
 from jobs.clock import utc_now
 from jobs.database.engine import Database
@@ -63,11 +63,11 @@ class RedisDouble:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> BaseModel:
+def model(tmp_path: Path) -> ListedModel:
     folder = write_tiny_tokenizer(tmp_path / "model")
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
-    return BaseModel("tiny", str(folder))
+    return ListedModel("tiny", str(folder))
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_the_disk_is_held_against_the_bound(tmp_path: Path) -> None:
     assert found == [Health.OK, Health.WARNING, Health.FAILED]
 
 
-def test_a_base_model_needs_config_weights_and_a_tokenizer(model: BaseModel, tmp_path: Path) -> None:
+def test_a_base_model_needs_config_weights_and_a_tokenizer(model: ListedModel, tmp_path: Path) -> None:
     assert machine.check_base_model(model, is_available=True).health is Health.OK
-    assert machine.check_base_model(BaseModel("hub", "google/gemma-3-1b-it"), is_available=True).health is Health.OK
+    assert machine.check_base_model(ListedModel("hub", "google/gemma-3-1b-it"), is_available=True).health is Health.OK
     assert [each.health for each in machine.check_base_models(ModelLibrary({}, Storage(tmp_path)))] == [Health.WARNING]
     folder = Path(model.path)
     for name, said in (("model.safetensors", "no weights"), ("tokenizer.json", "tokenizer"), ("config.json", "config")):
