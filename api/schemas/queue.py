@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from api.schemas.common import NAME_PATTERN, Read, WaitReasonRead
 from jobs.priorities import PriorityClass
+from jobs.queue.standings import TeamReport
 from jobs.queue.view import QueuedJob, QueueEntry, QueueSlice
-from jobs.runs.operator import TeamReport
 
 # What is further back is better left to the queue's own order.
 MAX_POSITION = 1000

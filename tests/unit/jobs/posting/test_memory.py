@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.sizing.model_shape import ModelShape
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.database.engine import Database
 from jobs.errors import WouldNotFit
 from jobs.models import Dataset, Job, Slot
@@ -87,8 +87,8 @@ def test_a_model_of_unknown_sizes_is_never_refused(database: Database, dataset: 
 
 
 def test_only_the_folder_of_a_known_kind_of_model_tells_its_shape(settings: Settings) -> None:
-    assert find_shape(BaseModel("tiny-gemma", settings.base_models["tiny-gemma"])) is None
-    assert find_shape(BaseModel("hub", "google/gemma-3-1b-it")) is None
+    assert find_shape(ListedModel("tiny-gemma", settings.base_models["tiny-gemma"])) is None
+    assert find_shape(ListedModel("hub", "google/gemma-3-1b-it")) is None
 
 
 def test_advice_reads_as_a_sentence() -> None:

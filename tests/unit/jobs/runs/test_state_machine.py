@@ -34,7 +34,7 @@ from jobs.errors import Conflict, JobFinished, JobNotWaiting, QuotaExceeded, Run
 from jobs.ids import new_id
 from jobs.models import ApiKey, Artifact, Base, Dataset, Event, Job, Metric, Run, Slot, Team, UtcDateTime
 from jobs.priorities import PriorityClass
-from jobs.queue import usage
+from jobs.queue import standings, usage
 from jobs.queue.board import draw_board
 from jobs.queue.rules import QueueRules
 from jobs.queue.shares import accumulate, decay
@@ -294,7 +294,7 @@ class QueueMachine(RuleBasedStateMachine):
     )
     def change_team(self, team: str, changes: dict[str, Any]) -> None:
         with self.write() as session:
-            operators.change_team(session, name=team, changes=changes)
+            standings.change_team(session, name=team, changes=changes)
 
     @rule(slot=st.sampled_from(list(SLOTS)), is_drained=st.booleans())
     def drain(self, slot: str, is_drained: bool) -> None:
