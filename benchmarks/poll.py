@@ -32,7 +32,8 @@ from jobs.data.datasets import add_dataset
 from jobs.database.engine import Database
 from jobs.ids import new_id
 from jobs.models import Team
-from jobs.posting import create as service
+from jobs.posting.create import create_job
+from jobs.posting.job_request import JobInputs, JobRequest
 from jobs.runs import claims
 from jobs.settings import Settings
 
@@ -79,15 +80,10 @@ def make_running_job(settings: Settings) -> tuple[str, str, str]:
             example_count=1,
             report={},
         )
-        job, _ = service.create_job(
-            session,
-            team_id=team.id,
-            name="poll",
-            priority=0,
-            base_model="none",
-            dataset=dataset,
-            config=TrainConfig(),
+        request = JobRequest(
+            team_id=team.id, base_model="none", dataset_id=dataset.id, config=TrainConfig(), name="poll"
         )
+        job, _ = create_job(session, request=request, inputs=JobInputs(dataset=dataset))
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=3600)
     database.close()
     return team.id, secret, job.id

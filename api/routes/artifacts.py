@@ -12,15 +12,14 @@ from api.deps import DatabaseDep, JobIdPath, SettingsDep, StorageDep
 from api.errors import error_responses
 from api.schemas.artifacts import ArtifactRead
 from api.schemas.base import Items
+from jobs import records
 from jobs.access.teams import Caller
 from jobs.database.engine import Database
 from jobs.files.storage import Storage
-from jobs.posting import create as service
 from jobs.settings import Settings
 
 router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
 
-BUNDLE_KIND = "bundle"
 
 _BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _HEADERS = {
@@ -43,8 +42,8 @@ ArtifactKind = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$", descriptio
 def list_artifacts(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
     """What the job made so far."""
     with database.read() as session:
-        service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        artifacts = service.list_artifacts(session, job_id=job_id)
+        records.get_job(session, team_id=caller.team_id, job_id=job_id)
+        artifacts = records.list_artifacts(session, job_id=job_id)
         answer = Items[ArtifactRead](items=[ArtifactRead.of(artifact) for artifact in artifacts])
     return etags.answer(request, answer)
 
@@ -75,7 +74,7 @@ def download_bundle(
     request: Request,
 ) -> Response:
     """The artifact `bundle`: adapter, emotion projection, tokenizer and `bundle.json` as one zip."""
-    return _download(request, database, storage, settings, caller, job_id, BUNDLE_KIND)
+    return _download(request, database, storage, settings, caller, job_id, records.BUNDLE_KIND)
 
 
 def _download(
@@ -88,8 +87,8 @@ def _download(
     kind: str,
 ) -> Response:
     with database.read() as session:
-        service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        artifact = ArtifactRead.of(service.get_artifact(session, job_id=job_id, kind=kind))
+        records.get_job(session, team_id=caller.team_id, job_id=job_id)
+        artifact = ArtifactRead.of(records.get_artifact(session, job_id=job_id, kind=kind))
     return make_file_response(
         request,
         storage.open_artifact(job_id, artifact.filename),

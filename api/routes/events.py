@@ -11,7 +11,7 @@ from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.schemas.base import Feed
 from api.schemas.events import EventRead
-from jobs.posting import create as service
+from jobs import records
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
@@ -39,9 +39,9 @@ def list_events(
     the job has ended.
     """
     with services.database.read() as session:
-        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        records.get_job(session, team_id=caller.team_id, job_id=job_id)
         if not wants_event_stream(request):
-            events = service.list_events(session, job_id=job_id, after=int(after or 0), limit=limit)
+            events = records.list_events(session, job_id=job_id, after=int(after or 0), limit=limit)
             next_cursor = str(events[-1].id) if events else after
             return Feed(items=[EventRead.of(event) for event in events], next_cursor=next_cursor)
     return follow(
@@ -55,8 +55,8 @@ def list_events(
 def _look(services: Services, team_id: str, job_id: str, after: int) -> Look[int]:
     # The status first: when it says "ended", the events read after it are the last ones.
     with services.database.read() as session:
-        status = service.get_job(session, team_id=team_id, job_id=job_id).status
-        events = service.list_events(session, job_id=job_id, after=after, limit=MAX_EVENTS)
+        status = records.get_job(session, team_id=team_id, job_id=job_id).status
+        events = records.list_events(session, job_id=job_id, after=after, limit=MAX_EVENTS)
     place = events[-1].id if events else after
     items = [EventRead.of(event) for event in events]
     return Look(items=items, place=place, status=status, is_full=len(items) == MAX_EVENTS)

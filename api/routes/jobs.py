@@ -1,5 +1,6 @@
 """Jobs: post, estimate, list, get and change."""
 
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -26,14 +27,15 @@ from api.schemas.base import Items, Page
 from api.schemas.estimates import JobEstimateRead
 from api.schemas.jobs import JobCreate, JobDatasetRead, JobRead, JobUpdate
 from api.schemas.runs import RunRead
+from emomodel.sizing.model_shape import ModelShape
+from jobs import records
 from jobs.access.teams import Caller, get_team
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.base_models.library import ModelLibrary
 from jobs.data.datasets import get_dataset
 from jobs.errors import EmotuneError
-from jobs.models import Dataset, Job
-from jobs.posting import create as service
-from jobs.posting import estimates
+from jobs.posting import create, estimates
+from jobs.posting.job_request import JobInputs, JobRequest
 from jobs.posting.memory import find_lack, find_shape
 from jobs.queue.quotas import check_class
 from jobs.runs import stops
@@ -76,34 +78,19 @@ def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobRead:
     """Queue a fine-tune of a base model on a dataset."""
+    request = _make_request(body, caller, idempotency_key)
     # Before the transaction: its config may have to be fetched.
     model = _find_model(library, body.base_model)
     with database.write() as session:
         # A repeat gets its job whatever has become of disk, model and dataset since.
-        job = _find_repeat(session, caller, body, idempotency_key)
+        job = create.find_repeat(session, request=request)
         is_new = False
         if job is None:
             storage.check_free(settings.min_free_disk_bytes)
             if isinstance(model, EmotuneError):
                 raise model
-            dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id, for_job=True)
-            job, is_new = service.create_job(
-                session,
-                team_id=caller.team_id,
-                name=body.name,
-                priority=body.priority,
-                base_model=model.name,
-                dataset=dataset,
-                config=body.config,
-                validation=_find_validation(session, caller, body, for_job=True),
-                shape=find_shape(model),
-                idempotency_key=idempotency_key,
-                priority_class=body.priority_class,
-                timeout_seconds=body.timeout_seconds,
-                posted_by=caller.key_name,
-                traceparent=get_traceparent(),
-                rules=board_keeper.rules,
-            )
+            inputs = _get_inputs(session, request, find_shape(model), for_job=True)
+            job, is_new = create.create_job(session, request=request, inputs=inputs, rules=board_keeper.rules)
     # Outside of the transaction that writes: where a long queue has to be ordered, others need not wait for it.
     with database.read() as session:
         answer = read_job(session, job, board_keeper)
@@ -125,25 +112,14 @@ def estimate_job(
     body: JobCreate, caller: CallerDep, database: DatabaseDep, library: ModelLibraryDep, board_keeper: BoardKeeperDep
 ) -> JobEstimateRead:
     """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
-    model = library.get(body.base_model)
-    shape = find_shape(model)
+    request = _make_request(body, caller)
+    shape = find_shape(library.get(body.base_model))
     with database.read() as session:
-        dataset = get_dataset(session, team_id=caller.team_id, dataset_id=body.dataset_id)
-        validation = _find_validation(session, caller, body, for_job=False)
-        service.check_request(session, dataset=dataset, validation=validation, config=body.config)
+        inputs = _get_inputs(session, request, shape, for_job=False)
+        create.check_request(session, request=request, inputs=inputs)
         check_class(get_team(session, team_id=caller.team_id), body.priority_class)
-        found = estimates.estimate_job(
-            session,
-            team_id=caller.team_id,
-            priority=body.priority,
-            priority_class=body.priority_class,
-            base_model=model.name,
-            dataset=dataset,
-            config=body.config,
-            shape=shape,
-            rules=board_keeper.rules,
-        )
-        lack = find_lack(session, config=body.config, shape=shape, report=dataset.report) if shape else None
+        found = estimates.estimate_job(session, request=request, inputs=inputs, rules=board_keeper.rules)
+        lack = find_lack(session, config=body.config, inputs=inputs)
     return JobEstimateRead.of(found, lack=lack)
 
 
@@ -158,7 +134,7 @@ def list_jobs(
 ) -> Response:
     """Your team's jobs, newest first."""
     with database.read() as session:
-        page = service.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
+        page = records.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
         answer = Page[JobRead](items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
     return etags.answer(request, answer)
 
@@ -169,7 +145,7 @@ def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper
     # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
     # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
-        job = read_job(session, service.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
+        job = read_job(session, records.get_job(session, team_id=caller.team_id, job_id=job_id), board_keeper)
     return etags.answer(request, job)
 
 
@@ -177,7 +153,7 @@ def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper
 def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobDatasetRead:
     """What a job is trained on, with the statistics of its upload: also when the dataset has been deleted."""
     with database.read() as session:
-        return JobDatasetRead.of(service.get_job(session, team_id=caller.team_id, job_id=job_id))
+        return JobDatasetRead.of(records.get_job(session, team_id=caller.team_id, job_id=job_id))
 
 
 @router.patch("/jobs/{job_id}", responses=error_responses(400, 404, 409, 413))
@@ -194,12 +170,12 @@ def update_job(
 def list_runs(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
     """The attempts of a job, oldest first: where and when, how each ended, and why the job went on after it."""
     with database.read() as session:
-        job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        answer = Items[RunRead](items=[RunRead.of(run) for run in service.list_runs(session, job_id=job.id)])
+        job = records.get_job(session, team_id=caller.team_id, job_id=job_id)
+        answer = Items[RunRead](items=[RunRead.of(run) for run in records.list_runs(session, job_id=job.id)])
     return etags.answer(request, answer)
 
 
-def _find_model(library: ModelLibrary, name: str) -> BaseModel | EmotuneError:
+def _find_model(library: ModelLibrary, name: str) -> ListedModel | EmotuneError:
     """The model, or why there is none: a repeat of an earlier call doesn't ask for it."""
     try:
         return library.get(name)
@@ -207,23 +183,28 @@ def _find_model(library: ModelLibrary, name: str) -> BaseModel | EmotuneError:
         return error
 
 
-def _find_repeat(session: Session, caller: Caller, body: JobCreate, idempotency_key: str | None) -> Job | None:
-    digest = service.digest_request(
-        name=body.name,
-        priority=body.priority,
+def _make_request(body: JobCreate, caller: Caller, idempotency_key: str | None = None) -> JobRequest:
+    return JobRequest(
+        team_id=caller.team_id,
         base_model=body.base_model,
         dataset_id=body.dataset_id,
-        validation_dataset_id=body.validation_dataset_id,
         config=body.config,
+        validation_dataset_id=body.validation_dataset_id,
+        name=body.name,
+        priority=body.priority,
         priority_class=body.priority_class,
         timeout_seconds=body.timeout_seconds,
+        idempotency_key=idempotency_key,
+        posted_by=caller.key_name,
+        traceparent=get_traceparent(),
     )
-    return service.find_repeat(session, team_id=caller.team_id, idempotency_key=idempotency_key, request_sha256=digest)
 
 
-def _find_validation(session: Session, caller: Caller, body: JobCreate, *, for_job: bool) -> Dataset | None:
-    if body.validation_dataset_id is None:
-        return None
-    field = "validation_dataset_id"
-    dataset_id = body.validation_dataset_id
-    return get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id, for_job=for_job, field=field)
+def _get_inputs(session: Session, request: JobRequest, shape: ModelShape | None, *, for_job: bool) -> JobInputs:
+    """The datasets that a request names. Raises DatasetNotFound."""
+    find = partial(get_dataset, session, team_id=request.team_id, for_job=for_job)
+    dataset = find(dataset_id=request.dataset_id)
+    validation = None
+    if request.validation_dataset_id is not None:
+        validation = find(dataset_id=request.validation_dataset_id, field="validation_dataset_id")
+    return JobInputs(dataset=dataset, validation=validation, shape=shape)

@@ -10,8 +10,8 @@ from api.answers import etags
 from api.answers.downloads import find_tail, stream_text
 from api.deps import DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
+from jobs import records
 from jobs.errors import RunNotFound
-from jobs.posting import create as service
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
@@ -36,8 +36,8 @@ def get_log(
 ) -> Response:
     """The log of a run as plain text, as far as it is written; empty before the first run."""
     with database.read() as session:
-        latest = service.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
-        service.check_logs(session, job_id=job_id)
+        latest = records.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
+        records.check_logs(session, job_id=job_id)
     if attempt is not None and attempt > latest:
         raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
     path = storage.find_log(job_id, attempt or latest)

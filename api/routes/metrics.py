@@ -10,7 +10,7 @@ from api.deps import JobIdPath, Services, ServicesDep
 from api.errors import error_responses
 from api.schemas.base import Feed
 from api.schemas.metrics import CurveColumns, Curves, MetricRead
-from jobs.posting import create as service
+from jobs import records
 from jobs.runs.metrics import Cursor, read_metrics
 
 router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
@@ -44,7 +44,7 @@ def list_metrics(
     place = (last_event_id if wants_event_stream(request) else "") or after
     start = Cursor.parse(place) if place else Cursor()
     with access.read() as (session, caller):
-        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        records.get_job(session, team_id=caller.team_id, job_id=job_id)
         if not wants_event_stream(request):
             points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
             next_cursor = str(points[-1].cursor) if points else after
@@ -69,7 +69,7 @@ def get_curves(
 ) -> Response:
     """The metrics after a cursor by columns, for drawing: the same as `GET /jobs/{job_id}/metrics` in less time."""
     with access.read() as (session, caller):
-        service.get_job(session, team_id=caller.team_id, job_id=job_id)
+        records.get_job(session, team_id=caller.team_id, job_id=job_id)
         start = Cursor.parse(after) if after else Cursor()
         points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
     curves = Curves(columns=CurveColumns.of(points), next_cursor=str(points[-1].cursor) if points else after)
@@ -80,7 +80,7 @@ def get_curves(
 def _look(services: Services, team_id: str, job_id: str, after: Cursor) -> Look[Cursor]:
     # The status first: when it says "ended", the metrics read after it are the last ones.
     with services.database.read() as session:
-        status = service.get_job(session, team_id=team_id, job_id=job_id).status
+        status = records.get_job(session, team_id=team_id, job_id=job_id).status
         points = read_metrics(session, services.metric_stream, job_id=job_id, after=after, limit=DEFAULT_METRICS)
     place = points[-1].cursor if points else after
     items = [MetricRead.of(point) for point in points]

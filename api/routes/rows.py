@@ -9,9 +9,9 @@ from api.access import CallerDep
 from api.deps import DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
 from emomodel.insights.row_report import read_worst
+from jobs import records
 from jobs.data.row_report import read_texts
 from jobs.files.storage import Storage
-from jobs.posting import create as service
 
 router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
 
@@ -54,8 +54,8 @@ def list_rows(
     The whole table is the artifact `row_report`, a Parquet file.
     """
     with database.read() as session:
-        job = service.get_job(session, team_id=caller.team_id, job_id=job_id)
-        artifact = service.get_artifact(session, job_id=job_id, kind=ROW_REPORT_KIND)
+        job = records.get_job(session, team_id=caller.team_id, job_id=job_id)
+        artifact = records.get_artifact(session, job_id=job_id, kind=ROW_REPORT_KIND)
         filename = artifact.filename
         held_out_id = job.validation_dataset_id or job.dataset_id
         dataset_id = job.dataset_id

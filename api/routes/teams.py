@@ -10,11 +10,11 @@ from api.deps import BoardKeeperDep, DatabaseDep, DoorbellDep
 from api.errors import error_responses
 from api.schemas.base import Items
 from api.schemas.teams import TeamChange, TeamCreate, TeamName, TeamRead, UsageRead
+from jobs.access import teams
 from jobs.clock import utc_now
-from jobs.queue import usage_days
+from jobs.queue import standings, usage_days
 from jobs.queue.rules import QueueRules
 from jobs.queue.usage import load_standings
-from jobs.runs import operator as operators
 
 router = APIRouter(tags=["teams"], responses=error_responses(401))
 
@@ -43,7 +43,7 @@ def get_own_usage(access: AccessDep, board_keeper: BoardKeeperDep, days: DayCoun
 def list_teams(_operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> Items[TeamRead]:
     """The operator's: all teams, by name."""
     with database.read() as session:
-        reports = operators.list_teams(session, rules=board_keeper.rules)
+        reports = standings.list_teams(session, rules=board_keeper.rules)
         return Items(items=[TeamRead.of(report) for report in reports])
 
 
@@ -53,7 +53,7 @@ def create_team(
 ) -> TeamRead:
     """The operator's: make a team, with the weight 1 and without quotas. It has no key yet."""
     with database.write() as session:
-        team = operators.create_team(session, name=body.name)
+        team = teams.create_team(session, name=body.name)
         return _read_team(session, team.id, board_keeper.rules)
 
 
@@ -67,7 +67,7 @@ def get_team_usage(
 ) -> UsageRead:
     """The operator's: what a team has used by day (UTC), and within the window of its quota."""
     with database.read() as session:
-        return _read_usage(session, operators.get_any_team(session, name=team).id, board_keeper.rules, days)
+        return _read_usage(session, teams.get_any_team(session, name=team).id, board_keeper.rules, days)
 
 
 @router.patch("/teams/{team}", responses=error_responses(400, 403, 404, 413))
@@ -82,7 +82,7 @@ def change_team(
 ) -> TeamRead:
     """The operator's: set a team's weight and quotas. They hold for what waits already, too; what runs goes on."""
     with database.write() as session:
-        changed = operators.change_team(session, name=team, changes=body.model_dump(exclude_unset=True))
+        changed = standings.change_team(session, name=team, changes=body.model_dump(exclude_unset=True))
         answer = _read_team(session, changed.id, board_keeper.rules)
     board_keeper.forget()
     # A higher quota may let a waiting job run.
@@ -91,7 +91,7 @@ def change_team(
 
 
 def _read_team(session: Session, team_id: str, rules: QueueRules) -> TeamRead:
-    reports = operators.list_teams(session, rules=rules)
+    reports = standings.list_teams(session, rules=rules)
     return TeamRead.of(next(each for each in reports if each.team.id == team_id))
 
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from api.schemas.base import Read
-from jobs.base_models.base_model import BaseModel as ListedBaseModel
+from jobs.base_models.base_model import ListedModel
 
 
 class BaseModelRead(Read):
@@ -14,5 +14,5 @@ class BaseModelRead(Read):
     size_bytes: int | None = Field(description="Of its weights, where that is known.")
 
     @classmethod
-    def of(cls, model: ListedBaseModel, is_available: bool) -> "BaseModelRead":
+    def of(cls, model: ListedModel, is_available: bool) -> "BaseModelRead":
         return cls(name=model.name, is_available=is_available, size_bytes=model.size_bytes)

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from api.schemas.base import NAME_PATTERN, Read
 from jobs.priorities import PriorityClass
 from jobs.queue.shares import Standing
+from jobs.queue.standings import TeamReport
 from jobs.queue.usage_days import DayUsage
-from jobs.runs.operator import TeamReport
 
 MAX_NAME_LENGTH = 100
 MAX_WEIGHT = 1e6

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from cli.doctor.findings import Finding, fail, ok, warn
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.base_models.library import ModelLibrary
 from jobs.data.insights import load_tokenizer
 from jobs.errors import BaseModelMissing, EmotuneError, StorageUnreachable
@@ -84,7 +84,7 @@ def check_base_models(library: ModelLibrary) -> list[Finding]:
     return [check_base_model(model, is_available=is_available) for model, is_available in models]
 
 
-def check_base_model(model: BaseModel, *, is_available: bool) -> Finding:
+def check_base_model(model: ListedModel, *, is_available: bool) -> Finding:
     """Whether config, weights and tokenizer are there, and readable. What is in storage is only listed."""
     check = f"base model {model.name}"
     if model.stored_bytes is not None:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from jobs.access.teams import Caller, create_key, get_team
+from jobs.access.teams import Caller, create_key, get_any_team, get_team
 from jobs.clock import utc_now
 from jobs.errors import ApiKeyNotFound, OperatorNeeded
 from jobs.models import ApiKey, Team
-from jobs.runs.operator import get_any_team
 
 _WITH_TEAM = joinedload(ApiKey.team)
 

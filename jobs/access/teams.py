@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from jobs.clock import utc_now
-from jobs.errors import ApiKeyInvalid, ApiKeyNotFound, NameEmpty
+from jobs.errors import ApiKeyInvalid, ApiKeyNotFound, NameEmpty, TeamNameTaken, TeamNotFound
 from jobs.models import ApiKey, Team
 
 KEY_PREFIX = "emo_"
@@ -31,6 +32,27 @@ def get_or_create_team(session: Session, *, name: str) -> Team:
         session.add(team)
         session.flush()
     return team
+
+
+def create_team(session: Session, *, name: str) -> Team:
+    """Raises TeamNameTaken."""
+    team = Team(name=name)
+    try:
+        with session.begin_nested():
+            session.add(team)
+    except IntegrityError as error:
+        raise TeamNameTaken(f"There is a team {name!r} already.", field="name") from error
+    return team
+
+
+def get_any_team(session: Session, *, name: str) -> Team:
+    """By name or id. Raises TeamNotFound."""
+    statement = select(Team).where(or_(Team.name == name, Team.id == name))
+    # A name may look like another team's id: the id counts.
+    teams = sorted(session.scalars(statement), key=lambda team: team.id != name)
+    if not teams:
+        raise TeamNotFound("There is no team with this name or id. `GET /teams` lists them.")
+    return teams[0]
 
 
 def get_team(session: Session, *, team_id: str) -> Team:

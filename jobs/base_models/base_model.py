@@ -1,11 +1,11 @@
-"""BaseModel: what a name on the operator's list of base models stands for. [no torch: only looks at files]"""
+"""ListedModel: what a name on the operator's list of base models stands for. [no torch: only looks at files]"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
-class BaseModel:
+class ListedModel:
     """A name that jobs may use, and what is loaded for it: a folder, or a hub id.
 
     Of a model in storage the folder may hold all but the weights; `stored_bytes` is their size.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.base_models.listings import ModelListings
 from jobs.errors import BaseModelMissing, BaseModelUnknown, StorageUnreachable
 from jobs.files.storage import Storage
@@ -36,25 +36,25 @@ class ModelLibrary:
         self._has_copies = storage.is_shared
         self._listings = ModelListings(storage)
 
-    def list_all(self) -> list[tuple[BaseModel, bool]]:
+    def list_all(self) -> list[tuple[ListedModel, bool]]:
         """All in the operator's order, and whether their files are there now. Raises StorageUnreachable."""
         return self._list(self._listings.ask)
 
-    def list_known(self) -> list[tuple[BaseModel, bool]]:
+    def list_known(self) -> list[tuple[ListedModel, bool]]:
         """The same, and while the store is away, as this machine saw it last.
 
         Raises StorageUnreachable where one was never seen.
         """
         return self._list(self._listings.list_known)
 
-    def get(self, name: str) -> BaseModel:
+    def get(self, name: str) -> ListedModel:
         """With its config and its tokenizer on this machine; while the store is away, as this machine saw it last.
 
         Raises BaseModelUnknown, BaseModelMissing, and StorageUnreachable for what has yet to be fetched.
         """
         path = self._get_path(name)
         if not path.startswith(STORED_SCHEME):
-            return _require_available(BaseModel(name, path))
+            return _require_available(ListedModel(name, path))
         prefix = _make_prefix(path)
         for _ in range(FETCH_TRIES):
             try:
@@ -65,21 +65,21 @@ class ModelLibrary:
                 raise StorageUnreachable(f"{_NOT_HERE.format(name=name)} {error.message}") from error
         raise StorageUnreachable(_REPLACED.format(name=name))
 
-    def lend(self, name: str, folder: Path) -> BaseModel:
+    def lend(self, name: str, folder: Path) -> ListedModel:
         """With all its files, as they are in storage now, on this machine, for as long as `folder` is there.
 
         Raises BaseModelUnknown, BaseModelMissing and StorageUnreachable.
         """
         path = self._get_path(name)
         if not path.startswith(STORED_SCHEME):
-            return _require_available(BaseModel(name, path))
+            return _require_available(ListedModel(name, path))
         files = self._listings.ask(_make_prefix(path))
         try:
             return _bring(name, files, lambda file: self._store.lend(file.key, folder, listed=file), with_weights=True)
         except FileNotFoundError as error:
             raise StorageUnreachable(_REPLACED.format(name=name)) from error
 
-    def _fetch(self, name: str, files: Sequence[StoredFile]) -> BaseModel:
+    def _fetch(self, name: str, files: Sequence[StoredFile]) -> ListedModel:
         model = _bring(name, files, lambda file: self._store.fetch(file.key, listed=file), with_weights=False)
         if self._has_copies:
             _clear_others(Path(model.path), files)
@@ -92,14 +92,14 @@ class ModelLibrary:
             raise BaseModelUnknown(message, field="base_model")
         return self._base_models[name]
 
-    def _list(self, list_files: Callable[[str], Sequence[StoredFile]]) -> list[tuple[BaseModel, bool]]:
+    def _list(self, list_files: Callable[[str], Sequence[StoredFile]]) -> list[tuple[ListedModel, bool]]:
         found = []
         for name, path in self._base_models.items():
             if path.startswith(STORED_SCHEME):
                 files = list_files(_make_prefix(path))
-                found.append((BaseModel(name, path, _sum_weights(files)), _has_config(files)))
+                found.append((ListedModel(name, path, _sum_weights(files)), _has_config(files)))
             else:
-                model = BaseModel(name, path)
+                model = ListedModel(name, path)
                 found.append((model, model.is_available))
         return found
 
@@ -118,11 +118,11 @@ def _make_prefix(path: str) -> str:
 
 def _bring(
     name: str, files: Sequence[StoredFile], fetch: Callable[[StoredFile], Path], *, with_weights: bool
-) -> BaseModel:
+) -> ListedModel:
     if not _has_config(files):
         raise BaseModelMissing(field="base_model")
     paths = [fetch(file) for file in files if with_weights or not file.key.endswith(WEIGHTS_SUFFIX)]
-    return BaseModel(name, str(paths[0].parent), _sum_weights(files))
+    return ListedModel(name, str(paths[0].parent), _sum_weights(files))
 
 
 def _clear_others(folder: Path, files: Sequence[StoredFile]) -> None:
@@ -133,7 +133,7 @@ def _clear_others(folder: Path, files: Sequence[StoredFile]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _require_available(model: BaseModel) -> BaseModel:
+def _require_available(model: ListedModel) -> ListedModel:
     if not model.is_available:
         raise BaseModelMissing(field="base_model")
     return model

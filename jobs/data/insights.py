@@ -26,7 +26,7 @@ from emomodel.insights.token_report import TokenReport
 from emomodel.insights.token_statistics import compute_statistics
 from emomodel.samples.chat import ChatError, ChatFormat
 from emomodel.samples.light_tokenizer import hash_tokenizer, load_light_tokenizer, stat_tokenizer
-from jobs.base_models.base_model import BaseModel as ListedBaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
 from jobs.files.storage import Storage
 from jobs.models import Dataset
@@ -145,7 +145,7 @@ def _make_waiting_key(request: StatisticsRequest) -> str:
     return f"{WAITING_PREFIX}{request.key}.json"
 
 
-def load_tokenizer(model: ListedBaseModel) -> LoadedTokenizer:
+def load_tokenizer(model: ListedModel) -> LoadedTokenizer:
     """Raises TokenizerUnusable."""
     if not model.is_folder:
         raise TokenizerUnusable(
@@ -162,7 +162,7 @@ def load_tokenizer(model: ListedBaseModel) -> LoadedTokenizer:
 
 
 def get_statistics(
-    storage: Storage, dataset: Dataset, model: ListedBaseModel, *, max_length: int
+    storage: Storage, dataset: Dataset, model: ListedModel, *, max_length: int
 ) -> tuple[StatisticsRequest, TokenReport | None]:
     """The report, or None when it is being computed.
 
@@ -199,7 +199,7 @@ def compute_report(storage: Storage, request: StatisticsRequest, chat_format: Ch
 def get_preview(
     storage: Storage,
     dataset: Dataset,
-    model: ListedBaseModel,
+    model: ListedModel,
     *,
     offset: int,
     limit: int,

@@ -1,9 +1,5 @@
-"""The verbs on jobs that a team uses: create, get, list, and what follows a job."""
+"""Posting a job: every check that a request has to pass, and the new row."""
 
-import hashlib
-import json
-from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,91 +7,90 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.sizing.model_shape import ModelShape
 from jobs.clock import utc_now
-from jobs.database.pages import Page, read_page
-from jobs.errors import (
-    ArtifactGone,
-    ArtifactNotFound,
-    IdempotencyKeyReused,
-    JobNotFound,
-    NoSlotForConfig,
-    ValidationDatasetUnfit,
-)
-from jobs.models import Artifact, Dataset, Event, Job, Run, Slot
-from jobs.posting.estimates import estimate_work
+from jobs.errors import IdempotencyKeyReused, NoSlotForConfig, ValidationDatasetUnfit
+from jobs.models import Dataset, Job, Slot
+from jobs.posting.estimates import WorkEstimate, estimate_work
+from jobs.posting.job_request import JobInputs, JobRequest
 from jobs.posting.memory import check_memory, measure_needs
-from jobs.priorities import PriorityClass
 from jobs.queue import quotas, usage
 from jobs.queue.rules import QueueRules
-from jobs.status import JobStatus
-
-# The artifacts that rules speak of by their kind.
-BUNDLE_KIND = "bundle"
-LOG_KIND = "log"
+from jobs.records import add_event
 
 
 def create_job(
     session: Session,
     *,
-    team_id: str,
-    name: str | None,
-    priority: int,
-    base_model: str,
-    dataset: Dataset,
-    config: TrainConfig,
-    validation: Dataset | None = None,
-    shape: ModelShape | None = None,
-    idempotency_key: str | None = None,
-    priority_class: PriorityClass = PriorityClass.NORMAL,
-    timeout_seconds: float | None = None,
-    posted_by: str | None = None,
-    traceparent: str | None = None,
+    request: JobRequest,
+    inputs: JobInputs,
     rules: QueueRules | None = None,
     now: datetime | None = None,
 ) -> tuple[Job, bool]:
-    """The new job, and True; or the one that the same request with the same key made before, and False.
+    """Queue a job. Returns it and True, or the job that the same request with the same key created before and False.
 
-    Without a name it is called like the dataset. `posted_by` is a name for people, `traceparent` that of the request.
-    `shape` is the base model's: where it isn't known, nobody asks whether the training fits a slot's memory. Raises
-    ValidationDatasetUnfit, NoSlotForConfig, WouldNotFit, QuotaExceeded, PriorityClassTooHigh and IdempotencyKeyReused.
+    Raises ValidationDatasetUnfit, NoSlotForConfig, WouldNotFit, QuotaExceeded, PriorityClassTooHigh and
+    IdempotencyKeyReused.
     """
     rules, now = rules or QueueRules(), now or utc_now()
-    request_sha256 = digest_request(
-        name=name,
-        priority=priority,
-        base_model=base_model,
-        dataset_id=dataset.id,
-        validation_dataset_id=validation.id if validation else None,
-        config=config,
-        priority_class=priority_class,
-        timeout_seconds=timeout_seconds,
-    )
-    # From here on no other request of the team counts its jobs.
-    team = usage.lock_team(session, team_id=team_id)
-    earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
+    # Until the transaction ends, no other request of the team counts its jobs.
+    team = usage.lock_team(session, team_id=request.team_id)
+    earlier = find_repeat(session, request=request)
     if earlier is not None:
         return earlier, False
-    check_request(session, dataset=dataset, validation=validation, config=config)
-    quotas.check_class(team, priority_class)
-    if shape is not None:
-        check_memory(session, config=config, shape=shape, report=dataset.report)
-    work = estimate_work(session, base_model=base_model, dataset=dataset, config=config, shape=shape)
+    check_request(session, request=request, inputs=inputs)
+    quotas.check_class(team, request.priority_class)
+    check_memory(session, config=request.config, inputs=inputs)
+    work = estimate_work(session, request=request, inputs=inputs)
     quotas.check_quotas(session, team, expected_seconds=work.total_seconds)
-    needs = measure_needs(config=config, shape=shape, report=dataset.report)
-    job = Job(
-        team_id=team_id,
-        name=name or dataset.name,
+    job = _make_job(request, inputs, work, now)
+    twin = _insert(session, job, request)
+    if twin is not None:
+        return twin, False
+    usage.pay_advance(session, team, job, rules=rules, now=now)
+    add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
+    return job, True
+
+
+def check_request(session: Session, *, request: JobRequest, inputs: JobInputs) -> None:
+    """Checks that don't depend on quotas or on the memory of slots.
+
+    Raises ValidationDatasetUnfit and NoSlotForConfig.
+    """
+    if inputs.validation is not None:
+        _check_validation(inputs.dataset, inputs.validation, request.config)
+    _check_slots(session, request.config)
+
+
+def find_repeat(session: Session, *, request: JobRequest) -> Job | None:
+    """The job that the same request with the same idempotency key created before.
+
+    Raises IdempotencyKeyReused when a different request used the key.
+    """
+    key = request.idempotency_key
+    if key is None:
+        return None
+    earlier = session.scalar(select(Job).where(Job.team_id == request.team_id, Job.idempotency_key == key))
+    if earlier is not None and earlier.request_sha256 != request.sha256:
+        raise IdempotencyKeyReused(field="Idempotency-Key")
+    return earlier
+
+
+def _make_job(request: JobRequest, inputs: JobInputs, work: WorkEstimate, now: datetime) -> Job:
+    dataset, validation = inputs.dataset, inputs.validation
+    needs = measure_needs(config=request.config, inputs=inputs)
+    return Job(
+        team_id=request.team_id,
+        name=request.name or dataset.name,
         estimate=work.to_record(),
-        priority_class=priority_class,
-        priority=priority,
-        base_model=base_model,
-        config=config.model_dump(mode="json"),
-        needs_cuda=config.needs_cuda,
+        priority_class=request.priority_class,
+        priority=request.priority,
+        base_model=request.base_model,
+        config=request.config.model_dump(mode="json"),
+        needs_cuda=request.config.needs_cuda,
         cpu_memory_bytes=needs.get("cpu"),
         cuda_memory_bytes=needs.get("cuda"),
         expected_seconds=work.total_seconds,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=request.timeout_seconds,
         dataset_id=dataset.id,
         dataset_name=dataset.name,
         dataset_sha256=dataset.sha256,
@@ -104,59 +99,25 @@ def create_job(
         validation_dataset_name=validation.name if validation else None,
         validation_dataset_sha256=validation.sha256 if validation else None,
         axes=dataset.axes,
-        posted_by=posted_by,
-        traceparent=traceparent,
-        idempotency_key=idempotency_key,
-        request_sha256=request_sha256,
+        posted_by=request.posted_by,
+        traceparent=request.traceparent,
+        idempotency_key=request.idempotency_key,
+        request_sha256=request.sha256,
         created_at=now,
     )
+
+
+def _insert(session: Session, job: Job, request: JobRequest) -> Job | None:
+    """Add the row. Returns the job of an identical request that another transaction committed in the meantime."""
     try:
         with session.begin_nested():
             session.add(job)
     except IntegrityError:
-        # A twin of this request was faster by less than the look above could see.
-        earlier = find_repeat(session, team_id=team_id, idempotency_key=idempotency_key, request_sha256=request_sha256)
-        if earlier is None:
+        twin = find_repeat(session, request=request)
+        if twin is None:
             raise
-        return earlier, False
-    usage.pay_advance(session, team, job, rules=rules, now=now)
-    add_event(session, job_id=job.id, attempt=0, kind="queued", message="The job waits for a slot.")
-    return job, True
-
-
-def check_request(session: Session, *, dataset: Dataset, validation: Dataset | None, config: TrainConfig) -> None:
-    """What is refused, whatever a slot's memory. Raises ValidationDatasetUnfit and NoSlotForConfig."""
-    if validation is not None:
-        _check_validation(dataset, validation, config)
-    _check_slots(session, config)
-
-
-def digest_request(
-    *,
-    name: str | None,
-    priority: int,
-    base_model: str,
-    dataset_id: str,
-    validation_dataset_id: str | None,
-    config: TrainConfig,
-    priority_class: PriorityClass = PriorityClass.NORMAL,
-    timeout_seconds: float | None = None,
-) -> str:
-    """The sha256 by which a request is known again: of what the caller sent, not of what lies behind the names."""
-    request: list[object] = [
-        name,
-        priority,
-        base_model,
-        dataset_id,
-        validation_dataset_id,
-        config.model_dump(mode="json"),
-    ]
-    # Requests of an earlier release had no such fields, and are still known again.
-    if priority_class is not PriorityClass.NORMAL:
-        request.append({"priority_class": priority_class.value})
-    if timeout_seconds is not None:
-        request.append({"timeout_seconds": timeout_seconds})
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+        return twin
+    return None
 
 
 def _check_validation(dataset: Dataset, validation: Dataset, config: TrainConfig) -> None:
@@ -169,73 +130,6 @@ def _check_validation(dataset: Dataset, validation: Dataset, config: TrainConfig
         )
     if config.eval_fraction:
         raise ValidationDatasetUnfit("Name a validation dataset or set eval_fraction, not both.", field=field)
-
-
-def find_repeat(session: Session, *, team_id: str, idempotency_key: str | None, request_sha256: str) -> Job | None:
-    """The job that this request made before. Raises IdempotencyKeyReused when another request came with the key."""
-    if idempotency_key is None:
-        return None
-    earlier = session.scalar(select(Job).where(Job.team_id == team_id, Job.idempotency_key == idempotency_key))
-    if earlier is not None and earlier.request_sha256 != request_sha256:
-        raise IdempotencyKeyReused(field="Idempotency-Key")
-    return earlier
-
-
-def get_job(session: Session, *, team_id: str, job_id: str) -> Job:
-    """Raises JobNotFound, also for another team's."""
-    job = session.scalar(select(Job).where(Job.team_id == team_id, Job.id == job_id))
-    if job is None:
-        raise JobNotFound
-    return job
-
-
-def list_jobs(session: Session, *, team_id: str, status: JobStatus | None, cursor: str | None, limit: int) -> Page[Job]:
-    statement = select(Job).where(Job.team_id == team_id)
-    if status is not None:
-        statement = statement.where(Job.status == status)
-    return read_page(session, statement, Job, cursor=cursor, limit=limit)
-
-
-def add_event(session: Session, *, job_id: str, attempt: int, kind: str, message: str) -> None:
-    """Call it after the job's row was changed: the row's lock then keeps the ids of a job's events in commit order."""
-    session.flush()
-    session.add(Event(job_id=job_id, attempt=attempt, kind=kind, message=message))
-
-
-def list_events(session: Session, *, job_id: str, after: int, limit: int) -> Sequence[Event]:
-    """Events with an id above `after`, oldest first. The caller has reached the job through its team."""
-    statement = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
-    return session.scalars(statement).all()
-
-
-def list_runs(session: Session, *, job_id: str) -> Sequence[Run]:
-    """The attempts of a job, oldest first. The caller has reached the job through its team."""
-    return session.scalars(select(Run).where(Run.job_id == job_id).order_by(Run.attempt)).all()
-
-
-def list_artifacts(session: Session, *, job_id: str) -> Sequence[Artifact]:
-    """Those that can be had."""
-    kept = (Artifact.job_id == job_id, Artifact.deleted_at.is_(None))
-    return session.scalars(select(Artifact).where(*kept).order_by(Artifact.kind)).all()
-
-
-def get_artifact(session: Session, *, job_id: str, kind: str) -> Artifact:
-    """Raises ArtifactNotFound and ArtifactGone."""
-    artifact = session.get(Artifact, (job_id, kind))
-    if artifact is None:
-        raise ArtifactNotFound
-    if artifact.deleted_at is not None:
-        raise ArtifactGone(
-            f"The {kind} was deleted on {artifact.deleted_at:%Y-%m-%d}: this installation keeps such files for a time "
-            "only. `GET /jobs/{job_id}/events` has the reason. What was not downloaded has to be trained again."
-        )
-    return artifact
-
-
-def check_logs(session: Session, *, job_id: str) -> None:
-    """Whether the logs of a job's runs are still kept; its artifact goes with them. Raises ArtifactGone."""
-    with suppress(ArtifactNotFound):
-        get_artifact(session, job_id=job_id, kind=LOG_KIND)
 
 
 def _check_slots(session: Session, config: TrainConfig) -> None:

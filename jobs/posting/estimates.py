@@ -19,9 +19,9 @@ from emomodel.sizing.model_shape import ModelShape
 from emomodel.sizing.steps import count_batches, count_steps
 from jobs.clock import utc_now
 from jobs.ids import new_id
-from jobs.models import Dataset, Job, Run, Slot
+from jobs.models import Job, Run, Slot
+from jobs.posting.job_request import JobInputs, JobRequest
 from jobs.posting.memory import measure_needs
-from jobs.priorities import PriorityClass
 from jobs.queue import usage
 from jobs.queue.board import draw_board
 from jobs.queue.forecast import WaitingJob
@@ -91,6 +91,13 @@ class JobEstimate:
 
 
 @dataclass(frozen=True)
+class _Size:
+    example_count: int
+    token_count: int
+    step_count: int
+
+
+@dataclass(frozen=True)
 class _Speed:
     tokens_per_second: float
     overhead_seconds: float
@@ -100,28 +107,23 @@ class _Speed:
 def estimate_job(
     session: Session,
     *,
-    team_id: str,
-    priority: int,
-    priority_class: PriorityClass,
-    base_model: str,
-    dataset: Dataset,
-    config: TrainConfig,
-    shape: ModelShape | None,
+    request: JobRequest,
+    inputs: JobInputs,
     rules: QueueRules,
 ) -> JobEstimate:
-    """Of a job that would be posted now."""
-    work = estimate_work(session, base_model=base_model, dataset=dataset, config=config, shape=shape)
-    needs = measure_needs(config=config, shape=shape, report=dataset.report)
+    """What the job would take if it were posted now. Writes nothing."""
+    work = estimate_work(session, request=request, inputs=inputs)
+    needs = measure_needs(config=request.config, inputs=inputs)
     newcomer = WaitingJob(
         id=new_id("job"),
-        team_id=team_id,
-        priority_class=priority_class,
-        priority=priority,
-        needs_cuda=config.needs_cuda,
+        team_id=request.team_id,
+        priority_class=request.priority_class,
+        priority=request.priority,
+        needs_cuda=request.config.needs_cuda,
         cpu_memory_bytes=needs.get("cpu"),
         cuda_memory_bytes=needs.get("cuda"),
         expected_seconds=work.total_seconds,
-        advance_seconds=usage.price_job(session, team_id=team_id, rules=rules, now=utc_now()),
+        advance_seconds=usage.price_job(session, team_id=request.team_id, rules=rules, now=utc_now()),
     )
     board = draw_board(session, rules=rules, newcomer=newcomer)
     place = next(place for place in board.places if place.job is newcomer)
@@ -129,31 +131,20 @@ def estimate_job(
     return JobEstimate(work=work, queue_position=place.position, starts_at=starts_at)
 
 
-def estimate_work(
-    session: Session, *, base_model: str, dataset: Dataset, config: TrainConfig, shape: ModelShape | None
-) -> WorkEstimate:
-    """On the kind of device that would run it: CUDA where such a slot is known or needed, else the CPU."""
+def estimate_work(session: Session, *, request: JobRequest, inputs: JobInputs) -> WorkEstimate:
+    """What the training takes on the device that would run it: CUDA where it is needed or a slot has it, else CPU."""
+    config, shape = request.config, inputs.shape
     device = _choose_device(session, config)
-    stats = DatasetStats.of_report(dataset.report)
-    example_count = min(dataset.example_count, config.sample_limit or dataset.example_count)
-    batches = count_batches(
-        max(round(example_count * (1 - config.eval_fraction)), 1),
-        batch_size=config.batch_size,
-        gradient_accumulation=config.gradient_accumulation,
-        epochs=config.epochs,
-        max_steps=config.max_steps,
-    )
-    tokens_each = min(stats.average_tokens or config.max_length, config.max_length)
-    token_count = min(batches * config.batch_size, round(example_count * config.epochs) or 1) * tokens_each
-    step_count = count_steps(batches, config.gradient_accumulation)
+    stats = DatasetStats.of_report(inputs.dataset.report)
+    size = _size_up(config, stats, inputs.dataset.example_count)
     memory = estimate(config, shape, stats, device) if shape else None
-    speed = _find_speed(session, base_model, config, device, shape)
-    train_seconds = max(token_count / speed.tokens_per_second, step_count * _STEP_SECONDS[device])
+    speed = _find_speed(session, request.base_model, config, device, shape)
+    train_seconds = max(size.token_count / speed.tokens_per_second, size.step_count * _STEP_SECONDS[device])
     return WorkEstimate(
         device=device,
-        example_count=example_count,
-        token_count=token_count,
-        step_count=step_count,
+        example_count=size.example_count,
+        token_count=size.token_count,
+        step_count=size.step_count,
         memory=memory.parts if memory else None,
         peak_memory_bytes=_get_peak(memory, device),
         train_seconds=round(train_seconds, 1),
@@ -172,6 +163,21 @@ def describe_error(record: Mapping[str, Any] | None, *, train_seconds: float, pe
         memory = float(record["peak_memory_bytes"])
         text += f", and {memory / 2**30:.1f} GiB of memory ({_compare(memory, peak_memory_bytes)})"
     return text + "."
+
+
+def _size_up(config: TrainConfig, stats: DatasetStats, available_count: int) -> _Size:
+    """How many examples, tokens and optimizer steps the config makes of a dataset with `available_count` examples."""
+    example_count = min(available_count, config.sample_limit or available_count)
+    batches = count_batches(
+        max(round(example_count * (1 - config.eval_fraction)), 1),
+        batch_size=config.batch_size,
+        gradient_accumulation=config.gradient_accumulation,
+        epochs=config.epochs,
+        max_steps=config.max_steps,
+    )
+    tokens_each = min(stats.average_tokens or config.max_length, config.max_length)
+    token_count = min(batches * config.batch_size, round(example_count * config.epochs) or 1) * tokens_each
+    return _Size(example_count, token_count, count_steps(batches, config.gradient_accumulation))
 
 
 def _compare(expected: float, found: float) -> str:

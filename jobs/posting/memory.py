@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from emomodel.config import TrainConfig
 from emomodel.sizing.memory import DatasetStats, Estimate, estimate, suggest
 from emomodel.sizing.model_shape import ModelShape, find_model_shape
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.errors import WouldNotFit
 from jobs.models import Slot
+from jobs.posting.job_request import JobInputs
 from jobs.settings import GIB, Device
 
 _WORDS = {
@@ -39,33 +40,36 @@ class Lack:
     """Of the config: each alone makes it fit. Empty where nothing would."""
 
 
-def find_shape(model: BaseModel) -> ModelShape | None:
+def find_shape(model: ListedModel) -> ModelShape | None:
     """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
     return find_model_shape(Path(model.path).expanduser(), model.stored_bytes) if model.is_folder else None
 
 
-def measure_needs(*, config: TrainConfig, shape: ModelShape | None, report: Mapping[str, Any]) -> dict[Device, int]:
+def measure_needs(*, config: TrainConfig, inputs: JobInputs) -> dict[Device, int]:
     """Bytes that the training would take on each kind of device that can run it; empty where that isn't known."""
-    if shape is None:
+    if inputs.shape is None:
         return {}
-    stats = DatasetStats.of_report(report)
-    return {device: estimate(config, shape, stats, device).total_bytes for device in _list_devices(config)}
+    stats = DatasetStats.of_report(inputs.dataset.report)
+    return {device: estimate(config, inputs.shape, stats, device).total_bytes for device in _list_devices(config)}
 
 
-def check_memory(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> None:
-    """Refuse what no slot could ever hold. Raises WouldNotFit."""
-    lack = find_lack(session, config=config, shape=shape, report=report)
+def check_memory(session: Session, *, config: TrainConfig, inputs: JobInputs) -> None:
+    """Refuse a training that no slot could ever hold. Raises WouldNotFit."""
+    lack = find_lack(session, config=config, inputs=inputs)
     if lack is not None:
         raise WouldNotFit(lack.message, field="config")
 
 
-def find_lack(session: Session, *, config: TrainConfig, shape: ModelShape, report: Mapping[str, Any]) -> Lack | None:
-    """Why no slot could ever hold the training and what would help; None where one could.
+def find_lack(session: Session, *, config: TrainConfig, inputs: JobInputs) -> Lack | None:
+    """Why no slot could ever hold the training, and what would help; None where one could or the model is unknown.
 
-    `report` is the dataset's. Slots that are only away for now count; one of unknown memory might hold anything, and
-    before there is any slot, a job waits.
+    Slots that are not seen at present count too. A slot of unknown memory might hold anything, and before there is any
+    slot, a job waits.
     """
-    stats = DatasetStats.of_report(report)
+    shape = inputs.shape
+    if shape is None:
+        return None
+    stats = DatasetStats.of_report(inputs.dataset.report)
     needs: dict[Device, Estimate] = {}
     slots: list[tuple[Device, int]] = []
     for device in _list_devices(config):

@@ -15,11 +15,11 @@ from jobs.clock import utc_now
 from jobs.database.engine import lock_claims
 from jobs.errors import RunFenced
 from jobs.models import Job, Metric, Run, Slot
-from jobs.posting.create import add_event
 from jobs.queue import usage
 from jobs.queue.offers import Offer
 from jobs.queue.rules import QueueRules
 from jobs.queue.turns import find_next
+from jobs.records import add_event
 from jobs.runs.loss_trace import extend_trace
 from jobs.runs.metrics import get_metric_values
 from jobs.settings import MIB, Device

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from jobs.clock import utc_now
 from jobs.database.engine import lock_claims
 from jobs.models import Artifact, Job, Run
-from jobs.posting.create import add_event
 from jobs.queue import usage
+from jobs.records import add_event
 from jobs.runs.claims import update_owned
 from jobs.status import FINAL_STATUSES, JobStatus, RunCause, StopKind, can_move
 

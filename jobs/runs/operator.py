@@ -1,30 +1,22 @@
-"""The operator's verbs: on any team's jobs, and on the teams' weights and quotas.
+"""What the operator can do with the jobs of any team: hold, release, preempt and move them.
 
-Only callers with an operator's key get here, and only here are jobs reached without their team.
+Only callers with an operator's key get here, and only here are jobs found without their team.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
 from jobs.database.engine import lock_claims
-from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting, TeamNameTaken, TeamNotFound
-from jobs.models import Job, Team
-from jobs.posting.create import add_event
-from jobs.queue import usage
+from jobs.errors import JobNotFound, JobNotRunning, JobNotWaiting
+from jobs.models import Job
 from jobs.queue.board import draw_board
 from jobs.queue.rules import QueueRules
-from jobs.queue.shares import Standing
+from jobs.records import add_event
 from jobs.runs import stops
 from jobs.status import JobStatus
-
-CHANGEABLE = ("weight", "max_running", "max_queued", "max_slot_seconds", "max_priority_class")
 
 
 def get_any_job(session: Session, *, job_id: str) -> Job:
@@ -95,74 +87,6 @@ def move_job(
         each.pinned_rank = ranks[each.id]
     _note(session, job, "moved", f"The operator moves the job to place {len(before) + 1} of the queue.")
     return job
-
-
-@dataclass(frozen=True)
-class TeamReport:
-    """A team, and where it stands."""
-
-    team: Team
-    standing: Standing
-    queued_count: int
-    share: float
-    """Of all teams' weights."""
-    used_share: float
-    """Of all teams' decayed usage."""
-
-
-def list_teams(session: Session, *, rules: QueueRules, now: datetime | None = None) -> Sequence[TeamReport]:
-    """All teams, by name."""
-    standings = usage.load_standings(session, rules=rules, now=now or utc_now(), with_windows=True)
-    queued = session.execute(
-        select(Job.team_id, func.count().label("queued_count"))
-        .where(Job.status == JobStatus.QUEUED)
-        .group_by(Job.team_id)
-    )
-    counts = {row.team_id: row.queued_count for row in queued}
-    teams = session.scalars(select(Team).order_by(Team.name)).all()
-    weights = sum(team.weight for team in teams)
-    used_seconds = sum(standing.usage_seconds for standing in standings.values())
-    return [
-        TeamReport(
-            team=team,
-            standing=standings[team.id],
-            queued_count=counts.get(team.id, 0),
-            share=team.weight / weights,
-            used_share=standings[team.id].usage_seconds / used_seconds if used_seconds else 0.0,
-        )
-        for team in teams
-    ]
-
-
-def create_team(session: Session, *, name: str) -> Team:
-    """Raises TeamNameTaken."""
-    team = Team(name=name)
-    try:
-        with session.begin_nested():
-            session.add(team)
-    except IntegrityError as error:
-        raise TeamNameTaken(f"There is a team {name!r} already.", field="name") from error
-    return team
-
-
-def get_any_team(session: Session, *, name: str) -> Team:
-    """By name or id. Raises TeamNotFound."""
-    statement = select(Team).where(or_(Team.name == name, Team.id == name))
-    # A name may look like another team's id: the id counts.
-    teams = sorted(session.scalars(statement), key=lambda team: team.id != name)
-    if not teams:
-        raise TeamNotFound("There is no team with this name or id. `GET /teams` lists them.")
-    return teams[0]
-
-
-def change_team(session: Session, *, name: str, changes: Mapping[str, Any]) -> Team:
-    """Set weight and quotas of the team with this name or id; None takes a quota away. Raises TeamNotFound."""
-    team = usage.lock_team(session, team_id=get_any_team(session, name=name).id)
-    for field in CHANGEABLE:
-        if field in changes:
-            setattr(team, field, changes[field])
-    session.flush()
-    return team
 
 
 def _lock_waiting(session: Session, job_id: str) -> Job:

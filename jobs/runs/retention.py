@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
 from jobs.models import Artifact, Dataset, Job, Metric, Team
-from jobs.posting.create import BUNDLE_KIND, add_event
+from jobs.records import BUNDLE_KIND, add_event
 from jobs.settings import DAY_SECONDS, PREFIX, Settings
 from jobs.status import FINAL_STATUSES
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from jobs.clock import utc_now
 from jobs.errors import SlotNotFound
 from jobs.models import Job, Slot
-from jobs.posting.create import add_event
+from jobs.records import add_event
 from jobs.release import get_release
 from jobs.settings import Device
 from jobs.status import JobStatus

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from jobs.clock import utc_now
 from jobs.errors import JobFinished, JobNotFound, JobNotRunning, JobStopping
 from jobs.models import Job
-from jobs.posting.create import add_event
 from jobs.queue import usage
+from jobs.records import add_event
 from jobs.status import JobStatus, StopKind
 
 

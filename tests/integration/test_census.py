@@ -5,15 +5,14 @@ from pathlib import Path
 from sqlalchemy import select
 
 from cli.migrate import migrate
-from emomodel.config import TrainConfig
 from jobs.database.engine import Database
 from jobs.models import Team
-from jobs.posting import create as service
 from jobs.runs import claims
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
 from jobs.telemetry.census import take_census
+from tests.support.posting import post_job
 from tests.unit.conftest import make_dataset, make_team
 
 
@@ -24,15 +23,7 @@ def test_a_census_sees_one_moment(tmp_path: Path, database_url: str | None) -> N
     team = make_team(database, "reds")
     dataset = make_dataset(database, team)
     with database.write() as session:
-        job, _ = service.create_job(
-            session,
-            team_id=team.id,
-            name="warm",
-            priority=0,
-            base_model="tiny-gemma",
-            dataset=dataset,
-            config=TrainConfig(),
-        )
+        job = post_job(session, dataset, name="warm")
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
     with database.read_moment() as session:
         session.execute(select(Team.id)).all()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from cli.migrate import upgrade
 from cli.restore import make_schema
-from emomodel.config import TrainConfig
 from jobs.backups.archive import Archive
 from jobs.backups.backup import make_backup
 from jobs.backups.format import Manifest
@@ -15,10 +14,10 @@ from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.files.stored_files import list_files, read_file, write_file
 from jobs.models import Artifact, Dataset
-from jobs.posting import create as service
 from jobs.runs import claims
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
+from tests.support.posting import post_job
 from tests.unit.conftest import TestTeam
 
 SCHEMA = Schema(make=make_schema, upgrade=upgrade)
@@ -56,15 +55,7 @@ def put(storage: Storage, key: str, content: bytes = CONTENT) -> str:
 
 def add_job(box: Box, team: TestTeam, dataset: Dataset, name: str) -> str:
     with box.database.write() as session:
-        job, _ = service.create_job(
-            session,
-            team_id=team.id,
-            name=name,
-            priority=0,
-            base_model="tiny-gemma",
-            dataset=dataset,
-            config=TrainConfig(),
-        )
+        job = post_job(session, dataset, team_id=team.id, name=name)
         return job.id
 
 

@@ -14,7 +14,7 @@ from jobs.data.datasets import find_known_ids
 from jobs.database.engine import Database
 from jobs.files.storage import Storage, make_dataset_key
 from jobs.files.stored_files import list_files
-from jobs.posting.create import list_artifacts
+from jobs.records import list_artifacts
 from jobs.runs import ends as run_ends
 from jobs.runs import retention
 from jobs.runs.retention import Keeping, KeepRules, describe_seconds

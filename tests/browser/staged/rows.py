@@ -14,7 +14,7 @@ from emomodel.config import make_config
 from emomodel.protocol.progress import Phase, Plan, Result
 from jobs.files.storage import Storage
 from jobs.models import Dataset, Event, Job, Metric, Run, Team
-from jobs.posting.create import digest_request
+from jobs.posting.job_request import JobRequest
 from jobs.queue import usage
 from jobs.runs.loss_trace import extend_trace
 from jobs.runs.metrics import SampledMetric, get_metric_values
@@ -120,6 +120,15 @@ def _make_job(world: World, story: Story, chance: random.Random) -> Job:
     dataset = world.datasets[story.dataset]
     config = make_config("default", story.config)
     is_held = story.hold_reason is not None
+    request = JobRequest(
+        team_id=world.teams[story.team].id,
+        base_model=story.base_model,
+        dataset_id=dataset.id,
+        config=config,
+        name=story.name,
+        priority=story.priority,
+        priority_class=story.priority_class,
+    )
     return Job(
         id=make_staged_id("job", created_at, chance),
         team_id=world.teams[story.team].id,
@@ -141,14 +150,7 @@ def _make_job(world: World, story: Story, chance: random.Random) -> Job:
         dataset_sha256=dataset.sha256,
         dataset_report=dataset.report,
         axes=dataset.axes,
-        request_sha256=digest_request(
-            name=story.name,
-            priority=story.priority,
-            base_model=story.base_model,
-            dataset_id=dataset.id,
-            validation_dataset_id=None,
-            config=config,
-        ),
+        request_sha256=request.sha256,
         created_at=created_at,
         attempt=0,
         step=0,

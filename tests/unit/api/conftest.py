@@ -9,17 +9,16 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.main import create_app
-from emomodel.config import TrainConfig
 from emomodel.protocol.progress import Metric
 from jobs.access.teams import create_key, get_or_create_team
 from jobs.database.engine import Database
 from jobs.files.storage import Storage, make_dataset_key
 from jobs.models import Artifact, Dataset, Job
-from jobs.posting import create as service
 from jobs.runs import claims
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
+from tests.support.posting import post_job
 from tests.unit.conftest import TestTeam
 
 
@@ -63,21 +62,12 @@ def request_body(dataset: Dataset) -> dict[str, Any]:
 
 
 @pytest.fixture
-def make_job(database: Database, team: TestTeam, dataset: Dataset) -> Callable[..., Job]:
-    """Queues a job of `team` without the HTTP API."""
+def make_job(database: Database, dataset: Dataset) -> Callable[..., Job]:
+    """Queues a job of the dataset's team without the HTTP API."""
 
     def make(name: str = "warm", priority: int = 0) -> Job:
         with database.write() as session:
-            job, _ = service.create_job(
-                session,
-                team_id=team.id,
-                name=name,
-                priority=priority,
-                base_model="tiny-gemma",
-                dataset=dataset,
-                config=TrainConfig(),
-            )
-        return job
+            return post_job(session, dataset, name=name, priority=priority)
 
     return make
 

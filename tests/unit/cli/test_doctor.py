@@ -19,19 +19,18 @@ from sqlalchemy import text, update
 from api.main import create_app
 from cli.doctor import broker, examination, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
-from emomodel.config import TrainConfig
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.base_models.library import ModelLibrary
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.models import Dataset, Job, Slot
-from jobs.posting.create import create_job
 from jobs.runs import claims, slots
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.settings import Settings
 from tests.support.gpus import IDLE_GPU, DeviceDouble
+from tests.support.posting import post_job
 from tests.support.tiny_tokenizer import write_tiny_tokenizer
 from tests.unit.conftest import TestTeam
 
@@ -64,26 +63,18 @@ class RedisDouble:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> BaseModel:
+def model(tmp_path: Path) -> ListedModel:
     folder = write_tiny_tokenizer(tmp_path / "model")
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
-    return BaseModel("tiny", str(folder))
+    return ListedModel("tiny", str(folder))
 
 
 @pytest.fixture
 def running(database: Database, dataset: Dataset) -> str:
     """A job that runs on slot-0; returns its id."""
     with database.write() as session:
-        create_job(
-            session,
-            team_id=dataset.team_id,
-            name="warm",
-            priority=0,
-            base_model="tiny-gemma",
-            dataset=dataset,
-            config=TrainConfig(),
-        )
+        post_job(session, dataset, name="warm")
         job = claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
         assert job is not None
         return job.id
@@ -113,9 +104,9 @@ def test_the_disk_is_held_against_the_bound(tmp_path: Path) -> None:
     assert found == [Health.OK, Health.WARNING, Health.FAILED]
 
 
-def test_a_base_model_needs_config_weights_and_a_tokenizer(model: BaseModel, tmp_path: Path) -> None:
+def test_a_base_model_needs_config_weights_and_a_tokenizer(model: ListedModel, tmp_path: Path) -> None:
     assert machine.check_base_model(model, is_available=True).health is Health.OK
-    assert machine.check_base_model(BaseModel("hub", "google/gemma-3-1b-it"), is_available=True).health is Health.OK
+    assert machine.check_base_model(ListedModel("hub", "google/gemma-3-1b-it"), is_available=True).health is Health.OK
     assert [each.health for each in machine.check_base_models(ModelLibrary({}, Storage(tmp_path)))] == [Health.WARNING]
     folder = Path(model.path)
     for name, said in (("model.safetensors", "no weights"), ("tokenizer.json", "tokenizer"), ("config.json", "config")):

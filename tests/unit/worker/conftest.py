@@ -12,11 +12,11 @@ from jobs.database.engine import Database
 from jobs.doorbell import Doorbell
 from jobs.files.storage import Storage
 from jobs.models import Dataset, Job
-from jobs.posting import create as service
 from jobs.runs.metrics import MetricStream
 from jobs.settings import Settings
 from tests.support.brokers import make_memory_broker
 from tests.support.gpus import DeviceDouble
+from tests.support.posting import post_job
 from tests.support.redis_doubles import MemoryRedis
 from worker.clock_watch import ClockWatch
 from worker.drain import Drain
@@ -83,16 +83,7 @@ def make_job(database: Database, dataset: Dataset) -> MakeJob:
 
     def make(*, name: str = "tune", base_model: str = "tiny-gemma", config: TrainConfig | None = None) -> Job:
         with database.write() as session:
-            job, _ = service.create_job(
-                session,
-                team_id=dataset.team_id,
-                name=name,
-                priority=0,
-                base_model=base_model,
-                dataset=dataset,
-                config=config or TrainConfig(),
-            )
-        return job
+            return post_job(session, dataset, name=name, base_model=base_model, config=config or TrainConfig())
 
     return make
 

@@ -11,7 +11,7 @@ from api.answers import etags
 from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.models import Artifact, Job, Run
-from jobs.posting.create import add_event
+from jobs.records import add_event
 from jobs.runs import claims, slots
 from jobs.settings import Settings
 from tests.unit.conftest import TestTeam

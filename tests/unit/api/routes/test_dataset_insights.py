@@ -154,9 +154,9 @@ import api.main
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.insights.preview import preview_page
 from emomodel.insights.token_statistics import compute_statistics
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.data.insights import load_tokenizer
-chat_format = load_tokenizer(BaseModel("tiny", {str(tokenizer)!r})).chat_format
+chat_format = load_tokenizer(ListedModel("tiny", {str(tokenizer)!r})).chat_format
 path = Path({str(tmp_path / "data.jsonl")!r})
 assert compute_statistics(path, DEFAULT_AXES, chat_format, 64).example_count == 3
 preview_page(path, DEFAULT_AXES, chat_format, offset=0, limit=1, max_length=64, rule="lead")

@@ -16,8 +16,8 @@ from api.schemas.overview import JobRow
 from emomodel.protocol.progress import Metric
 from jobs.database.engine import Database
 from jobs.models import Dataset, Job
-from jobs.posting.create import add_event
 from jobs.queue.overview import OverviewSort
+from jobs.records import add_event
 from jobs.runs import claims, slots, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd

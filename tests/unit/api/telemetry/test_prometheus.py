@@ -9,10 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
 from api.main import create_app
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.models import Job, Run, Slot, Team
-from jobs.posting import create as service
 from jobs.runs import claims, slots
 from jobs.runs import ends as run_ends
 from jobs.runs import operator as operators
@@ -205,7 +205,7 @@ def test_a_fault_of_the_service_is_counted_once(operator: TestClient, monkeypatc
     def break_down(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(service, "get_job", break_down)
+    monkeypatch.setattr(records, "get_job", break_down)
     assert operator.get(f"/jobs/job_{0:026}").status_code == 500
     samples = scrape(operator)
     assert read(samples, "http_requests_total", method="GET", route="/jobs/{job_id}", status="5xx") == 1

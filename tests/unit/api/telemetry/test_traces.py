@@ -59,7 +59,7 @@ def test_a_span_has_no_key_no_query_and_nothing_of_what_was_sent(
         client.get("/jobs:overview?search=private")
         client.post("/jobs", json={"dataset_id": "private"})
         client.get("/jobs", headers={"Authorization": "Bearer private"})
-        monkeypatch.setattr("jobs.posting.create.get_job", _break_down)
+        monkeypatch.setattr("jobs.records.get_job", _break_down)
         assert client.get(f"/jobs/job_{0:026}").status_code == 500
     assert len(collector.spans) == 5
     told = b"".join(collector.bodies)

@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 
 from cli.migrate import upgrade
 from cli.restore import check_revision
+from jobs import records
 from jobs.backups.archive import Archive
 from jobs.backups.restore import RestoreRefused
 from jobs.clock import utc_now
@@ -15,7 +16,6 @@ from jobs.database.engine import Database
 from jobs.files.storage import Storage
 from jobs.files.store import FolderStore
 from jobs.models import Dataset, Event, Job, Run, Team
-from jobs.posting import create as service
 from jobs.status import JobStatus
 from tests.support.boxes import Box, add_job, claim, put
 from tests.unit.conftest import TestTeam
@@ -41,7 +41,7 @@ def test_a_job_that_ran_is_queued_again_and_its_team_pays_only_until_the_backup(
         last = session.scalars(select(Event).order_by(Event.id.desc())).first()
         assert last is not None
         assert (last.kind, "restored from a backup" in last.message) == ("requeued", True)
-        service.add_event(session, job_id=job_id, attempt=1, kind="x", message="its id is a new one")
+        records.add_event(session, job_id=job_id, attempt=1, kind="x", message="its id is a new one")
 
 
 def test_a_restore_needs_an_empty_database(box: Box, archive_path: Path, tmp_path: Path) -> None:

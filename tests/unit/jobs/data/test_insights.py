@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emomodel.insights.token_report import TokenReport
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.data import insights
 from jobs.data.insights import (
     FAILURE_SECONDS,
@@ -35,10 +35,10 @@ def storage(settings: Settings) -> Storage:
 
 
 @pytest.fixture
-def model(settings: Settings) -> BaseModel:
+def model(settings: Settings) -> ListedModel:
     folder = Path(settings.base_models["tiny-gemma"])
     write_tiny_tokenizer(folder)
-    return BaseModel("tiny-gemma", str(folder))
+    return ListedModel("tiny-gemma", str(folder))
 
 
 def make_dataset(storage: Storage, dataset_id: str = "ds_" + "0" * 26, *, size_bytes: int = 100) -> Dataset:
@@ -55,12 +55,12 @@ def dataset(storage: Storage) -> Dataset:
     return make_dataset(storage)
 
 
-def ask(storage: Storage, dataset: Dataset, model: BaseModel, max_length: int = 64) -> TokenReport | None:
+def ask(storage: Storage, dataset: Dataset, model: ListedModel, max_length: int = 64) -> TokenReport | None:
     return get_statistics(storage, dataset, model, max_length=max_length)[1]
 
 
 def test_a_small_dataset_is_answered_at_once_and_read_once(
-    storage: Storage, dataset: Dataset, model: BaseModel
+    storage: Storage, dataset: Dataset, model: ListedModel
 ) -> None:
     first = ask(storage, dataset, model)
     assert first is not None
@@ -73,7 +73,7 @@ def test_a_small_dataset_is_answered_at_once_and_read_once(
 
 
 def test_the_same_content_of_another_team_is_answered_from_the_same_report(
-    storage: Storage, dataset: Dataset, model: BaseModel
+    storage: Storage, dataset: Dataset, model: ListedModel
 ) -> None:
     first = ask(storage, dataset, model)
     twin = make_dataset(storage, "ds_" + "1" * 26)
@@ -84,7 +84,7 @@ def test_the_same_content_of_another_team_is_answered_from_the_same_report(
         ask(storage, twin, model)
 
 
-def test_a_changed_tokenizer_is_another_question(storage: Storage, dataset: Dataset, model: BaseModel) -> None:
+def test_a_changed_tokenizer_is_another_question(storage: Storage, dataset: Dataset, model: ListedModel) -> None:
     before = ask(storage, dataset, model)
     template = Path(model.path) / "chat_template.jinja"
     template.write_text(template.read_text().replace("'<end_of_turn>", "' and so on<end_of_turn>"))
@@ -94,7 +94,7 @@ def test_a_changed_tokenizer_is_another_question(storage: Storage, dataset: Data
     assert after.token_count_by_example.total > before.token_count_by_example.total
 
 
-def test_a_large_dataset_waits_until_it_is_computed(storage: Storage, model: BaseModel) -> None:
+def test_a_large_dataset_waits_until_it_is_computed(storage: Storage, model: ListedModel) -> None:
     large = make_dataset(storage, size_bytes=SMALL_BYTES + 1)
     store = StatisticsStore(storage)
     assert not store.has_waiting()
@@ -110,7 +110,7 @@ def test_a_large_dataset_waits_until_it_is_computed(storage: Storage, model: Bas
     assert report.max_length == 64
 
 
-def test_a_failure_is_told_for_a_while_and_then_tried_again(storage: Storage, model: BaseModel) -> None:
+def test_a_failure_is_told_for_a_while_and_then_tried_again(storage: Storage, model: ListedModel) -> None:
     large = make_dataset(storage, size_bytes=SMALL_BYTES + 1)
     store = StatisticsStore(storage)
     ask(storage, large, model)
@@ -127,7 +127,7 @@ def test_a_failure_is_told_for_a_while_and_then_tried_again(storage: Storage, mo
     assert store.has_waiting()
 
 
-def test_those_that_wait_longest_come_first_and_tries_are_counted(storage: Storage, model: BaseModel) -> None:
+def test_those_that_wait_longest_come_first_and_tries_are_counted(storage: Storage, model: ListedModel) -> None:
     store = StatisticsStore(storage)
     large = make_dataset(storage, size_bytes=SMALL_BYTES + 1)
     for age, max_length in enumerate((64, 65, 66)):
@@ -140,7 +140,7 @@ def test_those_that_wait_longest_come_first_and_tries_are_counted(storage: Stora
     assert {request.max_length: request.attempt_count for request in store.list_waiting()} == {64: 0, 65: 0, 66: 1}
 
 
-def test_files_of_another_release_are_computed_anew(storage: Storage, dataset: Dataset, model: BaseModel) -> None:
+def test_files_of_another_release_are_computed_anew(storage: Storage, dataset: Dataset, model: ListedModel) -> None:
     request, report = get_statistics(storage, dataset, model, max_length=64)
     (storage.root / "statistics" / f"{request.key}.json").write_text('{"report": {"old": 1}}')
     assert ask(storage, dataset, model) == report
@@ -152,7 +152,7 @@ def test_files_of_another_release_are_computed_anew(storage: Storage, dataset: D
 
 
 def test_a_dataset_with_lines_that_are_errors_by_now_has_to_be_uploaded_again(
-    storage: Storage, dataset: Dataset, model: BaseModel
+    storage: Storage, dataset: Dataset, model: ListedModel
 ) -> None:
     (storage.root / make_dataset_key(dataset.id)).write_text('{"messages": []}\n')
     with pytest.raises(DatasetOutdated, match="line 1"):
@@ -163,16 +163,16 @@ def test_a_dataset_with_lines_that_are_errors_by_now_has_to_be_uploaded_again(
 
 def test_a_base_model_from_a_hub_or_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TokenizerUnusable, match="from a model hub"):
-        load_tokenizer(BaseModel("gemma", "google/gemma-3-270m-it"))
+        load_tokenizer(ListedModel("gemma", "google/gemma-3-270m-it"))
     with pytest.raises(TokenizerUnusable, match=r"holds no tokenizer\.json"):
-        load_tokenizer(BaseModel("gemma", str(tmp_path)))
+        load_tokenizer(ListedModel("gemma", str(tmp_path)))
     folder = write_tiny_tokenizer(tmp_path / "without-template")
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(TokenizerUnusable, match="no chat template"):
-        load_tokenizer(BaseModel("gemma", str(folder)))
+        load_tokenizer(ListedModel("gemma", str(folder)))
 
 
-def test_a_tokenizer_is_loaded_once(model: BaseModel) -> None:
+def test_a_tokenizer_is_loaded_once(model: ListedModel) -> None:
     loaded = load_tokenizer(model)
     assert load_tokenizer(model) is loaded
     shutil.copy(Path(model.path) / "chat_template.jinja", Path(model.path) / "other.jinja")

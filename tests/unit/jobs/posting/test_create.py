@@ -4,29 +4,20 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
+from jobs import records
 from jobs.database.engine import Database
-from jobs.errors import ArtifactNotFound, IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
-from jobs.models import Artifact, Dataset, Job
-from jobs.posting import create as service
+from jobs.errors import IdempotencyKeyReused, JobFinished, JobNotFound, NoSlotForConfig
+from jobs.models import Dataset, Job
 from jobs.runs import claims, slots, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind
+from tests.support.posting import post_job
 from tests.unit.conftest import TestTeam
 
 
 def create(session: Session, dataset: Dataset, *, key: str | None = None, config: TrainConfig | None = None) -> Job:
-    job, _ = service.create_job(
-        session,
-        team_id=dataset.team_id,
-        name="warm",
-        priority=0,
-        base_model="tiny-gemma",
-        dataset=dataset,
-        config=config or TrainConfig(),
-        idempotency_key=key,
-    )
-    return job
+    return post_job(session, dataset, name="warm", config=config or TrainConfig(), idempotency_key=key)
 
 
 def claim(session: Session, slot: str = "slot-0") -> Job:
@@ -40,7 +31,7 @@ def test_a_job_keeps_what_it_was_made_with(database: Database, dataset: Dataset)
         job = create(session, dataset, config=TrainConfig(epochs=1))
         session.delete(session.get_one(Dataset, dataset.id))
     with database.read() as session:
-        kept = service.get_job(session, team_id=dataset.team_id, job_id=job.id)
+        kept = records.get_job(session, team_id=dataset.team_id, job_id=job.id)
     assert (kept.status, kept.attempt) == (JobStatus.QUEUED, 0)
     assert (kept.dataset_name, kept.dataset_sha256, kept.axes) == (dataset.name, dataset.sha256, dataset.axes)
     assert kept.config == TrainConfig(epochs=1).model_dump(mode="json")
@@ -86,21 +77,6 @@ def test_what_needs_cuda_waits_for_the_first_slot_and_is_refused_once_there_are_
         create(session, dataset, config=config)
 
 
-def test_jobs_are_listed_by_status_newest_first(database: Database, dataset: Dataset) -> None:
-    with database.write() as session:
-        ids = [create(session, dataset).id for _ in range(3)]
-        stops.request_cancel(session, team_id=dataset.team_id, job_id=ids[1])
-
-    def list_ids(status: JobStatus | None) -> list[str]:
-        with database.read() as session:
-            page = service.list_jobs(session, team_id=dataset.team_id, status=status, cursor=None, limit=10)
-        return [job.id for job in page.items]
-
-    assert list_ids(None) == [ids[2], ids[1], ids[0]]
-    assert list_ids(JobStatus.QUEUED) == [ids[2], ids[0]]
-    assert list_ids(JobStatus.RUNNING) == []
-
-
 def test_a_waiting_job_is_cancelled_at_once(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         job = create(session, dataset)
@@ -109,7 +85,7 @@ def test_a_waiting_job_is_cancelled_at_once(database: Database, dataset: Dataset
         assert job.finished_at is not None
         stops.request_cancel(session, team_id=dataset.team_id, job_id=job.id)
         session.flush()
-        kinds = [event.kind for event in service.list_events(session, job_id=job.id, after=0, limit=10)]
+        kinds = [event.kind for event in records.list_events(session, job_id=job.id, after=0, limit=10)]
     assert kinds == ["queued", "cancelled"]
 
 
@@ -152,33 +128,7 @@ def test_a_job_that_took_no_step_in_its_last_run_shows_its_results(
 def test_another_teams_job_is_not_found(database: Database, dataset: Dataset, other_team: TestTeam) -> None:
     with database.write() as session:
         job = create(session, dataset)
-        for verb in (service.get_job, stops.request_cancel):
+        for verb in (records.get_job, stops.request_cancel):
             with pytest.raises(JobNotFound):
                 verb(session, team_id=other_team.id, job_id=job.id)
         assert job.status is JobStatus.QUEUED
-
-
-def test_events_are_read_after_a_cursor(database: Database, dataset: Dataset) -> None:
-    with database.write() as session:
-        job = create(session, dataset)
-        for number in range(3):
-            service.add_event(session, job_id=job.id, attempt=0, kind="notice", message=str(number))
-    with database.read() as session:
-        events = service.list_events(session, job_id=job.id, after=0, limit=10)
-        assert [event.message for event in events][1:] == ["0", "1", "2"]
-        assert service.list_events(session, job_id=job.id, after=events[1].id, limit=1)[0].id == events[2].id
-
-
-def test_artifacts_are_found_by_kind(database: Database, dataset: Dataset) -> None:
-    with database.write() as session:
-        job = create(session, dataset)
-        for kind in ("log", "bundle"):
-            artifact = Artifact(
-                job_id=job.id, kind=kind, filename=kind, media_type="text/plain", size_bytes=1, sha256="0" * 64
-            )
-            session.add(artifact)
-    with database.read() as session:
-        assert [artifact.kind for artifact in service.list_artifacts(session, job_id=job.id)] == ["bundle", "log"]
-        assert service.get_artifact(session, job_id=job.id, kind="log").filename == "log"
-        with pytest.raises(ArtifactNotFound):
-            service.get_artifact(session, job_id=job.id, kind="picture")

@@ -5,14 +5,14 @@ from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
 from emomodel.sizing.model_shape import ModelShape
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.database.engine import Database
 from jobs.errors import WouldNotFit
 from jobs.models import Dataset, Job, Slot
-from jobs.posting import create as service
 from jobs.posting.memory import describe_changes, find_shape
 from jobs.runs import slots
 from jobs.settings import GIB, Device, Settings
+from tests.support.posting import post_job
 
 GEMMA_1B = ModelShape(
     hidden_size=1152,
@@ -30,17 +30,7 @@ LARGE = TrainConfig(backend="unsloth", batching="fixed", batch_size=32, max_leng
 
 
 def create(session: Session, dataset: Dataset, config: TrainConfig, shape: ModelShape | None = GEMMA_1B) -> Job:
-    job, _ = service.create_job(
-        session,
-        team_id=dataset.team_id,
-        name=None,
-        priority=0,
-        base_model="tiny-gemma",
-        dataset=dataset,
-        config=config,
-        shape=shape,
-    )
-    return job
+    return post_job(session, dataset, name=None, config=config, shape=shape)
 
 
 def note(session: Session, name: str, device: Device, memory_gib: int | None) -> None:
@@ -97,8 +87,8 @@ def test_a_model_of_unknown_sizes_is_never_refused(database: Database, dataset: 
 
 
 def test_only_the_folder_of_a_known_kind_of_model_tells_its_shape(settings: Settings) -> None:
-    assert find_shape(BaseModel("tiny-gemma", settings.base_models["tiny-gemma"])) is None
-    assert find_shape(BaseModel("hub", "google/gemma-3-1b-it")) is None
+    assert find_shape(ListedModel("tiny-gemma", settings.base_models["tiny-gemma"])) is None
+    assert find_shape(ListedModel("hub", "google/gemma-3-1b-it")) is None
 
 
 def test_advice_reads_as_a_sentence() -> None:

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from jobs.database.engine import Database
 from jobs.models import Job, Slot, Team
-from jobs.posting.create import add_event
 from jobs.priorities import PriorityClass
 from jobs.queue.board import BoardKeeper, draw_board
 from jobs.queue.forecast import LEAST_SECONDS, Place
 from jobs.queue.reasons import WaitCode, explain
 from jobs.queue.rules import QueueRules
+from jobs.records import add_event
 from jobs.runs import claims
 from jobs.settings import GIB, Device
 from jobs.status import JobStatus

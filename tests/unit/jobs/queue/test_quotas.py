@@ -3,14 +3,13 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from emomodel.config import TrainConfig
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import PriorityClassTooHigh, QuotaExceeded
 from jobs.models import Dataset, Job, Team
-from jobs.posting import create as service
 from jobs.priorities import PriorityClass
 from jobs.runs import claims, stops
+from tests.support.posting import post_job
 from tests.support.queues import add_slot, add_waiting
 
 
@@ -22,19 +21,9 @@ def post(
     priority_class: PriorityClass = PriorityClass.NORMAL,
     timeout_seconds: float | None = None,
 ) -> Job:
-    job, _ = service.create_job(
-        session,
-        team_id=dataset.team_id,
-        name=None,
-        priority=0,
-        base_model="tiny-gemma",
-        dataset=dataset,
-        config=TrainConfig(),
-        idempotency_key=key,
-        priority_class=priority_class,
-        timeout_seconds=timeout_seconds,
+    return post_job(
+        session, dataset, name=None, idempotency_key=key, priority_class=priority_class, timeout_seconds=timeout_seconds
     )
-    return job
 
 
 def test_one_job_too_many_is_refused_with_the_numbers(database: Database, dataset: Dataset) -> None:
@@ -84,24 +73,6 @@ def test_a_team_may_post_up_to_its_class(database: Database, dataset: Dataset) -
         low = post(session, dataset, priority_class=PriorityClass.LOW)
         taken = [claims.claim_next(session, slot=name, device="cpu", lease_seconds=60) for name in ("a", "b", "c")]
         assert taken == [urgent, normal, low]
-
-
-def test_a_request_of_an_earlier_release_is_known_again(dataset: Dataset) -> None:
-    def digest(**values: object) -> str:
-        return service.digest_request(
-            name=None,
-            priority=0,
-            base_model="tiny-gemma",
-            dataset_id="ds_0",
-            validation_dataset_id=None,
-            config=TrainConfig(),
-            **values,  # type: ignore[arg-type]
-        )
-
-    plain = digest()
-    assert digest(priority_class=PriorityClass.NORMAL, timeout_seconds=None) == plain
-    others = [digest(priority_class=PriorityClass.LOW), digest(timeout_seconds=60.0), plain]
-    assert len(set(others)) == 3
 
 
 def test_a_team_takes_no_more_slots_than_its_quota(database: Database, dataset: Dataset) -> None:

@@ -6,17 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from emomodel.config import TrainConfig
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.models import Dataset, Job, Run, Slot, Team
-from jobs.posting import create as service
 from jobs.queue import usage
 from jobs.queue.rules import QueueRules
 from jobs.queue.shares import accumulate
 from jobs.runs import claims, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
+from tests.support.posting import post_job
 from tests.support.queues import add_slot, add_team, add_waiting, begin_run, end_run
 from tests.unit.conftest import TestTeam
 
@@ -34,18 +33,7 @@ def session(database: Database, dataset: Dataset, other_team: TestTeam) -> Itera
 
 
 def post(session: Session, dataset: Dataset, *, now: datetime = NOW, rules: QueueRules = RULES) -> Job:
-    job, _ = service.create_job(
-        session,
-        team_id=dataset.team_id,
-        name="tune",
-        priority=0,
-        base_model="tiny-gemma",
-        dataset=dataset,
-        config=TrainConfig(),
-        rules=rules,
-        now=now,
-    )
-    return job
+    return post_job(session, dataset, rules=rules, now=now)
 
 
 def read_account(session: Session, team_id: str, now: datetime) -> tuple[float, float]:

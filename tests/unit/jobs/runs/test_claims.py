@@ -23,12 +23,12 @@ from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import RunFenced
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run, Slot
-from jobs.posting import create as service
 from jobs.queue import turns
 from jobs.runs import claims, slots, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind
+from tests.support.posting import post_job
 from tests.unit.conftest import make_dataset, make_team
 
 LEASE_SECONDS = 60.0
@@ -36,14 +36,8 @@ LEASE_SECONDS = 60.0
 
 def add_job(database: Database, dataset: Dataset, *, priority: int = 0, needs_cuda: bool = False) -> str:
     with database.write() as session:
-        job, _ = service.create_job(
-            session,
-            team_id=dataset.team_id,
-            name="tune",
-            priority=priority,
-            base_model="tiny-gemma",
-            dataset=dataset,
-            config=TrainConfig(load_in_4bit=True if needs_cuda else None),
+        job = post_job(
+            session, dataset, priority=priority, config=TrainConfig(load_in_4bit=True if needs_cuda else None)
         )
         return job.id
 

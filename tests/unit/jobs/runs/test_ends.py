@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
+from jobs import records
 from jobs.database.engine import Database
 from jobs.models import Dataset, Job
-from jobs.posting import create as service
 from jobs.runs import claims, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
@@ -33,7 +33,7 @@ def crash(session: Session, job: Job, end: RunEnd = CRASH) -> JobStatus:
 
 def list_causes(database: Database, job_id: str) -> list[RunCause | None]:
     with database.read() as session:
-        return [run.cause for run in service.list_runs(session, job_id=job_id)]
+        return [run.cause for run in records.list_runs(session, job_id=job_id)]
 
 
 def test_a_crash_is_tried_again_until_there_were_too_many(database: Database, dataset: Dataset) -> None:
@@ -108,7 +108,7 @@ def test_a_run_of_an_earlier_boot_is_over_at_once_and_is_no_crash(database: Data
         assert run_ends.reap_earlier_boot(session, slot="slot-0", boot_id="tuesday") == job_id
     assert get_job(database, job_id).status is JobStatus.QUEUED
     with database.read() as session:
-        (run,) = service.list_runs(session, job_id=job_id)
+        (run,) = records.list_runs(session, job_id=job_id)
     assert (run.cause, run.error_code) == (RunCause.INTERRUPTION, "machine_restarted")
 
 
@@ -120,7 +120,7 @@ def test_the_time_of_a_jobs_runs_is_counted_together(database: Database, dataset
             run_ends.interrupt(session, job_id=job_id, attempt=job.attempt, end=RunEnd(3), message="later")
     claim_again(database)
     with database.read() as session:
-        runs = service.list_runs(session, job_id=job_id)
+        runs = records.list_runs(session, job_id=job_id)
         spans = [(run.ended_at - run.started_at).total_seconds() for run in runs if run.ended_at is not None]
         assert len(spans) == 2
         assert run_ends.get_run_seconds(session, job_id=job_id) == pytest.approx(sum(spans))

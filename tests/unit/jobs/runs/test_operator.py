@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy.orm import Session
 
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
-from jobs.errors import JobNotFound, JobNotWaiting, TeamNotFound
+from jobs.errors import JobNotFound, JobNotWaiting
 from jobs.models import Job
-from jobs.posting import create as service
 from jobs.priorities import PriorityClass
 from jobs.queue.board import HeldJob, draw_board
 from jobs.queue.forecast import Place
@@ -49,7 +49,7 @@ def claim(session: Session, slot: str = "slot-0") -> Job | None:
 
 def list_kinds(session: Session, job: Job) -> list[str]:
     session.flush()
-    return [event.kind for event in service.list_events(session, job_id=job.id, after=0, limit=10)]
+    return [event.kind for event in records.list_events(session, job_id=job.id, after=0, limit=10)]
 
 
 def test_a_held_job_waits_with_its_reason_until_it_is_released(session: Session, jobs: list[Job]) -> None:
@@ -126,22 +126,3 @@ def test_any_job_is_found_by_the_operator(session: Session, jobs: list[Job]) -> 
     assert operators.get_any_job(session, job_id=jobs[0].id) == jobs[0]
     with pytest.raises(JobNotFound):
         operators.get_any_job(session, job_id="job_unknown")
-
-
-def test_teams_are_changed_by_name_or_id_and_a_quota_can_be_taken_away(session: Session, jobs: list[Job]) -> None:
-    team = operators.change_team(session, name="reds", changes={"weight": 3.0, "max_running": 1, "max_queued": 5})
-    operators.change_team(session, name=team.id, changes={"max_queued": None})
-    assert (team.weight, team.max_running, team.max_queued) == (3.0, 1, None)
-    with pytest.raises(TeamNotFound):
-        operators.change_team(session, name="greens", changes={"weight": 1.0})
-
-
-def test_teams_are_listed_with_their_shares(session: Session, jobs: list[Job]) -> None:
-    operators.change_team(session, name="reds", changes={"weight": 3.0})
-    claim(session)
-    session.flush()
-    blues, reds = operators.list_teams(session, rules=RULES)
-    assert (blues.team.name, blues.share, reds.share) == ("blues", 0.25, 0.75)
-    assert (reds.standing.running_count, reds.queued_count, blues.queued_count) == (1, 2, 2)
-    assert (reds.used_share, blues.used_share) == (1, 0)
-    assert reds.standing.window_seconds == 100

@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from emomodel.config import TrainConfig
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import SlotNotFound
 from jobs.models import Dataset, Slot
-from jobs.posting import create as service
 from jobs.runs import claims, slots
 from jobs.runs.slots import SlotStatus
+from tests.support.posting import post_job
 
 
 def note(session: Session, name: str = "slot-0", *, host: str = "box", blocked_reason: str | None = None) -> None:
@@ -20,15 +20,7 @@ def note(session: Session, name: str = "slot-0", *, host: str = "box", blocked_r
 
 
 def start_job(session: Session, dataset: Dataset, slot: str) -> str:
-    service.create_job(
-        session,
-        team_id=dataset.team_id,
-        name="warm",
-        priority=0,
-        base_model="tiny-gemma",
-        dataset=dataset,
-        config=TrainConfig(),
-    )
+    post_job(session, dataset, name="warm")
     job = claims.claim_next(session, slot=slot, device="cpu", lease_seconds=60)
     assert job is not None
     return job.id
@@ -136,5 +128,5 @@ def test_a_job_is_told_why_its_slot_is_blocked(database: Database, dataset: Data
         job_id = start_job(session, dataset, "slot-0")
         slots.record_blocked(session, job_id=job_id, attempt=1, message="Memory is missing.")
     with database.read() as session:
-        event = service.list_events(session, job_id=job_id, after=0, limit=10)[-1]
+        event = records.list_events(session, job_id=job_id, after=0, limit=10)[-1]
     assert (event.kind, event.attempt, event.message) == ("slot_blocked", 1, "Memory is missing.")

@@ -33,9 +33,8 @@ from jobs.database.engine import Database
 from jobs.errors import Conflict, JobFinished, JobNotWaiting, QuotaExceeded, RunFenced
 from jobs.ids import new_id
 from jobs.models import ApiKey, Artifact, Base, Dataset, Event, Job, Metric, Run, Slot, Team, UtcDateTime
-from jobs.posting import create as service
 from jobs.priorities import PriorityClass
-from jobs.queue import usage
+from jobs.queue import standings, usage
 from jobs.queue.board import draw_board
 from jobs.queue.rules import QueueRules
 from jobs.queue.shares import accumulate, decay
@@ -44,6 +43,7 @@ from jobs.runs import ends as run_ends
 from jobs.runs import operator as operators
 from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind, can_move
+from tests.support.posting import post_job
 from tests.support.queues import add_slot, add_team
 
 RULES = QueueRules()
@@ -126,13 +126,11 @@ class QueueMachine(RuleBasedStateMachine):
             owner = session.scalars(select(Team).where(Team.name == team)).one()
             waiting = session.query(Job).filter_by(team_id=owner.id, status=JobStatus.QUEUED).count()
             try:
-                job, _ = service.create_job(
+                job = post_job(
                     session,
-                    team_id=owner.id,
+                    session.scalars(select(Dataset).where(Dataset.team_id == owner.id)).one(),
                     name=None,
                     priority=priority,
-                    base_model="tiny-gemma",
-                    dataset=session.scalars(select(Dataset).where(Dataset.team_id == owner.id)).one(),
                     config=TrainConfig(epochs=epochs),
                     priority_class=priority_class,
                     rules=RULES,
@@ -296,7 +294,7 @@ class QueueMachine(RuleBasedStateMachine):
     )
     def change_team(self, team: str, changes: dict[str, Any]) -> None:
         with self.write() as session:
-            operators.change_team(session, name=team, changes=changes)
+            standings.change_team(session, name=team, changes=changes)
 
     @rule(slot=st.sampled_from(list(SLOTS)), is_drained=st.booleans())
     def drain(self, slot: str, is_drained: bool) -> None:

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import func, select
 
 from cli.garbage import render_json, render_lines
+from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import ArtifactGone
 from jobs.files.storage import make_artifact_key
 from jobs.files.stored_files import list_files, write_file
 from jobs.models import Artifact, Dataset, Event, Job, Metric
-from jobs.posting import create as service
 from jobs.runs import claims
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
@@ -63,7 +63,7 @@ def end_job(resources: Resources, job_id: str, tmp_path: Path, *, at: datetime =
         job.created_at = at
     # So that the two days in which working files of ended runs are looked for have passed.
     with resources.database.write() as session:
-        for run in service.list_runs(session, job_id=job_id):
+        for run in records.list_runs(session, job_id=job_id):
             run.ended_at = at
 
 
@@ -117,9 +117,9 @@ def test_a_bundle_past_its_time_is_gone_and_the_job_says_why(
     assert carry_out(resources.database, resources.storage, [deletion]) == [deletion]
     assert resources.storage.list_artifact_files(old_job) == {"log-1", "loss_curve-1"}
     with resources.database.read() as session:
-        assert [each.kind for each in service.list_artifacts(session, job_id=old_job)] == ["log", "loss_curve"]
+        assert [each.kind for each in records.list_artifacts(session, job_id=old_job)] == ["log", "loss_curve"]
         with pytest.raises(ArtifactGone, match=r"The bundle was deleted on 20"):
-            service.get_artifact(session, job_id=old_job, kind="bundle")
+            records.get_artifact(session, job_id=old_job, kind="bundle")
         assert session.get_one(Job, old_job).status is JobStatus.FAILED
     assert list_messages(resources.database, old_job) == [f"Deleted: bundle. Such files are {reason}."]
     assert plan(resources, Keeping.BUNDLES) == []
@@ -142,7 +142,7 @@ def test_logs_go_with_the_folders_of_the_runs(resources: Resources, old_job: str
     assert resources.storage.list_artifact_files(old_job) == {"bundle-1"}
     assert list(list_files(resources.storage, ["runs"])) == []
     with resources.database.read() as session, pytest.raises(ArtifactGone, match="log"):
-        service.check_logs(session, job_id=old_job)
+        records.check_logs(session, job_id=old_job)
 
 
 def test_metrics_go_and_the_course_of_the_loss_stays(resources: Resources, old_job: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.base_models.base_model import BaseModel
+from jobs.base_models.base_model import ListedModel
 from jobs.data.insights import MAX_ATTEMPTS, SMALL_BYTES, StatisticsRequest, StatisticsStore, get_statistics
 from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import StatisticsFailed
@@ -32,7 +32,7 @@ def request_for(settings: Settings, storage: Storage) -> StatisticsRequest:
     path = storage.root / make_dataset_key(dataset.id)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(LINE) + "\n")
-    request, report = get_statistics(storage, dataset, BaseModel("tiny-gemma", str(folder)), max_length=64)
+    request, report = get_statistics(storage, dataset, ListedModel("tiny-gemma", str(folder)), max_length=64)
     assert report is None
     return request
 

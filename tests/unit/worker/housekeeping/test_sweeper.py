@@ -3,8 +3,8 @@
 from celery import Celery
 
 from jobs.models import Job
-from jobs.posting.create import list_events
 from jobs.priorities import PriorityClass
+from jobs.records import list_events
 from jobs.runs import claims, slots
 from jobs.status import JobStatus, StopKind
 from tests.support.brokers import count_rings

@@ -4,9 +4,9 @@ import threading
 
 import psutil
 
+from jobs import records
 from jobs.database.engine import Database
 from jobs.models import Artifact, Event, Job, Run
-from jobs.posting import create as service
 from tests.support.waiting import wait_for
 from tests.unit.worker.conftest import fake_argv
 from worker.resources import Resources
@@ -20,12 +20,12 @@ def get_job(database: Database, job_id: str) -> Job:
 
 def list_artifacts(database: Database, job_id: str) -> dict[str, Artifact]:
     with database.read() as session:
-        return {artifact.kind: artifact for artifact in service.list_artifacts(session, job_id=job_id)}
+        return {artifact.kind: artifact for artifact in records.list_artifacts(session, job_id=job_id)}
 
 
 def list_events(database: Database, job_id: str) -> list[Event]:
     with database.read() as session:
-        return list(service.list_events(session, job_id=job_id, after=0, limit=100))
+        return list(records.list_events(session, job_id=job_id, after=0, limit=100))
 
 
 def get_run(database: Database, job: Job) -> Run:

@@ -7,10 +7,10 @@ import psutil
 import pytest
 
 from emomodel.bundles.bundle import verify
+from jobs import records
 from jobs.clock import utc_now
 from jobs.files.storage import make_artifact_key, make_dataset_key
 from jobs.models import Dataset, Job, Metric
-from jobs.posting import create as service
 from jobs.runs import claims, stops
 from jobs.runs import ends as run_ends
 from jobs.status import JobStatus
@@ -103,7 +103,7 @@ def test_a_job_that_crashes_each_time_fails_with_exit_code_and_last_lines(
     assert "crash 3 of 3" in (job.error_message or "")
     assert (job.error_log or [])[-1] == "RuntimeError: the device is on fire"
     with resources.database.read() as session:
-        assert [run.cause for run in service.list_runs(session, job_id=job_id)] == ["crash", "crash", None]
+        assert [run.cause for run in records.list_runs(session, job_id=job_id)] == ["crash", "crash", None]
     assert set(list_artifacts(resources.database, job_id)) == {"log", "metrics"}
 
 

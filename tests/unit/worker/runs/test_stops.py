@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from emomodel.checkpoints.index import list_checkpoints
 from emomodel.config import TrainConfig
+from jobs import records
 from jobs.models import Dataset, Job
-from jobs.posting import create as service
 from jobs.runs import stops
 from jobs.status import JobStatus
 from tests.support.waiting import WAIT_SECONDS, wait_for
@@ -199,7 +199,7 @@ def test_a_process_that_falls_silent_is_ended_and_counts_as_crashed(resources: R
     assert (failed.status, failed.error_code) == (JobStatus.FAILED, "trainer_stalled")
     with resources.database.read() as session:
         # Where the machine is so busy that the process has not begun to ignore SIGTERM, that ends it.
-        assert {run.exit_code for run in service.list_runs(session, job_id=job.id)} <= {-9, -15}
+        assert {run.exit_code for run in records.list_runs(session, job_id=job.id)} <= {-9, -15}
     assert find_trainers() == []
 
 
