@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import CallerDep, DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
-from emomodel.insights.row_report import read_worst
-from jobs.data.row_report import read_texts
+from emomodel.insights.row_report import read_texts, read_worst
 from jobs.files.storage import Storage
 from jobs.posting import create as service
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from emomodel.bundles.manifest import Manifest
 
+CARD_FILE = "README.md"
+
 _CARD = """\
 ---
 base_model: {base_model_quoted}

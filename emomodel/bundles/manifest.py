@@ -10,16 +10,26 @@ BundleError
 """
 
 import json
-from typing import Annotated, Any, Literal, Self
+import platform
+from importlib import metadata
+from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from emomodel.config import EmotionSpan, TrainConfig
 from emomodel.emotions import Axes
+from emomodel.files import FileEntry
 
 # Format 2 added the projection as safetensors, the reference prompts, and bundles that are imported.
 FORMAT_VERSION = 2
 MANIFEST_NAME = "bundle.json"
+# A bundle's folders, and the weights file in the first.
+ADAPTER_FOLDER = "adapter"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TOKENIZER_FOLDER = "tokenizer"
+
+# The libraries whose versions a manifest lists: those that the numbers depend on.
+_LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "unsloth")
 
 
 class BundleError(Exception):
@@ -52,13 +62,6 @@ class FileAltered(BundleError):
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileEntry(_Part):
-    """What a file of the bundle must be."""
-
-    size_bytes: Annotated[int, Field(ge=0)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class DatasetEntry(_Part):
@@ -151,3 +154,9 @@ def parse_manifest(content: bytes) -> Manifest:
     except ValueError as error:
         raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {error}") from error
     return manifest
+
+
+def get_library_versions() -> dict[str, str]:
+    """The installed versions of Python and of the libraries that the model's numbers depend on, by name."""
+    installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
+    return {"python": platform.python_version()} | {name: installed[name] for name in _LIBRARIES if name in installed}

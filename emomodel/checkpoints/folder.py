@@ -13,7 +13,7 @@ from emomodel.checkpoints.index import (
     read_checkpoint,
     write_index,
 )
-from emomodel.disk import sync
+from emomodel.files import sync
 
 
 class CheckpointFolder:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emomodel.disk import sync
+from emomodel.files import sync
 
 REPORT_NAME = "conversion.json"
 # Raise it when a conversion of the same source comes out differently: folders of other versions are then made anew.

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from emomodel.data.drafts import CONTROL_TOKEN, Role, Span, TurnDraft
+from emomodel.data.drafts import CONTROL_TOKEN, MESSAGE_PREFIX, IgnoredKeys, Role, Span, TurnDraft
 from emomodel.data.emotion_reader import EmotionReader
-from emomodel.data.ignored_keys import MESSAGE_PREFIX, IgnoredKeys
 from emomodel.data.json_line import ONE_OBJECT, parse_object
 from emomodel.data.plain_line import PlainLineReader
 from emomodel.data.problems import MAX_FINDINGS_PER_LINE, Finding, ProblemCode, quote

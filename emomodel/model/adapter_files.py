@@ -8,28 +8,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.manifest import ADAPTER_FOLDER, ADAPTER_WEIGHTS, Manifest
 from emomodel.errors import BundleMismatch
 from emomodel.model.projection_files import PROJECTION_FILE, SAFE_PROJECTION_FILE, read_tensors, save_projection
 from emomodel.model.wrapper import make_projection
 
 # The files of the projection have a module of their own, which needs no PEFT.
 __all__ = [
-    "ADAPTER_FOLDER",
-    "ADAPTER_WEIGHTS",
     "PROJECTION_FILE",
     "SAFE_PROJECTION_FILE",
-    "TOKENIZER_FOLDER",
     "get_layer_sizes",
     "load_adapter",
     "load_projection",
     "save_adapter",
     "save_projection",
 ]
-
-ADAPTER_FOLDER = "adapter"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-TOKENIZER_FOLDER = "tokenizer"
 
 # PEFT calls the wrapper `base_model.model`; the wrapper's own `.model` would not be there without it.
 _WRAPPED_PREFIX = "base_model.model.model."

@@ -7,6 +7,8 @@ go on. The end of input means that the supervisor is gone, and the process ends 
 """
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -25,6 +27,9 @@ EXIT_ORPHANED = 4
 # Codes of notices that a supervisor acts on.
 RESUMED = "resumed"
 CHECKPOINT_FAILED = "checkpoint_failed"
+
+# Metrics, one a line, in a checkpoint and in the output folder.
+METRICS_FILE = "metrics.jsonl"
 
 CheckpointReason = Literal["schedule", "request", "stop"]
 PhaseName = Literal["importing", "loading_dataset", "loading_model", "training", "saving"]
@@ -130,6 +135,17 @@ def parse_progress(line: str | bytes) -> Progress:
         return _PROGRESS.validate_json(line)
     except ValidationError as error:
         raise ProgressError(str(error)) from error
+
+
+def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:
+    """Write metrics to a file, one a line, as a training process reports them. Raises OSError."""
+    lines = [metric.model_dump_json(exclude_none=True) + "\n" for metric in metrics]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_metrics(path: Path) -> list[Metric]:
+    """Read a file that `write_metrics` has written. Raises OSError, and pydantic.ValidationError for another file."""
+    return [Metric.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 class Reporter(Protocol):

@@ -13,9 +13,8 @@ from emomodel.checkpoints.log_window import LogWindow, write_window
 from emomodel.checkpoints.saver import CheckpointSaver
 from emomodel.errors import LossDiverged
 from emomodel.protocol.control import RunRequests
-from emomodel.protocol.progress import CheckpointReason
+from emomodel.protocol.progress import METRICS_FILE, CheckpointReason, write_metrics
 from emomodel.training.callbacks import MetricCallback
-from emomodel.training.checkpoint_content import METRICS_FILE, write_metrics
 
 
 class StopCallback(TrainerCallback):
