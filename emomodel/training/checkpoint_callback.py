@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emomodel.checkpoints.index import make_checkpoint_path
@@ -58,7 +59,11 @@ class CheckpointCallback(TrainerCallback):
         folder = make_checkpoint_path(self._scratch, window.step)
 
         def write_all() -> None:
-            write()
+            try:
+                write()
+            except SafetensorError as error:
+                # The library's only error: here it means that a file can't be written.
+                raise OSError(str(error)) from error
             write_metrics(folder / METRICS_FILE, self._progress.metrics)
             write_window(folder, self._progress.complete(window))
 
