@@ -1,4 +1,4 @@
-"""The bundle: the zip that a team downloads. Pack, verify, unpack, open. [light]
+"""The bundle: the zip that a team downloads. Pack, verify, unpack, open.
 
 Checking a bundle needs no torch, and reads nothing in it but the manifest; the other files are only hashed.
 """

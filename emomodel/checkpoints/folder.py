@@ -1,4 +1,4 @@
-"""The folder of one attempt's checkpoints: each is whole or not there, the last few and the best are kept. [light]"""
+"""The folder of one attempt's checkpoints: each is whole or not there, the last few and the best are kept."""
 
 import shutil
 from pathlib import Path

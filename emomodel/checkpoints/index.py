@@ -1,4 +1,4 @@
-"""The index of a checkpoint, `checkpoint.json`: its step, what it fits, and its files with their hashes. [light]
+"""The index of a checkpoint, `checkpoint.json`: its step, what it fits, and its files with their hashes.
 
 It is written last, so a folder that has one was complete. A folder counts as a whole checkpoint by its name, its index
 and the sizes of its files; `verify_checkpoint` also reads the files.

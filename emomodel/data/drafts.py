@@ -1,4 +1,4 @@
-"""What the readers of a line agree on: the roles, the parts of a turn, and what no text may hold. [light]"""
+"""What the readers of a line agree on: the roles, the parts of a turn, and what no text may hold."""
 
 import re
 from typing import Literal

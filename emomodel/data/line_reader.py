@@ -1,4 +1,4 @@
-"""One line of a dataset -> its turns, or all that is wrong in it. [light]"""
+"""One line of a dataset -> its turns, or all that is wrong in it."""
 
 from collections.abc import Iterable
 

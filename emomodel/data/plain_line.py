@@ -1,4 +1,4 @@
-"""A line without anything unusual -> its turns, several times faster than LineReader reads it. [light]
+"""A line without anything unusual -> its turns, several times faster than LineReader reads it.
 
 LineReader is the rule and this is its shortcut: whatever the shortcut isn't sure of, it leaves to LineReader. So it
 finds no problems, and needs no words for them. Its unit test holds the two against each other.

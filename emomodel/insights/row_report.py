@@ -1,4 +1,4 @@
-"""Each example's loss after a training, as a Parquet file: rows that are mislabelled or odd stand out. [light]"""
+"""Each example's loss after a training, as a Parquet file: rows that are mislabelled or odd stand out."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

@@ -53,7 +53,12 @@ def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
     path = safe_path if safe_path.exists() else folder / PROJECTION_FILE
     weights = read_tensors(path)
     _compare_shapes(path.name, _shapes(projection.state_dict()), _shapes(weights))
-    projection.load_state_dict(weights)
+    try:
+        projection.load_state_dict(weights)
+    except RuntimeError as error:
+        # A tensor of the right shape may still be of a kind that can't be copied, such as a sparse one.
+        reason = str(error).strip().partition("\n")[0]
+        raise BundleMismatch(f"{path.name} doesn't hold plain numbers: {reason}") from error
     return projection
 
 
@@ -66,7 +71,7 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
     try:
         present = {key: tuple(tensor.shape) for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}
         model = PeftModel.from_pretrained(base_model, str(folder))
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise BundleMismatch(f"the adapter doesn't fit the base model: {reason}") from error
     expected = {

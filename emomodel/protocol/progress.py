@@ -1,4 +1,4 @@
-"""The lines that a training process emits, and the requests that it takes. [light]
+"""The lines that a training process emits, and the requests that it takes.
 
 The process writes one JSON object a line to its standard output, nothing else; whatever libraries print goes to
 standard error. Its standard input is the other direction, one request a line: ``stop`` asks it to end after the
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from emomodel.errors import EmomodelError
 
 # A stop after a save_and_stop wins: nothing is saved. SIGTERM and SIGINT mean save_and_stop.
 STOP_REQUEST = "stop"
@@ -112,7 +114,7 @@ class Result(_Line):
 
 
 class Failure(_Line):
-    """The last line of a run that failed for a reason that the process could name; see emomodel.failure_codes."""
+    """The last line of a run that failed for a reason that the process could name; see emomodel.errors."""
 
     type: Literal["failure"] = "failure"
     code: str
@@ -125,8 +127,10 @@ Progress = Annotated[Phase | Plan | Metric | Checkpoint | Notice | Result | Fail
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 
 
-class ProgressError(ValueError):
+class ProgressError(EmomodelError):
     """The line is not a progress line."""
+
+    code = "progress_invalid"
 
 
 def parse_progress(line: str | bytes) -> Progress:
