@@ -8,22 +8,20 @@ from pathlib import Path
 
 from emomodel.bundles.manifest import Manifest
 from emomodel.bundles.reference_prompts import Reference, read_reference
+from emomodel.errors import EmomodelError
 from emomodel.protocol.progress import EXIT_FAILED, EXIT_OK
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return its exit code."""
     options = _make_parser().parse_args(arguments)
     if options.command == "train":
         return _train(options)
-    from emomodel.bundles.bundle import BundleError
-    from emomodel.errors import ModelError
-
     command = {"generate": _generate, "verify": _verify, "import": _import}[options.command]
     try:
         return command(options)
-    # A ValueError is an emotion, a schedule or a setting of the sampling that can't be; the others are the files'.
-    except (BundleError, ModelError, ValueError, OSError) as error:
+    # What the user can put right gets one line. Any other exception is a bug and keeps its traceback.
+    except (EmomodelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
 

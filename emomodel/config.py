@@ -1,4 +1,4 @@
-"""TrainConfig: the one source of hyperparameter truth. [light]
+"""TrainConfig: the one source of hyperparameter truth.
 
 A job's config is a TrainConfig, frozen when the job is created; the training process reads the same object. Each
 field says what it does, its unit and its range: the API's schema and docs/configuration.md are made from it.

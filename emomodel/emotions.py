@@ -1,13 +1,9 @@
-"""The emotion axes, and vectors along them. [light]
+"""The emotion axes, and vectors along them.
 
 An axis is named ``NEGATIVE_POSITIVE``, such as ``SADNESS_JOY``. Its two poles are names of their own: ``joy`` points
 along the axis, ``sadness`` against it. An emotion vector holds one number in [-1, 1] per axis, in the axes' order.
 
-    EmotionError
-    ├── UnknownEmotion      a name that is neither an axis nor a pole
-    ├── EmotionOutOfRange   a value outside the range of its name, or not a finite number
-    ├── AxisGivenTwice      two names of one emotion lie on the same axis
-    └── WrongVectorLength   a list of numbers that doesn't fit the number of axes
+AxesInvalid and EmotionError are ValueErrors too: raised by a pydantic validator, they become a ValidationError.
 """
 
 import difflib
@@ -17,13 +13,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from emomodel.errors import EmomodelError
+
 EmotionVector = tuple[float, ...]
 
 AXIS_NAME = re.compile(r"[A-Z][A-Z0-9]*_[A-Z][A-Z0-9]*")
 MIN_AXES, MAX_AXES = 2, 64
 
 
-class EmotionError(ValueError):
+class AxesInvalid(EmomodelError, ValueError):
+    """The names are not those of a set of axes."""
+
+    code = "axes_invalid"
+
+
+class EmotionError(EmomodelError, ValueError):
     """The emotion can't be read."""
 
     code = "emotion_invalid"
@@ -55,18 +59,18 @@ class WrongVectorLength(EmotionError):
 
 @dataclass(frozen=True)
 class Axes:
-    """An ordered set of bipolar axes. Raises ValueError when a name is malformed or used twice."""
+    """An ordered set of bipolar axes. Raises AxesInvalid when there are too few or too many, or a name is wrong."""
 
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not MIN_AXES <= len(self.names) <= MAX_AXES:
-            raise ValueError(f"there are {len(self.names)} axes; give {MIN_AXES} to {MAX_AXES}")
+            raise AxesInvalid(f"there are {len(self.names)} axes; give {MIN_AXES} to {MAX_AXES}")
         for name in self.names:
             if not AXIS_NAME.fullmatch(name):
-                raise ValueError(f"axis {name!r} is not of the form NEGATIVE_POSITIVE, as in SADNESS_JOY")
+                raise AxesInvalid(f"axis {name!r} is not of the form NEGATIVE_POSITIVE, as in SADNESS_JOY")
         if len(self._directions) != 3 * len(self.names):
-            raise ValueError("each axis and each pole may be named only once")
+            raise AxesInvalid("each axis and each pole may be named only once")
 
     def __len__(self) -> int:
         return len(self.names)

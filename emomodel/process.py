@@ -1,4 +1,4 @@
-"""The training as a process of its own: its streams, signals, exit codes, and errors in words. [light]
+"""The training as a process of its own: its streams, signals, exit codes, and errors in words.
 
 Nothing heavy is imported before the supervisor can be heard: a stop, or its death, is noticed while libraries load.
 """
@@ -18,8 +18,7 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from emomodel.errors import ModelError, Stopped
-from emomodel.failure_codes import FAILURE_CODES
+from emomodel.errors import FAILURE_CODES, EmomodelError, Stopped
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.journal import Journal, open_journal
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes
@@ -91,7 +90,7 @@ def describe_failure(error: Exception) -> Failure | None:
     if code is None:
         return None
     known = FAILURE_CODES[code]
-    what = f"{str(error).rstrip('.')}." if isinstance(error, ModelError | ValidationError) else known.what
+    what = f"{str(error).rstrip('.')}." if isinstance(error, EmomodelError | ValidationError) else known.what
     return Failure(
         code=code,
         message=f"{what} {known.advice}",
@@ -102,8 +101,8 @@ def describe_failure(error: Exception) -> Failure | None:
 
 def _find_code(error: Exception) -> str | None:
     text = str(error)
-    if isinstance(error, ModelError):
-        return error.code
+    if isinstance(error, EmomodelError):
+        return error.code if error.code in FAILURE_CODES else None
     if isinstance(error, ValidationError):
         return "request_invalid"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or _DISK_FULL_WORDS in text:

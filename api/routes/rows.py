@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.access import CallerDep
 from api.deps import DatabaseDep, JobIdPath, StorageDep
 from api.errors import error_responses
-from emomodel.insights.row_report import read_worst
+from emomodel.insights.row_report import read_texts, read_worst
 from jobs import records
-from jobs.data.row_report import read_texts
 from jobs.files.storage import Storage
 
 router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))

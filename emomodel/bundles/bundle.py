@@ -1,4 +1,4 @@
-"""The bundle: the zip that a team downloads. Pack, verify, unpack, open. [light]
+"""The bundle: the zip that a team downloads. Pack, verify, unpack, open.
 
 Checking a bundle needs no torch, and reads nothing in it but the manifest; the other files are only hashed.
 """
@@ -20,7 +20,6 @@ from emomodel.bundles.manifest import (
     MANIFEST_NAME,
     BundleError,
     FileAltered,
-    FileEntry,
     FileMissing,
     FileUnexpected,
     Manifest,
@@ -29,7 +28,7 @@ from emomodel.bundles.manifest import (
     UnsafeBundle,
     parse_manifest,
 )
-from emomodel.disk import sync
+from emomodel.files import FileEntry, describe_file, sync
 
 # The whole of what others need to handle a bundle is here.
 __all__ = [
@@ -67,7 +66,7 @@ _COMPRESSIBLE = {".json", ".jsonl", ".md", ".txt", ".jinja", ""}
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     """Write `bundle.json` for all files that `folder` holds now; returns the manifest with its `files`."""
-    files = {name: _describe(folder / name) for name in _list_files(folder) if name != MANIFEST_NAME}
+    files = {name: describe_file(folder / name) for name in _list_files(folder) if name != MANIFEST_NAME}
     complete = manifest.model_copy(update={"files": files})
     with _write_atomically(folder / MANIFEST_NAME) as stream:
         stream.write((complete.model_dump_json(indent=2) + "\n").encode())
@@ -157,11 +156,6 @@ def _list_files(folder: Path) -> list[str]:
         if path.is_file():
             names.append(name)
     return sorted(names)
-
-
-def _describe(path: Path) -> FileEntry:
-    with path.open("rb") as stream:
-        return FileEntry(size_bytes=path.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 @contextmanager

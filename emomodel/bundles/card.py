@@ -1,9 +1,11 @@
-"""The model card: the README.md of a bundle. [light]"""
+"""The model card: the README.md of a bundle."""
 
 import json
 from collections.abc import Sequence
 
 from emomodel.bundles.manifest import Manifest
+
+CARD_FILE = "README.md"
 
 _CARD = """\
 ---
@@ -29,8 +31,7 @@ With the adapter, the projection and the base model together:
 ```python
 from pathlib import Path
 
-from emomodel.generation.generate import generate, load_bundle
-from emomodel.generation.sampling import Sampling
+from emomodel import Sampling, generate, load_bundle
 
 model = load_bundle(Path("bundle.zip"), base={base_model_string})
 prompts = ["How was your day?", "How was your day?"]

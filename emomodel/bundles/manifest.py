@@ -1,64 +1,82 @@
-"""The manifest: `bundle.json`, which describes a bundle and lists its files; and the error tree of bundles. [light]
-
-BundleError
-├── NotABundle       not a zip, no manifest in it, or one that can't be read
-├── NewerFormat      made by a newer emomodel, in a format that this one doesn't know
-├── UnsafeBundle     a path that leads out of the folder, a link, a name twice, or a size out of all proportion
-├── FileMissing      a file of the manifest is not there
-├── FileUnexpected   a file is there that the manifest doesn't name
-└── FileAltered      a file's size or sha256 is not the manifest's
-"""
+"""The manifest, `bundle.json`: it describes a bundle and lists its files. The errors of bundles are here too."""
 
 import json
-from typing import Annotated, Any, Literal, Self
+import platform
+from importlib import metadata
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from emomodel.config import EmotionSpan, TrainConfig
-from emomodel.emotions import Axes
+from emomodel.emotions import Axes, AxesInvalid
+from emomodel.errors import EmomodelError
+from emomodel.files import FileEntry
 
 # Format 2 added the projection as safetensors, the reference prompts, and bundles that are imported.
 FORMAT_VERSION = 2
 MANIFEST_NAME = "bundle.json"
+# A bundle's folders, and the weights file in the first.
+ADAPTER_FOLDER = "adapter"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TOKENIZER_FOLDER = "tokenizer"
+
+# The libraries whose versions a manifest lists: those that the numbers depend on.
+_LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "unsloth")
 
 
-class BundleError(Exception):
+class BundleError(EmomodelError):
     """The bundle can't be used."""
+
+    code = "bundle_invalid"
 
 
 class NotABundle(BundleError):
     """The file is no bundle."""
 
+    code = "bundle_unreadable"
+
 
 class NewerFormat(BundleError):
     """The bundle's format is newer than this emomodel."""
+
+    code = "bundle_newer"
 
 
 class UnsafeBundle(BundleError):
     """The zip would write where or what it must not."""
 
+    code = "bundle_unsafe"
+
 
 class FileMissing(BundleError):
     """A file of the manifest is not in the bundle."""
+
+    code = "bundle_file_missing"
 
 
 class FileUnexpected(BundleError):
     """The bundle holds a file that the manifest doesn't name."""
 
+    code = "bundle_file_unexpected"
+
 
 class FileAltered(BundleError):
     """A file is not the one that the manifest describes."""
 
+    code = "bundle_file_altered"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileEntry(_Part):
-    """What a file of the bundle must be."""
-
-    size_bytes: Annotated[int, Field(ge=0)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class DatasetEntry(_Part):
@@ -93,9 +111,9 @@ class Manifest(_Part):
     format_version: int = FORMAT_VERSION
     base_model: str
     axes: tuple[str, ...]
-    hidden_size: int
+    hidden_size: PositiveInt
     layer_sizes: tuple[int, int, int]
-    emotion_scale: float
+    emotion_scale: FiniteFloat
     emotion_centered: bool
     emotion_span: EmotionSpan
     origin: Origin = "training"
@@ -126,7 +144,7 @@ class Manifest(_Part):
         return "auto" if self.config is None else self.config.dtype
 
     def get_axes(self) -> Axes:
-        """The axes as an object. Raises ValueError when the names are not those of axes."""
+        """The axes as an object. Raises AxesInvalid, which a manifest from `parse_manifest` never does."""
         return Axes(self.axes)
 
 
@@ -134,9 +152,11 @@ def parse_manifest(content: bytes) -> Manifest:
     """Read `bundle.json`. Raises NotABundle, NewerFormat."""
     try:
         document: Any = json.loads(content)
-        version = document["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotABundle(f"{MANIFEST_NAME} can't be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise NotABundle(f"{MANIFEST_NAME} is not JSON: {error}; download the bundle again") from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version is None:
+        raise NotABundle(f"{MANIFEST_NAME} has no format_version, so it is not a bundle's manifest")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise NewerFormat(
             f"the bundle has format {version}, this emomodel knows formats up to {FORMAT_VERSION}; update emomodel"
@@ -148,6 +168,12 @@ def parse_manifest(content: bytes) -> Manifest:
         first = error.errors()[0]
         field = "".join(f"{part}: " for part in first["loc"])
         raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {field}{first['msg']}") from error
-    except ValueError as error:
-        raise NotABundle(f"{MANIFEST_NAME} is not a manifest: {error}") from error
+    except AxesInvalid as error:
+        raise NotABundle(f"{MANIFEST_NAME} is not a manifest: axes: {error}") from error
     return manifest
+
+
+def get_library_versions() -> dict[str, str]:
+    """The installed versions of Python and of the libraries that the model's numbers depend on, by name."""
+    installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
+    return {"python": platform.python_version()} | {name: installed[name] for name in _LIBRARIES if name in installed}

@@ -1,4 +1,4 @@
-"""The reference prompts of a bundle, and what its model answered when it was made: `reference.json`. [light]
+"""The reference prompts of a bundle, and what its model answered when it was made: `reference.json`.
 
 The same prompts and emotions in every bundle, by its own axes. An answer is a sample of the logits at a few positions:
 compact, and near to what another machine computes, which a hash of floats never is.
@@ -6,9 +6,9 @@ compact, and near to what another machine computes, which a hash of floats never
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError, model_validator
 
 from emomodel.bundles.manifest import Manifest, NotABundle
 from emomodel.data.examples import Span, Turn
@@ -37,7 +37,7 @@ class Precision(_Part):
 class ReplyPart(_Part):
     """Some text of the reply, and its emotion by the names of poles."""
 
-    text: str
+    text: Annotated[str, Field(pattern=r"\S")]
     emotion: dict[str, float]
 
 
@@ -48,11 +48,17 @@ class Answer(_Part):
     the vocabulary; `spread` is the logits' standard deviation over the vocabulary.
     """
 
-    position: int
-    top_ids: list[int]
+    position: NonNegativeInt
+    top_ids: list[NonNegativeInt]
     log_probabilities: list[float]
     logits: list[float]
-    spread: Annotated[float, Field(gt=0)]
+    spread: PositiveFloat
+
+    @model_validator(mode="after")
+    def _has_a_number_for_each_token(self) -> Self:
+        if len(self.top_ids) != len(self.log_probabilities):
+            raise ValueError("top_ids and log_probabilities differ in length")
+        return self
 
 
 class ReferencePrompt(_Part):
@@ -60,10 +66,16 @@ class ReferencePrompt(_Part):
 
     name: str
     question: str
-    reply: tuple[ReplyPart, ...]
-    input_ids: list[int]
-    answers: list[Answer]
+    reply: Annotated[tuple[ReplyPart, ...], Field(min_length=1)]
+    input_ids: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    answers: Annotated[list[Answer], Field(min_length=1)]
     effect: float
+
+    @model_validator(mode="after")
+    def _positions_are_within_the_prompt(self) -> Self:
+        if any(answer.position >= len(self.input_ids) for answer in self.answers):
+            raise ValueError("an answer is for a position beyond input_ids")
+        return self
 
     def make_turns(self, axes: Axes) -> tuple[Turn, Turn]:
         """Raises EmotionError when `axes` lack a name."""
@@ -75,8 +87,15 @@ class Reference(_Part):
 
     precision: Precision
     device: str
-    sample_ids: list[int]
-    prompts: list[ReferencePrompt]
+    sample_ids: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    prompts: Annotated[list[ReferencePrompt], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_a_logit_for_each_sampled_token(self) -> Self:
+        answers = (answer for prompt in self.prompts for answer in prompt.answers)
+        if any(len(answer.logits) != len(self.sample_ids) for answer in answers):
+            raise ValueError("an answer has another number of logits than sample_ids")
+        return self
 
 
 def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
@@ -86,7 +105,9 @@ def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
     try:
         return Reference.model_validate_json((folder / REFERENCE_FILE).read_bytes())
     except ValidationError as error:
-        raise NotABundle(f"{REFERENCE_FILE} can't be read: {error.errors()[0]['msg']}") from error
+        first = error.errors()[0]
+        field = "".join(f"{part}: " for part in first["loc"])
+        raise NotABundle(f"{REFERENCE_FILE} can't be read: {field}{first['msg']}") from error
 
 
 def make_turns(question: str, reply: Sequence[ReplyPart], axes: Axes) -> tuple[Turn, Turn]:

@@ -1,4 +1,4 @@
-"""How far apart the answers of one model may be, by the precisions in which they are computed. [light]"""
+"""How far apart the answers of one model may be, by the precisions in which they are computed."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What decides a training's course, as one digest: a checkpoint fits no training of another course. [light]"""
+"""What decides a training's course, as one digest: a checkpoint fits no training of another course."""
 
 import hashlib
 import json

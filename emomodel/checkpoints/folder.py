@@ -1,4 +1,4 @@
-"""The folder of one attempt's checkpoints: each is whole or not there, the last few and the best are kept. [light]"""
+"""The folder of one attempt's checkpoints: each is whole or not there, the last few and the best are kept."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from emomodel.checkpoints.index import (
     read_checkpoint,
     write_index,
 )
-from emomodel.disk import sync
+from emomodel.files import sync
 
 
 class CheckpointFolder:

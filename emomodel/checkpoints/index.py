@@ -1,10 +1,9 @@
-"""The index of a checkpoint, `checkpoint.json`: its step, what it fits, and its files with their hashes. [light]
+"""The index of a checkpoint, `checkpoint.json`: its step, what it fits, and its files with their hashes.
 
 It is written last, so a folder that has one was complete. A folder counts as a whole checkpoint by its name, its index
 and the sizes of its files; `verify_checkpoint` also reads the files.
 """
 
-import hashlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from emomodel.bundles.manifest import FileEntry
 from emomodel.errors import CheckpointUnusable
+from emomodel.files import FileEntry, describe_file
 
 INDEX_FILE = "checkpoint.json"
 # What is being written, or was when a process was killed, lies in here, beside the checkpoints.
@@ -56,7 +55,7 @@ def make_checkpoint_path(folder: Path, step: int) -> Path:
 
 def write_index(path: Path, *, step: int, course: str, eval_loss: float | None) -> None:
     """Describe the files in `path`. What is written after this makes the checkpoint a damaged one."""
-    files = {file.name: _describe(file) for file in sorted(path.iterdir())}
+    files = {file.name: describe_file(file) for file in sorted(path.iterdir())}
     index = CheckpointIndex(step=step, course=course, eval_loss=eval_loss, files=files)
     (path / INDEX_FILE).write_text(index.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
@@ -85,7 +84,7 @@ def verify_checkpoint(path: Path) -> None:
     """Read all files and compare their hashes. Raises CheckpointUnusable."""
     for file, entry in _read_index(path).files.items():
         try:
-            found = _describe(path / file)
+            found = describe_file(path / file)
         except OSError as error:
             raise CheckpointUnusable(f"{path.name} is damaged: {file} can't be read: {error.strerror}") from error
         if found != entry:
@@ -137,8 +136,3 @@ def _read_index(path: Path) -> CheckpointIndex:
         raise CheckpointUnusable(f"{path.name} is not whole: it has no {INDEX_FILE}") from error
     except ValidationError as error:
         raise CheckpointUnusable(f"{path.name} is damaged: its {INDEX_FILE} can't be read") from error
-
-
-def _describe(path: Path) -> FileEntry:
-    with path.open("rb") as stream:
-        return FileEntry(size_bytes=path.stat().st_size, sha256=hashlib.file_digest(stream, "sha256").hexdigest())

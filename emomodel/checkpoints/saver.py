@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from emomodel.checkpoints.folder import CheckpointFolder
 from emomodel.protocol.journal import Journal
 from emomodel.protocol.progress import CHECKPOINT_FAILED, Checkpoint, CheckpointReason, Notice, Reporter
@@ -47,13 +45,17 @@ class CheckpointSaver:
         self._last_step = resumed_step
 
     def save(self, step: int, reason: CheckpointReason, *, eval_loss: float | None, write: Callable[[], None]) -> None:
-        """`write` puts the files into the folder's scratch. A failure is told with a notice."""
+        """Have `write` put the checkpoint's files into the scratch folder, and move them into place.
+
+        A file that can't be written costs this checkpoint only, and a notice reports it: `write` raises OSError, or
+        PyTorch's RuntimeError for that. Any other RuntimeError goes through.
+        """
         began = time.monotonic()
         try:
             self._check_room()
             write()
             saved = self._folder.adopt(step, eval_loss=eval_loss)
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not any(words in str(error) for words in _WRITER_WORDS):
                 raise
             logger.warning("the checkpoint of step %s is not saved", step, exc_info=True)

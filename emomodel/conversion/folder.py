@@ -1,4 +1,4 @@
-"""A finished conversion: the report inside its folder, and the way a folder comes into being whole. [light]
+"""A finished conversion: the report inside its folder, and the way a folder comes into being whole.
 
     ConversionError
     ├── GgufInvalid       the file is no GGUF file of a Gemma 3 with its vocabulary
@@ -19,31 +19,42 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emomodel.disk import sync
+from emomodel.errors import EmomodelError
+from emomodel.files import sync
 
 REPORT_NAME = "conversion.json"
 # Raise it when a conversion of the same source comes out differently: folders of other versions are then made anew.
 CONVERTER_VERSION = 1
 
 
-class ConversionError(Exception):
+class ConversionError(EmomodelError):
     """The model can't be converted."""
+
+    code = "conversion_failed"
 
 
 class GgufInvalid(ConversionError):
     """The file is no GGUF file of a Gemma 3 with its vocabulary."""
 
+    code = "gguf_invalid"
+
 
 class ConversionWrong(ConversionError):
     """The converted model or tokenizer fails its check."""
+
+    code = "conversion_wrong"
 
 
 class FolderOccupied(ConversionError):
     """The folder holds something that isn't a converted model."""
 
+    code = "folder_occupied"
+
 
 class PackagesMissing(ConversionError):
     """The packages with the sample model aren't installed."""
+
+    code = "packages_missing"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The GGUF file format, as far as a conversion needs it: metadata, and a copy without the vocabulary. [light]
+"""The GGUF file format, as far as a conversion needs it: metadata, and a copy without the vocabulary.
 
 A GGUF file is a head (magic, version, counts), key-value pairs, one short description per tensor, and the tensors'
 data, aligned, at offsets that count from where the data starts. The reader of the `gguf` package takes 10 s and 0.8 GB

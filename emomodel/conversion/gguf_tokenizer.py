@@ -1,4 +1,4 @@
-"""The tokenizer of a Gemma 3, rebuilt from the vocabulary in its GGUF file. [light]
+"""The tokenizer of a Gemma 3, rebuilt from the vocabulary in its GGUF file.
 
 A SentencePiece BPE model has no list of merges: its pieces and their scores imply it. Here the list is written out, and
 with it the `tokenizer.json` that Hugging Face's tokenizers read. For Gemma 3 it is Google's own file, piece by piece

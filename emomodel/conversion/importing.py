@@ -11,24 +11,17 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 from emomodel.bundles.bundle import pack, write_manifest
-from emomodel.bundles.card import make_model_card
-from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.card import CARD_FILE, make_model_card
+from emomodel.bundles.manifest import ADAPTER_FOLDER, ADAPTER_WEIGHTS, TOKENIZER_FOLDER, Manifest, get_library_versions
 from emomodel.bundles.reference_prompts import REFERENCE_FILE
 from emomodel.conversion.original_bundle import CONFIG_FILE, ImportRefused, OriginalBundle, read_original_bundle
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.evaluation.reference import make_reference
 from emomodel.evaluation.verification import as_asked
 from emomodel.generation.loaded_bundle import load_folder
-from emomodel.model.adapter_files import (
-    ADAPTER_FOLDER,
-    ADAPTER_WEIGHTS,
-    TOKENIZER_FOLDER,
-    get_layer_sizes,
-    save_projection,
-)
+from emomodel.model.adapter_files import get_layer_sizes, save_projection
 from emomodel.model.loading import copy_notice_files
 from emomodel.model.wrapper import make_projection
-from emomodel.training.output import CARD_FILE, get_library_versions
 
 # The original project's own: a factor of 3 on the projection, not centred, each token under its own emotion.
 _SCALE = 3.0

@@ -81,7 +81,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = _find(folder, (CONFIG_FILE,))
     try:
         config = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ImportRefused(f"{CONFIG_FILE} is not JSON: {error}") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA" or not isinstance(config.get("r"), int):
         raise ImportRefused(
@@ -124,8 +124,8 @@ def _choose_projection(folder: Path, beside: dict[str, Tensor], adapter_name: st
 
 def _check_projection(projection: dict[str, Tensor]) -> None:
     found = {key: tuple(tensor.shape) for key, tensor in projection.items()}
-    last = found.get("3.weight", (0,))
-    middle, hidden = last[0] // 2, last[0]
+    hidden = next(iter(found.get("3.weight", ())), 0)
+    middle = hidden // 2
     expected = {
         "0.weight": (middle, len(DEFAULT_AXES)),
         "0.bias": (middle,),
@@ -149,8 +149,8 @@ def _check_adapter(adapter: dict[str, Tensor], config: dict[str, Any], file_name
         match = _LORA_KEY.fullmatch(key)
         assert match is not None  # noqa: S101 - _normalise has let only these through
         layers.setdefault(match["layer"], set()).add(match["part"])
-        found = tensor.shape[0 if match["part"] == "A" else -1]
-        if tensor.ndim != 2 or (found != rank and not config.get("rank_pattern")):
+        found = list(tensor.shape)[0 if match["part"] == "A" else -1 :][:1]
+        if tensor.ndim != 2 or (found != [rank] and not config.get("rank_pattern")):
             raise ImportRefused(f"{key} has the shape {list(tensor.shape)}, and {CONFIG_FILE} says rank {rank}")
     if halves := sorted(layer for layer, parts in layers.items() if parts != {"A", "B"}):
         raise ImportRefused(f"{file_name} holds one of lora_A and lora_B only for {halves[0]}")
@@ -158,7 +158,7 @@ def _check_adapter(adapter: dict[str, Tensor], config: dict[str, Any], file_name
     # A text is a regular expression over names of the base model, which is not here.
     if isinstance(targets, list):
         present = {layer.rpartition(".")[2] for layer in layers}
-        if present != set(targets):
+        if present != set(map(str, targets)):
             raise ImportRefused(
                 f"{file_name} holds weights for {', '.join(sorted(present))}; "
                 f"{CONFIG_FILE} names {', '.join(sorted(map(str, targets)))}"

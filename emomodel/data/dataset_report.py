@@ -1,4 +1,4 @@
-"""DatasetReport: what a dataset holds, and what is wrong with it. [light]"""
+"""DatasetReport: what a dataset holds, and what is wrong with it."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""DatasetStatistics: counts what the examples of a dataset hold, one after another. [light]"""
+"""DatasetStatistics: counts what the examples of a dataset hold, one after another."""
 
 from array import array
 from collections.abc import Iterator, Sequence

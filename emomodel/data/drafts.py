@@ -1,10 +1,11 @@
-"""What the readers of a line agree on: the roles, the parts of a turn, and what no text may hold. [light]"""
+"""What the readers of a line agree on: the roles, the parts of a turn, and what no text may hold."""
 
 import re
 from typing import Literal
 
 import msgspec
 
+from emomodel.data.problems import quote
 from emomodel.emotions import EmotionVector
 
 Role = Literal["system", "user", "assistant"]
@@ -14,6 +15,11 @@ CONTROL_TOKEN = re.compile(
     r"<(?:start_of_turn|end_of_turn|bos|eos|pad|unk|mask|start_of_image|end_of_image|image_soft_token|unused[0-9]{1,5}"
     r"|2mass|\|[^<>|\s]{1,40}\|)>|\[multimodal\]|\[@BOS@\]"
 )
+
+# A file may invent a new key on every line; so many are counted by name.
+_COUNTED_KEYS = 100
+OTHER_KEYS = "(others)"
+MESSAGE_PREFIX = "messages[]."
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
@@ -29,3 +35,16 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
 # The fields of a Turn, in its order: role, content, emotion, spans, is_target. A bare tuple, for the same reason.
 TurnDraft = tuple[Role, str, EmotionVector, tuple[Span, ...], bool]
+
+
+class IgnoredKeys:
+    """`counts` is by the key's name, with MESSAGE_PREFIX for keys of messages."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def add(self, key: str, prefix: str = "") -> None:
+        name = prefix + quote(key)[1:-1]
+        if name not in self.counts and len(self.counts) >= _COUNTED_KEYS:
+            name = OTHER_KEYS
+        self.counts[name] = self.counts.get(name, 0) + 1

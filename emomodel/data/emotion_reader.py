@@ -1,4 +1,4 @@
-"""Emotions as people write them, in a tag's attributes or as JSON -> emotion vectors. [light]"""
+"""Emotions as people write them, in a tag's attributes or as JSON -> emotion vectors."""
 
 import difflib
 import math

@@ -1,4 +1,4 @@
-"""One line of JSON -> Example, with all that is wrong in it. [light]
+"""One line of JSON -> Example, with all that is wrong in it.
 
 emomodel/data/validation.py reads whole files the same way, as they arrive: DatasetValidator and its DatasetReport.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emomodel.data.drafts import Role, Span
 from emomodel.data.line_reader import LineReader
-from emomodel.data.problems import DatasetInvalid, ExampleInvalid, problem_at
+from emomodel.data.problems import ExampleInvalid, LinesInvalid, problem_at
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 
 __all__ = ["Example", "Role", "Span", "Turn", "parse_example", "read_examples"]
@@ -49,7 +49,7 @@ def parse_example(line: bytes | str, number: int, axes: Axes = DEFAULT_AXES) -> 
 
 
 def read_examples(path: Path, axes: Axes = DEFAULT_AXES) -> Iterator[Example]:
-    """The examples of a file, in order, blank lines left out. Raises DatasetInvalid at the first line that is wrong."""
+    """The examples of a file, in order, blank lines left out. Raises LinesInvalid at the first line that is wrong."""
     reader = LineReader(axes)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -59,5 +59,5 @@ def read_examples(path: Path, axes: Axes = DEFAULT_AXES) -> Iterator[Example]:
             turns, findings = reader.read(data)
             if findings:
                 problem = problem_at(number, findings[0])
-                raise DatasetInvalid(f"{path.name}, {problem}", (problem,))
+                raise LinesInvalid(f"{path.name}, {problem}", (problem,))
             yield Example(number, tuple(Turn(*turn) for turn in turns))

@@ -1,4 +1,4 @@
-"""The JSON object on one line, read strictly. [light]
+"""The JSON object on one line, read strictly.
 
 Python's own reader keeps the last of two equal keys, takes NaN and Infinity for numbers, and half a surrogate pair for
 text. A dataset with any of these means something else than it says, so they are refused here.

@@ -1,10 +1,9 @@
-"""One line of a dataset -> its turns, or all that is wrong in it. [light]"""
+"""One line of a dataset -> its turns, or all that is wrong in it."""
 
 from collections.abc import Iterable
 
-from emomodel.data.drafts import CONTROL_TOKEN, Role, Span, TurnDraft
+from emomodel.data.drafts import CONTROL_TOKEN, MESSAGE_PREFIX, IgnoredKeys, Role, Span, TurnDraft
 from emomodel.data.emotion_reader import EmotionReader
-from emomodel.data.ignored_keys import MESSAGE_PREFIX, IgnoredKeys
 from emomodel.data.json_line import ONE_OBJECT, parse_object
 from emomodel.data.plain_line import PlainLineReader
 from emomodel.data.problems import MAX_FINDINGS_PER_LINE, Finding, ProblemCode, quote

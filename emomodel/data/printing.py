@@ -1,4 +1,4 @@
-"""Example -> its line in the dataset format, in one normal form: parse_example makes the same example of it. [light]
+"""Example -> its line in the dataset format, in one normal form: parse_example makes the same example of it.
 
 Emotions stand on the message they belong to, by poles; those of spans stand in tags. Nothing stands on the example.
 """

@@ -1,13 +1,10 @@
-"""What can be wrong with a dataset: codes, findings and the errors that carry them. [light]
-
-ExampleError
-├── ExampleInvalid   one line is not an example
-└── DatasetInvalid   a file holds a line that is not an example
-"""
+"""What can be wrong with a dataset: codes, findings and the errors that carry them."""
 
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from emomodel.errors import EmomodelError
 
 # docs/data-format.md explains each code; a test compares the two lists.
 ProblemCode = Literal[
@@ -95,8 +92,10 @@ class Problem(BaseModel):
         return f"line {self.line}{field}{column}: {self.message}. {self.fix}"
 
 
-class ExampleError(ValueError):
+class ExampleError(EmomodelError):
     """The dataset can't be used as it is."""
+
+    code = "dataset_invalid"
 
     def __init__(self, message: str, problems: tuple[Problem, ...]) -> None:
         super().__init__(message)
@@ -106,8 +105,10 @@ class ExampleError(ValueError):
 class ExampleInvalid(ExampleError):
     """The line is not an example."""
 
+    code = "example_invalid"
 
-class DatasetInvalid(ExampleError):
+
+class LinesInvalid(ExampleError):
     """The file holds a line that is not an example."""
 
 

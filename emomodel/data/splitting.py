@@ -1,4 +1,4 @@
-"""Which examples of a dataset are trained on, and which are held out: by their content, not by their place. [light]
+"""Which examples of a dataset are trained on, and which are held out: by their content, not by their place.
 
 An example keeps its side when the file is shuffled or grows, and equal examples are on one side: nothing that is held
 out was learnt.

@@ -1,4 +1,4 @@
-"""Emotion tags in a text: `<emo joy=0.9>Hurray!</emo>` -> the text without tags, and spans. [light]
+"""Emotion tags in a text: `<emo joy=0.9>Hurray!</emo>` -> the text without tags, and spans.
 
 Whatever looks like a tag is one or is an error; it is never text by accident. A backslash makes it text: `\\<emo`.
 """

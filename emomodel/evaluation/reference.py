@@ -130,7 +130,8 @@ def _ask_again(model: AskedModel, prompt: ReferencePrompt, sample_ids: Sequence[
     input_ids, vectors, _ = _lay(model, prompt.make_turns(model.axes))
     if input_ids != prompt.input_ids:
         raise _OtherTokens("the tokenizer splits the text into other tokens")
-    if max(*sample_ids, *input_ids) >= _get_vocabulary_size(model):
+    top_ids = (token_id for answer in prompt.answers for token_id in answer.top_ids)
+    if max([*sample_ids, *input_ids, *top_ids]) >= _get_vocabulary_size(model):
         raise _OtherTokens("the base model's vocabulary is smaller")
     logits = _ask(model.wrapper, input_ids, vectors, [answer.position for answer in prompt.answers])
     return _compare(prompt.answers, logits, sample_ids)

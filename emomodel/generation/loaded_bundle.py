@@ -7,10 +7,10 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from emomodel.bundles.bundle import open_bundle
-from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.manifest import ADAPTER_FOLDER, TOKENIZER_FOLDER, Manifest
 from emomodel.emotions import Axes
 from emomodel.errors import BundleMismatch
-from emomodel.model.adapter_files import ADAPTER_FOLDER, TOKENIZER_FOLDER, load_adapter, load_projection
+from emomodel.model.adapter_files import load_adapter, load_projection
 from emomodel.model.loading import load_base_model
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 

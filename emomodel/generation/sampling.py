@@ -1,5 +1,6 @@
 """How the next token is chosen from the model's logits."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,26 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from emomodel.errors import EmomodelError
+
+# No base model takes longer texts; a schedule has an emotion for each of them.
+MAX_NEW_TOKENS = 131_072
+# PyTorch's generators take 64 bits.
+MAX_SEED = 2**64 - 1
+
+
+class SamplingInvalid(EmomodelError, ValueError):
+    """A setting of the sampling is out of range.
+
+    It is a ValueError too: raised by a pydantic validator, it becomes a ValidationError.
+    """
+
+    code = "sampling_invalid"
+
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. Temperature 0 takes the likeliest, and needs no seed.
+    """How the next token is chosen. Temperature 0 takes the likeliest, and needs no seed. Raises SamplingInvalid.
 
     Each prompt draws from random numbers of its own, the same for all: a batch writes what its prompts would write
     alone, and one prompt under two emotions differs by the emotions only.
@@ -29,10 +46,16 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.temperature < 0:
-            raise ValueError("max_new_tokens must be at least 1, temperature at least 0")
-        if not 0 < self.top_p <= 1 or self.repetition_penalty <= 0:
-            raise ValueError("top_p must lie above 0 and at most at 1, repetition_penalty above 0")
+        if not 1 <= self.max_new_tokens <= MAX_NEW_TOKENS:
+            raise SamplingInvalid(f"max_new_tokens is {self.max_new_tokens}; it must be from 1 to {MAX_NEW_TOKENS}")
+        if not 0 <= self.temperature < math.inf:
+            raise SamplingInvalid(f"temperature is {self.temperature:g}; it must be 0 or a positive number")
+        if not 0 < self.top_p <= 1:
+            raise SamplingInvalid(f"top_p is {self.top_p:g}; it must be above 0 and at most 1")
+        if not 0 < self.repetition_penalty < math.inf:
+            raise SamplingInvalid(f"repetition_penalty is {self.repetition_penalty:g}; it must be a positive number")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise SamplingInvalid(f"seed is {self.seed}; it must be from 0 to {MAX_SEED}")
 
 
 class Chooser:

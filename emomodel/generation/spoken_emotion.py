@@ -1,4 +1,4 @@
-"""Emotions as people type them at a prompt: `joy=0.9 fear=0.2`, `neutral`, or `sadness=0.9 -> joy=0.9`. [light]
+"""Emotions as people type them at a prompt: `joy=0.9 fear=0.2`, `neutral`, or `sadness=0.9 -> joy=0.9`.
 
 An arrow leads from one emotion of a reply to the next. Each holds for an equal part of the tokens that the reply may
 have, or for as many as its `for` says: `sadness for 12 -> joy`. Between two emotions is a step, not a slope: spans with
@@ -10,14 +10,19 @@ import re
 from emomodel.data.emotion_reader import EmotionReader
 from emomodel.data.problems import Finding
 from emomodel.emotions import Axes, EmotionVector
+from emomodel.errors import EmomodelError
 
 NEUTRAL = "neutral"
 _ARROW = "->"
+# No reply has more tokens than nine digits can say.
+_COUNT = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
 _FOR = re.compile(r"(?P<emotion>.*?)\s+for\s+(?P<count>\S+)\s*", re.DOTALL)
 
 
-class EmotionUnreadable(ValueError):
+class EmotionUnreadable(EmomodelError):
     """The text is not an emotion."""
+
+    code = "emotion_unreadable"
 
 
 def parse_emotion(text: str, axes: Axes) -> EmotionVector:
@@ -67,7 +72,7 @@ def _parse_stop(stop: str, text: str, axes: Axes) -> tuple[EmotionVector, int | 
         )
     if match is None:
         return parse_emotion(spoken.strip(), axes), None
-    if not match["count"].isdecimal() or int(match["count"]) < 1:
+    if not _COUNT.fullmatch(match["count"]):
         raise EmotionUnreadable(
             f'the emotion {text!r} can\'t be read: "for {match["count"]}" is no number of tokens. '
             f'Write "sadness=0.9 for 12 {_ARROW} joy=0.9".'

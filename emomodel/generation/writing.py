@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
-from emomodel.errors import PromptRefused
+from emomodel.errors import EmomodelError, PromptRefused
 from emomodel.generation.loaded_bundle import LoadedBundle
 from emomodel.samples.chat import ChatError, ChatFormat
 from emomodel.samples.dataset import lay_emotions
@@ -22,8 +22,10 @@ Schedule = Sequence[EmotionVector]
 Choose = Callable[[Tensor, Sequence[list[int]]], list[int]]
 
 
-class ScheduleTooShort(ValueError):
+class ScheduleTooShort(EmomodelError):
     """The schedule ends before the reply may end."""
+
+    code = "schedule_too_short"
 
 
 @dataclass(frozen=True, slots=True)

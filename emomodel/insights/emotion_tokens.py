@@ -1,4 +1,4 @@
-"""EmotionCounts: how the emotions lie on the tokens that are learnt. [light]"""
+"""EmotionCounts: how the emotions lie on the tokens that are learnt."""
 
 import math
 from collections.abc import Iterator

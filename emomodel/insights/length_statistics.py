@@ -1,4 +1,4 @@
-"""How long the examples of a dataset are, and how much of their batches would be padding. [light]"""
+"""How long the examples of a dataset are, and how much of their batches would be padding."""
 
 import math
 import random

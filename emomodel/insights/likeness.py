@@ -1,4 +1,4 @@
-"""Examples that are like an earlier one: duplicates, and near-duplicates by MinHash, in bounded memory. [light]
+"""Examples that are like an earlier one: duplicates, and near-duplicates by MinHash, in bounded memory.
 
 Near-duplicates share most of their shingles, three words in a row each. A signature of 32 numbers stands for the
 shingles: these are dealt to 32 bins by their hash, and of each bin the smallest stays, so that two signatures agree in

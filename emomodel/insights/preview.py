@@ -1,6 +1,6 @@
 """Examples as the model will see them: each token with its text, the emotion at its position, and whether it is learnt.
 
-[light] It makes samples by the functions that the training makes them by (emomodel.samples.dataset).
+It makes samples by the functions that the training makes them by (emomodel.samples.dataset).
 """
 
 from collections.abc import Iterator

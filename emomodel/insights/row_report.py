@@ -1,9 +1,13 @@
-"""Each example's loss after a training, as a Parquet file: rows that are mislabelled or odd stand out. [light]"""
+"""Each example's loss after a training, as a Parquet file: rows that are mislabelled or odd stand out."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+# Of a line, for people: enough to know it again.
+MAX_TEXT_CHARACTERS = 500
+_MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,21 @@ def read_worst(path: Path, limit: int) -> list[ReportRow]:
     table = parquet.read_table(path, schema=_make_schema())
     order = compute.select_k_unstable(table, k=min(limit, table.num_rows), sort_keys=[("loss", "descending")])
     return [ReportRow(**row) for row in table.take(order).to_pylist()]
+
+
+def read_texts(path: Path, lines: Iterable[int]) -> dict[int, str]:
+    """The beginnings of the given lines (from 1) of a JSON Lines file."""
+    wanted = set(lines)
+    last = max(wanted, default=0)
+    texts: dict[int, str] = {}
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if number in wanted:
+                text = line[:_MAX_TEXT_BYTES].decode("utf-8", "ignore").rstrip("\n")
+                texts[number] = text[:MAX_TEXT_CHARACTERS]
+            if number >= last:
+                break
+    return texts
 
 
 def _make_schema() -> Any:

@@ -1,4 +1,4 @@
-"""Which scripts a dataset's letters belong to: a rough answer to which languages it is in. [light]"""
+"""Which scripts a dataset's letters belong to: a rough answer to which languages it is in."""
 
 from bisect import bisect_right
 from collections import Counter

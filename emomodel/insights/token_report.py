@@ -1,4 +1,4 @@
-"""TokenReport: what a dataset holds in the tokens of a base model. [light]"""
+"""TokenReport: what a dataset holds in the tokens of a base model."""
 
 from typing import Literal
 

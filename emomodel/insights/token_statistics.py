@@ -1,4 +1,4 @@
-"""TokenStatistics: what a training with a base model will find in a dataset, example after example. [light]
+"""TokenStatistics: what a training with a base model will find in a dataset, example after example.
 
 The tokens, targets and cuts are those of emomodel.samples.dataset, by which the training's samples are made. Memory
 doesn't grow with the number of examples.
@@ -113,7 +113,7 @@ class TokenStatistics:
 
 
 def compute_statistics(path: Path, axes: Axes, chat_format: ChatFormat, max_length: int) -> TokenReport:
-    """Of a dataset's file. Raises OSError, and DatasetInvalid for a file that was never validated."""
+    """Of a dataset's file. Raises OSError, and LinesInvalid for a file that was never validated."""
     statistics = TokenStatistics(chat_format, axes, max_length)
     for example in read_examples(path, axes):
         statistics.add(example)

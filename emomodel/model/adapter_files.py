@@ -8,28 +8,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from emomodel.bundles.manifest import Manifest
+from emomodel.bundles.manifest import ADAPTER_FOLDER, ADAPTER_WEIGHTS, Manifest
 from emomodel.errors import BundleMismatch
 from emomodel.model.projection_files import PROJECTION_FILE, SAFE_PROJECTION_FILE, read_tensors, save_projection
 from emomodel.model.wrapper import make_projection
 
 # The files of the projection have a module of their own, which needs no PEFT.
 __all__ = [
-    "ADAPTER_FOLDER",
-    "ADAPTER_WEIGHTS",
     "PROJECTION_FILE",
     "SAFE_PROJECTION_FILE",
-    "TOKENIZER_FOLDER",
     "get_layer_sizes",
     "load_adapter",
     "load_projection",
     "save_adapter",
     "save_projection",
 ]
-
-ADAPTER_FOLDER = "adapter"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-TOKENIZER_FOLDER = "tokenizer"
 
 # PEFT calls the wrapper `base_model.model`; the wrapper's own `.model` would not be there without it.
 _WRAPPED_PREFIX = "base_model.model.model."
@@ -60,7 +53,12 @@ def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
     path = safe_path if safe_path.exists() else folder / PROJECTION_FILE
     weights = read_tensors(path)
     _compare_shapes(path.name, _shapes(projection.state_dict()), _shapes(weights))
-    projection.load_state_dict(weights)
+    try:
+        projection.load_state_dict(weights)
+    except RuntimeError as error:
+        # A tensor of the right shape may still be of a kind that can't be copied, such as a sparse one.
+        reason = str(error).strip().partition("\n")[0]
+        raise BundleMismatch(f"{path.name} doesn't hold plain numbers: {reason}") from error
     return projection
 
 
@@ -73,7 +71,7 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
     try:
         present = {key: tuple(tensor.shape) for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}
         model = PeftModel.from_pretrained(base_model, str(folder))
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise BundleMismatch(f"the adapter doesn't fit the base model: {reason}") from error
     expected = {

@@ -26,7 +26,7 @@ def compare_projection_files(folder: Path) -> None:
     if pickled.keys() != safe.keys():
         raise BundleMismatch(f"{names} differ: one holds {sorted(pickled)}, the other {sorted(safe)}")
     for key in sorted(safe):
-        if not torch.equal(pickled[key], safe[key]):
+        if not _are_equal(pickled[key], safe[key]):
             raise BundleMismatch(f"{names} differ in {key}; one of them is not from the training")
 
 
@@ -41,6 +41,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         # The unpickler fails in many ways; whichever, nothing was executed.
         raise BundleMismatch(f"{path.name} can't be read as plain tensors") from error
-    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in weights.items()
+    ):
         raise BundleMismatch(f"{path.name} is not a state dict")
     return dict(weights)
+
+
+def _are_equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; `torch.equal` raises for two types or layouts."""
+    are_alike = (one.dtype, one.layout, one.shape) == (other.dtype, other.layout, other.shape)
+    return are_alike and torch.equal(one, other)

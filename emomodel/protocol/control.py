@@ -1,4 +1,4 @@
-"""RunRequests: what a training process has been asked for so far, by its supervisor or a signal. [light]"""
+"""RunRequests: what a training process has been asked for so far, by its supervisor or a signal."""
 
 from emomodel.errors import Stopped
 from emomodel.protocol.progress import CHECKPOINT_REQUEST, SAVE_AND_STOP_REQUEST, STOP_REQUEST

@@ -1,4 +1,4 @@
-"""The journal: a diagnostic aid for tests that kill things, kept by the training process itself. [light]
+"""The journal: a diagnostic aid for tests that kill things, kept by the training process itself.
 
 When the environment variable EMOMODEL_JOURNAL names a file, the process appends a JSON line to it at its start, each
 step, each checkpoint and its end. A line is one write to a file opened for appending, so the lines of several processes

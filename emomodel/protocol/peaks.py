@@ -1,4 +1,4 @@
-"""The most memory that this process has used so far. [light]"""
+"""The most memory that this process has used so far."""
 
 import resource
 import sys

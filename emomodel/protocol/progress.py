@@ -1,4 +1,4 @@
-"""The lines that a training process emits, and the requests that it takes. [light]
+"""The lines that a training process emits, and the requests that it takes.
 
 The process writes one JSON object a line to its standard output, nothing else; whatever libraries print goes to
 standard error. Its standard input is the other direction, one request a line: ``stop`` asks it to end after the
@@ -7,9 +7,13 @@ go on. The end of input means that the supervisor is gone, and the process ends 
 """
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from emomodel.errors import EmomodelError
 
 # A stop after a save_and_stop wins: nothing is saved. SIGTERM and SIGINT mean save_and_stop.
 STOP_REQUEST = "stop"
@@ -25,6 +29,9 @@ EXIT_ORPHANED = 4
 # Codes of notices that a supervisor acts on.
 RESUMED = "resumed"
 CHECKPOINT_FAILED = "checkpoint_failed"
+
+# Metrics, one a line, in a checkpoint and in the output folder.
+METRICS_FILE = "metrics.jsonl"
 
 CheckpointReason = Literal["schedule", "request", "stop"]
 PhaseName = Literal["importing", "loading_dataset", "loading_model", "training", "saving"]
@@ -107,7 +114,7 @@ class Result(_Line):
 
 
 class Failure(_Line):
-    """The last line of a run that failed for a reason that the process could name; see emomodel.failure_codes."""
+    """The last line of a run that failed for a reason that the process could name; see emomodel.errors."""
 
     type: Literal["failure"] = "failure"
     code: str
@@ -120,8 +127,10 @@ Progress = Annotated[Phase | Plan | Metric | Checkpoint | Notice | Result | Fail
 _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 
 
-class ProgressError(ValueError):
+class ProgressError(EmomodelError):
     """The line is not a progress line."""
+
+    code = "progress_invalid"
 
 
 def parse_progress(line: str | bytes) -> Progress:
@@ -130,6 +139,17 @@ def parse_progress(line: str | bytes) -> Progress:
         return _PROGRESS.validate_json(line)
     except ValidationError as error:
         raise ProgressError(str(error)) from error
+
+
+def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:
+    """Write metrics to a file, one a line, as a training process reports them. Raises OSError."""
+    lines = [metric.model_dump_json(exclude_none=True) + "\n" for metric in metrics]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_metrics(path: Path) -> list[Metric]:
+    """Read a file that `write_metrics` has written. Raises OSError, and pydantic.ValidationError for another file."""
+    return [Metric.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 class Reporter(Protocol):

@@ -1,4 +1,4 @@
-"""TrainRequest: all that one training process is told, as one JSON file. [light]"""
+"""TrainRequest: all that one training process is told, as one JSON file."""
 
 from pathlib import Path
 

@@ -1,15 +1,9 @@
-"""Turns -> one tokenised text, with what each token belongs to and the emotion of its own. [light]
+"""Turns -> one tokenised text, with what each token belongs to and the emotion of its own.
 
 The base model's own chat template writes the text, once, and it is tokenised whole: a word's tokens must be those of
 the untagged text. Where a turn's content lies in it is learnt by rendering marks in the place of the contents; what
 stands between the marks is the template's own. Then the contents are found between these pieces, whether the template
 trims them or not, and by character offsets each token gets what holds for its last character.
-
-    ChatError
-    ├── TemplateMissing     the tokenizer has no chat template
-    ├── TemplateUnsuitable  the template refuses the turns, or changes their text beyond trimming it
-    ├── ControlTokenInText  a turn's text holds a control token of the tokenizer
-    └── TokenizerUnusable   the tokenizer's files are missing or unreadable (emomodel.samples.light_tokenizer)
 """
 
 from bisect import bisect_right
@@ -21,25 +15,46 @@ import jinja2
 
 from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
+from emomodel.errors import EmomodelError
 
 # A private-use character cannot be confused with a template's own words; no template trims or splits it.
 _MARK = "\ue000{}\ue001"
 
 
-class ChatError(ValueError):
+# A template is a small program in a model's folder: beside what it refuses itself, it may fail as programs do.
+_TEMPLATE_FAULTS = (
+    jinja2.TemplateError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
+class ChatError(EmomodelError):
     """The turns can't be made a text for the model."""
+
+    code = "chat_invalid"
 
 
 class TemplateMissing(ChatError):
     """The tokenizer has no chat template."""
 
+    code = "template_missing"
+
 
 class TemplateUnsuitable(ChatError):
     """The template refuses the turns, or changes their text."""
 
+    code = "template_unsuitable"
+
 
 class ControlTokenInText(ChatError):
     """A turn's text holds a control token."""
+
+    code = "control_token"
 
 
 class ChatTokenizer(Protocol):
@@ -226,7 +241,7 @@ class ChatFormat:
             text = self._tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=with_reply_header
             )
-        except jinja2.TemplateError as error:
+        except _TEMPLATE_FAULTS as error:
             raise TemplateUnsuitable(f"the base model's chat template refuses these turns: {error}") from error
         return str(text)
 

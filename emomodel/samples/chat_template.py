@@ -1,4 +1,4 @@
-"""Chat templates, rendered without transformers, in an environment equal to its own. [light]
+"""Chat templates, rendered without transformers, in an environment equal to its own.
 
 Source of the environment: transformers.utils.chat_template_utils, version 5.
 """

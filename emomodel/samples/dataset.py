@@ -1,4 +1,4 @@
-"""Example -> sample: input_ids, attention_mask, emotion_vectors and labels, four lists of one length. [light]
+"""Example -> sample: input_ids, attention_mask, emotion_vectors and labels, four lists of one length.
 
 `lay_emotions` is the one rule for which input position carries which emotion; training and generation both use it.
 """

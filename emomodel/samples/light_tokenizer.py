@@ -1,4 +1,4 @@
-"""LightTokenizer: a base model's tokenizer and chat template from its folder, without transformers. [light]
+"""LightTokenizer: a base model's tokenizer and chat template from its folder, without transformers.
 
 It reads the files that transformers reads, and has the part of a transformers tokenizer that emomodel.samples.chat
 needs (ChatTokenizer). Some of transformers' classes build their tokenizer again from the vocabulary, with rules of
@@ -44,6 +44,8 @@ _EXTRA_KEYS = ("extra_special_tokens", "additional_special_tokens")
 
 class TokenizerUnusable(ChatError):
     """The folder has no tokenizer.json, or its tokenizer files can't be read."""
+
+    code = "tokenizer_unusable"
 
 
 class LightTokenizer:
@@ -110,6 +112,13 @@ def load_light_tokenizer(folder: Path) -> LightTokenizer:
     # The file may ask for lengths that the tokenizer was once trained with.
     backend.no_truncation()
     backend.no_padding()
+    try:
+        return _make_tokenizer(backend, folder, config)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TokenizerUnusable(f"the base model's tokenizer files contradict their format: {error}") from error
+
+
+def _make_tokenizer(backend: Tokenizer, folder: Path, config: dict[str, Any]) -> LightTokenizer:
     config = _CLASS_TOKENS.get(str(config.get("tokenizer_class")).removesuffix("Fast"), {}) | config
     named = {key: _read_token(value) for key, value in config.items() if key.endswith("_token") and _is_token(value)}
     extra: Any = next((config[key] for key in _EXTRA_KEYS if config.get(key)), [])
@@ -172,7 +181,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TokenizerUnusable(f"the base model's {path.name} can't be read: {error}") from error
     if not isinstance(content, dict):
         raise TokenizerUnusable(f"the base model's {path.name} holds no JSON object")

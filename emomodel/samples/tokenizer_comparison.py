@@ -1,4 +1,4 @@
-"""Whether transformers' tokenizer and LightTokenizer give the same tokens for a dataset's chats. [light]
+"""Whether transformers' tokenizer and LightTokenizer give the same tokens for a dataset's chats.
 
 Statistics and preview come from the latter. Where transformers' class for a folder is not the tokenizer's own, it may
 cut texts otherwise than the folder's tokenizer.json says.

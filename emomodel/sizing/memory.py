@@ -1,4 +1,4 @@
-"""How much memory a training will need at its peak, without loading anything, and what would make it need less. [light]
+"""How much memory a training will need at its peak, without loading anything, and what would make it need less.
 
 docs/memory.md says what is counted and how far the estimate is from measured peaks.
 """

@@ -1,4 +1,4 @@
-"""What a training keeps in memory, in bytes per unit of width and token: the constants of memory.py. [light]
+"""What a training keeps in memory, in bytes per unit of width and token: the constants of memory.py.
 
 Each is a count of the tensors that autograd keeps; docs/memory.md holds the estimate against measured peaks. Correct a
 constant here, and nowhere else, when a measurement says so.

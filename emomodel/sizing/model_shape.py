@@ -1,4 +1,4 @@
-"""ModelShape: the sizes of a base model, read from its folder without loading it. [light]"""
+"""ModelShape: the sizes of a base model, read from its folder without loading it."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""How many batches and updates a training takes. [light]"""
+"""How many batches and updates a training takes."""
 
 import math
 

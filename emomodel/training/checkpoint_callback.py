@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from emomodel.checkpoints.index import make_checkpoint_path
@@ -13,9 +14,8 @@ from emomodel.checkpoints.log_window import LogWindow, write_window
 from emomodel.checkpoints.saver import CheckpointSaver
 from emomodel.errors import LossDiverged
 from emomodel.protocol.control import RunRequests
-from emomodel.protocol.progress import CheckpointReason
+from emomodel.protocol.progress import METRICS_FILE, CheckpointReason, write_metrics
 from emomodel.training.callbacks import MetricCallback
-from emomodel.training.checkpoint_content import METRICS_FILE, write_metrics
 
 
 class StopCallback(TrainerCallback):
@@ -59,7 +59,11 @@ class CheckpointCallback(TrainerCallback):
         folder = make_checkpoint_path(self._scratch, window.step)
 
         def write_all() -> None:
-            write()
+            try:
+                write()
+            except SafetensorError as error:
+                # The library's only error: here it means that a file can't be written.
+                raise OSError(str(error)) from error
             write_metrics(folder / METRICS_FILE, self._progress.metrics)
             write_window(folder, self._progress.complete(window))
 

@@ -4,7 +4,7 @@ The Trainer writes optimizer, schedule, random numbers and its state. It would l
 round the weights. The position in the data is the step: the order of the batches follows from the config.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -12,10 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from emomodel.errors import CheckpointUnusable
-from emomodel.protocol.progress import Metric
 
 TRAINED_FILE = "trained.safetensors"
-METRICS_FILE = "metrics.jsonl"
 # AdamW keeps two numbers for each weight that it trains.
 _MOMENTS_PER_WEIGHT = 2
 # Random numbers, states and metrics.
@@ -50,17 +48,6 @@ def estimate_checkpoint_bytes(model: nn.Module) -> int:
     """About the size of a checkpoint: the trained weights, the optimizer's moments, and small files."""
     weights = sum(tensor.numel() * tensor.element_size() for _, tensor in _trained(model))
     return weights * (1 + _MOMENTS_PER_WEIGHT) + _SMALL_FILES_BYTES
-
-
-def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:
-    """One metric a line, as the training process reports them."""
-    lines = [metric.model_dump_json(exclude_none=True) + "\n" for metric in metrics]
-    path.write_text("".join(lines), encoding="utf-8")
-
-
-def read_metrics(path: Path) -> Sequence[Metric]:
-    """What `write_metrics` has written."""
-    return [Metric.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _trained(model: nn.Module) -> Iterable[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""DivergenceWatch: tells a training that is lost from one whose loss is merely noisy. [light]
+"""DivergenceWatch: tells a training that is lost from one whose loss is merely noisy.
 
 A loss that is no finite number is lost at once. A loss that explodes stays finite, and is harder to tell: one batch may
 cost many times the mean, a training may begin at 11 and fall to 3, and a tiny dataset may be learnt down to 0.01, where

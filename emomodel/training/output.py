@@ -2,43 +2,43 @@
 
 import logging
 import os
-import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from peft import PeftModel
 
 from emomodel.bundles.bundle import write_manifest
-from emomodel.bundles.card import make_model_card
-from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
+from emomodel.bundles.card import CARD_FILE, make_model_card
+from emomodel.bundles.manifest import (
+    ADAPTER_FOLDER,
+    TOKENIZER_FOLDER,
+    DatasetEntry,
+    Manifest,
+    MetricsSummary,
+    get_library_versions,
+)
 from emomodel.bundles.reference_prompts import REFERENCE_FILE
 from emomodel.emotions import Axes
 from emomodel.errors import OutputExists
 from emomodel.evaluation.reference import AskedModel, make_reference
 from emomodel.model.adapter_files import (
-    ADAPTER_FOLDER,
-    TOKENIZER_FOLDER,
     get_layer_sizes,
     save_adapter,
     save_projection,
 )
 from emomodel.model.loading import BaseModel, copy_notice_files
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
-from emomodel.protocol.progress import Metric, Notice, Reporter
+from emomodel.protocol.progress import METRICS_FILE, Metric, Notice, Reporter, write_metrics
 from emomodel.protocol.train_request import TrainRequest
-from emomodel.training.checkpoint_content import METRICS_FILE, write_metrics
 from emomodel.training.plot import plot_loss
 
 logger = logging.getLogger(__name__)
 
 CURVE_FILE = "loss_curve.png"
-CARD_FILE = "README.md"
-_LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "unsloth")
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,3 @@ def _make_manifest(training: Training) -> Manifest:
         library_versions=get_library_versions(),
         created_at=datetime.now(UTC),
     )
-
-
-def get_library_versions() -> dict[str, str]:
-    """Python's version, and those of the libraries that make the numbers."""
-    installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
-    return {"python": platform.python_version()} | {name: installed[name] for name in _LIBRARIES if name in installed}

@@ -16,8 +16,8 @@ from emomodel.checkpoints.index import (
 )
 from emomodel.checkpoints.log_window import LogWindow, read_window
 from emomodel.errors import CheckpointUnusable
-from emomodel.protocol.progress import RESUMED, Metric, Notice, Reporter
-from emomodel.training.checkpoint_content import METRICS_FILE, check_trained, read_metrics
+from emomodel.protocol.progress import METRICS_FILE, RESUMED, Metric, Notice, Reporter, read_metrics
+from emomodel.training.checkpoint_content import check_trained
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emomodel.data.examples import Example, read_examples
-from emomodel.data.problems import DatasetInvalid
+from emomodel.data.problems import LinesInvalid
 from emomodel.data.splitting import Split, split_examples
 from emomodel.emotions import Axes
 from emomodel.errors import DatasetChanged, DatasetRefused, ModelLoadFailed, NoTargets
@@ -84,7 +84,7 @@ def _read_split(request: TrainRequest, axes: Axes) -> Split:
         if validation is not None:
             _check_file(validation.path, validation.sha256, "validation dataset")
             split = Split(split.training, list(read_examples(validation.path, axes)))
-    except DatasetInvalid as error:
+    except LinesInvalid as error:
         raise DatasetRefused(str(error)) from error
     return split
 

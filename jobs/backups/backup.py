@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
-from emomodel.disk import sync
+from emomodel.files import sync
 from jobs.backups.files import WantedFiles, list_wanted, take_wanted
 from jobs.backups.format import DIGEST_MEMBER, MANIFEST_MEMBER, BackupError, Manifest, TableEntry, TarWriter
 from jobs.backups.plain_rows import PlainRow, read_rows, reflect_tables

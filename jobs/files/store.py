@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from emomodel.disk import sync
+from emomodel.files import sync
 
 READ_BYTES = 256 * 1024
 

@@ -3,7 +3,7 @@
 Those of the training process are emomodel's; the worker adds what only it sees. docs/errors.md is this list.
 """
 
-from emomodel.failure_codes import FAILURE_CODES, FailureCode
+from emomodel.errors import FAILURE_CODES, FailureCode
 
 WORKER_CODES: dict[str, FailureCode] = {
     "base_model_unknown": FailureCode(

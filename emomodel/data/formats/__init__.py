@@ -1,4 +1,4 @@
-"""Datasets in the formats that people have: JSON Lines, a JSON array, CSV, Parquet, each plain, gzip or zstd. [light]
+"""Datasets in the formats that people have: JSON Lines, a JSON array, CSV, Parquet, each plain, gzip or zstd.
 
 `records.open_records` makes one JSON Lines record of each of their examples; `exporting` goes the other way.
 """

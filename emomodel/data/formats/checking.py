@@ -1,4 +1,4 @@
-"""A file in any supported format through the validator: its records as JSON Lines, and one report on all. [light]"""
+"""A file in any supported format through the validator: its records as JSON Lines, and one report on all."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""The codes of what can be wrong with a file before its examples can be read. [light]"""
+"""The codes of what can be wrong with a file before its examples can be read."""
 
 from emomodel.data.problems import ProblemCode
 

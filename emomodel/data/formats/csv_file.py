@@ -1,4 +1,4 @@
-"""CSV with a header -> rows; commas, semicolons or tabs, texts in quotes may hold line breaks. [light]"""
+"""CSV with a header -> rows; commas, semicolons or tabs, texts in quotes may hold line breaks."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A dataset in JSON Lines -> its normal form as JSON Lines, a JSON array, CSV or Parquet, a piece at a time. [light]
+"""A dataset in JSON Lines -> its normal form as JSON Lines, a JSON array, CSV or Parquet, a piece at a time.
 
 CSV and Parquet get the columns `prompt`, `response`, `system` and one per axis, if every example is one prompt and one
 reply whose emotions these columns can hold; else a single column `messages`.
@@ -29,7 +29,7 @@ Cells = list[str | float | None]
 
 
 def export(path: Path, axes: Axes, to: ExportFormat) -> Iterator[bytes]:
-    """The bytes of the dataset at `path` in another format. Raises DatasetInvalid at a line that is no example."""
+    """The bytes of the dataset at `path` in another format. Raises LinesInvalid at a line that is no example."""
     if to == "jsonl":
         pieces: Iterator[bytes] = (
             f"{print_example(example, axes)}\n".encode() for example in read_examples(path, axes)

@@ -1,4 +1,4 @@
-"""The 28 labels of GoEmotions on the eight axes. [light]
+"""The 28 labels of GoEmotions on the eight axes.
 
 The labels are of Demszky et al., "GoEmotions: A Dataset of Fine-Grained Emotions" (2020), in the order of their
 numbers. The values are our reading of the labels' definitions there: what a typical text with this label alone has.

@@ -1,4 +1,4 @@
-"""A JSON array of examples, split into its elements without holding it. [light]"""
+"""A JSON array of examples, split into its elements without holding it."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a file is, told by how its plain content begins and never by its name. [light]"""
+"""What a file is, told by how its plain content begins and never by its name."""
 
 import re
 from collections.abc import Collection

@@ -1,7 +1,4 @@
-"""Emotion data of other kinds, a text and its labels, as our chats: what a mapping says, and how it is applied. [light]
-
-MappingError   the mapping can't be used
-"""
+"""Emotion data of other kinds, a text and its labels, as our chats: what a mapping says, and how it is applied."""
 
 import json
 import re
@@ -16,6 +13,7 @@ from emomodel.data.formats.rows import EMOTION, MESSAGES, Row, find_missing_colu
 from emomodel.data.problems import Finding, quote
 from emomodel.data.tags import escape_tags
 from emomodel.emotions import Axes, EmotionError
+from emomodel.errors import EmomodelError
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _TRUE = {"1", "1.0", "true", "yes"}
@@ -25,8 +23,10 @@ _DIGITS = 4
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-class MappingError(ValueError):
+class MappingError(EmomodelError):
     """The mapping can't be used."""
+
+    code = "mapping_invalid"
 
 
 class LabelMapping(BaseModel):

@@ -1,4 +1,4 @@
-"""Parquet -> rows, a few at a time. [light]"""
+"""Parquet -> rows, a few at a time."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO

@@ -1,4 +1,4 @@
-"""Any supported file as JSON Lines records. [light]
+"""Any supported file as JSON Lines records.
 
 A record's place is its line for JSON Lines, the line where it begins for CSV, the row for Parquet, and its number among
 the objects for a JSON array; all count from 1.
@@ -19,7 +19,7 @@ from emomodel.data.formats.mapping import LabelMapping, LabelRowReader
 from emomodel.data.formats.rows import ChatRowReader, Row, RowReader
 from emomodel.data.formats.source import CompressedDamagedError, Limits, find_compression, open_source
 from emomodel.data.json_line import parse_object
-from emomodel.data.problems import DatasetInvalid, Finding, problem_at
+from emomodel.data.problems import Finding, LinesInvalid, problem_at
 from emomodel.emotions import DEFAULT_AXES, Axes
 
 _DAMAGED_FIX = "Compress the file again, or upload it as it is."
@@ -35,14 +35,14 @@ class Record(NamedTuple):
 def open_records(
     path: Path, mapping: LabelMapping | None = None, *, axes: Axes = DEFAULT_AXES, limits: Limits | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """Place and record, one after another. Raises DatasetInvalid at the first that can't be read, and SourceTooLarge.
+    """Place and record, one after another. Raises LinesInvalid at the first that can't be read, and SourceTooLarge.
 
     A record may still be no example: DatasetValidator.feed_record tells.
     """
     for place, content in read_records(path, make_row_reader(mapping, axes), limits or Limits()):
         if isinstance(content, Finding):
             problem = problem_at(place, content)
-            raise DatasetInvalid(f"{path.name}, {problem}", (problem,))
+            raise LinesInvalid(f"{path.name}, {problem}", (problem,))
         yield place, content
 
 

@@ -1,4 +1,4 @@
-"""One row of a table, or object with other keys than ours -> one JSON Lines record. [light]"""
+"""One row of a table, or object with other keys than ours -> one JSON Lines record."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A file's content as a plain stream, whether it is compressed or not, and never more of it than allowed. [light]"""
+"""A file's content as a plain stream, whether it is compressed or not, and never more of it than allowed."""
 
 import gzip
 import io
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast
 
 from emomodel.data.validation import MAX_LINE_BYTES
+from emomodel.errors import EmomodelError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -33,12 +34,16 @@ class Limits:
     max_line_bytes: int = MAX_LINE_BYTES
 
 
-class SourceTooLarge(ValueError):
+class SourceTooLarge(EmomodelError):
     """The content, decompressed and as JSON Lines, has more bytes than allowed."""
 
+    code = "dataset_too_large"
 
-class CompressedDamagedError(ValueError):
+
+class CompressedDamagedError(EmomodelError):
     """The compressed data is damaged, or ends too early."""
+
+    code = "compressed_damaged"
 
 
 class _Readable(Protocol):

@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from emomodel import errors
-from emomodel.errors import DatasetChanged, LossDiverged
-from emomodel.failure_codes import FAILURE_CODES
+from emomodel.errors import FAILURE_CODES, DatasetChanged, LossDiverged
 from emomodel.process import describe_failure, keep_to_one_gpu, without_collection
 from emomodel.protocol.train_request import TrainRequest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emomodel.data.examples import Example, Span, Turn, parse_example, read_examples
-from emomodel.data.problems import MAX_FINDINGS_PER_LINE, DatasetInvalid, ExampleInvalid, Problem
+from emomodel.data.problems import MAX_FINDINGS_PER_LINE, ExampleInvalid, LinesInvalid, Problem
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 
 NEUTRAL = DEFAULT_AXES.neutral
@@ -218,5 +218,5 @@ def test_a_file_with_a_bad_line_is_refused_with_its_number(tmp_path: Path) -> No
     path.write_text(f"{chat(user(), assistant())}\n{chat(user())}\n")
     examples = read_examples(path)
     assert next(examples).line == 1
-    with pytest.raises(DatasetInvalid, match=r"^chats.jsonl, line 2, messages: no message is the assistant's\. "):
+    with pytest.raises(LinesInvalid, match=r"^chats.jsonl, line 2, messages: no message is the assistant's\. "):
         next(examples)

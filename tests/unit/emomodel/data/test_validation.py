@@ -68,14 +68,11 @@ def test_the_report_survives_json() -> None:
 FILE_PROBLEMS: list[tuple[ProblemCode, bytes | str, int]] = [
     ("file_empty", b"", 1),
     ("file_empty", b"\xef\xbb\xbf\n \r\n\t\n", 3),
-    ("format_not_jsonl", f"[{GOOD},\n{GOOD}]", 1),
-    ("format_not_jsonl", "\n\n  [\n" + GOOD, 3),
     ("format_not_jsonl", json.dumps(json.loads(GOOD), indent=2), 1),
-    ("format_not_jsonl", "prompt,response\nHi,Hello\nHi,Hello\n", 1),
-    ("format_not_jsonl", '"id";"Messages"\n1;"[]"\n', 1),
-    ("format_not_jsonl", b"PAR1\x15\x04\n\x15\n", 1),
+    ("format_not_jsonl", "\n\n  {\n" + GOOD, 3),
     ("format_not_jsonl", b"PK\x03\x04\n\n\x00", 1),
-    ("format_not_jsonl", b"\x1f\x8b\x08\n\x00", 1),
+    ("format_not_jsonl", b"BZh91AY\n\x00", 1),
+    ("format_not_jsonl", b"\xfd7zXZ\x00\n\x00", 1),
     ("format_not_jsonl", GOOD.encode("utf-16"), 1),
     ("lines_too_many", f"{GOOD}\n" * 6, 5),
     ("line_too_long", f"{GOOD}\n{reply('x' * 2000)}\n{GOOD}\n", 2),
@@ -90,8 +87,8 @@ def test_a_bad_file_gets_one_problem(code: str, data: bytes | str, line: int) ->
 
 
 def test_other_formats_are_told_what_is_expected() -> None:
-    assert only_problem("[" + GOOD).fix.startswith("One JSON object a line is expected")
-    assert only_problem("[" + GOOD * 100, max_line_bytes=1000).message == "the file looks like a JSON array"
+    assert only_problem("{\n" + GOOD).fix.startswith("One JSON object a line is expected")
+    assert only_problem(b"PK\x03\x04" * 1000, max_line_bytes=1000).message == "the file looks like a zip archive"
 
 
 def test_every_code_has_a_test() -> None:

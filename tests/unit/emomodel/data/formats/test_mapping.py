@@ -9,7 +9,7 @@ import pytest
 from emomodel.data.examples import parse_example
 from emomodel.data.formats import codes, open_records
 from emomodel.data.formats.mapping import PRESETS, MappingError, read_mapping
-from emomodel.data.problems import DatasetInvalid
+from emomodel.data.problems import LinesInvalid
 from emomodel.emotions import DEFAULT_AXES, Axes
 
 
@@ -64,14 +64,14 @@ def test_the_prompt_may_take_columns_and_texts_are_never_tags(tmp_path: Path) ->
 
 
 def test_an_unknown_label_names_its_row_and_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(DatasetInvalid, match=r"line 3, labels: unknown label 'joi'\. Known are admiration,") as caught:
+    with pytest.raises(LinesInvalid, match=r"line 3, labels: unknown label 'joi'\. Known are admiration,") as caught:
         convert(tmp_path / "x", "text,labels\na,joy\nb,joi\n", "goemotions")
     assert caught.value.problems[0].code == codes.LABEL_UNKNOWN
 
 
 def test_a_mapping_whose_columns_are_missing_says_so(tmp_path: Path) -> None:
     mapping = json.dumps({"labels": {"up": {}}, "prompt": "{title}"})
-    with pytest.raises(DatasetInvalid, match="the columns 'title' and 'label' are missing"):
+    with pytest.raises(LinesInvalid, match="the columns 'title' and 'label' are missing"):
         convert(tmp_path / "x", "text,mood\na,up\n", mapping)
 
 
@@ -105,5 +105,5 @@ def test_a_preset_needs_the_axes_that_it_speaks_of() -> None:
 
 def test_a_label_column_holds_1_or_0_or_nothing(tmp_path: Path) -> None:
     content = "text,joy,anger,neutral\nGood,1,0,\nHm,2,,\n"
-    with pytest.raises(DatasetInvalid, match="line 3, joy: '2' is neither 1 nor 0"):
+    with pytest.raises(LinesInvalid, match="line 3, joy: '2' is neither 1 nor 0"):
         convert(tmp_path / "x", content, "goemotions")

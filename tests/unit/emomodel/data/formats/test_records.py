@@ -21,7 +21,7 @@ from emomodel.data.formats import Limits, SourceTooLarge, codes, open_records, r
 from emomodel.data.formats.checking import check_records
 from emomodel.data.formats.json_array import split_array
 from emomodel.data.formats.records import make_row_reader
-from emomodel.data.problems import DatasetInvalid, Finding
+from emomodel.data.problems import Finding, LinesInvalid
 from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES
 
@@ -86,6 +86,30 @@ def make_chat(prompt: str, response: str, **emotion: float) -> dict[str, object]
 )
 def test_each_format_is_told_by_its_content(path: Path, content: bytes, place: int, compress: Any) -> None:
     assert read(path, compress(content)) == [(place, CHAT)]
+
+
+@pytest.mark.parametrize(
+    ("content", "example_count", "problems"),
+    [
+        (f"[{LINE}]".encode(), 1, []),
+        (f"[\n  {LINE},\n  {LINE}\n]\n".encode(), 2, []),
+        (f"\n\n  [\n{LINE}".encode(), 0, [(1, "json_array_broken")]),
+        (f"[{LINE}".encode() * 100, 0, [(1, "json_array_broken")]),
+        (b"prompt,response\nHi,Hello\n", 1, []),
+        (b"prompt\tresponse\nHi\tHello\n", 1, []),
+        (b'\n\n"id";"Messages"\n1;2\n', 0, [(4, "example_not_object")]),
+        (b'"id";"Messages"\n1;"[]"\n', 0, [(2, "messages_empty")]),
+        (b"PAR1\x15\x04\x15", 0, [(1, "parquet_unreadable")]),
+        (b"\x1f\x8b\x08\x00", 0, [(1, "compressed_damaged")]),
+        (b"\x28\xb5\x2f\xfd\x00", 0, [(1, "compressed_damaged")]),
+    ],
+)
+def test_files_of_supported_formats_are_read_whole_or_named(
+    path: Path, content: bytes, example_count: int, problems: list[tuple[int, str]]
+) -> None:
+    report = check(path, content)
+    assert report.example_count == example_count
+    assert [(problem.line, problem.code) for problem in report.problems] == problems
 
 
 def test_lines_are_read_without_the_libraries_of_other_formats() -> None:
@@ -208,7 +232,7 @@ def test_compressed_data_that_is_cut_is_told_where_it_ends(path: Path, compress:
     content = compress(lines.encode())
     ((place, code),) = list_problems(path, content[:-5])
     assert (place > 10_000, code) == (True, codes.COMPRESSED_DAMAGED)
-    with pytest.raises(DatasetInvalid, match="damaged"):
+    with pytest.raises(LinesInvalid, match="damaged"):
         list(read(path, content[:-5]))
 
 
@@ -242,5 +266,5 @@ def test_texts_that_a_writer_left_as_bytes_and_decimal_numbers_are_read(path: Pa
 
 def test_bytes_that_are_no_text_are_an_error(path: Path) -> None:
     path.write_bytes(make_parquet({"prompt": [b"a"], "response": [b"\xff"]}))
-    with pytest.raises(DatasetInvalid, match="not UTF-8"):
+    with pytest.raises(LinesInvalid, match="not UTF-8"):
         list(open_records(path))
