@@ -19,7 +19,6 @@ from emomodel.errors import Stopped
 from emomodel.evaluation.losses import Evaluator
 from emomodel.model.prepare import EmotionalModel
 from emomodel.protocol.control import RunRequests
-from emomodel.protocol.journal import Journal
 from emomodel.protocol.progress import Metric, Notice, Reporter
 from emomodel.protocol.train_request import TrainRequest
 from emomodel.training.acceleration import accelerated
@@ -35,11 +34,10 @@ from emomodel.training.trainer import EmotionalTrainer
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Who hears of a training and who asks it, where it notes what it does, what its disk has left, and a folder."""
+    """What a training works with: where it reports and is asked, the free space of a disk, and a folder for scratch."""
 
     reporter: Reporter
     requests: RunRequests
-    journal: Journal
     free_bytes: Callable[[Path], int]
     scratch: Path
 
@@ -86,7 +84,7 @@ def train(
         checkpoints=checkpoints,
         window=start.window,
         catch_up=catch_up,
-        journal=surroundings.journal,
+        on_step=reporter.note_step,
         model=model.peft_model,
         args=_make_arguments(config, plan.step_count, scratch),
         data_collator=plan.collator,
@@ -124,7 +122,6 @@ def _make_checkpoints(
     saver = CheckpointSaver(
         folder,
         surroundings.reporter,
-        surroundings.journal,
         expected_bytes=found.size_bytes if found else estimate_checkpoint_bytes(model.peft_model),
         min_free_bytes=request.min_free_bytes,
         free_bytes=surroundings.free_bytes,

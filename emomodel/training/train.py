@@ -10,7 +10,6 @@ from emomodel.emotions import Axes
 from emomodel.model.loading import load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model
 from emomodel.protocol.control import RunRequests
-from emomodel.protocol.journal import Journal, NoJournal
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes, get_peak_memory_bytes
 from emomodel.protocol.progress import Phase, Plan, Reporter, Result
 from emomodel.protocol.train_request import TrainRequest
@@ -27,7 +26,6 @@ def run_training(
     reporter: Reporter,
     requests: RunRequests,
     *,
-    journal: Journal | None = None,
     free_bytes: Callable[[Path], int] = find_free_bytes,
 ) -> Result:
     """Train and write the output folder, whole or not at all. Raises ModelError, and Stopped when that was asked for.
@@ -54,7 +52,7 @@ def run_training(
         reporter.report(_make_plan(loaded.training, model, plan))
         requests.raise_if_stopping()
         reporter.report(Phase(name="training"))
-        surroundings = Surroundings(reporter, requests, journal or NoJournal(), free_bytes, scratch=folder)
+        surroundings = Surroundings(reporter, requests, free_bytes, scratch=folder)
         metrics = train(request, model, loaded, plan, surroundings)
         reporter.report(Phase(name="saving"))
         training = Training(request, base, model.peft_model, model.wrapper, metrics, len(loaded.training.samples))
