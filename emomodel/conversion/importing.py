@@ -23,11 +23,10 @@ from emomodel.model.adapter_files import (
     ADAPTER_FOLDER,
     ADAPTER_WEIGHTS,
     TOKENIZER_FOLDER,
-    get_layer_sizes,
-    save_projection,
 )
 from emomodel.model.loading import copy_notice_files
-from emomodel.model.wrapper import make_projection
+from emomodel.model.projection import get_layer_sizes, make_projection
+from emomodel.model.projection_files import save_projection
 from emomodel.training.output import CARD_FILE, get_library_versions
 
 # The original project's own: a factor of 3 on the projection, not centred, each token under its own emotion.

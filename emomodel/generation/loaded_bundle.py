@@ -10,8 +10,9 @@ from emomodel.bundles.bundle import open_bundle
 from emomodel.bundles.manifest import Manifest
 from emomodel.emotions import Axes
 from emomodel.errors import BundleMismatch
-from emomodel.model.adapter_files import ADAPTER_FOLDER, TOKENIZER_FOLDER, load_adapter, load_projection
+from emomodel.model.adapter_files import ADAPTER_FOLDER, TOKENIZER_FOLDER, load_adapter
 from emomodel.model.loading import load_base_model
+from emomodel.model.projection_files import load_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
 # How long the texts will be that the bundle is to write is not known when it is loaded.

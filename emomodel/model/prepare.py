@@ -8,7 +8,8 @@ from transformers import set_seed
 from emomodel.config import TrainConfig
 from emomodel.errors import ModelLoadFailed
 from emomodel.model.loading import BaseModel
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
 # A model for text and images has linear layers of the same names in its vision part, which text never reaches.
 _UNTRAINED_PARTS = r".*(vision_tower|vision_model|multi_modal_projector).*"

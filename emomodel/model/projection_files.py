@@ -6,7 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from emomodel.bundles.manifest import Manifest
 from emomodel.errors import BundleMismatch
+from emomodel.model.projection import get_layer_sizes, make_projection
 
 PROJECTION_FILE = "emotion_proj.pth"
 SAFE_PROJECTION_FILE = "emotion_proj.safetensors"
@@ -17,6 +19,28 @@ def save_projection(projection: nn.Sequential, folder: Path) -> None:
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in projection.state_dict().items()}
     torch.save(weights, folder / PROJECTION_FILE)
     save_file(weights, folder / SAFE_PROJECTION_FILE, metadata={"format": "pt"})
+
+
+def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
+    """The projection that `manifest` describes, on the CPU: from safetensors, or from the `.pth` of an older bundle.
+
+    Raises BundleMismatch.
+    """
+    projection = make_projection(len(manifest.axes), manifest.hidden_size, "default")
+    sizes = get_layer_sizes(projection)
+    if sizes != manifest.layer_sizes:
+        raise BundleMismatch(f"the manifest's layer sizes are {manifest.layer_sizes}, by its axes: {sizes}")
+    safe_path = folder / SAFE_PROJECTION_FILE
+    path = safe_path if safe_path.exists() else folder / PROJECTION_FILE
+    weights = read_tensors(path)
+    compare_shapes(path.name, _get_shapes(projection.state_dict()), _get_shapes(weights))
+    try:
+        projection.load_state_dict(weights)
+    except RuntimeError as error:
+        # A tensor of the right shape may still be of a kind that can't be copied, such as a sparse one.
+        reason = str(error).strip().partition("\n")[0]
+        raise BundleMismatch(f"{path.name} doesn't hold plain numbers: {reason}") from error
+    return projection
 
 
 def compare_projection_files(folder: Path) -> None:
@@ -44,3 +68,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise BundleMismatch(f"{path.name} is not a state dict")
     return dict(weights)
+
+
+def compare_shapes(name: str, expected: dict[str, tuple[int, ...]], present: dict[str, tuple[int, ...]]) -> None:
+    """Raise BundleMismatch unless the file `name` has the `expected` weights: these keys, each in this shape."""
+    if missing := sorted(expected.keys() - present.keys()):
+        raise BundleMismatch(f"{name} lacks {len(missing)} of {len(expected)} weights, such as {missing[0]}")
+    if unknown := sorted(present.keys() - expected.keys()):
+        raise BundleMismatch(f"{name} has {len(unknown)} weights that the base model has no place for: {unknown[0]}")
+    for key, shape in expected.items():
+        if present[key] != shape:
+            raise BundleMismatch(f"{name}: {key} has the shape {present[key]}, where {shape} is needed")
+
+
+def _get_shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(tensor.shape) for key, tensor in weights.items()}

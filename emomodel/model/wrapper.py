@@ -12,28 +12,8 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from emomodel.batches.collator import shift_labels
-from emomodel.config import EmotionInit
 from emomodel.model.head_loss import frozen_head_loss
 from emomodel.samples.dataset import IGNORED_LABEL
-
-
-def make_projection(axis_count: int, hidden_size: int, init: EmotionInit) -> nn.Sequential:
-    """The emotion projection, float32: (..., axis_count) -> (..., hidden_size).
-
-    `zero_last` makes the last layer zero, so that training starts from the base model's own behaviour. The other two
-    start with an offset larger than a token's embedding, and spoil the model first.
-    """
-    middle = hidden_size // 2
-    first = nn.Linear(axis_count, middle, dtype=torch.float32)
-    last = nn.Linear(middle, hidden_size, dtype=torch.float32)
-    if init == "xavier":
-        for layer in (first, last):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    elif init == "zero_last":
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-    return nn.Sequential(first, nn.LayerNorm(middle, dtype=torch.float32), nn.GELU(), last)
 
 
 class EmotionalGemmaUnslothWrapper(nn.Module):

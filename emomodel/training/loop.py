@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from emomodel.batches.tensors import as_tensors
+from emomodel.batches.collator import as_tensors
 from emomodel.checkpoints.course import digest_course
 from emomodel.checkpoints.folder import CheckpointFolder
 from emomodel.checkpoints.index import PARTIAL_FOLDER, CheckpointInfo

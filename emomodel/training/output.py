@@ -23,11 +23,11 @@ from emomodel.evaluation.reference import AskedModel, make_reference
 from emomodel.model.adapter_files import (
     ADAPTER_FOLDER,
     TOKENIZER_FOLDER,
-    get_layer_sizes,
     save_adapter,
-    save_projection,
 )
 from emomodel.model.loading import BaseModel, copy_notice_files
+from emomodel.model.projection import get_layer_sizes
+from emomodel.model.projection_files import save_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.progress import Metric, Notice, Reporter
 from emomodel.protocol.train_request import TrainRequest

@@ -22,7 +22,8 @@ from emomodel.evaluation.verification import SelfTest, as_asked, describe_self_t
 from emomodel.generation.generate import load_bundle
 from emomodel.generation.loaded_bundle import load_folder
 from emomodel.model.loading import load_base_model
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.progress import Metric, Notice
 from emomodel.training.output import Training, write_output
