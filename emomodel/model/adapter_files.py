@@ -1,4 +1,4 @@
-"""The adapter on the disk: written so that plain PEFT loads it, and refused when a weight is missing or too many."""
+"""The adapter's files: saved so that plain PEFT loads them; loading refuses an adapter that doesn't fit exactly."""
 
 from pathlib import Path
 
@@ -14,27 +14,30 @@ ADAPTER_FOLDER = "adapter"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 
-# PEFT calls the wrapper `base_model.model`; the wrapper's own `.model` would not be there without it.
+# PEFT calls the wrapper `base_model.model`. The next `.model` is the wrapper's attribute, which plain PEFT lacks.
 _WRAPPED_PREFIX = "base_model.model.model."
 _PLAIN_PREFIX = "base_model.model."
 
 
 def save_adapter(peft_model: PeftModel, folder: Path, *, base_model: str) -> None:
-    """Write a standard adapter: plain `PeftModel.from_pretrained(base, folder)` loads all of it."""
+    """Write a standard adapter to `folder`: `PeftModel.from_pretrained(base, folder)` loads it without this project.
+
+    `base_model` is the name that the adapter's config gives to its base model. Raises OSError.
+    """
     peft_model.active_peft_config.base_model_name_or_path = base_model
     peft_model.save_pretrained(str(folder), save_embedding_layers=False)
     weights = folder / ADAPTER_WEIGHTS
     plain = {_remove_wrapper(key): tensor for key, tensor in load_file(weights).items()}
     save_file(plain, weights, metadata={"format": "pt"})
-    # PEFT's card is a form with blanks; the bundle's own says what there is to say.
+    # PEFT writes a template of a model card; the bundle has a card of its own.
     (folder / "README.md").unlink(missing_ok=True)
 
 
 def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
-    """The base model with the adapter on it, for inference.
+    """Return the base model with the adapter in `folder` on it, in evaluation mode.
 
-    Raises BundleMismatch when the adapter lacks a weight that its config asks for, or has one too many or of another
-    shape: PEFT itself would only warn, and go on with an adapter that does nothing.
+    Raises BundleMismatch when the adapter lacks a weight that its config requires, or has an additional one or one of
+    another shape. PEFT would only warn, and go on with an adapter that has no effect.
     """
     try:
         present = {key: tuple(tensor.shape) for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}

@@ -15,16 +15,17 @@ SAFE_PROJECTION_FILE = "emotion_proj.safetensors"
 
 
 def save_projection(projection: nn.Sequential, folder: Path) -> None:
-    """Write the projection's state dict into `folder`, twice: `.pth` and safetensors, the same float32 tensors."""
+    """Write the projection's state dict to `folder` as `.pth` and as safetensors, the same float32 tensors in both."""
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in projection.state_dict().items()}
     torch.save(weights, folder / PROJECTION_FILE)
     save_file(weights, folder / SAFE_PROJECTION_FILE, metadata={"format": "pt"})
 
 
 def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
-    """The projection that `manifest` describes, on the CPU: from safetensors, or from the `.pth` of an older bundle.
+    """Load the projection that `manifest` describes: float32, on the CPU, (..., axes) -> (..., hidden size).
 
-    Raises BundleMismatch.
+    It is read from the safetensors file, or from the `.pth` file of a bundle of format 1, which has no other. Raises
+    BundleMismatch when the file can't be read, or has other tensors than the manifest's sizes require.
     """
     projection = make_projection(len(manifest.axes), manifest.hidden_size, "default")
     sizes = get_layer_sizes(projection)
@@ -44,7 +45,7 @@ def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
 
 
 def compare_projection_files(folder: Path) -> None:
-    """Raises BundleMismatch when the two files don't hold the same."""
+    """Raise BundleMismatch unless both files in `folder` hold the same tensors."""
     pickled, safe = read_tensors(folder / PROJECTION_FILE), read_tensors(folder / SAFE_PROJECTION_FILE)
     names = f"{PROJECTION_FILE} and {SAFE_PROJECTION_FILE}"
     if pickled.keys() != safe.keys():
@@ -55,7 +56,10 @@ def compare_projection_files(folder: Path) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, on the CPU. Nothing is unpickled but tensors. Raises BundleMismatch."""
+    """Read the tensors of a state dict from a safetensors or PyTorch file, on the CPU.
+
+    Only tensors are unpickled. Raises BundleMismatch when the file can't be read or holds anything else.
+    """
     try:
         weights = (
             load_file(path)
@@ -63,7 +67,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except Exception as error:
-        # The unpickler fails in many ways; whichever, nothing was executed.
+        # The unpickler fails with many classes of error. It executes nothing from the file.
         raise BundleMismatch(f"{path.name} can't be read as plain tensors") from error
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise BundleMismatch(f"{path.name} is not a state dict")
