@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from emomodel.errors import FAILURE_CODES, EmomodelError, Stopped
 from emomodel.protocol.control import RunRequests
-from emomodel.protocol.journal import Journal, open_journal
+from emomodel.protocol.journal import keep_journal
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes
 from emomodel.protocol.progress import (
     EXIT_FAILED,
@@ -31,6 +31,7 @@ from emomodel.protocol.progress import (
     Failure,
     LineReporter,
     Phase,
+    ProcessReporter,
     Result,
 )
 from emomodel.protocol.train_request import TrainRequest
@@ -52,34 +53,32 @@ def run_train_process(request_path: Path, *, supervised: bool) -> int:
 
     `supervised`: standard input is a pipe from the supervisor. It carries requests, and its end ends this process.
     """
-    reporter = _take_stdout()
+    reporter = keep_journal(_take_stdout(), os.environ)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    requests, finished, journal = RunRequests(), threading.Event(), open_journal(os.environ)
+    requests, finished = RunRequests(), threading.Event()
     _stop_on_signals(requests)
     if supervised:
         watch = threading.Thread(
-            target=_watch_stdin, args=(requests, finished, journal), daemon=True, name="supervisor"
+            target=_watch_stdin, args=(requests, finished, reporter), daemon=True, name="supervisor"
         )
         watch.start()
     try:
-        result = _run(request_path, reporter, requests, journal)
+        result = _run(request_path, reporter, requests)
     except Stopped:
         logger.info("stopped on request")
         finished.set()
-        journal.note_end("stopped")
+        reporter.note_end("stopped")
         return EXIT_STOPPED
     except Exception as error:
         failure = describe_failure(error)
         if failure is None:
-            journal.note_end("crashed")
+            reporter.note_end("crashed")
             raise
         traceback.print_exc()
         finished.set()
-        journal.note_end(failure.code)
         reporter.report(failure)
         return EXIT_FAILED
     finished.set()
-    journal.note_end("finished")
     reporter.report(result)
     return EXIT_OK
 
@@ -121,9 +120,9 @@ def _find_code(error: Exception) -> str | None:
     return None
 
 
-def _run(request_path: Path, reporter: LineReporter, requests: RunRequests, journal: Journal) -> Result:
+def _run(request_path: Path, reporter: ProcessReporter, requests: RunRequests) -> Result:
     request = TrainRequest.model_validate_json(request_path.read_bytes())
-    journal.note_start(request_path, request.output_dir)
+    reporter.note_start(request_path, request.output_dir)
     reporter.report(Phase(name="importing"))
     keep_to_one_gpu(os.environ)
     with without_collection():
@@ -133,7 +132,7 @@ def _run(request_path: Path, reporter: LineReporter, requests: RunRequests, jour
         from emomodel.training.train import run_training
 
     requests.raise_if_stopping()
-    return run_training(request, reporter, requests, journal=journal)
+    return run_training(request, reporter, requests)
 
 
 @contextmanager
@@ -175,7 +174,7 @@ def _stop_on_signals(requests: RunRequests) -> None:
         signal.signal(number, request_stop)
 
 
-def _watch_stdin(requests: RunRequests, finished: threading.Event, journal: Journal) -> None:
+def _watch_stdin(requests: RunRequests, finished: threading.Event, reporter: ProcessReporter) -> None:
     """Take requests; when the input ends before the work does, end the process at once."""
     rest = b""
     # os.read, because a daemon thread inside sys.stdin holds a lock that the interpreter wants when it ends.
@@ -184,5 +183,5 @@ def _watch_stdin(requests: RunRequests, finished: threading.Event, journal: Jour
         for line in lines:
             requests.take(line.decode(errors="replace").strip())
     if not finished.is_set():
-        journal.note_end("orphaned")
+        reporter.note_end("orphaned")
         os._exit(EXIT_ORPHANED)

@@ -1,1 +1,1 @@
-"""Samples become batches of tensors: collating, packing, order, balance."""
+"""Samples become batches of tensors: the collator, packing, the order of the batches, and balance."""

@@ -1,4 +1,4 @@
-"""How often each example is drawn, so that rare emotions are learnt as well as common ones."""
+"""balance_by_axes: how often each example is drawn, so that rare emotions are learnt as well as common ones."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from emomodel.samples.dataset import IGNORED_LABEL, Sample
 
-# Of the average weight: an emotion of three examples must not make up a training of thousands.
+# The largest weight, with a mean of 1: an emotion of three examples must not fill a training of thousands.
 _MAX_FACTOR = 8.0
 
 # An axis and the sign of its pole; None is neutral.
@@ -16,9 +16,10 @@ Pole = tuple[int, int] | None
 
 
 def balance_by_axes(samples: Sequence[Sample]) -> Tensor:
-    """A weight for each sample, (samples,) float64 with mean 1: poles share evenly, and so does neutral.
+    """Return a weight for each sample, (samples,) float64, by which all poles and neutral get equal shares.
 
-    A sample counts for each pole that its targets have. None is drawn more than 8 times as often as the average one.
+    A sample counts for each pole that a target token of it has, or for neutral. The weights have a mean of 1 before
+    they are cut off at 8, so that no sample is drawn more than 8 times as often as the average one.
     """
     poles = [_find_poles(sample) for sample in samples]
     counts = Counter(pole for found in poles for pole in found)

@@ -1,7 +1,7 @@
-"""The order of a training: which examples each forward pass takes, from the first to the last.
+"""BatchOrder: which examples each forward pass of a training takes, from the first pass to the last.
 
-The order depends on the examples' lengths, the config and the seed alone. So a training that goes on after any step
-takes the same batches as one that was never interrupted, and all that is to be known of them is known beforehand.
+The order depends only on the examples' lengths, the config and the seed. So a training that resumes after any step
+takes the same batches as one that was never interrupted, and their sizes are known before the training starts.
 """
 
 import itertools
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-# Examples are sorted by length within groups of so many batches, and an epoch has at least so many groups: enough for
-# batches of like lengths, few enough that those stay mixed. Chats of one length are often of one kind.
+# Examples are sorted by length within groups of 50 batches, and an epoch has at least 4 groups. That is enough for
+# batches of similar lengths, and mixes the batches enough: chats of one length are often of one kind.
 _SORTED_BATCHES = 50
 _MIN_GROUPS = 4
-# Keeps the epochs' orders apart, and those of neighbouring seeds.
+# More than the epochs of any training, so that two seeds never share the random numbers of an epoch.
 _SEED_FACTOR = 1_000_003
 
 
 @dataclass(frozen=True)
 class Size:
-    """What the examples of a batch take together."""
+    """The totals of a batch: its examples, their tokens, and the tokens among these that count in the loss."""
 
     example_count: int
     token_count: int
@@ -31,7 +31,7 @@ class Size:
 
 
 class BatchOrder(Sampler[list[int]]):
-    """All batches of a training in order, each as the indices of its examples. An epoch's last batch may be smaller."""
+    """All batches of a training in order, each as the indices of its examples. Only an epoch's last may be smaller."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class BatchOrder(Sampler[list[int]]):
         groups_by_length: bool,
         weights: Tensor | None = None,
     ) -> None:
-        """`lengths` in tokens and `target_counts` by example; `groups_by_length` puts like lengths into a batch.
+        """Order the examples whose tokens are `lengths` and whose tokens that count in the loss are `target_counts`.
 
-        With `weights` an epoch draws as many examples as there are, each as often as its weight says; some several
-        times, some not at all.
+        `groups_by_length` puts examples of similar lengths into a batch. With `weights` (examples,) an epoch draws as
+        many examples as there are, each with a probability proportional to its weight: some several times, some never.
         """
         self._lengths = torch.tensor(lengths)
         self._target_counts = torch.tensor(target_counts)
@@ -69,17 +69,17 @@ class BatchOrder(Sampler[list[int]]):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches that take as many examples as there are."""
+        """The number of batches in an epoch, which has as many examples as there are."""
         return math.ceil(len(self._lengths) / self._batch_size)
 
     @property
     def longest_example(self) -> int:
-        """Tokens of the longest example."""
+        """The number of tokens of the longest example."""
         return int(self._lengths.max())
 
     @property
     def largest(self) -> Size:
-        """The most examples, tokens and targets that any batch has; not necessarily the same one."""
+        """The maximum over all batches of each number; the three maxima may be of different batches."""
         return Size(
             example_count=min(self._batch_size, len(self._lengths)),
             token_count=int(self._token_counts.max()),
@@ -87,11 +87,11 @@ class BatchOrder(Sampler[list[int]]):
         )
 
     def count_tokens(self, batch_count: int) -> int:
-        """Tokens in the first `batch_count` batches, without padding."""
+        """The number of tokens in the first `batch_count` batches, without padding."""
         return int(self._token_totals[batch_count - 1]) if batch_count else 0
 
     def _order_epoch(self, epoch: int) -> Tensor:
-        """The examples' indices in the order of an epoch."""
+        """The indices of the examples in the order of an epoch: (examples,) int64."""
         generator = torch.Generator().manual_seed(self._seed * _SEED_FACTOR + epoch)
         if self._weights is None:
             order = torch.randperm(len(self._lengths), generator=generator)
@@ -103,13 +103,13 @@ class BatchOrder(Sampler[list[int]]):
         groups = torch.split(order, self._batch_size * sorted_batches)
         order = torch.cat([group[self._lengths[group].argsort(descending=True, stable=True)] for group in groups])
         batches = torch.split(order, self._batch_size)
-        # The smaller batch, if there is one, stays the last: a batch elsewhere would shift all others.
+        # A smaller batch stays the last one of the epoch: in another place it would shift all batches after it.
         full_count = len(self._lengths) // self._batch_size
         shuffled = torch.randperm(full_count, generator=generator).tolist()
         return torch.cat([batches[index] for index in [*shuffled, *range(full_count, len(batches))]])
 
     def _sum_by_batch(self, values: Tensor) -> Tensor:
-        """The sum of the examples' `values` in each batch of the training."""
+        """The sum of `values` (examples,) over the examples of each batch of the training: (batches,)."""
         epoch_count = math.ceil(self._batch_count / self.batches_per_epoch)
         missing = self.batches_per_epoch * self._batch_size - len(values)
         sums = [
@@ -120,7 +120,7 @@ class BatchOrder(Sampler[list[int]]):
 
 
 def measure_in_order(lengths: Sequence[int], target_counts: Sequence[int], batch_size: int) -> Size:
-    """The largest of the batches that examples make in their own order; all zero for none."""
+    """The largest batch when examples are taken in the order in which they are given; all zero without examples."""
     starts = range(0, len(lengths), batch_size)
     return Size(
         example_count=min(batch_size, len(lengths)),

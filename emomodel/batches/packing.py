@@ -1,8 +1,7 @@
-"""Samples -> a batch of one row, one sample after the other, with no padding between them.
+"""PackingCollator: samples become a batch of one row, one sample after the other, with no padding between them.
 
-What keeps the samples apart is `position_ids`, which begins at 0 with each: transformers makes of it a mask in which
-none sees another (a batch with an `attention_mask` would not be understood so). Attention that needs no mask gets the
-places where the samples begin instead.
+`position_ids` starts at 0 with each sample. transformers makes of it a mask that lets no sample attend to another, but
+only for a batch without an `attention_mask`. Attention that needs no mask gets the start of each sample instead.
 """
 
 import math
@@ -17,28 +16,28 @@ from emomodel.batches.collator import as_emotions, find_target_positions
 from emomodel.batches.order import Size
 from emomodel.samples.dataset import IGNORED_LABEL
 
-# Rows end at a multiple of so many tokens: what the matrix units of a GPU like.
+# A row of a fixed shape has a multiple of 64 tokens, at which the matrix units of a GPU are fastest.
 _TOKEN_STEP = 64
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape for all batches of a training, so that what is compiled or captured for the first serves them all."""
+    """One shape for all batches of a training, so that what is compiled or recorded for the first fits every one."""
 
     token_count: int
     target_count: int
-    # Pieces of the row: samples, and pieces of the padding at its end.
+    # The row consists of pieces: the samples, and the padding at its end in pieces no longer than `longest`.
     piece_count: int
     longest: int
 
     @classmethod
     def of(cls, largest: Size, longest_example: int) -> "Shape":
-        """The shape that holds every batch of a training."""
+        """The shape for batches up to `largest`, whose longest example has `longest_example` tokens."""
         tokens = _round_up(largest.token_count)
         return cls(
             token_count=tokens,
             target_count=min(_round_up(largest.target_count), tokens),
-            # The padding may be nearly the whole row, in pieces no longer than a sample.
+            # The padding may fill nearly all of the row.
             piece_count=largest.example_count + math.ceil(tokens / longest_example),
             longest=longest_example,
         )
@@ -47,17 +46,18 @@ class Shape:
 class PackingCollator:
     """Puts the samples of a batch into one row of T tokens.
 
-    Makes `input_ids`, `position_ids` and `labels` (1, T) int64, `emotion_vector` (1, T, axes) float32 and
-    `target_positions` (N,) int64. With a `shape` every batch has the same T and N: the row is padded at its end, and
-    `target_positions` with T - 1, which predicts nothing.
+    A batch has `input_ids`, `position_ids` and `labels` (1, T) int64, `emotion_vector` (1, T, axes) float32, and
+    `target_positions` (N,) int64: the positions whose next token counts in the loss. With a `shape` every batch has the
+    same T and N: the row is padded at its end, and `target_positions` with T - 1, a position that predicts nothing.
     """
 
     def __init__(
         self, pad_token_id: int, axis_count: int, *, shape: Shape | None = None, marks_pieces: bool = False
     ) -> None:
-        """`marks_pieces`, which takes a `shape`, adds `cu_seq_lens_q` (P + 1,) int32 and `max_length_q`.
+        """Make batches for a model of `axis_count` axes, padded with `pad_token_id`.
 
-        They say where each piece of the row begins and the last ends, and how long a piece may be at most.
+        `marks_pieces`, which needs a `shape`, adds `cu_seq_lens_q` (P + 1,) int32, the start of each of P pieces and
+        the end of the last, and `max_length_q`, the maximum length of a piece, in tokens.
         """
         self._pad_token_id = pad_token_id
         self._axis_count = axis_count
@@ -69,7 +69,7 @@ class PackingCollator:
         pieces = lengths + self._split_padding(sum(lengths))
         length = sum(pieces)
         labels = self._join(samples, "labels", length, IGNORED_LABEL)
-        # Nothing before a sample's first token may predict it.
+        # The first token of a sample must not be predicted from the sample before it.
         labels[0, torch.tensor([0, *lengths[:-1]]).cumsum(0)] = IGNORED_LABEL
         emotion = torch.zeros(1, length, self._axis_count)
         emotion[0, : sum(lengths)] = torch.cat([as_emotions(sample, self._axis_count) for sample in samples])
@@ -82,14 +82,14 @@ class PackingCollator:
         }
         if self._marks_pieces and self._shape is not None:
             starts = torch.tensor([0, *pieces]).cumsum(0, dtype=torch.int32)
-            # Pieces of no tokens at the end: as many pieces in every batch.
+            # Pieces of no tokens at the end, so that every batch has the same number of pieces.
             missing = self._shape.piece_count - len(pieces)
             batch["cu_seq_lens_q"] = torch.nn.functional.pad(starts, (0, missing), value=length)
             batch["max_length_q"] = self._shape.longest
         return batch
 
     def _split_padding(self, token_count: int) -> list[int]:
-        """The padding after `token_count` tokens, in pieces no longer than a sample."""
+        """The lengths of the pieces that the padding after `token_count` tokens is split into."""
         if self._shape is None:
             return []
         full, rest = divmod(self._shape.token_count - token_count, self._shape.longest)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emomodel.checkpoints.folder import CheckpointFolder
-from emomodel.protocol.journal import Journal
 from emomodel.protocol.progress import CHECKPOINT_FAILED, Checkpoint, CheckpointReason, Notice, Reporter
 
 logger = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ class CheckpointSaver:
         self,
         folder: CheckpointFolder,
         reporter: Reporter,
-        journal: Journal,
         *,
         expected_bytes: int,
         min_free_bytes: int,
@@ -38,7 +36,6 @@ class CheckpointSaver:
         """
         self._folder = folder
         self._reporter = reporter
-        self._journal = journal
         self._expected_bytes = expected_bytes
         self._min_free_bytes = min_free_bytes
         self._free_bytes = free_bytes
@@ -63,7 +60,6 @@ class CheckpointSaver:
             self._reporter.report(self._make_notice(step, reason, error))
             return
         self._expected_bytes, self._last_step = saved.size_bytes, step
-        self._journal.note_checkpoint(step, saved.path)
         self._reporter.report(
             Checkpoint(
                 step=step,

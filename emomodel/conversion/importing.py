@@ -19,9 +19,9 @@ from emomodel.emotions import DEFAULT_AXES
 from emomodel.evaluation.reference import make_reference
 from emomodel.evaluation.verification import as_asked
 from emomodel.generation.loaded_bundle import load_folder
-from emomodel.model.adapter_files import get_layer_sizes, save_projection
-from emomodel.model.loading import copy_notice_files
-from emomodel.model.wrapper import make_projection
+from emomodel.model.notice_files import copy_notice_files
+from emomodel.model.projection import get_layer_sizes, make_projection
+from emomodel.model.projection_files import save_projection
 
 # The original project's own: a factor of 3 on the projection, not centred, each token under its own emotion.
 _SCALE = 3.0
@@ -53,19 +53,7 @@ def import_folder(source: Path, output: Path, *, base: str | None = None, name: 
         save_projection(projection, folder)
         _write_adapter(original, folder / ADAPTER_FOLDER, base_model)
         _copy_tokenizer(source, folder / TOKENIZER_FOLDER, base)
-        manifest = Manifest(
-            base_model=base_model,
-            axes=DEFAULT_AXES.names,
-            hidden_size=original.hidden_size,
-            layer_sizes=get_layer_sizes(projection),
-            emotion_scale=_SCALE,
-            emotion_centered=False,
-            emotion_span="token",
-            origin="import",
-            imported_name=name or source.resolve().name,
-            library_versions=get_library_versions(),
-            created_at=datetime.now(UTC),
-        )
+        manifest = _make_manifest(base_model, get_layer_sizes(projection), name or source.resolve().name)
         if base is not None:
             reference = make_reference(as_asked(load_folder(folder, manifest, base=base)))
             (folder / REFERENCE_FILE).write_text(reference.model_dump_json() + "\n", encoding="utf-8")
@@ -74,6 +62,22 @@ def import_folder(source: Path, output: Path, *, base: str | None = None, name: 
         complete = write_manifest(folder, manifest)
         pack(folder, output)
     return complete
+
+
+def _make_manifest(base_model: str, layer_sizes: tuple[int, int, int], imported_name: str) -> Manifest:
+    return Manifest(
+        base_model=base_model,
+        axes=DEFAULT_AXES.names,
+        hidden_size=layer_sizes[-1],
+        layer_sizes=layer_sizes,
+        emotion_scale=_SCALE,
+        emotion_centered=False,
+        emotion_span="token",
+        origin="import",
+        imported_name=imported_name,
+        library_versions=get_library_versions(),
+        created_at=datetime.now(UTC),
+    )
 
 
 def _name_base_model(original: OriginalBundle, base: str | None) -> str:

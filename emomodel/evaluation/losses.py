@@ -1,4 +1,7 @@
-"""The loss of each example under its own emotion and under none: what was learnt, and how much the emotion tells."""
+"""Evaluator: the loss of each example under its own emotion and under the neutral one.
+
+The first shows how well the example was learnt, the difference how much the emotion helps to predict the reply.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from emomodel.errors import Stopped
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL
 
-# Entries of the logits that are made at a time: 256 MiB in float32.
+# The number of logits that are computed at a time: 256 MiB in float32.
 _LOGIT_COUNT = 1 << 26
 
 TensorSample = Mapping[str, Tensor]
@@ -21,7 +24,10 @@ Collate = Callable[[list[Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class ExampleLoss:
-    """Nats per target token of one example: under its own emotion, and neutral."""
+    """The losses of one example in nats per target token: under its own emotion, and with every emotion neutral.
+
+    `target_count` is the number of its tokens that count in the loss.
+    """
 
     loss: float
     neutral_loss: float
@@ -30,7 +36,7 @@ class ExampleLoss:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The same over all examples, a token counting as much as any other."""
+    """The two losses over all examples, in nats per target token; every token has the same weight."""
 
     loss: float
     neutral_loss: float
@@ -42,7 +48,7 @@ def _never() -> bool:
 
 
 class Evaluator:
-    """Measures a model on samples, in batches of the training's own kind."""
+    """Measures a model on samples, in batches of the kind that it is trained on."""
 
     def __init__(
         self,
@@ -59,9 +65,9 @@ class Evaluator:
 
     @torch.no_grad()
     def measure(self, should_stop: Callable[[], bool] = _never) -> list[ExampleLoss]:
-        """One loss per sample, in their order. Neither the model's mode nor its random numbers are left changed.
+        """Return the losses of each sample, in their order. The model keeps its mode, and no random numbers are drawn.
 
-        Raises Stopped when `should_stop` says so before a batch.
+        Raises Stopped when `should_stop`, which is called before each batch, returns True.
         """
         was_training = self._wrapper.training
         self._wrapper.eval()
@@ -69,14 +75,14 @@ class Evaluator:
             losses: list[ExampleLoss] = []
             for batch in self._split():
                 if should_stop():
-                    raise Stopped("the evaluation was broken off")
+                    raise Stopped("the evaluation was interrupted")
                 losses += self._measure_batch(batch)
             return losses
         finally:
             self._wrapper.train(was_training)
 
     def sum_up(self, should_stop: Callable[[], bool] = _never) -> Evaluation:
-        """The mean over all target tokens. Raises Stopped, as `measure` does."""
+        """Return the mean losses over all target tokens. Raises Stopped, as `measure` does."""
         losses = self.measure(should_stop)
         count = sum(example.target_count for example in losses)
         return Evaluation(
@@ -105,7 +111,7 @@ class Evaluator:
         ]
 
     def _sum_losses(self, batch: dict[str, Any], samples: list[TensorSample]) -> list[float]:
-        """The summed loss of each sample of a batch."""
+        """The sum of the losses of each sample of a batch, in nats."""
         labels: Tensor = batch["labels"]
         positions = find_target_positions(labels)
         given = {name: value for name, value in batch.items() if name not in ("labels", "target_positions")}
@@ -119,7 +125,7 @@ class Evaluator:
         return totals
 
     def _token_losses(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each target: (N,) float32, a few at a time."""
+        """The loss of `hidden` (N, hidden) at each of `targets` (N,): (N,) float32, computed for a few at a time."""
         rows = max(_LOGIT_COUNT // self._wrapper.get_head_weight().shape[0], 1)
         parts = zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True)
         losses = [
@@ -130,7 +136,7 @@ class Evaluator:
 
 
 def _find_owners(positions: Tensor, shape: torch.Size, samples: list[TensorSample]) -> Tensor:
-    """Which sample each position belongs to: a row each, or one after the other in one row."""
+    """The index of the sample that each position is in. Samples have a row each, or are all in one row."""
     if shape[0] == len(samples):
         return positions // shape[1]
     ends = torch.tensor([len(sample["input_ids"]) for sample in samples], device=positions.device).cumsum(0)

@@ -1,4 +1,4 @@
-"""Asking a model the reference prompts, and comparing its answers with those in the bundle."""
+"""The reference prompts: a model's answers are recorded in its bundle, and compared when the bundle is loaded again."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,15 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from emomodel.bundles.reference_prompts import Answer, Precision, Reference, ReferencePrompt, make_prompts, make_turns
+from emomodel.bundles.reference_prompts import (
+    Answer,
+    Precision,
+    Reference,
+    ReferencePrompt,
+    ReplyPart,
+    make_prompts,
+    make_turns,
+)
 from emomodel.bundles.tolerance import Tolerance
 from emomodel.config import EmotionSpan
 from emomodel.data.examples import Turn
@@ -35,9 +43,11 @@ class NotFinite(ModelError):
 
 @dataclass(frozen=True)
 class PromptCheck:
-    """What became of one reference prompt. `difference` and `effect` are shares of the logits' spread.
+    """The result of one reference prompt.
 
-    `problem` says why the prompt could not be asked at all, and is empty when it could.
+    `difference` from the recorded answers and `effect`, that of the base model alone, are fractions of the logits'
+    standard deviation; `limit` is the maximum difference. `problem` says why the prompt could not be asked, else it is
+    empty.
     """
 
     name: str
@@ -52,13 +62,16 @@ class PromptCheck:
 
     @property
     def is_telling(self) -> bool:
-        """Whether the base model alone would have failed."""
+        """Whether the base model alone would have failed, so that passing proves something."""
         return self.effect > self.limit
 
 
 @dataclass(frozen=True)
 class AskedModel:
-    """A model that can be asked, in training or loaded from a bundle. `adapter` holds, or is held by, the wrapper."""
+    """A model that is asked the reference prompts, after its training or loaded from a bundle.
+
+    After a training `adapter` contains `wrapper`; in a loaded bundle `wrapper` contains `adapter`.
+    """
 
     wrapper: EmotionalGemmaUnslothWrapper
     adapter: PeftModel
@@ -68,32 +81,18 @@ class AskedModel:
 
 
 def make_reference(model: AskedModel) -> Reference:
-    """Ask the model all reference prompts. It is left in the mode in which it was.
+    """Ask the model all reference prompts. Its mode, training or evaluation, is the same afterwards.
 
-    Raises NotFinite, and what the model raises.
+    Raises NotFinite when the logits are not finite numbers; errors of the model itself are passed on.
     """
     vocabulary_size = _get_vocabulary_size(model)
     step = max((vocabulary_size - 1) / (_SAMPLE_COUNT - 1), 1)
     sample_ids = sorted({int(index * step) for index in range(min(_SAMPLE_COUNT, vocabulary_size))})
-    prompts = []
     with _evaluating(model.adapter):
-        for name, (question, reply) in make_prompts(model.axes).items():
-            turns = make_turns(question, reply, model.axes)
-            input_ids, vectors, positions = _lay(model, turns)
-            logits = _ask(model.wrapper, input_ids, vectors, positions)
-            answers = [_take_answer(row, place, sample_ids) for row, place in zip(logits, positions, strict=True)]
-            with model.adapter.disable_adapter():
-                alone = _ask(model.wrapper, input_ids, None, positions)
-            prompts.append(
-                ReferencePrompt(
-                    name=name,
-                    question=question,
-                    reply=reply,
-                    input_ids=input_ids,
-                    answers=answers,
-                    effect=_round(_compare(answers, alone, sample_ids)),
-                )
-            )
+        prompts = [
+            _ask_prompt(model, name, question, reply, sample_ids)
+            for name, (question, reply) in make_prompts(model.axes).items()
+        ]
     device = _get_embedding_weight(model.wrapper).device
     return Reference(
         precision=get_precision(model.wrapper),
@@ -103,8 +102,26 @@ def make_reference(model: AskedModel) -> Reference:
     )
 
 
+def _ask_prompt(
+    model: AskedModel, name: str, question: str, reply: Sequence[ReplyPart], sample_ids: list[int]
+) -> ReferencePrompt:
+    input_ids, vectors, positions = _lay(model, make_turns(question, reply, model.axes))
+    logits = _ask(model.wrapper, input_ids, vectors, positions)
+    answers = [_take_answer(row, place, sample_ids) for row, place in zip(logits, positions, strict=True)]
+    with model.adapter.disable_adapter():
+        alone = _ask(model.wrapper, input_ids, None, positions)
+    return ReferencePrompt(
+        name=name,
+        question=question,
+        reply=tuple(reply),
+        input_ids=input_ids,
+        answers=answers,
+        effect=_round(_compare(answers, alone, sample_ids)),
+    )
+
+
 def check_reference(model: AskedModel, reference: Reference, tolerance: Tolerance) -> Iterator[PromptCheck]:
-    """Ask the model each reference prompt anew."""
+    """Ask the model each reference prompt again, and yield how far its answers differ from the recorded ones."""
     for prompt in reference.prompts:
         limit = tolerance.get_limit(prompt.effect)
         try:
@@ -116,17 +133,17 @@ def check_reference(model: AskedModel, reference: Reference, tolerance: Toleranc
 
 
 def get_precision(wrapper: EmotionalGemmaUnslothWrapper) -> Precision:
-    """Of the base model in the wrapper."""
+    """The precision of the weights of the base model in the wrapper."""
     dtype = str(_get_embedding_weight(wrapper).dtype).removeprefix("torch.")
     return Precision.model_validate({"dtype": dtype, "in_4bit": bool(getattr(wrapper, "is_loaded_in_4bit", False))})
 
 
 class _OtherTokens(Exception):
-    """The tokenizer or the base model doesn't make of the text what it made when the bundle was."""
+    """Tokenizer or base model have other tokens than when the answers were recorded."""
 
 
 def _ask_again(model: AskedModel, prompt: ReferencePrompt, sample_ids: Sequence[int]) -> float:
-    """The difference. Raises EmotionError, _OtherTokens, NotFinite."""
+    """Ask once more and return the difference. Raises EmotionError, _OtherTokens, NotFinite."""
     input_ids, vectors, _ = _lay(model, prompt.make_turns(model.axes))
     if input_ids != prompt.input_ids:
         raise _OtherTokens("the tokenizer splits the text into other tokens")
@@ -138,7 +155,7 @@ def _ask_again(model: AskedModel, prompt: ReferencePrompt, sample_ids: Sequence[
 
 
 def _lay(model: AskedModel, turns: Sequence[Turn]) -> tuple[list[int], list[EmotionVector], list[int]]:
-    """Token ids, the emotion of each position, and the positions that are compared: from the reply's first token on."""
+    """Token ids, the emotion of each position, and the compared positions, spread over those that predict the reply."""
     chat = ChatFormat(model.tokenizer).tokenise(turns)
     vectors = lay_emotions(chat.own, chat.is_reply, model.axes.neutral, model.span)
     deciding = [index - 1 for index, is_reply in enumerate(chat.is_reply) if is_reply]
@@ -154,9 +171,9 @@ def _ask(
     vectors: list[EmotionVector] | None,
     positions: list[int],
 ) -> Tensor:
-    """Logits (positions, vocabulary), float32 on the CPU, less their mean. Raises NotFinite.
+    """The logits at `positions`, less their mean: (positions, vocabulary) float32, on the CPU. Raises NotFinite.
 
-    Without `vectors` the projection is left out.
+    Without `vectors` the base model is called without the projection.
     """
     device = _get_embedding_weight(wrapper).device
     ids = torch.tensor([input_ids], device=device)
@@ -173,7 +190,7 @@ def _ask(
 
 
 def _take_answer(logits: Tensor, position: int, sample_ids: list[int]) -> Answer:
-    """Of logits (vocabulary,)."""
+    """What is recorded of the logits (vocabulary,) at one position."""
     log_probabilities, top_ids = logits.log_softmax(-1).topk(min(_TOP_COUNT, logits.shape[-1]))
     return Answer(
         position=position,
@@ -185,7 +202,7 @@ def _take_answer(logits: Tensor, position: int, sample_ids: list[int]) -> Answer
 
 
 def _compare(answers: Sequence[Answer], logits: Tensor, sample_ids: Sequence[int]) -> float:
-    """Root of the mean square of all differences from logits (positions, vocabulary), as a share of the spread."""
+    """The root mean square of all differences from `logits` (positions, vocabulary), as a fraction of the spread."""
     differences = []
     for answer, row in zip(answers, logits, strict=True):
         now = torch.cat([row.log_softmax(-1)[answer.top_ids], row[list(sample_ids)]])
@@ -196,9 +213,9 @@ def _compare(answers: Sequence[Answer], logits: Tensor, sample_ids: Sequence[int
 
 @contextmanager
 def _evaluating(model: PeftModel) -> Iterator[None]:
-    """Within, the model evaluates; afterwards it is in the mode it was, and the same parameters are trained."""
+    """Put the model into evaluation mode; afterwards it has its mode back, and the same parameters are trained."""
     was_training = model.training
-    # disable_adapter() leaves the adapter trainable, also where it was not.
+    # disable_adapter() makes the adapter trainable when it ends, even if it was not before.
     trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     model.eval()
     try:
@@ -210,7 +227,7 @@ def _evaluating(model: PeftModel) -> Iterator[None]:
 
 
 def _get_embedding_weight(wrapper: EmotionalGemmaUnslothWrapper) -> Tensor:
-    """(vocabulary, hidden): where it lies and what it is made of holds for the whole base model."""
+    """The weight (vocabulary, hidden), whose device and type are taken for those of the whole base model."""
     embeddings: Any = wrapper.get_input_embeddings()
     weight: Tensor = embeddings.weight
     return weight

@@ -1,1 +1,1 @@
-"""A bundle that writes replies: load, sample, stream."""
+"""Writing replies with a bundle: loading it, sampling and streaming."""

@@ -1,4 +1,4 @@
-"""Generate under an emotion: whole replies, or one reply as it is written."""
+"""Generate replies under an emotion: several replies at once, or one in pieces as it is written."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +9,7 @@ from emomodel.generation.sampling import Chooser, Sampling
 from emomodel.generation.text_stream import TextStream, decode_reply
 from emomodel.generation.writing import Schedule, ScheduleTooShort, lay_prompt, write
 
-# The whole of what the owner of a bundle needs is here.
+# What the owner of a bundle needs in order to load it and to have it write.
 __all__ = [
     "LoadedBundle",
     "Schedule",
@@ -24,7 +24,10 @@ __all__ = [
 def generate(
     loaded: LoadedBundle, prompts: Sequence[str], emotions: Sequence[EmotionVector], sampling: Sampling
 ) -> list[str]:
-    """The replies to `prompts`, one user turn each, under an emotion each. Raises PromptRefused."""
+    """Return the replies to `prompts`, each of which is one user turn, under one emotion vector (axes,) each.
+
+    Raises PromptRefused when a prompt can't be made a chat of the base model.
+    """
     chats = [(Turn("user", prompt, loaded.axes.neutral),) for prompt in prompts]
     schedules = [[emotion] * (sampling.max_new_tokens + 1) for emotion in emotions]
     return generate_replies(loaded, chats, schedules, sampling)
@@ -33,10 +36,11 @@ def generate(
 def generate_replies(
     loaded: LoadedBundle, chats: Sequence[Sequence[Turn]], schedules: Sequence[Schedule], sampling: Sampling
 ) -> list[str]:
-    """The next reply of each chat, whose last turn is a user's.
+    """Return the next reply of each chat; the last turn of a chat is a user's.
 
-    A schedule holds the emotion of each token of the reply, in order: max_new_tokens + 1, with the end of the turn.
-    Raises PromptRefused, ScheduleTooShort.
+    There is one schedule for each chat. It holds one emotion vector (axes,) for each token that the reply may have and
+    one for the token that ends the turn: sampling.max_new_tokens + 1 in all. Raises PromptRefused when a chat can't be
+    made a chat of the base model, ScheduleTooShort.
     """
     pairs = zip(chats, schedules, strict=True)
     prompts = [lay_prompt(loaded, chat, schedule, sampling.max_new_tokens) for chat, schedule in pairs]
@@ -50,14 +54,15 @@ def generate_replies(
 
 
 def stream_reply(loaded: LoadedBundle, chat: Sequence[Turn], schedule: Schedule, sampling: Sampling) -> Iterator[str]:
-    """The next reply of a chat, in pieces as it is written: together they are what generate_replies gives.
+    """Yield the next reply of a chat in pieces, as it is written. Joined, they are the reply of generate_replies.
 
-    No piece is empty or ends inside a character. Raises PromptRefused, ScheduleTooShort, at the first piece.
+    `schedule` is as in generate_replies. No piece is empty or ends inside a character. Raises PromptRefused and
+    ScheduleTooShort when the first piece is asked for.
     """
     prompt = lay_prompt(loaded, chat, schedule, sampling.max_new_tokens)
     stream = TextStream(loaded.tokenizer)
     for (token_id,) in write(loaded, [prompt], Chooser(sampling, [prompt.input_ids]), sampling.max_new_tokens):
-        # One reply: when it ends, the writing ends.
+        # There is one reply, so `write` ends when it does.
         if token_id is not None and (piece := stream.push(token_id)):
             yield piece
     if piece := stream.finish():

@@ -1,4 +1,4 @@
-"""A bundle on its base model: adapter, projection and tokenizer, ready to write."""
+"""load_bundle: a bundle is loaded on its base model, with adapter, projection and tokenizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,18 @@ from emomodel.bundles.bundle import open_bundle
 from emomodel.bundles.manifest import ADAPTER_FOLDER, TOKENIZER_FOLDER, Manifest
 from emomodel.emotions import Axes
 from emomodel.errors import BundleMismatch
-from emomodel.model.adapter_files import load_adapter, load_projection
+from emomodel.model.adapter_files import load_adapter
 from emomodel.model.loading import load_base_model
+from emomodel.model.projection_files import load_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
-# How long the texts will be that the bundle is to write is not known when it is loaded.
+# How long the texts of the loaded model will be is not known yet, so no limit of the base model is checked.
 _UNKNOWN_LENGTH = 0
 
 
 @dataclass(frozen=True)
 class LoadedBundle:
-    """A bundle on its base model, ready to write."""
+    """A bundle on its base model, in evaluation mode."""
 
     model: EmotionalGemmaUnslothWrapper
     tokenizer: PreTrainedTokenizerBase
@@ -38,10 +39,11 @@ class LoadedBundle:
 
 
 def load_bundle(path: Path, *, base: str | None = None) -> LoadedBundle:
-    """Load a bundle, zip or folder, on the base model at `base`, or on the one that its manifest names.
+    """Load a bundle, a zip file or a folder, on its base model.
 
-    Raises BundleError when a file is missing or altered, BundleMismatch when the pieces don't fit each other or the
-    base model, ModelLoadFailed when the base model can't be loaded.
+    `base` is the folder or the hub id of the base model, by default what the manifest names. Raises BundleError when a
+    file is missing or was changed, BundleMismatch when the parts don't fit each other or the base model,
+    ModelLoadFailed when the base model can't be loaded.
     """
     with open_bundle(path) as (folder, manifest):
         return load_folder(folder, manifest, base=base)
@@ -50,15 +52,18 @@ def load_bundle(path: Path, *, base: str | None = None) -> LoadedBundle:
 def load_folder(
     folder: Path, manifest: Manifest, *, base: str | None = None, load_in_4bit: bool = False
 ) -> LoadedBundle:
-    """Load a bundle from a folder whose files are known to be right. Raises BundleMismatch, ModelLoadFailed."""
+    """Load a bundle as load_bundle does, from a folder whose files have been checked against `manifest`.
+
+    Raises BundleMismatch, ModelLoadFailed.
+    """
     base_model = load_base_model(
         base or manifest.base_model,
-        # Unsloth speeds training up; inference needs no more than transformers.
+        # Unsloth makes training faster; for generation transformers is enough.
         backend="transformers",
         dtype=manifest.dtype,
         load_in_4bit=load_in_4bit,
         max_length=_UNKNOWN_LENGTH,
-        # The training's own: its chat template is part of what was learnt.
+        # The tokenizer of the training: the model was trained with its chat template.
         tokenizer_path=folder / TOKENIZER_FOLDER,
     )
     if base_model.hidden_size != manifest.hidden_size:

@@ -1,4 +1,4 @@
-"""How the next token is chosen from the model's logits."""
+"""Sampling and Chooser: how the next token is chosen from the model's logits."""
 
 import math
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ class SamplingInvalid(EmomodelError, ValueError):
 class Sampling:
     """How the next token is chosen. Temperature 0 takes the likeliest, and needs no seed. Raises SamplingInvalid.
 
-    Each prompt draws from random numbers of its own, the same for all: a batch writes what its prompts would write
-    alone, and one prompt under two emotions differs by the emotions only.
+    Each prompt of a batch draws from its own generator of random numbers, and all have the same seed. So a prompt gets
+    the same reply in a batch as alone, and the replies to one prompt under two emotions differ only by the emotions.
     """
 
     max_new_tokens: int = 64
@@ -59,7 +59,7 @@ class Sampling:
 
 
 class Chooser:
-    """Chooses the next token of each row."""
+    """Chooses the next token of each row of a batch. `prompts` are the token ids of each row's prompt."""
 
     def __init__(self, sampling: Sampling, prompts: Sequence[list[int]]) -> None:
         self._is_greedy = sampling.temperature == 0
@@ -74,10 +74,10 @@ class Chooser:
                 self._processors.append(TopPLogitsWarper(sampling.top_p))
 
     def __call__(self, logits: Tensor, replies: Sequence[list[int]]) -> list[int]:
-        """One token id per row of `logits` (B, vocabulary)."""
+        """Return one token id for each row of `logits` (B, vocabulary), given the token ids of each reply so far."""
         chosen = []
         for row, prompt in enumerate(self._prompts):
-            # Row by row: a row's own text, without its padding, is what a repetition penalty looks at.
+            # Row by row, since the repetition penalty must see the text of the row without its padding.
             text: Any = torch.tensor([prompt + replies[row]], device=logits.device)
             row_logits: Any = logits[row : row + 1]
             scores = self._processors(text, row_logits)[0].cpu()

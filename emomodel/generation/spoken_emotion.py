@@ -1,8 +1,8 @@
 """Emotions as people type them at a prompt: `joy=0.9 fear=0.2`, `neutral`, or `sadness=0.9 -> joy=0.9`.
 
-An arrow leads from one emotion of a reply to the next. Each holds for an equal part of the tokens that the reply may
-have, or for as many as its `for` says: `sadness for 12 -> joy`. Between two emotions is a step, not a slope: spans with
-one emotion each are what the model was trained on, and half-way from sadness to joy lies neutral.
+An arrow separates one emotion of a reply from the next. Each holds for an equal part of the tokens that the reply may
+have, or for the number that follows `for`: `sadness for 12 -> joy`. Between two emotions is a step, not a slope: the
+model was trained on spans with one emotion each, and half-way from sadness to joy is neutral.
 """
 
 import re
@@ -26,7 +26,10 @@ class EmotionUnreadable(EmomodelError):
 
 
 def parse_emotion(text: str, axes: Axes) -> EmotionVector:
-    """The vector of `text`, written as in a dataset's tags, or the word `neutral`. Raises EmotionUnreadable."""
+    """Return the emotion vector (axes,) of `text`, written as in a dataset's tags, or the word `neutral`.
+
+    Raises EmotionUnreadable, which says what is wrong and how to write it.
+    """
     if text.strip().lower() == NEUTRAL:
         return axes.neutral
     emotion = EmotionReader(axes).from_attributes(text)
@@ -36,7 +39,7 @@ def parse_emotion(text: str, axes: Axes) -> EmotionVector:
 
 
 def parse_schedule(text: str, axes: Axes, max_new_tokens: int) -> list[EmotionVector]:
-    """The emotion of each token of a reply, and of the end of its turn: max_new_tokens + 1.
+    """Return an emotion vector for each token of a reply and one for the end of its turn: max_new_tokens + 1 in all.
 
     Raises EmotionUnreadable.
     """
@@ -53,7 +56,7 @@ def parse_schedule(text: str, axes: Axes, max_new_tokens: int) -> list[EmotionVe
         if count is not None:
             schedule += [emotion] * count
             continue
-        # What no `for` has taken is shared with the open stops to come.
+        # The tokens without a `for` are shared among this stop and the ones after it that have none.
         share = (max_new_tokens - fixed) // open_count
         schedule += [emotion] * share
         fixed, open_count = fixed + share, open_count - 1
@@ -62,7 +65,7 @@ def parse_schedule(text: str, axes: Axes, max_new_tokens: int) -> list[EmotionVe
 
 
 def _parse_stop(stop: str, text: str, axes: Axes) -> tuple[EmotionVector, int | None]:
-    """An emotion, and for how many tokens it holds when that is said."""
+    """The emotion of one stop, and the number after its `for`, or None without one."""
     match = _FOR.fullmatch(stop)
     spoken = match["emotion"] if match else stop
     if not spoken.strip():

@@ -1,6 +1,6 @@
-"""Writing token by token: a batch of prompts, a cache of what the model has read, an emotion at each position.
+"""Writing token by token: a batch of prompts, a cache of keys and values, an emotion at each position.
 
-The same rule that laid the emotions in training lays them here, on the prompt and on the tokens that are written.
+The rule that gives each position its emotion is that of training, for the prompt and for the tokens that are written.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,28 +16,28 @@ from emomodel.generation.loaded_bundle import LoadedBundle
 from emomodel.samples.chat import ChatError, ChatFormat
 from emomodel.samples.dataset import lay_emotions
 
-# The emotions of a reply: one per token, in order, and one for the token that ends the turn.
+# The emotions of a reply, in order: one for each token, and one for the token that ends the turn.
 Schedule = Sequence[EmotionVector]
-# Logits (B, vocabulary) and the replies so far -> the next token of each row.
+# Takes logits (B, vocabulary) and the token ids of each reply so far, returns the next token id of each row.
 Choose = Callable[[Tensor, Sequence[list[int]]], list[int]]
 
 
 class ScheduleTooShort(EmomodelError):
-    """The schedule ends before the reply may end."""
+    """The schedule has fewer emotions than the reply may have tokens."""
 
     code = "schedule_too_short"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A tokenised prompt, and the emotion of each position: of the prompt's, then of the tokens to come."""
+    """A tokenised prompt, and the emotions of its positions, followed by those of the reply's."""
 
     input_ids: list[int]
     vectors: list[EmotionVector]
 
 
 def lay_prompt(loaded: LoadedBundle, chat: Sequence[Turn], schedule: Schedule, max_new_tokens: int) -> Prompt:
-    """The prompt of a chat's next reply. Raises PromptRefused, ScheduleTooShort."""
+    """Tokenise the chat, whose reply comes next, and lay out the emotions. Raises PromptRefused, ScheduleTooShort."""
     if len(schedule) <= max_new_tokens:
         raise ScheduleTooShort(
             f"the schedule holds {len(schedule)} emotions; {max_new_tokens} tokens and the end of the turn need "
@@ -55,10 +55,10 @@ def lay_prompt(loaded: LoadedBundle, chat: Sequence[Turn], schedule: Schedule, m
 def write(
     loaded: LoadedBundle, prompts: Sequence[Prompt], choose: Choose, max_new_tokens: int
 ) -> Iterator[list[int | None]]:
-    """The next token id of each reply, again and again; None for a reply that has ended.
+    """Yield the next token id of each reply until all have ended; None stands for a reply that has ended.
 
-    The first pass reads the prompts; each one after it feeds one token per row, under the emotion of its own position,
-    and keeps the rest cached.
+    The first pass of the model takes the prompts. Each later pass takes one token of each row, under the emotion of its
+    position; the keys and values of all earlier tokens are cached.
     """
     stop_ids = _find_stop_ids(loaded)
     input_ids, mask, emotion = _pad_prompts(loaded, prompts)
@@ -66,7 +66,7 @@ def write(
     is_open = [True] * len(prompts)
     cache = None
     for count in range(max_new_tokens):
-        # Within the loop: a caller's code, which runs between two tokens, is none of this mode's business.
+        # Inside the loop, so that the caller's code between two tokens doesn't run in this mode.
         with torch.inference_mode():
             output = loaded.model(
                 input_ids=input_ids,
@@ -93,7 +93,7 @@ def write(
 
 
 def _find_stop_ids(loaded: LoadedBundle) -> set[int]:
-    """The tokens that end a reply: the template's end of turn, and what tokenizer and base model name."""
+    """The tokens that end a reply: the chat template's end of turn, and those that tokenizer and base model name."""
     configured = loaded.model.generation_config.eos_token_id
     named = configured if isinstance(configured, list) else [configured]
     ids = {ChatFormat(loaded.tokenizer).find_end_of_turn_id(), loaded.tokenizer.eos_token_id, *named}
@@ -101,7 +101,7 @@ def _find_stop_ids(loaded: LoadedBundle) -> set[int]:
 
 
 def _pad_prompts(loaded: LoadedBundle, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor, Tensor]:
-    """Token ids and mask (B, T), emotion (B, T, axes). Padding is at the left: all rows end, and go on, together."""
+    """Token ids and mask (B, T) int64, emotion (B, T, axes) float32. Padding is on the left: all rows end together."""
     device = loaded.model.device
     length = max(len(prompt.input_ids) for prompt in prompts)
     input_ids = torch.full((len(prompts), length), loaded.tokenizer.pad_token_id, device=device)

@@ -1,72 +1,40 @@
-"""The trained parts on disk: adapter, emotion projection, tokenizer. Saved for plain PEFT, loaded without mercy."""
+"""The adapter's files: saved so that plain PEFT loads them; loading refuses an adapter that doesn't fit exactly."""
 
 from pathlib import Path
-from typing import Any
 
 from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
-from emomodel.bundles.manifest import ADAPTER_FOLDER, ADAPTER_WEIGHTS, Manifest
+from emomodel.bundles.manifest import ADAPTER_FOLDER, ADAPTER_WEIGHTS
 from emomodel.errors import BundleMismatch
-from emomodel.model.projection_files import PROJECTION_FILE, SAFE_PROJECTION_FILE, read_tensors, save_projection
-from emomodel.model.wrapper import make_projection
+from emomodel.model.projection_files import compare_shapes
 
-# The files of the projection have a module of their own, which needs no PEFT.
-__all__ = [
-    "PROJECTION_FILE",
-    "SAFE_PROJECTION_FILE",
-    "get_layer_sizes",
-    "load_adapter",
-    "load_projection",
-    "save_adapter",
-    "save_projection",
-]
-
-# PEFT calls the wrapper `base_model.model`; the wrapper's own `.model` would not be there without it.
+# PEFT calls the wrapper `base_model.model`. The next `.model` is the wrapper's attribute, which plain PEFT lacks.
 _WRAPPED_PREFIX = "base_model.model.model."
 _PLAIN_PREFIX = "base_model.model."
 
 
 def save_adapter(peft_model: PeftModel, folder: Path, *, base_model: str) -> None:
-    """Write a standard adapter: plain `PeftModel.from_pretrained(base, folder)` loads all of it."""
+    """Write a standard adapter to `folder`: `PeftModel.from_pretrained(base, folder)` loads it without this project.
+
+    `base_model` is the name that the adapter's config gives to its base model. Raises OSError.
+    """
     peft_model.active_peft_config.base_model_name_or_path = base_model
     peft_model.save_pretrained(str(folder), save_embedding_layers=False)
     weights = folder / ADAPTER_WEIGHTS
-    mended = {_mend_key(key): tensor for key, tensor in load_file(weights).items()}
-    save_file(mended, weights, metadata={"format": "pt"})
-    # PEFT's card is a form with blanks; the bundle's own says what there is to say.
+    plain = {_remove_wrapper(key): tensor for key, tensor in load_file(weights).items()}
+    save_file(plain, weights, metadata={"format": "pt"})
+    # PEFT writes a template of a model card; the bundle has a card of its own.
     (folder / "README.md").unlink(missing_ok=True)
 
 
-def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
-    """The projection that `manifest` describes, on the CPU: from safetensors, or from the `.pth` of an older bundle.
-
-    Raises BundleMismatch.
-    """
-    projection = make_projection(len(manifest.axes), manifest.hidden_size, "default")
-    sizes = get_layer_sizes(projection)
-    if sizes != manifest.layer_sizes:
-        raise BundleMismatch(f"the manifest's layer sizes are {manifest.layer_sizes}, by its axes: {sizes}")
-    safe_path = folder / SAFE_PROJECTION_FILE
-    path = safe_path if safe_path.exists() else folder / PROJECTION_FILE
-    weights = read_tensors(path)
-    _compare_shapes(path.name, _shapes(projection.state_dict()), _shapes(weights))
-    try:
-        projection.load_state_dict(weights)
-    except RuntimeError as error:
-        # A tensor of the right shape may still be of a kind that can't be copied, such as a sparse one.
-        reason = str(error).strip().partition("\n")[0]
-        raise BundleMismatch(f"{path.name} doesn't hold plain numbers: {reason}") from error
-    return projection
-
-
 def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
-    """The base model with the adapter on it, for inference.
+    """Return the base model with the adapter in `folder` on it, in evaluation mode.
 
-    Raises BundleMismatch when the adapter lacks a weight that its config asks for, or has one too many or of another
-    shape: PEFT itself would only warn, and go on with an adapter that does nothing.
+    Raises BundleMismatch when the adapter lacks a weight that its config requires, or has an additional one or one of
+    another shape. PEFT would only warn, and go on with an adapter that has no effect.
     """
     try:
         present = {key: tuple(tensor.shape) for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}
@@ -79,33 +47,12 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
         for key, tensor in model.state_dict().items()
         if "lora_" in key
     }
-    _compare_shapes(f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS}", expected, present)
+    compare_shapes(f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS}", expected, present)
     model.eval()
     return model
 
 
-def get_layer_sizes(projection: nn.Sequential) -> tuple[int, int, int]:
-    """Axes, middle and hidden size."""
-    first: Any = projection[0]
-    last: Any = projection[-1]
-    return first.in_features, last.in_features, last.out_features
-
-
-def _mend_key(key: str) -> str:
+def _remove_wrapper(key: str) -> str:
     if not key.startswith(_WRAPPED_PREFIX):
         raise ValueError(f"the adapter holds {key}, which is no weight of the base model")
     return _PLAIN_PREFIX + key.removeprefix(_WRAPPED_PREFIX)
-
-
-def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(tensor.shape) for key, tensor in weights.items()}
-
-
-def _compare_shapes(name: str, expected: dict[str, tuple[int, ...]], present: dict[str, tuple[int, ...]]) -> None:
-    if missing := sorted(expected.keys() - present.keys()):
-        raise BundleMismatch(f"{name} lacks {len(missing)} of {len(expected)} weights, such as {missing[0]}")
-    if unknown := sorted(present.keys() - expected.keys()):
-        raise BundleMismatch(f"{name} has {len(unknown)} weights that the base model has no place for: {unknown[0]}")
-    for key, shape in expected.items():
-        if present[key] != shape:
-            raise BundleMismatch(f"{name}: {key} has the shape {present[key]}, where {shape} is needed")

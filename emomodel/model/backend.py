@@ -1,4 +1,4 @@
-"""Which library holds the base model: Unsloth or plain transformers."""
+"""Which library loads and runs the base model: Unsloth or plain transformers."""
 
 import importlib
 import importlib.util
@@ -7,12 +7,15 @@ import torch
 
 from emomodel.config import Backend
 
-# From this generation of GPUs on (Ampere), flash attention and bfloat16 are there.
+# The CUDA compute capability of Ampere, the first generation of GPUs with flash attention and bfloat16.
 FLASH_CAPABILITY = (8, 0)
 
 
 def uses_unsloth(backend: Backend) -> bool:
-    """Whether `backend` means Unsloth on this machine: by itself only on GPUs that our own acceleration can't use."""
+    """Whether `backend` means Unsloth on this machine.
+
+    "auto" means Unsloth where it is installed and the GPU is too old for emotune's own acceleration.
+    """
     if backend != "auto":
         return backend == "unsloth"
     is_older = torch.cuda.is_available() and torch.cuda.get_device_capability() < FLASH_CAPABILITY
@@ -20,6 +23,6 @@ def uses_unsloth(backend: Backend) -> bool:
 
 
 def import_backend(backend: Backend) -> None:
-    """Import Unsloth where it is used. It patches transformers and PEFT, so it must come before they are imported."""
+    """Import Unsloth if it is used. It patches transformers and PEFT, so this goes before any import of these."""
     if uses_unsloth(backend) and torch.cuda.is_available():
         importlib.import_module("unsloth")

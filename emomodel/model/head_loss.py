@@ -1,7 +1,7 @@
-"""The loss of a frozen head over a large vocabulary, a few positions at a time.
+"""frozen_head_loss: the loss of a frozen head over a large vocabulary, computed for a few positions at a time.
 
-The logits of a batch over Gemma's 262,144 tokens are many times the size of everything else that a step keeps. The
-head is frozen, so all that the backward pass needs is the gradient of the hidden states, and that can be had together
+The logits of a batch over Gemma's 262,144 tokens are many times as large as everything else that a step keeps. The
+head is frozen, so the backward pass needs only the gradient of the hidden states, and that can be computed together
 with the loss, chunk by chunk.
 """
 
@@ -15,7 +15,7 @@ from torch.autograd.function import FunctionCtx
 
 from emomodel.samples.dataset import IGNORED_LABEL
 
-# Bytes of the logits of a chunk. With the gradient beside them a chunk takes twice that.
+# Bytes of the logits of a chunk, which are 512 positions of Gemma in 16 bits. Their gradient takes as much again.
 CHUNK_BYTES = 256 << 20
 
 ChunkLoss = Callable[[Tensor, Tensor, float | None], tuple[Tensor, Tensor]]
@@ -30,10 +30,11 @@ def frozen_head_loss(
     compiled: bool,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Tensor:
-    """The sum of the cross entropies of `hidden` (N, size) through `head_weight` (vocabulary, size): float32.
+    """Return the sum of the cross entropies of `hidden` (N, size) through `head_weight` (vocabulary, size), in nats.
 
-    `targets` (N,) int64; those that are IGNORED_LABEL count nothing. `softcap` is the base model's
-    final_logit_softcapping. `compiled` fuses the passes over a chunk's logits.
+    The sum is a float32 scalar. `targets` (N,) int64 are the right tokens; those that are IGNORED_LABEL count 0.
+    `softcap` is the base model's final_logit_softcapping, if it has one. `compiled` has torch.compile fuse the passes
+    over a chunk's logits. No gradient of `head_weight` is computed.
     """
     chunk_loss = _compile_loss_and_gradient() if compiled else _loss_and_gradient
     apply: Callable[..., Tensor] = _FrozenHeadLoss.apply
@@ -71,7 +72,7 @@ class _FrozenHeadLoss(torch.autograd.Function):
 
 
 def _loss_and_gradient(logits: Tensor, targets: Tensor, softcap: float | None) -> tuple[Tensor, Tensor]:
-    """The sum of the losses, and its gradient by `logits` (n, vocabulary) in their type; arithmetic is in float32."""
+    """The sum of the losses, float32, and its gradient (n, vocabulary) in the type of `logits`; computed in float32."""
     scores = logits.float()
     slope: Tensor | None = None
     if softcap is not None:

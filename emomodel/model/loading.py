@@ -1,12 +1,12 @@
-"""The base model and its tokenizer, by transformers or by Unsloth's FastModel.
+"""load_base_model: the base model and its tokenizer, loaded by transformers or by Unsloth's FastModel.
 
-Nothing here asks for Gemma by name: any causal model with a chat template will do.
+Nothing here asks for Gemma by name: any causal language model with a chat template can be loaded.
 """
 
-import errno
 import logging
 import re
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,16 @@ from emomodel.model.backend import uses_unsloth
 
 logger = logging.getLogger(__name__)
 
-# Files of a base model that whoever passes on a derivative must pass on too.
-_NOTICE_FILE = re.compile(r"NOTICE.*|LICENSE.*|LICENCE.*|.*TERMS.*|.*POLICY.*", re.IGNORECASE)
-_NOTICE_PATTERNS = ["NOTICE*", "LICENSE*", "LICENCE*", "*TERMS*", "*POLICY*", "*terms*", "*policy*"]
-# `name` or `owner/name`: what a hub takes for a model's id.
+# `name` or `owner/name`: the form of a model's id on a model hub.
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
-# Every language model's tokenizer gives ordinary words back.
+# The tokenizer of any language model decodes the tokens of these ordinary words to the same words.
 _PROBE = "hello you"
 
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A loaded base model. The tokenizer pads at the right end and has a pad token."""
+    """A loaded base model. `hidden_size` is that of an input embedding; the tokenizer pads on the right."""
 
     model: nn.Module
     tokenizer: PreTrainedTokenizerBase
@@ -49,7 +46,7 @@ class BaseModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the input embeddings are."""
+        """The device of the model's first parameter, where its inputs have to be."""
         parameter: nn.Parameter = next(self.model.parameters())
         return parameter.device
 
@@ -63,10 +60,11 @@ def load_base_model(
     max_length: int,
     tokenizer_path: Path | None = None,
 ) -> BaseModel:
-    """Load a local folder or a hub id; its tokenizer from `tokenizer_path` where that is given.
+    """Load the base model in a local folder, or with an id on the model hub, and its tokenizer.
 
-    `max_length` is the longest text in tokens that the model will see. `load_in_4bit` None means: on CUDA. Raises
-    ModelLoadFailed.
+    `dtype` is "float32" or "bfloat16". `load_in_4bit` None loads 4-bit weights on CUDA, and others elsewhere.
+    `max_length` is the longest text, in tokens, that the model will get. The tokenizer is loaded from `tokenizer_path`
+    where that is given. Raises ModelLoadFailed, and MemoryError or torch.cuda.OutOfMemoryError when memory runs out.
     """
     _check_reachable(name_or_path)
     has_cuda = torch.cuda.is_available()
@@ -79,50 +77,38 @@ def load_base_model(
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     precision = torch.float32 if dtype == "float32" else torch.bfloat16
     _check_config(name_or_path, _load_config(name_or_path), max_length)
-    try:
+    with _explaining_failures(name_or_path):
         if with_unsloth:
             model = _load_with_unsloth(name_or_path, precision, wants_4bit, max_length)
         else:
             model = _load_with_transformers(name_or_path, precision, wants_4bit)
         tokenizer = _load_tokenizer(str(tokenizer_path or name_or_path))
+    return BaseModel(model, tokenizer, _find_hidden_size(model))
+
+
+def get_first_line(error: Exception) -> str:
+    """The first line of the error's message, or the name of its class if it has none."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def _explaining_failures(name_or_path: str) -> Iterator[None]:
+    """Turn the errors of the libraries that load a model into ModelLoadFailed."""
+    try:
+        yield
     except (MemoryError, torch.cuda.OutOfMemoryError, ModelLoadFailed):
         raise
     except SafetensorError as error:
         raise ModelLoadFailed(
-            f"a weights file of the base model {name_or_path} is damaged; copy it again: {_first_line(error)}"
+            f"a weights file of the base model {name_or_path} is damaged; copy it again: {get_first_line(error)}"
         ) from error
     except Exception as error:
-        # Hubs, file formats and three libraries fail here in many classes; all mean the same to the job's owner.
-        raise ModelLoadFailed(f"can't load the base model {name_or_path}: {_first_line(error)}") from error
-    return BaseModel(model, tokenizer, _find_hidden_size(model))
-
-
-def copy_notice_files(name_or_path: str, target: Path) -> list[str]:
-    """Copy the licence, notice and terms files that lie beside the base model's weights; returns their names."""
-    folder = Path(name_or_path)
-    if not folder.is_dir():
-        folder = _fetch_notice_files(name_or_path)
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and _NOTICE_FILE.fullmatch(path.name))
-    for name in names:
-        # Hub folders are made of links; the content is what goes on.
-        shutil.copyfile(folder / name, target / name)
-    return names
-
-
-def _fetch_notice_files(hub_id: str) -> Path:
-    """Raises ConnectionError, whatever it is that the hub's client couldn't do."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=_NOTICE_PATTERNS))
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise ConnectionError(_first_line(error)) from error
+        # Hubs, file formats and three libraries fail in many classes of error; they all mean the same to a job's owner.
+        raise ModelLoadFailed(f"can't load the base model {name_or_path}: {get_first_line(error)}") from error
 
 
 def _check_reachable(name_or_path: str) -> None:
-    """A local folder comes before a hub id of the same name, as it does in transformers."""
+    """Raise ModelLoadFailed for a path without a model. A folder wins over a hub id, as it does in transformers."""
     path = Path(name_or_path)
     if path.is_file():
         raise ModelLoadFailed(f"the base model {name_or_path} is a file; give the folder that a model was saved to")
@@ -132,27 +118,27 @@ def _check_reachable(name_or_path: str) -> None:
     elif not (path / "config.json").is_file():
         raise ModelLoadFailed(f"{name_or_path} holds no config.json; give the folder that a model was saved to")
     elif not any(any(path.glob(pattern)) for pattern in _WEIGHT_PATTERNS):
-        raise ModelLoadFailed(f"{name_or_path} holds no weights (model.safetensors); copy the whole model there")
+        raise ModelLoadFailed(f"{name_or_path} holds no weights (model.safetensors); copy all files of the model there")
 
 
 def _load_config(name_or_path: str) -> Any:
     try:
         return AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
     except Exception as error:
-        # Hub and parser fail in many classes, as below.
+        # The hub's client and the parser fail in many classes of error.
         if Path(name_or_path).is_dir():
-            raise ModelLoadFailed(f"can't use the config.json of {name_or_path}: {_first_line(error)}") from error
+            raise ModelLoadFailed(f"can't use the config.json of {name_or_path}: {get_first_line(error)}") from error
         raise ModelLoadFailed(
-            f"can't get the base model {name_or_path} from the model hub: {_first_line(error)} "
+            f"can't get the base model {name_or_path} from the model hub: {get_first_line(error)} "
             "Give the folder of a downloaded model, or see that this machine reaches the hub and may read the model"
         ) from error
 
 
 def _check_config(name_or_path: str, config: Any, max_length: int) -> None:
-    """Raises ModelLoadFailed for a model that can't write, or not texts of that length."""
+    """Raise ModelLoadFailed for a model that is not a causal one, or can't take texts of `max_length` tokens."""
     text = config.get_text_config()
-    # Kinds that exist as encoder and as decoder say which one they are. transformers would load an encoder as a decoder
-    # whose positions see the tokens that they are to predict.
+    # The config of an architecture that exists as encoder and as decoder says which of them it is. transformers would
+    # load an encoder as a decoder in which each position sees the token that it has to predict.
     is_encoder = hasattr(type(text), "is_decoder") and not text.is_decoder
     is_bidirectional = is_encoder or getattr(text, "use_bidirectional_attention", False)
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or config.is_encoder_decoder or is_bidirectional:
@@ -161,7 +147,8 @@ def _check_config(name_or_path: str, config: Any, max_length: int) -> None:
             "text from left to right, such as a Gemma, Llama or Qwen"
         )
     position_count = getattr(text, "max_position_embeddings", None)
-    # transformers would go on beyond its training, and Unsloth stretch the positions, so that the adapter fits neither.
+    # transformers would use positions that the base model was never trained on, and Unsloth would rescale the
+    # positions, so that the adapter would fit neither.
     if position_count is not None and max_length > position_count:
         raise ModelLoadFailed(
             f"the base model {name_or_path} takes texts of {position_count} tokens; set max_length to that or less"
@@ -188,14 +175,14 @@ def _load_with_transformers(name_or_path: str, precision: torch.dtype, in_4bit: 
     info: dict[str, Any]
     model, info = loaded
     if info["missing_keys"]:
-        # transformers would fill them with random numbers and only warn.
+        # transformers fills them with random numbers and only warns.
         missing = ", ".join(sorted(info["missing_keys"])[:3])
         raise ModelLoadFailed(f"the base model {name_or_path} lacks {len(info['missing_keys'])} weights: {missing}")
     return model
 
 
 def _load_with_unsloth(name_or_path: str, precision: torch.dtype, in_4bit: bool, max_length: int) -> nn.Module:
-    # backend.py has imported it before transformers, as it must be.
+    # Unsloth has to be imported before transformers; backend.py has done so.
     from unsloth import FastModel
 
     model, _ = FastModel.from_pretrained(
@@ -204,7 +191,7 @@ def _load_with_unsloth(name_or_path: str, precision: torch.dtype, in_4bit: bool,
         dtype=precision,
         load_in_4bit=in_4bit,
         full_finetuning=False,
-        # Its default is on. The Trainer turns it on where the config says so.
+        # Unsloth's default is True. The Trainer enables it if the config says so.
         use_gradient_checkpointing=False,
         trust_remote_code=False,
     )
@@ -214,27 +201,24 @@ def _load_with_unsloth(name_or_path: str, precision: torch.dtype, in_4bit: bool,
 
 def _load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-    # Where its files are missing, or belong to another kind of model, transformers makes one that knows no word or no
-    # space, and doesn't say so.
+    # If the files are missing or belong to another kind of model, transformers silently makes a tokenizer that knows no
+    # words or no spaces.
     ids = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
     if str(tokenizer.decode(ids, skip_special_tokens=True)).strip() != _PROBE:
         raise ModelLoadFailed(
             f"{name_or_path} holds no tokenizer that fits it; put the model's own tokenizer.json there"
         )
-    # Gemma's own pads at the left. A causal model trains with padding at the right; generation pads its batches itself.
+    # Gemma's tokenizer pads on the left. A causal model trains with padding on the right, and generation pads its own
+    # batches.
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
-        # The mask tells padding from text, so any token will do.
+        # Any token will do, since the mask distinguishes padding from text.
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     loaded: PreTrainedTokenizerBase = tokenizer
     return loaded
 
 
 def _find_hidden_size(model: nn.Module) -> int:
-    """The size of an input embedding. A model for text and images keeps it in its text_config."""
+    """The size of an input embedding. A model of text and images has it in its text_config."""
     config: Any = model.config
     return int(config.get_text_config().hidden_size)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

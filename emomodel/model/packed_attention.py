@@ -1,8 +1,8 @@
-"""Attention over examples that lie one after the other in a row, on CUDA: none sees another, and no mask is made.
+"""Attention for a row of several examples, on CUDA: no example attends to another, and no mask is made.
 
-transformers lets an attention function be registered under a name and passes it what the model's caller gave, here
-where each example begins. PyTorch's variable-length flash attention takes just that, so its work grows with the
-examples' lengths, where a mask over the whole row would make it grow with the row's.
+transformers calls an attention function that is registered under a name with the arguments of the model's caller, here
+where each example starts. PyTorch's variable-length flash attention takes exactly that, so its work grows with the
+lengths of the examples; with a mask over the row it would grow with the length of the row.
 """
 
 import inspect
@@ -18,11 +18,12 @@ from transformers import AttentionInterface
 from emomodel.model.backend import FLASH_CAPABILITY
 
 ATTENTION_NAME = "emotune_packed"
-# No limit to the left, none of the tokens to the right.
+# The window of flash attention, (left, right): no limit to the left, and no token to the right. PyTorch
+# recognises causal attention by this pair.
 _CAUSAL = (-1, 0)
-# The kernel's own limit.
+# The limit of the flash attention kernel.
 _MAX_HEAD_SIZE = 256
-# PyTorch 2.12 takes grouped keys and values as they are.
+# From PyTorch 2.12 on the kernel takes grouped keys and values without repeating them.
 _TAKES_GROUPS = "enable_gqa" in inspect.signature(varlen_attn).parameters
 
 
@@ -39,10 +40,11 @@ def attend_within_examples(
     max_length_q: int,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention of `query` (B, heads, T, size) on `key` and `value` (B, groups, T, size): (B, T, heads, size).
+    """Causal attention of `query` (B, heads, T, size) to `key` and `value` (B, groups, T, size): (B, T, heads, size).
 
-    `cu_seq_lens_q` int32 holds where each example begins among the B * T tokens, and the end of the last; examples of
-    no tokens are allowed. `max_length_q` is the longest. A position sees at most `sliding_window` tokens, itself too.
+    `cu_seq_lens_q` (P + 1,) int32 holds the start of each of P examples among the B * T tokens, and the end of the
+    last; examples of no tokens are allowed. `max_length_q` is the maximum length of an example. A position attends to
+    at most `sliding_window` tokens, including itself. The signature is that of transformers' attention functions.
     """
     batch, _heads, length, size = query.shape
     queries, keys, values = (tensor.transpose(1, 2).reshape(batch * length, -1, size) for tensor in (query, key, value))
@@ -69,8 +71,8 @@ def attend_within_examples(
 
 @contextmanager
 def packed_attention(model: Any) -> Iterator[None]:
-    """Within, `model` attends by `attend_within_examples`; each of its calls has to say where the examples begin."""
-    # No mask function goes with the name: transformers then makes no mask at all.
+    """Make `model` use `attend_within_examples`; every call of it then has to pass cu_seq_lens_q and max_length_q."""
+    # transformers makes no mask, since no mask function is registered under this name.
     AttentionInterface.register(ATTENTION_NAME, attend_within_examples)
     before = model.config._attn_implementation  # noqa: SLF001 - transformers offers no other way to read it
     model.set_attn_implementation(ATTENTION_NAME)
@@ -81,7 +83,7 @@ def packed_attention(model: Any) -> Iterator[None]:
 
 
 def has_flash_attention(head_size: int) -> bool:
-    """Whether this machine's GPU and PyTorch have the kernel for heads of `head_size`, in 16 bits."""
+    """Whether this machine's GPU has flash attention for heads of `head_size`, in 16 bits."""
     return (
         torch.cuda.is_available()
         and torch.cuda.get_device_capability() >= FLASH_CAPABILITY

@@ -1,4 +1,4 @@
-"""A base model made ready to learn: in the wrapper with a fresh projection, with a fresh adapter on it."""
+"""make_emotional_model: a base model prepared for training, in the wrapper, with a new projection and adapter."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,28 @@ from transformers import set_seed
 from emomodel.config import TrainConfig
 from emomodel.errors import ModelLoadFailed
 from emomodel.model.loading import BaseModel
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
-# A model for text and images has linear layers of the same names in its vision part, which text never reaches.
+# The vision part of a model of text and images has linear layers of the same names, which text never reaches.
 _UNTRAINED_PARTS = r".*(vision_tower|vision_model|multi_modal_projector).*"
 _VISION_PARTS = ("vision_tower", "vision_model")
 
 
 @dataclass(frozen=True)
 class EmotionalModel:
-    """The model in training: `peft_model` is what runs, `wrapper` the part of it that holds the projection."""
+    """A model for training. `peft_model` is what runs; `wrapper`, inside it, holds base model and projection."""
 
     peft_model: PeftModel
     wrapper: EmotionalGemmaUnslothWrapper
 
 
 def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) -> EmotionalModel:
-    """The base model in the wrapper, with fresh adapter and projection. Raises ModelLoadFailed."""
+    """Put the base model into the wrapper, with a new adapter and a new projection for `axis_count` axes.
+
+    This seeds all random number generators with `config.seed`. Raises ModelLoadFailed when the base model has none of
+    the layers that `config.lora_modules` names.
+    """
     set_seed(config.seed)
     projection = make_projection(axis_count, base.hidden_size, config.emotion_init).to(base.device)
     wrapper = EmotionalGemmaUnslothWrapper(
@@ -34,7 +39,7 @@ def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) 
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.lora_rank,
-        lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # any number will do: it is divided by the rank
+        lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # PEFT takes any number: it divides it by the rank
         lora_dropout=config.lora_dropout,
         target_modules=list(config.lora_modules),
         exclude_modules=_UNTRAINED_PARTS if has_vision else None,
@@ -43,7 +48,7 @@ def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) 
         peft_model = get_peft_model(wrapper, lora)
     except ValueError as error:
         raise ModelLoadFailed(f"the adapter doesn't fit the base model; change lora_modules: {error}") from error
-    # PEFT freezes all but the adapter.
+    # PEFT freezes everything but the adapter, the projection too.
     projection.requires_grad_(True)
     peft_model.print_trainable_parameters()
     return EmotionalModel(peft_model, wrapper)

@@ -1,6 +1,6 @@
-"""EmotionalGemmaUnslothWrapper: a base model that hears an emotion at each token.
+"""EmotionalGemmaUnslothWrapper: a base model that takes an emotion vector with each token.
 
-`emotion_proj_embed` maps an emotion vector to the hidden size; the result is added to the token's input embedding.
+`emotion_proj_embed` maps the emotion vector to the hidden size; the result is added to the token's input embedding.
 """
 
 from collections.abc import Iterator
@@ -12,37 +12,18 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from emomodel.batches.collator import shift_labels
-from emomodel.config import EmotionInit
 from emomodel.model.head_loss import frozen_head_loss
 from emomodel.samples.dataset import IGNORED_LABEL
-
-
-def make_projection(axis_count: int, hidden_size: int, init: EmotionInit) -> nn.Sequential:
-    """The emotion projection, float32: (..., axis_count) -> (..., hidden_size).
-
-    `zero_last` makes the last layer zero, so that training starts from the base model's own behaviour. The other two
-    start with an offset larger than a token's embedding, and spoil the model first.
-    """
-    middle = hidden_size // 2
-    first = nn.Linear(axis_count, middle, dtype=torch.float32)
-    last = nn.Linear(middle, hidden_size, dtype=torch.float32)
-    if init == "xavier":
-        for layer in (first, last):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    elif init == "zero_last":
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-    return nn.Sequential(first, nn.LayerNorm(middle, dtype=torch.float32), nn.GELU(), last)
 
 
 class EmotionalGemmaUnslothWrapper(nn.Module):
     """Holds the base model as `model` and the emotion projection as `emotion_proj_embed`.
 
-    Attributes that the wrapper lacks are the base model's, so that PEFT and the Trainer find what they ask for.
+    Attributes that the wrapper lacks are looked up on the base model, so that PEFT and the Trainer find what they need.
+    In the shapes below B is the number of texts in a batch and T that of tokens in each.
     """
 
-    # Names that the Trainer reads: the input that has one entry per token, and that forward() takes num_items_in_batch.
+    # The Trainer reads these: the input that has one entry per token, and that forward() takes num_items_in_batch.
     main_input_name = "input_ids"
     accepts_loss_kwargs = True
 
@@ -50,13 +31,18 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
     emotion_proj_embed: nn.Sequential
 
     def __init__(self, model: nn.Module, projection: nn.Sequential, *, scale: float, centered: bool) -> None:
-        """`projection` is in float32. `centered`: the offset is scale * (proj(e) - proj(0)), so neutral has none."""
+        """Wrap a causal language model of transformers, or a PeftModel around one.
+
+        `projection` is float32, (..., axes) -> (..., hidden). The offset of an emotion e is `scale` * projection(e), or
+        with `centered` `scale` * (projection(e) - projection(0)), so that the neutral emotion has no offset.
+        """
         super().__init__()
         self.model = model
         self.emotion_proj_embed = projection
         self.emotion_scale = scale
         self.emotion_centered = centered
-        # Whether the loss leaves the base model's own head aside, and by compiled code (training/acceleration.py).
+        # Whether the loss is computed without the head of the base model, and whether by compiled code; set by
+        # training/acceleration.py.
         self.has_fused_head = False
         self.compiles_head = False
 
@@ -79,18 +65,19 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         target_positions: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """The base model's output for `input_ids` (B, T) under `emotion_vector` (B, T, axes); none means neutral.
+        """Return the base model's output for `input_ids` (B, T) int64 under `emotion_vector` (B, T, axes).
 
-        `inputs_embeds` (B, T, hidden) may stand in for `input_ids`: the embeddings as the base model's own embedding
-        layer gives them, without an emotion. `kwargs` go on to the base model: position_ids, past_key_values,
-        num_items_in_batch.
+        `attention_mask` is (B, T) or wider by the tokens in a cache. Without `emotion_vector` every token is neutral.
+        `inputs_embeds` (B, T, hidden) replaces `input_ids`: the output of the base model's embedding layer, without an
+        emotion. `kwargs` are passed to the base model, such as position_ids, past_key_values and num_items_in_batch.
 
-        With `labels` (B, T) the output has a `loss`: the mean over the labels, or their sum by `num_items_in_batch`.
-        `target_positions` (N,) are the positions, counted through the whole batch, whose next token is a label; the
-        last position stands for none. Only these then go through the head, and the output has no logits.
+        With `labels` (B, T) int64, not shifted, the output has a `loss` in nats: the mean over the labels other than
+        IGNORED_LABEL, or their sum divided by `num_items_in_batch`. `target_positions` (N,) int64 are indices into the
+        flattened batch: the positions whose next token is a label, padded with the last position, which predicts
+        nothing. With them the head is applied at these positions only, and the output has no logits.
         """
         if inputs_embeds is None:
-            # Gemma's embedding layer scales by sqrt(hidden) itself; the offset comes on top of that.
+            # Gemma's embedding layer scales its output by sqrt(hidden); the offset is added after that.
             inputs_embeds = self.get_input_embeddings()(input_ids)
         given = {name: value for name, value in kwargs.items() if value is not None}
         if self.training:
@@ -102,7 +89,7 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
             targets = shift_labels(labels).flatten()[target_positions]
             if self.has_fused_head:
                 return self._fused_loss(targets, target_positions, given)
-            # The base model shifts labels by one itself: the first is no label, and the last position predicts none.
+            # The base model shifts labels by one: the first is not used, and the last position predicts nothing.
             labels = nn.functional.pad(targets, (1, 0), value=IGNORED_LABEL).unsqueeze(0)
             positions = nn.functional.pad(target_positions, (0, 1))
             with _only_positions(self.model.get_decoder(), positions):
@@ -110,13 +97,13 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         return self.model(labels=labels, **given)
 
     def hidden_states(self, input_ids: Tensor, emotion_vector: Tensor, **kwargs: Any) -> Tensor:
-        """What the head gets for `input_ids` (B, T) under `emotion_vector` (B, T, axes): (B, T, hidden)."""
+        """The decoder's output, which the head takes, for `input_ids` under `emotion_vector`: (B, T, hidden)."""
         embeds = self._add_offset(self.get_input_embeddings()(input_ids), emotion_vector)
         hidden: Tensor = self.model.get_decoder()(inputs_embeds=embeds, use_cache=False, **kwargs).last_hidden_state
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """The head's logits for hidden states (N, hidden), soft-capped as the base model does it: (N, vocabulary)."""
+        """The logits for hidden states (N, hidden), soft-capped as the base model's are: (N, vocabulary)."""
         logits: Tensor = self.model.get_output_embeddings()(hidden)
         softcap = self._find_softcap()
         return logits if softcap is None else softcap * torch.tanh(logits / softcap)
@@ -127,7 +114,7 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         return softcap
 
     def _fused_loss(self, targets: Tensor, positions: Tensor, given: dict[str, Any]) -> CausalLMOutputWithPast:
-        """The loss without the base model's own head: its decoder, then the head's loss in chunks."""
+        """The loss at `positions` (N,) of `targets` (N,), with the head applied in chunks by frozen_head_loss."""
         item_count = given.pop("num_items_in_batch", None)
         hidden = self.model.get_decoder()(**given).last_hidden_state.flatten(0, 1)[positions]
         total = frozen_head_loss(
@@ -138,14 +125,14 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         return CausalLMOutputWithPast(loss=total / item_count)
 
     def offset(self, emotion_vector: Tensor) -> Tensor:
-        """What an emotion (..., axes) adds to a token's input embedding: (..., hidden), float32."""
-        # Autocast would run the small projection in 16 bits, where close intensities become one.
+        """What an emotion (..., axes) adds to the input embedding of a token: (..., hidden) float32."""
+        # Autocast would run the projection in 16 bits, which can't tell close intensities apart.
         with torch.autocast(emotion_vector.device.type, enabled=False):
             emotion = emotion_vector.float()
             offset = self.emotion_proj_embed(emotion)
             if self.emotion_centered:
                 neutral = self.emotion_proj_embed(torch.zeros(emotion.shape[-1], device=emotion.device))
-                # The factor makes neutral exactly nothing, where the difference of two roundings would be almost so.
+                # The factor makes the offset of neutral exactly 0, which the difference of two roundings may not be.
                 offset = (offset - neutral) * emotion.any(dim=-1, keepdim=True)
             scaled: Tensor = self.emotion_scale * offset
             return scaled
@@ -179,18 +166,18 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         self.model.gradient_checkpointing_disable()
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The base model's; PEFT asks for it when it wraps a causal model."""
+        """The method of the base model, which PEFT requires of a causal model that it wraps."""
         inputs: dict[str, Any] = self.model.prepare_inputs_for_generation(*args, **kwargs)
         return inputs
 
     def generate(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refused with a TypeError: the base model's own generate() would leave the emotion out without a word."""
-        raise TypeError("use emomodel.generation.generate: the base model's generate() knows no emotion")
+        """Raise TypeError: the base model's generate() would silently leave the emotion out."""
+        raise TypeError("use emomodel.generate: the base model's generate() knows no emotion")
 
 
 @contextmanager
 def _only_positions(decoder: nn.Module, positions: Tensor) -> Iterator[None]:
-    """Within, `decoder` returns of its hidden states (B, T, hidden) the N at `positions` of B * T: (1, N, hidden)."""
+    """Make `decoder` return only the hidden states at `positions` (N,), indices into B * T: (1, N, hidden)."""
 
     def gather(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
         output.last_hidden_state = output.last_hidden_state.flatten(0, 1)[positions].unsqueeze(0)

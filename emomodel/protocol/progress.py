@@ -7,7 +7,7 @@ go on. The end of input means that the supervisor is gone, and the process ends 
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, TextIO
 
@@ -153,16 +153,38 @@ def read_metrics(path: Path) -> list[Metric]:
 
 
 class Reporter(Protocol):
-    """Where a training loop sends its progress."""
+    """Where a training sends its progress."""
 
     def report(self, progress: Progress) -> None: ...
 
+    def note_step(self, step: int, read_loss: Callable[[], float]) -> None:
+        """Called at each step, before the training decides whether it saves or stops there.
+
+        `read_loss` returns the loss of this step alone. It waits for the GPU, so it is called only by a reporter
+        that needs the number.
+        """
+
+
+class ProcessReporter(Reporter, Protocol):
+    """Where a training process sends its progress, its start, and an end that no Result or Failure reports."""
+
+    def note_start(self, request_path: Path, output_dir: Path) -> None: ...
+
+    def note_end(self, kind: str) -> None:
+        """`kind` is "stopped", "crashed" or "orphaned"."""
+
 
 class LineReporter:
-    """Writes each progress as a JSON line at once."""
+    """Writes each progress as a JSON line at once, and nothing else: a supervisor sees a process start and exit."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self._stream = stream
+
+    def note_start(self, request_path: Path, output_dir: Path) -> None: ...
+
+    def note_step(self, step: int, read_loss: Callable[[], float]) -> None: ...
+
+    def note_end(self, kind: str) -> None: ...
 
     def report(self, progress: Progress) -> None:
         self._stream.write(progress.model_dump_json(exclude_none=True) + "\n")

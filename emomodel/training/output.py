@@ -26,11 +26,12 @@ from emomodel.emotions import Axes
 from emomodel.errors import OutputExists
 from emomodel.evaluation.reference import AskedModel, make_reference
 from emomodel.model.adapter_files import (
-    get_layer_sizes,
     save_adapter,
-    save_projection,
 )
-from emomodel.model.loading import BaseModel, copy_notice_files
+from emomodel.model.loading import BaseModel
+from emomodel.model.notice_files import copy_notice_files
+from emomodel.model.projection import get_layer_sizes
+from emomodel.model.projection_files import save_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.progress import METRICS_FILE, Metric, Notice, Reporter, write_metrics
 from emomodel.protocol.train_request import TrainRequest
@@ -42,8 +43,8 @@ CURVE_FILE = "loss_curve.png"
 
 
 @dataclass(frozen=True)
-class Training:
-    """A training that is done."""
+class FinishedTraining:
+    """A training that has ended well, of which the output folder is made. `metrics` include those of earlier runs."""
 
     request: TrainRequest
     base: BaseModel
@@ -71,7 +72,7 @@ def building_output(output_dir: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_output(folder: Path, training: Training, reporter: Reporter) -> Manifest:
+def write_output(folder: Path, training: FinishedTraining, reporter: Reporter) -> Manifest:
     """Fill `folder`: adapter, projection, tokenizer, metrics, curve, reference, notices, card; last, the manifest."""
     request = training.request
     save_adapter(training.peft_model, folder / ADAPTER_FOLDER, base_model=request.base_model)
@@ -103,7 +104,7 @@ def _copy_notices(base_model_path: str, folder: Path, reporter: Reporter) -> lis
         return []
 
 
-def _write_reference(training: Training, folder: Path, reporter: Reporter) -> None:
+def _write_reference(training: FinishedTraining, folder: Path, reporter: Reporter) -> None:
     """Ask the trained model the reference prompts. A bundle without the answers is still worth having."""
     model = AskedModel(
         training.wrapper,
@@ -126,7 +127,7 @@ def _write_reference(training: Training, folder: Path, reporter: Reporter) -> No
     (folder / REFERENCE_FILE).write_text(reference.model_dump_json() + "\n", encoding="utf-8")
 
 
-def _make_manifest(training: Training) -> Manifest:
+def _make_manifest(training: FinishedTraining) -> Manifest:
     request, config, metrics = training.request, training.request.config, training.metrics
     return Manifest(
         base_model=request.base_model,

@@ -3,8 +3,7 @@
 import logging
 from pathlib import Path
 
-from emomodel.batches.collator import DataCollatorForEmotionalGemma
-from emomodel.batches.tensors import as_tensors
+from emomodel.batches.collator import DataCollatorForEmotionalGemma, as_tensors
 from emomodel.config import TrainConfig
 from emomodel.evaluation.losses import Evaluator
 from emomodel.insights.row_report import ReportRow, write_row_report

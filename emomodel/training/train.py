@@ -1,4 +1,4 @@
-"""One training, from a request to a finished output folder: load, learn, write."""
+"""run_training: one training, from a request to a finished output folder. It loads, trains and writes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,15 @@ import torch
 
 from emomodel.checkpoints.saver import find_free_bytes
 from emomodel.emotions import Axes
-from emomodel.model.loading import load_base_model
+from emomodel.model.loading import BaseModel, load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model
 from emomodel.protocol.control import RunRequests
-from emomodel.protocol.journal import Journal, NoJournal
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes, get_peak_memory_bytes
-from emomodel.protocol.progress import Phase, Plan, Reporter, Result
+from emomodel.protocol.progress import Metric, Phase, Plan, Reporter, Result
 from emomodel.protocol.train_request import TrainRequest
 from emomodel.samples.dataset import Samples
 from emomodel.training.loop import Surroundings, train
-from emomodel.training.output import Training, building_output, write_output
+from emomodel.training.output import FinishedTraining, building_output, write_output
 from emomodel.training.row_measurement import report_rows
 from emomodel.training.run_plan import RunPlan, make_run_plan
 from emomodel.training.sample_loading import load_samples
@@ -27,24 +26,19 @@ def run_training(
     reporter: Reporter,
     requests: RunRequests,
     *,
-    journal: Journal | None = None,
     free_bytes: Callable[[Path], int] = find_free_bytes,
 ) -> Result:
-    """Train and write the output folder, whole or not at all. Raises ModelError, and Stopped when that was asked for.
+    """Train as `request` says, and write the output folder, complete or not at all.
 
-    `free_bytes` tells what the disk under a folder has left.
+    `requests` are polled between the phases and at each step. `free_bytes` returns the free space of the disk under a
+    folder, in bytes. Raises ModelError when the training fails for a reason that its owner can understand, Stopped when
+    it was asked to stop.
     """
     config = request.config
     axes = Axes(request.axes)
     with building_output(request.output_dir) as folder:
         reporter.report(Phase(name="loading_model"))
-        base = load_base_model(
-            request.base_model_path,
-            backend=config.backend,
-            dtype=config.dtype,
-            load_in_4bit=config.load_in_4bit,
-            max_length=config.max_length,
-        )
+        base = _load_base_model(request)
         requests.raise_if_stopping()
         reporter.report(Phase(name="loading_dataset"))
         loaded = load_samples(request, base, axes, reporter)
@@ -54,13 +48,29 @@ def run_training(
         reporter.report(_make_plan(loaded.training, model, plan))
         requests.raise_if_stopping()
         reporter.report(Phase(name="training"))
-        surroundings = Surroundings(reporter, requests, journal or NoJournal(), free_bytes, scratch=folder)
+        surroundings = Surroundings(reporter, requests, free_bytes, scratch=folder)
         metrics = train(request, model, loaded, plan, surroundings)
         reporter.report(Phase(name="saving"))
-        training = Training(request, base, model.peft_model, model.wrapper, metrics, len(loaded.training.samples))
-        write_output(folder, training, reporter)
+        count = len(loaded.training.samples)
+        finished = FinishedTraining(request, base, model.peft_model, model.wrapper, metrics, count)
+        write_output(folder, finished, reporter)
         if request.row_report_path is not None:
             report_rows(request.row_report_path, loaded, model.wrapper, config, base.tokenizer.pad_token_id, reporter)
+    return _make_result(metrics)
+
+
+def _load_base_model(request: TrainRequest) -> BaseModel:
+    config = request.config
+    return load_base_model(
+        request.base_model_path,
+        backend=config.backend,
+        dtype=config.dtype,
+        load_in_4bit=config.load_in_4bit,
+        max_length=config.max_length,
+    )
+
+
+def _make_result(metrics: list[Metric]) -> Result:
     return Result(
         final_loss=metrics[-1].loss,
         step_count=metrics[-1].step,

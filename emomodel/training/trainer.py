@@ -13,7 +13,6 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from emomodel.batches.order import BatchOrder
 from emomodel.checkpoints.log_window import LogWindow
-from emomodel.protocol.journal import Journal
 from emomodel.training.checkpoint_callback import CheckpointCallback
 from emomodel.training.checkpoint_content import load_trained, save_trained
 from emomodel.training.cuda_graph import GraphedPass
@@ -33,14 +32,14 @@ class EmotionalTrainer(Trainer):
         checkpoints: Sequence[CheckpointCallback],
         window: LogWindow,
         catch_up: Callable[[], None],
-        journal: Journal,
+        on_step: Callable[[int, Callable[[], float]], None],
         **options: Any,
     ) -> None:
         """`records_pass`: replay the forward and backward pass as a CUDA graph; all batches then have one shape.
 
         `on_not_recorded` is called with the reason when that can't be done, and the training goes on without.
         `window` is where the metrics were at the checkpoint that the training goes on from; `catch_up` does the
-        evaluation that was due there.
+        evaluation that was due there. `on_step` is Reporter.note_step.
         """
         super().__init__(**options)
         self._order = order
@@ -52,7 +51,7 @@ class EmotionalTrainer(Trainer):
         self._catch_up = catch_up
         self._grad_norm: Tensor | float | None = None
         self._step_loss: Tensor | None = None
-        self.add_callback(_StepNotes(self._begin, self._take_step_loss, journal))
+        self.add_callback(_StepNotes(self._begin, self._take_step_loss, on_step))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         loader: DataLoader[Any] = DataLoader(
@@ -149,11 +148,14 @@ class _StepNotes(TrainerCallback):
     """What the Trainer does at its beginning and with each update, beside what callbacks of other modules do."""
 
     def __init__(
-        self, begin: Callable[[], None], take_step_loss: Callable[[], Tensor | None], journal: Journal
+        self,
+        begin: Callable[[], None],
+        take_step_loss: Callable[[], Tensor | None],
+        on_step: Callable[[int, Callable[[], float]], None],
     ) -> None:
         self._begin = begin
         self._take_step_loss = take_step_loss
-        self._journal = journal
+        self._on_step = on_step
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -166,4 +168,4 @@ class _StepNotes(TrainerCallback):
         # Before anything is decided about the step; the Trainer counts it after this.
         loss = self._take_step_loss()
         if loss is not None:
-            self._journal.note_step(state.global_step + 1, loss.item)
+            self._on_step(state.global_step + 1, loss.item)

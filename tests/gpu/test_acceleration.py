@@ -19,7 +19,8 @@ from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.batches.order import Size
 from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.config import LINEAR_MODULES
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.progress import EXIT_STOPPED, SAVE_AND_STOP_REQUEST, Checkpoint, Metric, Result, parse_progress
 from emomodel.protocol.train_request import TrainRequest
 from emomodel.samples.dataset import IGNORED_LABEL

@@ -17,7 +17,8 @@ from emomodel.data.examples import Example, Span, Turn
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.model.loading import BaseModel, load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.control import RunRequests
 from emomodel.samples.chat import ChatFormat
 from emomodel.samples.dataset import IGNORED_LABEL, make_sample

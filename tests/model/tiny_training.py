@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,8 @@ class ListReporter:
 
     def report(self, progress: Progress) -> None:
         self.progress.append(progress)
+
+    def note_step(self, step: int, read_loss: Callable[[], float]) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.model.head_loss import frozen_head_loss
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL
 
 pytestmark = pytest.mark.model

@@ -20,8 +20,10 @@ from emomodel.conversion.original_bundle import ImportRefused
 from emomodel.errors import BundleMismatch, ModelError
 from emomodel.generation.generate import generate, load_bundle
 from emomodel.generation.sampling import Sampling
-from emomodel.model.adapter_files import load_adapter, load_projection
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.adapter_files import load_adapter
+from emomodel.model.projection import make_projection
+from emomodel.model.projection_files import load_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
 pytestmark = pytest.mark.model
 

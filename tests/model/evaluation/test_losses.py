@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.batches.packing import PackingCollator
 from emomodel.evaluation.losses import Collate, Evaluator
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL
 
 pytestmark = pytest.mark.model

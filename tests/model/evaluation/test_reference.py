@@ -22,10 +22,11 @@ from emomodel.evaluation.verification import SelfTest, as_asked, describe_self_t
 from emomodel.generation.generate import load_bundle
 from emomodel.generation.loaded_bundle import load_folder
 from emomodel.model.loading import load_base_model
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.progress import Metric, Notice
-from emomodel.training.output import Training, write_output
+from emomodel.training.output import FinishedTraining, write_output
 from emomodel.training.train import run_training
 from tests.model.generation.test_bundle_use import as_format_1
 from tests.model.tiny_training import ListReporter, Trained, make_request
@@ -210,7 +211,7 @@ def test_a_prompt_that_tells_nothing_is_called_so(folder: Path, tiny_gemma: Path
     path.write_text(json.dumps(document))
     edit_manifest(folder)
     lines = list(describe_self_test(check(folder, tiny_gemma)))
-    assert sum("tells nothing, since the base model alone would pass" in line for line in lines) == 5
+    assert sum("proves nothing, since the base model alone would pass" in line for line in lines) == 5
 
 
 def test_verify_without_a_base_says_what_was_not_run(
@@ -279,7 +280,7 @@ def test_logits_that_are_no_numbers_leave_the_bundle_whole_but_without_a_referen
     metrics = [line for line in trained.progress if isinstance(line, Metric)]
     reporter = ListReporter()
     manifest = write_output(
-        tmp_path, Training(trained.request, base, peft_model, wrapper, metrics, example_count=36), reporter
+        tmp_path, FinishedTraining(trained.request, base, peft_model, wrapper, metrics, example_count=36), reporter
     )
     assert "reference.json" not in manifest.files
     (notice,) = [line for line in reporter.progress if isinstance(line, Notice)]

@@ -115,7 +115,7 @@ def _put_a_model_with_another_kind_of_tokenizer(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (_remove_weights, r"holds no weights \(model\.safetensors\); copy the whole model there"),
+        (_remove_weights, r"holds no weights \(model\.safetensors\); copy all files of the model there"),
         (_cut_weights, "a weights file .* is damaged; copy it again"),
         (_remove_config, r"holds no config\.json; give the folder that a model was saved to"),
         (_break_config, r"can't use the config\.json of .* not a valid JSON file"),

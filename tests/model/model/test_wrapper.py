@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from emomodel.batches.collator import find_target_positions
-from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper, make_projection
+from emomodel.model.projection import make_projection
+from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL
 
 pytestmark = pytest.mark.model

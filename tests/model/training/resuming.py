@@ -1,5 +1,4 @@
 """Trainings that are asked to stop or to save, and go on: what the tests of that run and read."""
-# ruff: noqa: ARG002 - the signatures are the journal's
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,23 +19,18 @@ CONFIG: dict[str, Any] = {"max_steps": STEPS, "lora_dropout": 0.1, "gradient_acc
 HELD_OUT = {"eval_fraction": 0.3, "eval_every": 2}
 
 
-class AskingJournal:
-    """Asks for something in time for a step: the journal is told of each before anything is decided about it."""
+class AskingReporter(ListReporter):
+    """Asks for something in time for a step: a reporter notes each step before anything is decided about it."""
 
     def __init__(self, step: int, request: str) -> None:
+        super().__init__()
         self.requests = RunRequests()
         self._step = step
         self._request = request
 
-    def note_start(self, request_path: Path, output_dir: Path) -> None: ...
-
-    def note_step(self, step: int, read_loss: Callable[[], float]) -> None:
+    def note_step(self, step: int, read_loss: Callable[[], float]) -> None:  # noqa: ARG002 - the reporter's signature
         if step == self._step:
             self.requests.take(self._request)
-
-    def note_checkpoint(self, step: int, path: Path) -> None: ...
-
-    def note_end(self, kind: str) -> None: ...
 
 
 def make(folder: Path, base: Path, **config: Any) -> TrainRequest:
@@ -45,9 +39,9 @@ def make(folder: Path, base: Path, **config: Any) -> TrainRequest:
 
 
 def interrupt(request: TrainRequest, *, after: int, by: str = STOP_REQUEST) -> ListReporter:
-    reporter, journal = ListReporter(), AskingJournal(after, by)
+    reporter = AskingReporter(after, by)
     with pytest.raises(Stopped):
-        run_training(request, reporter, journal.requests, journal=journal)
+        run_training(request, reporter, reporter.requests)
     assert not request.output_dir.exists()
     return reporter
 

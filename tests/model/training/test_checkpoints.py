@@ -14,11 +14,10 @@ from emomodel.checkpoints.index import INDEX_FILE, list_checkpoints, write_index
 from emomodel.errors import LossDiverged, Stopped
 from emomodel.protocol.progress import CHECKPOINT_REQUEST, SAVE_AND_STOP_REQUEST, STOP_REQUEST, Metric
 from emomodel.training.train import run_training
-from tests.model.tiny_training import ListReporter
 from tests.model.training.resuming import (
     HELD_OUT,
     STEPS,
-    AskingJournal,
+    AskingReporter,
     finish,
     interrupt,
     list_names,
@@ -127,13 +126,13 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, t
     request = make(tmp_path, tiny_gemma).model_copy(update={"min_free_bytes": 10 << 20})
     # After the first time a little more than must stay free, and less than a checkpoint takes.
     free = iter([1 << 30])
-    journal, reporter = AskingJournal(5, by), ListReporter()
-    options: dict[str, Any] = {"journal": journal, "free_bytes": lambda _: next(free, (10 << 20) + 1000)}
+    reporter = AskingReporter(5, by)
+    options: dict[str, Any] = {"free_bytes": lambda _: next(free, (10 << 20) + 1000)}
     if by == CHECKPOINT_REQUEST:
-        run_training(request, reporter, journal.requests, **options)
+        run_training(request, reporter, reporter.requests, **options)
     else:
         with pytest.raises(Stopped):
-            run_training(request, reporter, journal.requests, **options)
+            run_training(request, reporter, reporter.requests, **options)
     # The first of them, after step 3, has its room.
     assert list_saved(reporter) == [(3, "schedule")]
     assert list_names(request) == ["checkpoint-3"]

@@ -19,15 +19,15 @@ from emomodel.protocol.progress import (
 )
 from emomodel.training.train import run_training
 from tests.model.tiny_training import ListReporter
-from tests.model.training.resuming import HELD_OUT, STEPS, AskingJournal, list_names, list_saved, make
+from tests.model.training.resuming import HELD_OUT, STEPS, AskingReporter, list_names, list_saved, make
 
 pytestmark = pytest.mark.model
 
 
 def test_a_checkpoint_on_request_and_the_training_goes_on(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make(tmp_path, tiny_gemma)
-    journal, reporter = AskingJournal(4, CHECKPOINT_REQUEST), ListReporter()
-    run_training(request, reporter, journal.requests, journal=journal)
+    reporter = AskingReporter(4, CHECKPOINT_REQUEST)
+    run_training(request, reporter, reporter.requests)
     assert list_saved(reporter) == [(3, "schedule"), (4, "request"), (6, "schedule"), (9, "schedule")]
     lines = [line for line in reporter.progress if isinstance(line, Checkpoint)]
     assert [Path(line.path).name for line in lines] == [f"checkpoint-{line.step}" for line in lines]
@@ -38,7 +38,7 @@ def test_a_checkpoint_on_request_and_the_training_goes_on(tmp_path: Path, tiny_g
 def test_a_stop_after_a_save_and_stop_wins(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make(tmp_path, tiny_gemma)
 
-    class BothStops(AskingJournal):
+    class BothStops(AskingReporter):
         def note_step(self, step: int, read_loss: Callable[[], float]) -> None:
             super().note_step(step, read_loss)
             if step == 4:
@@ -46,7 +46,7 @@ def test_a_stop_after_a_save_and_stop_wins(tmp_path: Path, tiny_gemma: Path) -> 
 
     both = BothStops(4, STOP_REQUEST)
     with pytest.raises(Stopped):
-        run_training(request, ListReporter(), both.requests, journal=both)
+        run_training(request, both, both.requests)
     assert list_names(request) == ["checkpoint-3"]
 
 
@@ -55,13 +55,13 @@ def test_a_save_and_stop_in_the_last_step_finishes_and_a_stop_does_not(
     tmp_path: Path, tiny_gemma: Path, by: str
 ) -> None:
     request = make(tmp_path, tiny_gemma, **HELD_OUT)
-    journal, reporter = AskingJournal(STEPS, by), ListReporter()
+    reporter = AskingReporter(STEPS, by)
     if by == STOP_REQUEST:
         with pytest.raises(Stopped):
-            run_training(request, reporter, journal.requests, journal=journal)
+            run_training(request, reporter, reporter.requests)
         assert not request.output_dir.exists()
     else:
-        assert isinstance(run_training(request, reporter, journal.requests, journal=journal), Result)
+        assert isinstance(run_training(request, reporter, reporter.requests), Result)
         assert list_saved(reporter)[-1] == (STEPS, "schedule")
 
 

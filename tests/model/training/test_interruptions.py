@@ -216,23 +216,20 @@ def test_a_second_signal_ends_the_process_in_the_usual_way(tmp_path: Path, tiny_
         assert process.wait() == -signal.SIGTERM
 
 
-class SmallFiles:
-    """A journal that lets no file grow beyond some bytes during some steps, as a full disk would."""
+class SmallFiles(ListReporter):
+    """A reporter that lets no file grow beyond some bytes during some steps, as a full disk would."""
 
     def __init__(self, steps: range, size_bytes: int) -> None:
+        super().__init__()
         self._steps = steps
         self._size_bytes = size_bytes
         self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def note_step(self, step: int, read_loss: Callable[[], float]) -> None:  # noqa: ARG002 - the journal's signature
+    def note_step(self, step: int, read_loss: Callable[[], float]) -> None:  # noqa: ARG002 - the reporter's signature
         soft = self._size_bytes if step in self._steps else self._before[0]
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, self._before[1]))
 
-    def note_start(self, request_path: Path, output_dir: Path) -> None: ...
-
-    def note_checkpoint(self, step: int, path: Path) -> None: ...
-
-    def note_end(self, kind: str) -> None:  # noqa: ARG002 - likewise
+    def end(self) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
 
 
@@ -241,12 +238,11 @@ class SmallFiles:
 def test_a_file_that_cannot_be_written_costs_the_checkpoint_and_not_the_training(
     tmp_path: Path, tiny_gemma: Path, whole: list[Metric], size_bytes: int
 ) -> None:
-    request, reporter = make(tmp_path, tiny_gemma), ListReporter()
-    journal = SmallFiles(range(10, 13), size_bytes)
+    request, reporter = make(tmp_path, tiny_gemma), SmallFiles(range(10, 13), size_bytes)
     try:
-        run_training(request, reporter, RunRequests(), journal=journal)
+        run_training(request, reporter, RunRequests())
     finally:
-        journal.note_end("finished")
+        reporter.end()
     saved = [line.step for line in reporter.progress if isinstance(line, Checkpoint)]
     assert saved == [step for step in range(1, STEPS + 1) if step not in range(10, 13)]
     messages = [line.message for line in reporter.progress if isinstance(line, Notice)]

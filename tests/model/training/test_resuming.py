@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from emomodel.errors import Stopped
-from emomodel.model.adapter_files import PROJECTION_FILE
+from emomodel.model.projection_files import PROJECTION_FILE
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.progress import SAVE_AND_STOP_REQUEST, Metric, Notice, Progress
 from emomodel.training.train import run_training

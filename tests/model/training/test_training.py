@@ -16,9 +16,9 @@ from emomodel.config import TrainConfig
 from emomodel.errors import DatasetRefused
 from emomodel.evaluation.losses import Evaluation
 from emomodel.insights.row_report import read_worst
-from emomodel.model.adapter_files import PROJECTION_FILE
 from emomodel.model.loading import load_base_model
 from emomodel.model.prepare import make_emotional_model
+from emomodel.model.projection_files import PROJECTION_FILE
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.progress import Metric, Notice, Plan
 from emomodel.protocol.train_request import TrainRequest, ValidationDataset
