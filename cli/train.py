@@ -29,6 +29,7 @@ from emomodel.progress import (
     parse_progress,
 )
 from emomodel.request import TrainRequest
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.settings import GIB
 
 
@@ -58,7 +59,7 @@ def train_here(
             dataset_name=dataset.name,
             dataset_sha256=sha256,
             base_model=Path(base).name if Path(base).is_dir() else base,
-            base_model_path=base,
+            base_model_path=str(Path(base).absolute()) if Path(base).is_dir() else base,
             config=config,
             output_dir=folder / "output",
             checkpoint_dir=checkpoints.absolute() if checkpoints else None,
@@ -81,7 +82,7 @@ def _check_writable(output: Path) -> None:
 
 def _run(folder: Path, checkpoints: Path | None) -> None:
     """Raises ChildFailed and TrainingStopped."""
-    argv = [sys.executable, "-m", "emomodel", "train", "--supervised", str(folder / "request.json")]
+    argv = make_python_argv("-m", "emomodel", "train", "--supervised", str(folder / "request.json"))
     line = ProgressLine(sys.stderr)
     failure, last_step = "", None
     log_path = folder / "log.txt"
@@ -89,7 +90,14 @@ def _run(folder: Path, checkpoints: Path | None) -> None:
         log_path.open("w") as log,
         # In a session of its own, a Ctrl-C at the terminal reaches this process alone, which passes it on.
         subprocess.Popen(  # noqa: S603  our own argv
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | SAFE_PATH,
+            cwd=folder,
+            start_new_session=True,
         ) as child,
         _passing_on_signals(child, line),
     ):

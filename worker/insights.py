@@ -7,7 +7,6 @@ or when its parent ends. What it was at then waits for the next one.
 import fcntl
 import os
 import subprocess
-import sys
 from typing import Any
 
 import structlog
@@ -23,6 +22,7 @@ from jobs.insights import (
 )
 from jobs.logs import configure_logging
 from jobs.model_library import ModelLibrary
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.queue import HOUSEKEEPING_QUEUE
 from jobs.settings import Settings, load_settings
 from jobs.storage import Storage, open_storage
@@ -55,7 +55,10 @@ class StatisticsProcess:
                 return
             self._child = None
         if StatisticsStore(storage).has_waiting():
-            self._child = subprocess.Popen([sys.executable, "-m", "worker.insights"], stdin=subprocess.DEVNULL)
+            argv = make_python_argv("-m", "worker.insights")
+            self._child = subprocess.Popen(  # noqa: S603  an argv list of ours, no shell
+                argv, stdin=subprocess.DEVNULL, env=os.environ | SAFE_PATH
+            )
 
     def wait(self, timeout_seconds: float) -> int | None:
         """The exit code of the process, or None when none was started."""

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from jobs import claims, run_ends, slots, turns
 from jobs.errors import EmotuneError, RunFenced, StorageUnreachable
 from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
+from jobs.python_processes import make_python_argv
 from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
@@ -54,7 +54,7 @@ from worker.supervisor import Ending, Grace, Limits, supervise
 from worker.trainer import Trainer
 
 # The request's path follows.
-TRAINER_ARGV = (sys.executable, "-m", "emomodel", "train", "--supervised")
+TRAINER_ARGV = tuple(make_python_argv("-m", "emomodel", "train", "--supervised"))
 
 # How long a slot that can't take a job leaves the ring to others.
 PASS_ON_SECONDS = 0.5
