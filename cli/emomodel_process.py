@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import CliError
+from emomodel.train_extra import describe_missing
 from jobs.python_processes import SAFE_PATH, make_python_argv
 
 # Names that the owner of a bundle doesn't have. None in sys.modules makes an import of them fail.
@@ -18,6 +19,17 @@ ONLY_EMOMODEL = (
 
 class ChildFailed(CliError):
     """The process ended with an error."""
+
+
+class PackagesMissing(CliError):
+    """This installation can't train."""
+
+
+def refuse_without_packages() -> None:
+    """For what would fail after a while. Raises PackagesMissing where the extra `train` is not installed."""
+    missing = describe_missing()
+    if missing is not None:
+        raise PackagesMissing(missing)
 
 
 def run_emomodel(*arguments: str) -> int:

@@ -49,6 +49,8 @@ class Stack:
         self.settings = _with_short_slot(settings)
         self.processes: list[Process] = []
         self.api_key = ""
+        # Why slots take no jobs although their worker is there, in a line each.
+        self.obstacles: list[str] = []
         self._lock: TextIO | None = None
         self._roster_path = settings.data_dir / "stack.json"
 
@@ -158,6 +160,9 @@ class Stack:
                 except httpx2.TransportError:
                     return self.find_dead() is not None
                 missing = [name for name in NEEDED_CHECKS if not checks[name]["ok"]]
+                if missing == ["worker"]:
+                    self.obstacles = self._list_obstacles(client)
+                    missing = [] if self.obstacles else missing
                 return not missing or self.find_dead() is not None
 
             ready = wait_until(is_ready_or_lost, seconds=START_SECONDS)
@@ -167,6 +172,12 @@ class Stack:
         if not ready:
             what = ", ".join(missing)
             raise StackError(f"not ready after {START_SECONDS} s: {what}. {self._explain(self.get_process('api'))}")
+
+    def _list_obstacles(self, client: httpx2.Client) -> list[str]:
+        """A worker that is there and can't train is no reason to stop: what it lacks may be installed meanwhile."""
+        answer = client.get("/slots", headers={"Authorization": f"Bearer {self.api_key}"})
+        slots = answer.json()["items"]
+        return [f"{slot['name']}: {slot['blocked_reason']}" for slot in slots if slot["status"] == "blocked"]
 
     @staticmethod
     def _explain(process: Process) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from cli.emomodel_process import ChildFailed
+from cli.emomodel_process import ChildFailed, refuse_without_packages
 from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.progress import ProgressLine, format_duration, format_metric
@@ -46,10 +46,12 @@ def train_here(
 ) -> None:
     """`checkpoints` is a folder for them; the training goes on from one that lies there.
 
-    Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, ChildFailed, TrainingStopped.
+    Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, PackagesMissing, ChildFailed,
+    TrainingStopped.
     """
     config = make_config(preset, parse_overrides(overrides))
     _check_writable(output)
+    refuse_without_packages()
     with dataset.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     with tempfile.TemporaryDirectory(prefix="emotune-train-") as scratch:

@@ -6,6 +6,7 @@ import importlib.util
 import torch
 
 from emomodel.config import Backend
+from emomodel.errors import ModelLoadFailed
 
 # From this generation of GPUs on (Ampere), flash attention and bfloat16 are there.
 FLASH_CAPABILITY = (8, 0)
@@ -20,6 +21,14 @@ def uses_unsloth(backend: Backend) -> bool:
 
 
 def import_backend(backend: Backend) -> None:
-    """Import Unsloth where it is used. It patches transformers and PEFT, so it must come before they are imported."""
+    """Import Unsloth where it is used. It patches transformers and PEFT, so it must come before they are imported.
+
+    Raises ModelLoadFailed where it is asked for by name and not installed.
+    """
     if uses_unsloth(backend) and torch.cuda.is_available():
+        if importlib.util.find_spec("unsloth") is None:
+            raise ModelLoadFailed(
+                "Unsloth is not installed on this machine; set backend: auto, or have the operator install it: "
+                "pip install 'emotune[gpu]'"
+            )
         importlib.import_module("unsloth")
