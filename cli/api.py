@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from api.telemetry.request_meter import COUNTS_VARIABLE
 from cli.database import refuse_other_schema
+from jobs.python_processes import SAFE_PATH
 from jobs.settings import Settings, load_settings
 from jobs.telemetry.logs import configure_logging
 
@@ -89,7 +90,8 @@ def _leave_with(parent: BaseProcess) -> None:
 def _run_several(config: uvicorn.Config) -> bool:
     """Until told to stop. One that dies is replaced. False where they can't begin."""
     with tempfile.TemporaryDirectory(prefix="emotune-api-") as folder:
-        os.environ[COUNTS_VARIABLE] = folder
+        # Each is a new Python, which would look for the standard library in the working folder first.
+        os.environ.update(SAFE_PATH | {COUNTS_VARIABLE: folder})
         supervisor = Multiprocess(config, [config.bind_socket()])
         supervisor.run()
     return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.client import Client
 from cli.credentials import Credentials
-from cli.emomodel_process import prepare_sample_model, read_from_emomodel
+from cli.emomodel_process import prepare_sample_model, read_from_emomodel, refuse_without_packages
 from cli.stack import Stack
 from cli.watch import watch_job
 from jobs.settings import Settings
@@ -28,7 +28,8 @@ TEXT_WIDTH = 100
 
 
 def run_demo(settings: Settings) -> None:
-    """Raises StackError, ChildFailed, ApiError, JobNotSucceeded."""
+    """Raises PackagesMissing, StackError, ChildFailed, ApiError, JobNotSucceeded."""
+    refuse_without_packages()
     started = time.monotonic()
     folder = settings.data_dir / "demo"
     folder.mkdir(parents=True, exist_ok=True)

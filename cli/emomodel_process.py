@@ -1,11 +1,13 @@
 """Starting `python -m emomodel` and the sample model's converter in processes of their own: the CLI loads no torch."""
 
+import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import CliError
+from emomodel.train_extra import describe_missing
+from jobs.python_processes import SAFE_PATH, make_python_argv
 
 # Names that the owner of a bundle doesn't have. None in sys.modules makes an import of them fail.
 OTHER_PACKAGES = ("api", "cli", "jobs", "worker")
@@ -19,26 +21,49 @@ class ChildFailed(CliError):
     """The process ended with an error."""
 
 
+class PackagesMissing(CliError):
+    """This installation can't train."""
+
+
+def refuse_without_packages() -> None:
+    """For what would fail after a while. Raises PackagesMissing where the extra `train` is not installed."""
+    missing = describe_missing()
+    if missing is not None:
+        raise PackagesMissing(missing)
+
+
 def run_emomodel(*arguments: str) -> int:
-    """Run `python -m emomodel` on this terminal; returns its exit code."""
-    return subprocess.run([sys.executable, "-m", "emomodel", *arguments], check=False).returncode  # noqa: S603
+    """Run `python -m emomodel` on this terminal; returns its exit code.
+
+    The working folder stays: the arguments, the bundle's base model and the messages may name paths relative to it.
+    """
+    argv = make_python_argv("-m", "emomodel", *arguments)
+    return subprocess.run(argv, check=False, env=os.environ | SAFE_PATH).returncode  # noqa: S603
 
 
 def read_from_emomodel(arguments: Sequence[str], *, log_path: Path) -> str:
     """What `emomodel` prints in a process that can't import the service's packages. Raises ChildFailed."""
-    return _read([sys.executable, "-c", ONLY_EMOMODEL, *arguments], log_path)
+    return _read(make_python_argv("-c", ONLY_EMOMODEL, *arguments), log_path)
 
 
 def prepare_sample_model(folder: Path, *, log_path: Path) -> None:
     """Make the folder of Gemma 3 270M, or find it made. Raises ChildFailed."""
-    _read([sys.executable, "-m", "emomodel.conversion.sample_model", str(folder)], log_path)
+    _read(make_python_argv("-m", "emomodel.conversion.sample_model", str(folder)), log_path)
 
 
 def _read(argv: list[str], log_path: Path) -> str:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("a") as log:
-        done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603
+        done = subprocess.run(  # noqa: S603  an argv list of ours, no shell
+            argv,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | SAFE_PATH,
+            cwd=log_path.parent,
+        )
     if done.returncode != 0:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-15:])
-        raise ChildFailed(f"{' '.join(argv[1:3])} failed with exit code {done.returncode}; from {log_path}:\n{tail}")
+        raise ChildFailed(f"{' '.join(argv[2:4])} failed with exit code {done.returncode}; from {log_path}:\n{tail}")
     return done.stdout

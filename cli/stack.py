@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import stat
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -17,6 +16,7 @@ from typing import Self, TextIO
 import httpx2
 
 from cli import valkey
+from cli.absolute_paths import with_absolute_paths
 from cli.credentials import Credentials, find_local_credentials, write_local_credentials
 from cli.database import open_database
 from cli.errors import CliError
@@ -25,6 +25,7 @@ from cli.processes import Process, end_leftovers, start_process, wait_until, wri
 from jobs.access.teams import authenticate, create_key, get_or_create_team
 from jobs.database.engine import Database
 from jobs.errors import ApiKeyInvalid
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.settings import Settings
 
 START_SECONDS = 30
@@ -48,6 +49,8 @@ class Stack:
         self.settings = _with_short_slot(settings)
         self.processes: list[Process] = []
         self.api_key = ""
+        # Why slots take no jobs although their worker is there, in a line each.
+        self.obstacles: list[str] = []
         self._lock: TextIO | None = None
         self._roster_path = settings.data_dir / "stack.json"
 
@@ -131,14 +134,19 @@ class Stack:
             raise StackError(f"Valkey doesn't answer. {self._explain(self.processes[-1])}")
 
     def _start(self, name: str, *arguments: str, stop_seconds: float) -> None:
-        self._add(name, [sys.executable, "-m", "cli", *arguments], stop_seconds=stop_seconds)
+        self._add(name, make_python_argv("-m", "cli", *arguments), stop_seconds=stop_seconds)
 
     def _add(self, name: str, argv: list[str], *, stop_seconds: float) -> None:
-        environment = os.environ | make_environment(self.settings)
-        log_path = self.settings.data_dir / "logs" / f"{name}.log"
-        self.processes.append(
-            start_process(name, argv, log_path=log_path, environment=environment, stop_seconds=stop_seconds)
+        data_dir = self.settings.data_dir
+        process = start_process(
+            name,
+            argv,
+            log_path=data_dir / "logs" / f"{name}.log",
+            environment=os.environ | SAFE_PATH | make_environment(self.settings),
+            stop_seconds=stop_seconds,
+            cwd=data_dir,
         )
+        self.processes.append(process)
         write_roster(self._roster_path, self.processes)
 
     def _wait_ready(self) -> None:
@@ -152,6 +160,9 @@ class Stack:
                 except httpx2.TransportError:
                     return self.find_dead() is not None
                 missing = [name for name in NEEDED_CHECKS if not checks[name]["ok"]]
+                if missing == ["worker"]:
+                    self.obstacles = self._list_obstacles(client)
+                    missing = [] if self.obstacles else missing
                 return not missing or self.find_dead() is not None
 
             ready = wait_until(is_ready_or_lost, seconds=START_SECONDS)
@@ -161,6 +172,12 @@ class Stack:
         if not ready:
             what = ", ".join(missing)
             raise StackError(f"not ready after {START_SECONDS} s: {what}. {self._explain(self.get_process('api'))}")
+
+    def _list_obstacles(self, client: httpx2.Client) -> list[str]:
+        """A worker that is there and can't train is no reason to stop: what it lacks may be installed meanwhile."""
+        answer = client.get("/slots", headers={"Authorization": f"Bearer {self.api_key}"})
+        slots = answer.json()["items"]
+        return [f"{slot['name']}: {slot['blocked_reason']}" for slot in slots if slot["status"] == "blocked"]
 
     @staticmethod
     def _explain(process: Process) -> str:
@@ -175,8 +192,9 @@ def _with_short_slot(settings: Settings) -> Settings:
 
 
 def make_environment(settings: Settings) -> dict[str, str]:
-    """The EMOTUNE_* variables that make a child's Settings equal to these."""
-    values = settings.model_dump(mode="json", exclude_defaults=True) | {"data_dir": str(settings.data_dir)}
+    """The EMOTUNE_* variables that make a child's Settings mean the same as these, whatever folder it works in."""
+    values = with_absolute_paths(settings).model_dump(mode="json", exclude_defaults=True)
+    values |= {"data_dir": str(settings.data_dir)}
     return {
         f"EMOTUNE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in values.items()

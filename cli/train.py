@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from cli.emomodel_process import ChildFailed
+from cli.emomodel_process import ChildFailed, refuse_without_packages
 from cli.errors import CliError
 from cli.overrides import parse_overrides
 from cli.progress import ProgressLine, format_duration, format_metric
@@ -29,6 +29,7 @@ from emomodel.protocol.progress import (
     parse_progress,
 )
 from emomodel.protocol.train_request import TrainRequest
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.settings import GIB
 
 
@@ -45,10 +46,12 @@ def train_here(
 ) -> None:
     """`checkpoints` is a folder for them; the training goes on from one that lies there.
 
-    Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, ChildFailed, TrainingStopped.
+    Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, PackagesMissing, ChildFailed,
+    TrainingStopped.
     """
     config = make_config(preset, parse_overrides(overrides))
     _check_writable(output)
+    refuse_without_packages()
     with dataset.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     with tempfile.TemporaryDirectory(prefix="emotune-train-") as scratch:
@@ -58,7 +61,7 @@ def train_here(
             dataset_name=dataset.name,
             dataset_sha256=sha256,
             base_model=Path(base).name if Path(base).is_dir() else base,
-            base_model_path=base,
+            base_model_path=str(Path(base).absolute()) if Path(base).is_dir() else base,
             config=config,
             output_dir=folder / "output",
             checkpoint_dir=checkpoints.absolute() if checkpoints else None,
@@ -81,7 +84,7 @@ def _check_writable(output: Path) -> None:
 
 def _run(folder: Path, checkpoints: Path | None) -> None:
     """Raises ChildFailed and TrainingStopped."""
-    argv = [sys.executable, "-m", "emomodel", "train", "--supervised", str(folder / "request.json")]
+    argv = make_python_argv("-m", "emomodel", "train", "--supervised", str(folder / "request.json"))
     line = ProgressLine(sys.stderr)
     failure, last_step = "", None
     log_path = folder / "log.txt"
@@ -89,7 +92,14 @@ def _run(folder: Path, checkpoints: Path | None) -> None:
         log_path.open("w") as log,
         # In a session of its own, a Ctrl-C at the terminal reaches this process alone, which passes it on.
         subprocess.Popen(  # noqa: S603  our own argv
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=os.environ | SAFE_PATH,
+            cwd=folder,
+            start_new_session=True,
         ) as child,
         _passing_on_signals(child, line),
     ):

@@ -22,6 +22,8 @@ def run_up(settings: Settings, *, sample_model: bool) -> None:
         if settings.port not in (0, stack.settings.port):
             print(f"port {settings.port} is taken, so the API is on {stack.settings.port}")
         print(f"ready after {time.monotonic() - started:.1f} s; logs in {settings.data_dir / 'logs'}")
+        for obstacle in stack.obstacles:
+            print(f"warning: no job can run on {obstacle}")
         print(f"\n  export EMOTUNE_URL={stack.url}\n  export EMOTUNE_API_KEY={stack.api_key}\n")
         link = make_login_link(Credentials(url=stack.url, api_key=stack.api_key))
         print(f"dashboard: {link}\nThe link logs in once; `emotune dashboard` prints another.")

@@ -10,11 +10,16 @@ from emomodel.bundles.manifest import Manifest
 from emomodel.bundles.reference_prompts import Reference, read_reference
 from emomodel.errors import EmomodelError
 from emomodel.protocol.progress import EXIT_FAILED, EXIT_OK
+from emomodel.train_extra import GENERATION_PACKAGES, TRAINING_PACKAGES, describe_missing
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _make_parser().parse_args(arguments)
+    missing = describe_missing(_list_needed(options))
+    if missing is not None:
+        print(f"error: {missing}", file=sys.stderr)
+        return EXIT_FAILED
     if options.command == "train":
         return _train(options)
     command = {"generate": _generate, "verify": _verify, "import": _import}[options.command]
@@ -65,6 +70,13 @@ def _make_parser() -> argparse.ArgumentParser:
     importing.add_argument("--base", help="the base model's folder or hub id: try the bundle on it, for its self-test")
     importing.add_argument("--name", help="what the bundle's card calls it; default: the folder's name")
     return parser
+
+
+def _list_needed(options: argparse.Namespace) -> tuple[str, ...]:
+    """The packages that the command imports, of those that an installation may lack."""
+    if options.command in ("train", "import"):
+        return TRAINING_PACKAGES
+    return () if options.command == "verify" and options.base is None else GENERATION_PACKAGES
 
 
 def _train(options: argparse.Namespace) -> int:

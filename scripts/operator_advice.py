@@ -167,7 +167,7 @@ WAITS: dict[str, tuple[str, str | None]] = {
         "`emotune queue release JOB`",
     ),
     "no_slot": (
-        "No worker was heard of lately, or all slots are drained.",
+        "No worker was heard of lately, or all slots are drained or blocked; the reason of a blocked one is told.",
         (
             "`emotune slots`: start the workers (`docker compose up --detach worker-0`), or `emotune slots resume "
             "SLOT`. A slot that is blocked says why: [operations.md](operations.md#what-blocks-a-slot)."

@@ -1,6 +1,8 @@
-"""Celery entry point: `celery -A worker.app:celery worker -Q slots.cpu` for a slot, `-Q housekeeping -B` for the sweep.
+"""Celery entry point, which `emotune worker` starts: on the queue of a slot, or with `--housekeeping` for the sweep.
 
-Importing it opens no connection: the pool's process opens its own after the fork.
+`celery -A worker.app:celery worker -Q slots.cpu` starts it too, but puts the working folder first on sys.path: files of
+a user there would take the place of ours. Importing this module opens no connection: the pool's process opens its own
+after the fork.
 """
 
 import functools

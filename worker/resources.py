@@ -1,10 +1,12 @@
 """Resources: what the tasks of one process work with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 from celery import Celery
 
+from emomodel.train_extra import describe_missing
 from jobs.database.engine import Database
 from jobs.database.schema import find_mismatch, get_known_schema
 from jobs.doorbell import Doorbell
@@ -82,7 +84,9 @@ def make_slot_check(
     boot_id: str,
     *,
     return_seconds: float = RETURN_SECONDS,
+    describe_missing: Callable[[], str | None] = describe_missing,
 ) -> SlotCheck:
+    """The check of the slot in these settings. `describe_missing`: what its training processes could not import."""
     return SlotCheck(
         slot=settings.slot,
         device=device,
@@ -92,4 +96,5 @@ def make_slot_check(
         lock_path=get_lock_path(settings.data_dir, settings.slot, host=settings.host_name),
         boot_id=boot_id,
         return_seconds=return_seconds,
+        describe_missing=describe_missing,
     )

@@ -8,10 +8,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.deps import Services, ServicesDep
 from api.schemas.errors import ErrorInfo
 from api.schemas.health import CheckRead, Liveness, Readiness
+from emomodel.train_extra import INSTALL_LINE
 from jobs.database.schema import find_mismatch
 from jobs.errors import StorageUnreachable
 from jobs.models import Slot
-from jobs.runs.slots import list_slots_seen
+from jobs.runs.slots import lacks_packages, list_slots_seen
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -75,11 +76,16 @@ def _check_worker(services: Services) -> CheckRead:
         return CheckRead(ok=False, message="Unknown without the database.")
     if not slots:
         return CheckRead(ok=False, message=f"No worker was heard of in the last {seconds:g} seconds.")
-    return CheckRead(ok=True, message=f"Slots: {', '.join(map(_describe_slot, slots))}.")
+    described = ", ".join(map(_describe_slot, slots))
+    if all(map(lacks_packages, slots)):
+        return CheckRead(ok=False, message=f"No worker can train. Slots: {described}.")
+    return CheckRead(ok=True, message=f"Slots: {described}.")
 
 
 def _describe_slot(slot: Slot) -> str:
-    """The reason of a block may name people and processes: it is for those with a key."""
+    """The reason of a block may name people and processes: it is for those with a key. What is to install is not."""
+    if lacks_packages(slot):
+        return f"{slot.name} (blocked: {INSTALL_LINE})"
     if slot.drained_at is not None:
         return f"{slot.name} (drained)"
     return f"{slot.name} (blocked)" if slot.blocked_reason is not None else slot.name

@@ -16,7 +16,7 @@ from jobs.database.schema import find_mismatch, find_revision, get_known_schema,
 from jobs.models import Job, Run
 from jobs.release import get_release
 from jobs.runs.failure_codes import find_advice
-from jobs.runs.slots import SlotStatus, SlotView
+from jobs.runs.slots import SlotStatus, SlotView, lacks_packages
 from jobs.status import JobStatus
 from jobs.telemetry.census import CLOCK_MARGIN_SECONDS
 
@@ -115,6 +115,9 @@ def _find_trouble(view: SlotView, *, now: datetime) -> Finding | None:
             advice = f"Start it again on {slot.host}; if it is gone for good, it is named here for a week."
             return warn(check, message, advice)
         case SlotStatus.BLOCKED:
+            if lacks_packages(slot):
+                advice = f"Run it in the worker's Python on {slot.host}; the slot is then free within seconds."
+                return fail(check, slot.blocked_reason or "", advice)
             advice = "docs/operations.md, What blocks a slot; it is free by itself when the reason is gone."
             return warn(check, slot.blocked_reason or "It is blocked.", advice)
         case SlotStatus.DRAINED:

@@ -6,6 +6,7 @@ import importlib.util
 import torch
 
 from emomodel.config import Backend
+from emomodel.errors import ModelLoadFailed
 
 # The CUDA compute capability of Ampere, the first generation of GPUs with flash attention and bfloat16.
 FLASH_CAPABILITY = (8, 0)
@@ -23,6 +24,14 @@ def uses_unsloth(backend: Backend) -> bool:
 
 
 def import_backend(backend: Backend) -> None:
-    """Import Unsloth if it is used. It patches transformers and PEFT, so this goes before any import of these."""
+    """Import Unsloth if it is used. It patches transformers and PEFT, so this goes before any import of these.
+
+    Raises ModelLoadFailed if it is asked for by name and not installed.
+    """
     if uses_unsloth(backend) and torch.cuda.is_available():
+        if importlib.util.find_spec("unsloth") is None:
+            raise ModelLoadFailed(
+                "Unsloth is not installed on this machine; set backend: auto, or have the operator install it: "
+                "pip install 'emotune[gpu]'"
+            )
         importlib.import_module("unsloth")

@@ -151,24 +151,28 @@ def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list
     )
     running = {row.slot: row for row in session.execute(statement)}
     since = now - timedelta(seconds=rules.seen_seconds)
-    slots: dict[str, tuple[Offer, bool]] = {
+    slots: dict[str, tuple[Offer, bool, str | None]] = {
         # It may be one whose row was never written: only what runs there tells of it.
-        name: (Offer("cpu", None, row.slot_size), False)
+        name: (Offer("cpu", None, row.slot_size), False, None)
         for name, row in running.items()
     }
     for slot in session.scalars(select(Slot)):
-        is_open = slot.seen_at >= since and slot.drained_at is None and slot.blocked_reason is None
-        slots[slot.name] = (make_offer(slot), is_open)
+        is_wanted = slot.seen_at >= since and slot.drained_at is None
+        slots[slot.name] = (
+            make_offer(slot),
+            is_wanted and slot.blocked_reason is None,
+            f"{slot.name} is blocked: {slot.blocked_reason}" if is_wanted and slot.blocked_reason is not None else None,
+        )
     outlooks = []
-    for name, (offer, is_open) in sorted(slots.items()):
+    for name, (offer, is_open, obstacle) in sorted(slots.items()):
         row = running.get(name)
         if row is None:
-            outlooks.append(SlotOutlook(offer, is_open))
+            outlooks.append(SlotOutlook(offer, is_open, obstacle=obstacle))
             continue
         elapsed = (now - row.started_at).total_seconds()
         left = row.expected_seconds - elapsed if row.eta_seconds is None else row.eta_seconds
         advance = _decay_advance(row.prepaid_seconds, row.created_at, rules, now)
-        outlooks.append(SlotOutlook(offer, is_open, row.team_id, left, advance))
+        outlooks.append(SlotOutlook(offer, is_open, row.team_id, left, advance, obstacle))
     return outlooks
 
 

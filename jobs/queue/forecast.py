@@ -70,6 +70,8 @@ class SlotOutlook:
     team_id: str | None = None
     left_seconds: float = 0.0
     advance_seconds: float = 0.0
+    # Why it is blocked, with its name, where its worker was heard of lately and nobody has drained it.
+    obstacle: str | None = None
 
 
 def forecast(

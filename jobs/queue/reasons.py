@@ -51,12 +51,16 @@ def _explain_slots(board: Board, job: WaitingJob) -> WaitReason | None:
     offers = [slot.offer for slot in board.slots if slot.is_open]
     if any(job.fits(offer) for offer in offers):
         return None
+    obstacles = [slot.obstacle.rstrip(".") for slot in board.slots if slot.obstacle and job.fits(slot.offer)]
+    blocked = f": {obstacles[0]}" if obstacles else ""
     if not offers:
-        return WaitReason(WaitCode.NO_SLOT, "no slot is open: no worker was heard of lately, or all are drained")
+        why = blocked or ": no worker was heard of lately, or all are drained"
+        return WaitReason(WaitCode.NO_SLOT, f"no slot is open{why}")
     if job.needs_cuda and all(offer.device == "cpu" for offer in offers):
-        return WaitReason(WaitCode.NO_CUDA_SLOT, "no CUDA slot is open")
+        return WaitReason(WaitCode.NO_CUDA_SLOT, f"no CUDA slot is open{blocked}")
     known = [needed for needed in (job.cuda_memory_bytes, job.cpu_memory_bytes) if needed is not None]
-    return WaitReason(WaitCode.NO_MEMORY, f"no open slot has {min(known, default=0) / GIB:.1f} GiB of memory for it")
+    needed_gib = min(known, default=0) / GIB
+    return WaitReason(WaitCode.NO_MEMORY, f"no open slot has {needed_gib:.1f} GiB of memory for it{blocked}")
 
 
 def _explain_quotas(standing: Standing, rules: QueueRules) -> WaitReason | None:

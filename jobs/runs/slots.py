@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from emomodel.train_extra import INSTALL_LINE
 from jobs.clock import utc_now
 from jobs.errors import SlotNotFound
 from jobs.models import Job, Slot
@@ -124,6 +125,11 @@ def record_blocked(session: Session, *, job_id: str, attempt: int, message: str)
     # Its row is locked, so that the ids of its events come in the order of the commits.
     session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
     add_event(session, job_id=job_id, attempt=attempt, kind="slot_blocked", message=message)
+
+
+def lacks_packages(slot: Slot) -> bool:
+    """Whether its worker can't import what trainings need. That doesn't end by itself: somebody has to install it."""
+    return slot.blocked_reason is not None and INSTALL_LINE in slot.blocked_reason
 
 
 def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot]:

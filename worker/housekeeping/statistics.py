@@ -7,7 +7,6 @@ priority, and ends when none waits or when its parent ends. What it was at then 
 import fcntl
 import os
 import subprocess
-import sys
 from typing import Any
 
 import structlog
@@ -18,6 +17,7 @@ from jobs.data.insights import MAX_ATTEMPTS, StatisticsRequest, StatisticsStore,
 from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import EmotuneError, StatisticsFailed
 from jobs.files.storage import Storage, open_storage
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.settings import Settings, load_settings
 from jobs.telemetry.logs import configure_logging
 from worker.drain import leave_with_parent
@@ -49,8 +49,9 @@ class StatisticsProcess:
                 return
             self._child = None
         if StatisticsStore(storage).has_waiting():
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "worker.housekeeping.statistics"], stdin=subprocess.DEVNULL
+            argv = make_python_argv("-m", "worker.housekeeping.statistics")
+            self._child = subprocess.Popen(  # noqa: S603  an argv list of ours, no shell
+                argv, stdin=subprocess.DEVNULL, env=os.environ | SAFE_PATH
             )
 
     def wait(self, timeout_seconds: float) -> int | None:

@@ -1,7 +1,6 @@
 """One run: its request is written, and its training process started and seen through to its end."""
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from emomodel.config import halve_batch
 from jobs.errors import EmotuneError, StorageUnreachable
 from jobs.files.storage import LOG_FILE, METRICS_FILE
 from jobs.models import Job
+from jobs.python_processes import make_python_argv
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from worker.resources import Resources
@@ -32,7 +32,7 @@ from worker.runs.training_process import TrainingProcess
 from worker.slot.lock import SlotLock
 
 # The request's path follows.
-TRAINER_ARGV = (sys.executable, "-m", "emomodel", "train", "--supervised")
+TRAINER_ARGV = tuple(make_python_argv("-m", "emomodel", "train", "--supervised"))
 
 
 @dataclass(frozen=True)

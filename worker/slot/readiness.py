@@ -1,8 +1,8 @@
-"""SlotCheck: whether a job may begin on the slot now: disk and store to write to, and a GPU that nobody else uses."""
+"""SlotCheck: whether a job may begin on the slot now: packages, disk, store, and a GPU that nobody else uses."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class SlotCheck:
         lock_path: Path,
         boot_id: str,
         return_seconds: float,
+        describe_missing: Callable[[], str | None],
     ) -> None:
         self._slot = slot
         self._device = device
@@ -44,6 +45,7 @@ class SlotCheck:
         self._lock_path = lock_path
         self._boot_id = boot_id
         self._return_seconds = return_seconds
+        self._describe_missing = describe_missing
         self._refusal: str | None = None
         self._end: str | None = None
         self._is_occupied = False
@@ -56,6 +58,7 @@ class SlotCheck:
             self._settle(
                 self._end
                 or self._refusal
+                or self._find_missing_packages()
                 or self._find_full_disk()
                 or self._find_missing_store()
                 or self._find_used_memory()
@@ -103,6 +106,10 @@ class SlotCheck:
         while (used := self._find_used_memory()) is not None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         return used
+
+    def _find_missing_packages(self) -> str | None:
+        missing = self._describe_missing()
+        return None if missing is None else f"This worker can't train, as {missing}."
 
     def _find_full_disk(self) -> str | None:
         try:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from transformers import (
 )
 
 from emomodel.errors import ModelLoadFailed
+from emomodel.model.backend import import_backend
 from emomodel.model.loading import BaseModel, load_base_model
 from emomodel.protocol.control import RunRequests
 from emomodel.training.train import run_training
@@ -32,6 +34,13 @@ pytestmark = pytest.mark.model
 
 def load(name_or_path: Path | str, *, dtype: str = "float32", max_length: int = 64) -> BaseModel:
     return load_base_model(str(name_or_path), backend="auto", dtype=dtype, load_in_4bit=None, max_length=max_length)
+
+
+def test_unsloth_that_is_not_installed_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setitem(sys.modules, "unsloth", None)
+    with pytest.raises(ModelLoadFailed, match=r"Unsloth is not installed .* pip install 'emotune\[gpu\]'"):
+        import_backend("unsloth")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from sqlalchemy import text, update
 from api.main import create_app
 from cli.doctor import broker, examination, machine, rows, service
 from cli.doctor.findings import Finding, Health, fail, get_worst, ok, warn
+from emomodel.train_extra import INSTALL_LINE
 from jobs.base_models.base_model import ListedModel
 from jobs.base_models.library import ModelLibrary
 from jobs.clock import utc_now
@@ -193,6 +194,17 @@ def test_each_slot_that_takes_no_jobs_is_told(database: Database) -> None:
     assert "somebody computes" in found["slot blocked"].message
     assert "slots resume drained" in (found["slot drained"].advice or "")
     assert "NTP" in (found["slot ahead"].advice or "")
+
+
+def test_a_slot_that_lacks_packages_has_failed_until_somebody_installs_them(database: Database) -> None:
+    reason = f"This worker can't train, as peft is not installed: {INSTALL_LINE}."
+    with database.write() as session:
+        slots.note_slot(session, name="light", device="cpu", host="box-b", blocked_reason=reason)
+    with database.read() as session:
+        summary, found = rows.check_slots(slots.list_slots(session, seen_within_seconds=30), now=utc_now())
+    assert summary.health is Health.FAILED
+    assert (found.check, found.health, found.message) == ("slot light", Health.FAILED, reason)
+    assert "box-b" in (found.advice or "")
 
 
 def test_a_slot_whose_worker_is_of_another_release_is_told(database: Database) -> None:

@@ -71,7 +71,14 @@ def resources(
         doorbell=Doorbell(broker),
         drain=Drain(),
         device=device,
-        slot_check=make_slot_check(worker_settings, storage, device, BOOT_ID),
+        slot_check=make_slot_check(
+            # Trainings are those of a fake child, which imports none of the packages.
+            worker_settings,
+            storage,
+            device,
+            BOOT_ID,
+            describe_missing=lambda: None,
+        ),
         boot_id=BOOT_ID,
         clock_watch=ClockWatch(rest_seconds=worker_settings.lease_seconds),
     )

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from redis import Redis
 
 from api.main import create_app
+from emomodel.train_extra import INSTALL_LINE
 from jobs.database.engine import Database
 from jobs.runs import slots
 from jobs.settings import Settings
@@ -72,6 +73,25 @@ def test_each_check_can_fail(
         body = client.get("/health/ready").json()
     assert [name for name, check in body["checks"].items() if not check["ok"]] == failing
     assert "/dev" not in str(body)
+
+
+def test_workers_that_lack_packages_are_no_workers(app: FastAPI, anonymous: TestClient, database: Database) -> None:
+    app.state.services = dataclasses.replace(app.state.services, redis=AnsweringRedis())
+    lacking = f"This worker can't train, as peft is not installed: {INSTALL_LINE}."
+    with database.write() as session:
+        slots.note_slot(session, name="slot-0", device="cpu", host="here", blocked_reason=lacking)
+    response = anonymous.get("/health/ready")
+    assert (response.status_code, response.json()["checks"]["worker"]) == (
+        503,
+        {"ok": False, "message": f"No worker can train. Slots: slot-0 (blocked: {INSTALL_LINE})."},
+    )
+    with database.write() as session:
+        slots.note_slot(session, name="slot-1", device="cpu", host="there")
+    response = anonymous.get("/health/ready")
+    assert (response.status_code, response.json()["checks"]["worker"]["message"]) == (
+        200,
+        f"Slots: slot-0 (blocked: {INSTALL_LINE}), slot-1.",
+    )
 
 
 def test_a_database_of_a_release_that_this_one_cannot_work_with_is_not_ready(

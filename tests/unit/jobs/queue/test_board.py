@@ -264,6 +264,24 @@ def test_a_drained_or_blocked_slot_takes_no_job(session: Session, make_waiting: 
     assert claim(session, "slot-0") == job
 
 
+def test_a_job_that_only_blocked_slots_could_run_says_why_they_are_blocked(
+    session: Session, make_waiting: Callable[..., Job]
+) -> None:
+    small, needy, large = make_waiting(), make_waiting(needs_cuda=True), make_waiting(cpu_memory_bytes=24 * GIB)
+    large.cuda_memory_bytes = 30 * GIB
+    add_slot(session, "gone", NOW - timedelta(hours=1), blocked_reason="It is of last week.")
+    add_slot(session, "shut", NOW, blocked_reason="It is somebody's.", drained_at=NOW)
+    add_slot(session, "gpu", NOW, device="cuda", memory_bytes=80 * GIB, blocked_reason="The GPU is in use.")
+    assert explain_job(session, small) == ("no_slot", "no slot is open: gpu is blocked: The GPU is in use")
+    add_slot(session, "cpu", NOW, memory_bytes=8 * GIB)
+    assert explain_job(session, small)[0] == WaitCode.STARTING
+    assert explain_job(session, needy) == ("no_cuda_slot", "no CUDA slot is open: gpu is blocked: The GPU is in use")
+    assert explain_job(session, large) == (
+        "no_memory",
+        "no open slot has 24.0 GiB of memory for it: gpu is blocked: The GPU is in use",
+    )
+
+
 def test_a_job_of_the_lowest_class_that_waited_long_goes_among_the_normal_ones(
     session: Session, make_waiting: Callable[..., Job]
 ) -> None:

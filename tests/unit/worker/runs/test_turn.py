@@ -110,7 +110,14 @@ def test_a_job_is_told_when_the_memory_of_its_run_does_not_come_back(
     resources: Resources, make_job: MakeJob, device: DeviceDouble
 ) -> None:
     job_id = make_job().id
-    check = make_slot_check(resources.settings, resources.storage, device, resources.boot_id, return_seconds=0.1)
+    check = make_slot_check(
+        resources.settings,
+        resources.storage,
+        device,
+        resources.boot_id,
+        return_seconds=0.1,
+        describe_missing=lambda: None,
+    )
     resources = replace(resources, slot_check=check)
     device.reading = IDLE_GPU
     thread = run_in_thread(resources, "work_until_stopped")

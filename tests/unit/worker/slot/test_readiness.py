@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
+from emomodel.train_extra import describe_missing
 from jobs.files.storage import Storage
 from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
@@ -45,7 +46,12 @@ def logs() -> Iterator[list[EventDict]]:
 
 
 def make_check(
-    resources: Resources, *, min_free_bytes: int = 0, return_seconds: float = 0.3, boot_id: str | None = None
+    resources: Resources,
+    *,
+    min_free_bytes: int = 0,
+    return_seconds: float = 0.3,
+    boot_id: str | None = None,
+    missing: Sequence[str] = (),
 ) -> SlotCheck:
     settings = resources.settings
     return SlotCheck(
@@ -57,6 +63,8 @@ def make_check(
         lock_path=get_lock_path(settings.data_dir, settings.slot, host=settings.host_name),
         boot_id=boot_id or resources.boot_id,
         return_seconds=return_seconds,
+        # The list may change, as what is installed does.
+        describe_missing=lambda: describe_missing(missing),
     )
 
 
@@ -117,6 +125,16 @@ def test_a_disk_that_is_nearly_full_blocks_a_cpu_slot_too(resources: Resources, 
     reason = make_check(resources, min_free_bytes=2**60).find_obstacle() or ""
     assert "of disk are free" in reason
     assert "EMOTUNE_MIN_FREE_DISK_BYTES" in reason
+
+
+def test_missing_packages_block_until_they_are_installed(resources: Resources, logs: list[EventDict]) -> None:
+    missing = ["no_such_package"]
+    check = make_check(resources, missing=missing)
+    reason = "This worker can't train, as no_such_package is not installed: pip install 'emotune[train]'."
+    assert (check.find_obstacle(), check.recheck()) == (reason, reason)
+    missing.clear()
+    assert check.recheck() is None
+    assert [entry["event"] for entry in logs] == ["slot_blocked", "slot_unblocked"]
 
 
 def test_a_data_folder_that_cannot_be_used_blocks(resources: Resources, tmp_path: Path) -> None:
