@@ -6,7 +6,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { ApiError, setUnauthorizedHandler } from "./api/client";
 import type { Session } from "./api/types";
 import { JobsPage } from "./pages/jobs/jobs";
-import { LoginFrame, LoginPage } from "./pages/login";
+import { LoginFrame, LoginPage } from "./pages/login/login";
 import { Link, navigate, type Route, useRoute } from "./router";
 import { endSession, findSession, forgetSession, SessionContext, useSession } from "./session";
 import { ErrorBox } from "./ui/feedback";
@@ -16,7 +16,7 @@ import { Toasts } from "./ui/toasts";
 
 // The page that people open first comes with the frame; the others when they are asked for.
 const ComparePage = lazy(() => import("./pages/compare/compare").then((module) => module.ComparePage));
-const DatasetPage = lazy(() => import("./pages/datasets/dataset").then((module) => module.DatasetPage));
+const DatasetPage = lazy(() => import("./pages/dataset/dataset").then((module) => module.DatasetPage));
 const DatasetsPage = lazy(() => import("./pages/datasets/datasets").then((module) => module.DatasetsPage));
 const JobPage = lazy(() => import("./pages/job/job").then((module) => module.JobPage));
 const NewJobPage = lazy(() => import("./pages/new-job/new-job").then((module) => module.NewJobPage));

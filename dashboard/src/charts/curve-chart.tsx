@@ -1,8 +1,8 @@
 // Curves with a crosshair, a legend of the values under it, and a zoom, by mouse and by keyboard.
 
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { findNearest } from "../lib/downsample";
 import { ChartTable, describeSeries } from "./chart-text";
+import { findNearest } from "./downsample";
 import { LineSwatch } from "./line-swatch";
 import { type CurveSeries, findRange, makePlot, type Plot, type XKind } from "./plot";
 import { formatX } from "./plot-axes";

@@ -2,9 +2,9 @@
 
 import uPlot from "uplot";
 import { formatCount, formatSeconds } from "../lib/format";
-import { listLogTicks } from "../lib/ticks";
 import { resolveColor } from "./colors";
 import type { PlotOptions, XKind } from "./plot";
+import { listLogTicks } from "./ticks";
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 const X_SPACE = { step: 56, time: 72 };

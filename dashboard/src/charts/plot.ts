@@ -3,8 +3,8 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { downsample, type Points } from "../lib/downsample";
 import { onColorsChange, resolveColor } from "./colors";
+import { downsample, type Points } from "./downsample";
 import { makeAxes } from "./plot-axes";
 import { joinZoom, type Zoom } from "./zoom";
 

@@ -2,7 +2,7 @@
 
 import type { JobStatus } from "../api/types";
 import { formatCount, formatShare } from "../lib/format";
-import { makeSparkline } from "../lib/sparkline";
+import { makeSparkline } from "./sparkline";
 
 export const STATUS_NAMES: Record<JobStatus, string> = {
   queued: "Queued",

@@ -4,10 +4,10 @@ import { useMemo, useState } from "preact/hooks";
 import { AxisChoices, SmoothingSlider } from "../../charts/chart-controls";
 import { CurveChart, type CurveSeries, type XKind } from "../../charts/curve-chart";
 import type { LineLook } from "../../charts/line-swatch";
-import type { ComparedJob } from "../../lib/compare";
 import { hasValues, pick } from "../../lib/curves";
 import { formatLoss } from "../../lib/jobs-view";
 import { smooth } from "../../lib/smoothing";
+import type { ComparedJob } from "./compared";
 
 const FIRST_SMOOTHING = 0.9;
 const HEIGHT = 400;

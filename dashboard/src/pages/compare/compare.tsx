@@ -2,13 +2,13 @@
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { type LineLook, LineSwatch } from "../../charts/line-swatch";
-import { keepPlaces, labelJobs, parseIds } from "../../lib/compare";
 import { MAX_CHOSEN } from "../../lib/jobs-view";
 import { Link, navigate, type Route } from "../../router";
 import { Empty, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { StatusBadge } from "../../ui/job-parts";
 import { type ChartView, LossChart, type ShownJob } from "./chart";
+import { keepPlaces, labelJobs, parseIds } from "./compared";
 import { findLook, SWATCH_LENGTH } from "./looks";
 import { Picker } from "./picker";
 import { ConfigsTable, FiguresTable } from "./tables";

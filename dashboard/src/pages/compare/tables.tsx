@@ -3,7 +3,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { LineSwatch } from "../../charts/line-swatch";
-import { describeMismatch, listConfigRows, listFigures } from "../../lib/compare";
 import { countOf } from "../../lib/format";
 import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
@@ -11,6 +10,7 @@ import { Icon } from "../../ui/icons";
 import { StatusBadge } from "../../ui/job-parts";
 import { TableBox } from "../../ui/table-box";
 import type { ShownJob } from "./chart";
+import { describeMismatch, listConfigRows, listFigures } from "./compared";
 import { SWATCH_LENGTH } from "./looks";
 
 const SHA_LENGTH = 8;

@@ -4,9 +4,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asError, request } from "../../api/client";
 import { readCurves } from "../../api/curve-pages";
 import type { Job } from "../../api/types";
-import type { ComparedJob } from "../../lib/compare";
 import { addColumns, makeCurves } from "../../lib/curves";
 import { hasEnded } from "../../lib/jobs-view";
+import type { ComparedJob } from "./compared";
 
 const POLL_MS = 3_000;
 const HIDDEN_POLL_MS = 30_000;

@@ -2,12 +2,12 @@
 
 import { useState } from "preact/hooks";
 import type { Dataset } from "../../api/types";
+import { DeleteDataset } from "../../datasets/delete-dataset";
 import { isDefaultAxes } from "../../lib/emotion";
 import { formatBytes, formatCount } from "../../lib/format";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
-import { DeleteDataset } from "./delete-dataset";
 
 const LISTED_AXES = 3;
 

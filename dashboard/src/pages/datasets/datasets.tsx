@@ -5,16 +5,16 @@ import { ApiError, makeQuery, request } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Dataset, Page } from "../../api/types";
 import { countOf } from "../../lib/format";
-import { appendPage, mergeFirstPage } from "../../lib/merge-pages";
 import { navigate, type Route } from "../../router";
 import { Empty, ErrorBox, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { toast } from "../../ui/toasts";
 import { DatasetTable } from "./dataset-table";
+import { appendPage, mergeFirstPage } from "./merge-pages";
 import "./datasets.css";
+import { useStored } from "../../datasets/uploads";
 import { DropZone } from "./drop-zone";
 import { SendingList } from "./sending-list";
-import { useStored } from "./uploads";
 
 const PAGE_LENGTH = 50;
 /** Datasets come and go seldom, and one's own uploads show at once. */

@@ -1,8 +1,8 @@
 // Where files come in: dropped anywhere on the page, or chosen.
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { choose } from "../../datasets/uploads";
 import { Icon } from "../../ui/icons";
-import { choose } from "./uploads";
 
 const ACCEPTED = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst"];
 

@@ -1,7 +1,7 @@
 // What is asked before a file is sent: its name, and, seldom, how it is to be read.
 
 import { useId, useState } from "preact/hooks";
-import { edit, type Sending, start } from "./uploads";
+import { edit, type Sending, start } from "../../datasets/uploads";
 
 const PRESET = "goemotions";
 /** Where the API's errors have a place here. */

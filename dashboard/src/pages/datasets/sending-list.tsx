@@ -1,13 +1,13 @@
 // The files that were chosen: what each is called, how far it is, and what became of it.
 
+import { ReportSummary } from "../../datasets/report";
+import { cancel, type Sending, start, useSendings } from "../../datasets/uploads";
 import { formatBytes, formatSeconds, formatShare } from "../../lib/format";
 import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
-import { ReportSummary } from "./report";
+import { Surgery } from "./repair/surgery";
 import { FORM_FIELDS, SendingForm } from "./sending-form";
-import { Surgery } from "./surgery";
-import { cancel, type Sending, start, useSendings } from "./uploads";
 
 export function SendingList() {
   const sendings = useSendings();

@@ -11,7 +11,7 @@ import { StatusBadge } from "../../ui/job-parts";
 import { JobActions } from "./actions";
 import { Artifacts } from "./artifacts";
 import { Attempts } from "./attempts";
-import { ConfigSection } from "./config-section";
+import { ConfigSection } from "./config/config-section";
 import { EditDialog } from "./edit-dialog";
 import { Failure } from "./failure";
 import { LogSection } from "./log-section";
@@ -24,7 +24,7 @@ import { describeNow, isFinal } from "./words";
 import "./job.css";
 
 // The curves' library is the heaviest part; the head is there before it.
-const CurvesSection = lazy(() => import("./curves-section").then((module) => module.CurvesSection));
+const CurvesSection = lazy(() => import("./curves/curves-section").then((module) => module.CurvesSection));
 
 export function JobPage({ jobId }: { jobId: string; route: Route }) {
   const { data: job, error, put, refresh } = usePoll<Job>(`/jobs/${encodeURIComponent(jobId)}`);

@@ -5,10 +5,10 @@ import { usePoll } from "../../api/poll";
 import type { components } from "../../api/schema";
 import type { Items } from "../../api/types";
 import { formatCount, formatNumber } from "../../lib/format";
-import { readTurns } from "../../lib/row-text";
 import { Link } from "../../router";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { TableBox } from "../../ui/table-box";
+import { readTurns } from "./row-text";
 import { Section } from "./section";
 
 type HardRow = components["schemas"]["RowRead"];

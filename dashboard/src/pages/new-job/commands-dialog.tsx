@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import type { JobCreate } from "../../api/types";
-import { makeCurl, makeSubmit } from "../../lib/job-commands";
 import { copyText } from "../../ui/copy-text";
 import { Dialog } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
+import { makeCurl, makeSubmit } from "./job-commands";
 
 export function CommandsDialog({
   body,

@@ -3,8 +3,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { ConfigField, ConfigValue } from "../../lib/config-fields";
-import { describeValue, formatValue, isSame, parseDraft } from "../../lib/config-values";
 import { Icon } from "../../ui/icons";
+import { describeValue, formatValue, isSame, parseDraft } from "./config-values";
 import { Described } from "./described";
 import { useForm } from "./form-context";
 

@@ -3,7 +3,7 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Config, ConfigField, ConfigValue } from "../../lib/config-fields";
-import type { JobForm } from "../../lib/job-form";
+import type { JobForm } from "./job-form";
 
 export interface FormControl {
   form: JobForm;

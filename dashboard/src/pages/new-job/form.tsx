@@ -6,6 +6,18 @@ import { usePoll } from "../../api/poll";
 import type { BaseModel, Items, Job, Slot } from "../../api/types";
 import type { Config, ConfigField, ConfigValue } from "../../lib/config-fields";
 import { VALIDATION_FIELD } from "../../lib/config-fields";
+import { Link, navigate } from "../../router";
+import { Notice, StaleNotice } from "../../ui/feedback";
+import { toast } from "../../ui/toasts";
+import { CommandsDialog } from "./commands-dialog";
+import { DataSection } from "./data/data-section";
+import { useDataset, useDatasets } from "./data/use-datasets";
+import { Described } from "./described";
+import { EstimatePanel } from "./estimate/estimate-panel";
+import { FitDialog } from "./estimate/fit-dialog";
+import { useEstimate } from "./estimate/use-estimate";
+import { FormContext, type FormControl } from "./form-context";
+import { FromOriginal, type Notes, type Original } from "./from-original";
 import {
   applyChanges,
   fillPreset,
@@ -17,23 +29,11 @@ import {
   type Preset,
   readValues,
   sortProblems,
-} from "../../lib/job-form";
-import { Link, navigate } from "../../router";
-import { Notice, StaleNotice } from "../../ui/feedback";
-import { toast } from "../../ui/toasts";
-import { CommandsDialog } from "./commands-dialog";
-import { DataSection } from "./data-section";
-import { Described } from "./described";
-import { EstimatePanel } from "./estimate-panel";
-import { FitDialog } from "./fit-dialog";
-import { FormContext, type FormControl } from "./form-context";
-import { FromOriginal, type Notes, type Original } from "./from-original";
+} from "./job-form";
 import { ModelSection, PresetSection } from "./model-section";
 import { QueueSection } from "./queue-section";
 import { MainSettings, MoreSettings } from "./settings-section";
 import { forget, type SentRequest, save } from "./storage";
-import { useDataset, useDatasets } from "./use-datasets";
-import { useEstimate } from "./use-estimate";
 import { useSubmit } from "./use-submit";
 
 const OTHER_FIELDS = [

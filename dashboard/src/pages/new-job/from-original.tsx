@@ -1,8 +1,8 @@
 // Of a job that is copied: in what the form differs from it, and what of it is gone.
 
 import type { Config, ConfigField } from "../../lib/config-fields";
-import { type JobForm, listDifferences } from "../../lib/job-form";
 import { Notice } from "../../ui/feedback";
+import { type JobForm, listDifferences } from "./job-form";
 
 const NOTED = ["datasetId", "validationDatasetId"] as const;
 /** What of the original is gone, to be said until something else is chosen. */

@@ -4,10 +4,10 @@ import { useEffect } from "preact/hooks";
 import type { ApiError } from "../../api/client";
 import type { BaseModel } from "../../api/types";
 import { countOf, formatBytes } from "../../lib/format";
-import type { Preset } from "../../lib/job-form";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { fieldId } from "./config-field";
 import { useForm } from "./form-context";
+import type { Preset } from "./job-form";
 
 export function ModelSection({ models, error }: { models: BaseModel[] | undefined; error: ApiError | undefined }) {
   const { form, change, getProblem, original } = useForm();

@@ -6,12 +6,12 @@ import { ApiError, request } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Items, Job } from "../../api/types";
 import { type ConfigField, type OpenApi, readConfigFields } from "../../lib/config-fields";
-import { copyJob, EMPTY_FORM, type JobForm, type Preset } from "../../lib/job-form";
 import { navigate, type Route } from "../../router";
 import { useSession } from "../../session";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { JobFormView } from "./form";
 import type { Notes, Original } from "./from-original";
+import { copyJob, EMPTY_FORM, type JobForm, type Preset } from "./job-form";
 import { forget, readSaved } from "./storage";
 
 // The document is the same until the server is another, and then the pages are as well.

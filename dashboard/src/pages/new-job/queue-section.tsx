@@ -3,10 +3,10 @@
 import type { ComponentChildren } from "preact";
 import { usePoll } from "../../api/poll";
 import type { Team } from "../../api/types";
-import { TIME_UNITS, type TimeUnit } from "../../lib/job-form";
 import { fieldId } from "./config-field";
 import { Described } from "./described";
 import { useForm } from "./form-context";
+import { TIME_UNITS, type TimeUnit } from "./job-form";
 
 const CLASSES = [
   { value: "low", label: "Low: may wait, and be interrupted" },

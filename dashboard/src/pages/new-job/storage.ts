@@ -1,6 +1,6 @@
 // A form that is not posted yet survives a reload of the page, in this tab alone.
 
-import type { JobForm } from "../../lib/job-form";
+import type { JobForm } from "./job-form";
 
 const KEY = "emotune-new-job";
 

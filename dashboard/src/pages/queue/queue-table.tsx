@@ -4,13 +4,13 @@ import { useState } from "preact/hooks";
 import { ApiError, request } from "../../api/client";
 import type { Queue, QueueEntry } from "../../api/types";
 import { countOf, formatAbout } from "../../lib/format";
-import { findStep, gatherRows, type QueueRow } from "../../lib/queue";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Empty } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
 import { toast } from "../../ui/toasts";
+import { findStep, gatherRows, type QueueRow } from "./entries";
 import { HoldDialog, MoveDialog } from "./queue-dialogs";
 
 type QueuedJob = NonNullable<QueueEntry["job"]>;

@@ -4,13 +4,13 @@ import { useState } from "preact/hooks";
 import { ApiError, request } from "../../api/client";
 import type { Slot } from "../../api/types";
 import { formatBytes, formatShare } from "../../lib/format";
-import { describeRelease } from "../../lib/slots";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Confirm } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
 import { toast } from "../../ui/toasts";
+import { describeRelease } from "./slot-order";
 
 const STATUS_WORDS: Record<Slot["status"], string> = {
   idle: "Idle",

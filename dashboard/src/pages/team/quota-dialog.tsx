@@ -3,9 +3,9 @@
 import { useState } from "preact/hooks";
 import { ApiError, request } from "../../api/client";
 import type { Team } from "../../api/types";
-import { readQuota } from "../../lib/usage";
 import { FormDialog } from "../../ui/form-dialog";
 import { toast } from "../../ui/toasts";
+import { readQuota } from "./usage-view";
 
 const HOUR_SECONDS = 3600;
 const CLASSES: Team["max_priority_class"][] = ["low", "normal", "urgent"];

@@ -2,7 +2,7 @@
 
 import type { Team } from "../../api/types";
 import { formatCount, formatShare } from "../../lib/format";
-import { formatSlotTime } from "../../lib/usage";
+import { formatSlotTime } from "./usage-view";
 
 export function ShareCard({ team }: { team: Team }) {
   return (

@@ -4,12 +4,12 @@ import { useState } from "preact/hooks";
 import { request } from "../../api/client";
 import type { Team } from "../../api/types";
 import { formatCount, formatShare } from "../../lib/format";
-import { formatSlotTime } from "../../lib/usage";
 import { Link } from "../../router";
 import { FormDialog } from "../../ui/form-dialog";
 import { Icon } from "../../ui/icons";
 import { toast } from "../../ui/toasts";
 import { QuotaDialog } from "./quota-dialog";
+import { formatSlotTime } from "./usage-view";
 
 export function TeamsCard({ teams, current, onChange }: { teams: Team[]; current: string; onChange: () => void }) {
   const [changed, setChanged] = useState<Team | null>(null);

@@ -5,9 +5,9 @@ import { makeQuery } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Usage } from "../../api/types";
 import { countOf } from "../../lib/format";
-import { formatSlotTime, makeUsageBars } from "../../lib/usage";
 import { Choices } from "../../ui/choices";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
+import { formatSlotTime, makeUsageBars } from "./usage-view";
 
 const SPANS = [7, 30, 90].map((days) => [days, `${days} days`] as const);
 const POLL_MS = 60_000;

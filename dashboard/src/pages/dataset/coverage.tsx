@@ -1,0 +1,236 @@
+// How often and how strongly each pole occurs in what is learnt: bars from the middle of each axis, or a table.
+
+import { useState } from "preact/hooks";
+import type { Report, TokenReport } from "../../datasets/report-types";
+import { findHue, listPoles, makeCoverage, type Pole } from "../../lib/emotion";
+import { formatCount, formatNumber, formatShare, NONE } from "../../lib/format";
+import { Choices } from "../../ui/choices";
+import { Skeleton } from "../../ui/feedback";
+
+interface PoleNumbers {
+  segment_count: number;
+  mean_intensity: number;
+  token_count?: number;
+  token_share?: number;
+  /** Segments by intensity, in tenths. */
+  histogram?: readonly number[];
+}
+
+type Measure = "tokens" | "segments" | "intensity" | "strengths";
+type Shown = Measure | "table";
+
+const NAMES: Record<Shown, string> = {
+  tokens: "Tokens",
+  segments: "Segments",
+  intensity: "Mean intensity",
+  strengths: "Intensities",
+  table: "Table",
+};
+const EXPLAINED: Record<Shown, string> = {
+  tokens: "Share of the learnt tokens that carry the pole.",
+  segments: "Segments that carry the pole; a segment is a stretch of one reply under one emotion.",
+  intensity: "Mean intensity of the pole where it occurs, from 0 to 1.",
+  strengths: "Intensities from 0 in the middle to 1 at the ends, in tenths: the deeper the colour, the more segments.",
+  table: "All numbers of the poles, in what is learnt.",
+};
+
+export function CoverageCard({
+  axes,
+  report,
+  tokens,
+  isPending,
+}: {
+  axes: string[];
+  report: Report | null;
+  tokens: TokenReport | null;
+  /** The tokens are about to come: nothing is shown that they would replace at once. */
+  isPending: boolean;
+}) {
+  const [chosen, setChosen] = useState<Shown>("tokens");
+  const numbers: Readonly<Record<string, PoleNumbers>> | undefined = tokens?.emotions.poles ?? report?.emotions.poles;
+  if (isPending) {
+    return (
+      <section class="card dataset-coverage">
+        <h2>Emotions that are learnt</h2>
+        <Skeleton lines={8} />
+      </section>
+    );
+  }
+  if (!numbers) return null;
+  // Before a base model has counted, the upload's report tells of segments alone.
+  const kinds: Shown[] = tokens
+    ? ["tokens", "segments", "intensity", "strengths", "table"]
+    : ["segments", "intensity", "table"];
+  const shown = kinds.includes(chosen) ? chosen : "segments";
+  return (
+    <section class="card dataset-coverage">
+      <div class="card-head">
+        <h2>Emotions that are learnt</h2>
+        <Choices
+          label="What is shown"
+          options={kinds.map((kind) => [kind, NAMES[kind]] as const)}
+          value={shown}
+          onChange={setChosen}
+        />
+      </div>
+      <div class="card-body stack">
+        <p class="soft">{EXPLAINED[shown]}</p>
+        {shown === "table" ? (
+          <CoverageTable axes={axes} numbers={numbers} />
+        ) : shown === "strengths" ? (
+          <Strengths axes={axes} numbers={numbers} />
+        ) : (
+          <CoverageBars axes={axes} numbers={numbers} measure={shown} />
+        )}
+      </div>
+    </section>
+  );
+}
+
+interface Props {
+  axes: string[];
+  numbers: Readonly<Record<string, PoleNumbers>>;
+}
+
+const READ: Record<Exclude<Measure, "strengths">, (pole: PoleNumbers) => number> = {
+  tokens: (pole) => pole.token_share ?? 0,
+  segments: (pole) => pole.segment_count,
+  intensity: (pole) => pole.mean_intensity,
+};
+
+function formatMeasure(measure: Exclude<Measure, "strengths">, value: number): string {
+  if (measure === "tokens") return formatShare(value);
+  return measure === "segments" ? formatCount(value) : formatNumber(value, 2);
+}
+
+function CoverageBars({ axes, numbers, measure }: Props & { measure: Exclude<Measure, "strengths"> }) {
+  const values = Object.fromEntries(Object.entries(numbers).map(([name, pole]) => [name, READ[measure](pole)]));
+  const poles = listPoles(axes);
+  return (
+    <ul class="emotion-bars">
+      {makeCoverage(axes, values).map(([left, right], index) => {
+        const [negative, positive] = [poles[2 * index] as Pole, poles[2 * index + 1] as Pole];
+        return (
+          <li key={left.name}>
+            <PoleName pole={negative} isNone={left.value === 0} />
+            <span class="number left">{formatMeasure(measure, left.value)}</span>
+            <span class="track left emotion-hue" style={{ "--pole-hue": findHue(negative) }} aria-hidden="true">
+              <span class="bar left" style={{ width: `${left.length * 100}%` }} />
+            </span>
+            <span class="track right emotion-hue" style={{ "--pole-hue": findHue(positive) }} aria-hidden="true">
+              <span class="bar right" style={{ width: `${right.length * 100}%` }} />
+            </span>
+            <span class="number right">{formatMeasure(measure, right.value)}</span>
+            <PoleName pole={positive} isNone={right.value === 0} />
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function PoleName({ pole, isNone }: { pole: Pole; isNone: boolean }) {
+  return (
+    <span
+      class={`name ${pole.sign < 0 ? "left" : "right"} ${isNone ? "none" : ""}`}
+      title={isNone ? `${pole.name} never occurs` : pole.name}
+    >
+      {pole.name}
+    </span>
+  );
+}
+
+function Strengths({ axes, numbers }: Props) {
+  const poles = listPoles(axes);
+  const most = Math.max(1, ...poles.flatMap((pole) => numbers[pole.name]?.histogram ?? []));
+  return (
+    <ul class="emotion-bars">
+      {axes.map((axis, index) => {
+        const [negative, positive] = [poles[2 * index] as Pole, poles[2 * index + 1] as Pole];
+        return (
+          <li key={axis}>
+            <PoleName pole={negative} isNone={!numbers[negative.name]?.segment_count} />
+            <span class="number left">{formatNumber(numbers[negative.name]?.mean_intensity, 2)}</span>
+            <Cells pole={negative} numbers={numbers[negative.name]} most={most} />
+            <Cells pole={positive} numbers={numbers[positive.name]} most={most} />
+            <span class="number right">{formatNumber(numbers[positive.name]?.mean_intensity, 2)}</span>
+            <PoleName pole={positive} isNone={!numbers[positive.name]?.segment_count} />
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Cells({ pole, numbers, most }: { pole: Pole; numbers: PoleNumbers | undefined; most: number }) {
+  const counts = (numbers?.histogram ?? []).map((count, tenth) => ({ count, tenth }));
+  const side = pole.sign < 0 ? "left" : "right";
+  return (
+    <span class={`track cells ${side} emotion-hue`} style={{ "--pole-hue": findHue(pole) }}>
+      {(pole.sign < 0 ? counts.reverse() : counts).map(({ count, tenth }) => (
+        // By the root, so that few are seen beside many.
+        <span
+          key={tenth}
+          class="cell"
+          style={{ "--strength": Math.sqrt(count / most) }}
+          title={`${pole.name} ${tenth / 10} to ${(tenth + 1) / 10}: ${formatCount(count)}`}
+        />
+      ))}
+    </span>
+  );
+}
+
+function CoverageTable({ axes, numbers }: Props) {
+  return (
+    <div class="table-box">
+      <table class="cards">
+        <thead>
+          <tr>
+            <th scope="col">Pole</th>
+            <th scope="col" class="number">
+              Segments
+            </th>
+            <th scope="col" class="number">
+              Learnt tokens
+            </th>
+            <th scope="col" class="number">
+              Share of them
+            </th>
+            <th scope="col" class="number">
+              Mean intensity
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {listPoles(axes).map((pole) => {
+            const found = numbers[pole.name];
+            return (
+              <tr key={pole.name}>
+                <th scope="row" class="dataset-pole">
+                  <span
+                    class={`emotion-swatch emotion-hue ${pole.sign < 0 ? "negative" : ""}`}
+                    style={{ "--pole-hue": findHue(pole) }}
+                  >
+                    {pole.name}
+                  </span>
+                </th>
+                <td class="number" data-label="Segments">
+                  {formatCount(found?.segment_count)}
+                </td>
+                <td class="number" data-label="Learnt tokens">
+                  {formatCount(found?.token_count)}
+                </td>
+                <td class="number" data-label="Share of them">
+                  {formatShare(found?.token_share)}
+                </td>
+                <td class="number" data-label="Mean intensity">
+                  {found?.segment_count ? formatNumber(found.mean_intensity, 3) : NONE}
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

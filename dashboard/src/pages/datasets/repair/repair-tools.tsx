@@ -1,0 +1,90 @@
+// What can be done with all bad lines at once, and how many are still to be mended.
+
+import { useState } from "preact/hooks";
+import { ApiError } from "../../../api/client";
+import type { Report } from "../../../datasets/report-types";
+import { type Sending, startCorrected } from "../../../datasets/uploads";
+import { countOf, formatCount } from "../../../lib/format";
+import { leaveAllOut, type Patient, type Repair } from "./repair";
+
+interface Props {
+  sending: Sending;
+  report: Report;
+  patient: Patient;
+  repairs: ReadonlyMap<number, Repair>;
+  setRepairs: (repairs: ReadonlyMap<number, Repair>) => void;
+  openCount: number;
+  send: () => void;
+}
+
+export function MendingTools({ sending, report, patient, repairs, setRepairs, openCount, send }: Props) {
+  const [sweep, setSweep] = useState<{ abort: AbortController; count: number } | null>(null);
+  const [error, setError] = useState("");
+  const isMore = report.problem_count > report.problems.length;
+
+  /** Also the bad lines behind those that the report lists: they are looked for until none is left. */
+  async function leaveEveryOut(): Promise<void> {
+    const abort = new AbortController();
+    setError("");
+    setSweep({ abort, count: patient.lines.length });
+    try {
+      const { file, count } = await leaveAllOut(patient, report, repairs, {
+        axes: sending.axes,
+        mapping: sending.mapping,
+        signal: abort.signal,
+        onCount: (found) => setSweep({ abort, count: found }),
+      });
+      startCorrected(sending.id, file, sending.mendedCount + count);
+    } catch (caught) {
+      if (!abort.signal.aborted)
+        setError(caught instanceof ApiError || caught instanceof Error ? caught.message : String(caught));
+    } finally {
+      setSweep(null);
+    }
+  }
+
+  const rest = patient.lines.filter((line) => !repairs.has(line.number));
+  return (
+    <div class="datasets-tools">
+      <div class="row">
+        <button
+          type="button"
+          disabled={openCount === 0 || sweep !== null}
+          onClick={() =>
+            setRepairs(new Map([...repairs, ...rest.map((line) => [line.number, { kind: "out" }] as const)]))
+          }
+        >
+          Leave all {isMore ? "listed " : ""}bad lines out
+        </button>
+        {repairs.size > 0 && (
+          <button type="button" class="quiet" disabled={sweep !== null} onClick={() => setRepairs(new Map())}>
+            Take all back
+          </button>
+        )}
+        {isMore && !sweep && (
+          <button type="button" onClick={() => void leaveEveryOut()}>
+            Leave every bad line out and upload
+          </button>
+        )}
+        {sweep && (
+          <button type="button" onClick={() => sweep.abort.abort()}>
+            Stop looking
+          </button>
+        )}
+        <button type="button" class="primary" disabled={openCount > 0 || sweep !== null} onClick={send}>
+          Upload the corrected file
+        </button>
+      </div>
+      <p class="soft" role="status">
+        {sweep
+          ? `Looking for more bad lines: ${formatCount(sweep.count)} found …`
+          : openCount
+            ? `${formatCount(patient.lines.length - openCount)} of ${countOf(patient.lines.length, "bad line")} mended. Leave the others out, or edit them.`
+            : `All ${formatCount(patient.lines.length)} mended. The file on your disk stays as it is.`}
+      </p>
+      <p class="problem" role="alert">
+        {error}
+      </p>
+    </div>
+  );
+}

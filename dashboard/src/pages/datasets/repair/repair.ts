@@ -1,0 +1,127 @@
+// Mends the bad lines of a refused file in the page: which lines they are, what each shall be, and the file that comes of it.
+
+import { makeHeaders, makeQuery, readError } from "../../../api/client";
+import { isOfFile, type Problem, type Report } from "../../../datasets/report-types";
+import { findLines, type LineRange, MAX_PATCHED_BYTES, patchLines, readLine, tellKind, unpack } from "./patch-lines";
+
+export type Repair = { kind: "out" } | { kind: "edit"; text: string };
+
+export interface BadLine {
+  number: number;
+  range: LineRange | null;
+  text: string;
+  isCut: boolean;
+  isForeign: boolean;
+  problems: Problem[];
+}
+
+export interface Patient {
+  /** With one line of JSON after the other, unpacked. */
+  file: Blob;
+  lines: BadLine[];
+}
+
+/** Why a file can't be mended in the page; null: it can. */
+export async function explainUnmendable(file: Blob, report: Report): Promise<string | null> {
+  const kind = await tellKind(file);
+  if (kind === "other") {
+    return "Only JSON Lines can be mended on this page, one example a line. Mend this file where it comes from, and choose it again.";
+  }
+  if (file.size > MAX_PATCHED_BYTES) {
+    return "Files over 200 MiB can't be mended on this page. Mend this one where it comes from, and choose it again.";
+  }
+  if (report.problems.every(isOfFile))
+    return "This concerns the file as a whole, so that no single line can be left out or changed to mend it.";
+  return null;
+}
+
+/** The bad lines with their texts. Throws what reading the file throws, as when it was changed meanwhile. */
+export async function openPatient(file: Blob, report: Report): Promise<Patient> {
+  const plain = (await tellKind(file)) === "gzip" ? await unpack(file) : file;
+  const byLine = new Map<number, Problem[]>();
+  for (const problem of report.problems) {
+    if (isOfFile(problem)) continue;
+    byLine.set(problem.line, [...(byLine.get(problem.line) ?? []), problem]);
+  }
+  const ranges = await findLines(plain, byLine.keys());
+  const lines = await Promise.all(
+    [...byLine].map(async ([number, problems]): Promise<BadLine> => {
+      const range = ranges.get(number) ?? null;
+      const read = range ? await readLine(plain, range) : { text: "", isCut: false, isForeign: false };
+      return { number, range, problems, ...read };
+    }),
+  );
+  return { file: plain, lines };
+}
+
+export function applyRepairs({ file, lines }: Patient, repairs: ReadonlyMap<number, Repair>): Blob {
+  const ranges = new Map(lines.flatMap((line) => (line.range ? [[line.number, line.range] as const] : [])));
+  const edits = new Map([...repairs].map(([line, repair]) => [line, repair.kind === "out" ? null : repair.text]));
+  return patchLines(file, ranges, edits);
+}
+
+/** Tells the API that what follows is JSON Lines, however odd the next line looks. */
+const FIRST_LINE =
+  '{"messages": [{"role": "user", "content": "Are you there?"}, {"role": "assistant", "content": "Yes, I am here."}]}';
+
+async function askReport(file: Blob, axes: string, mapping: string, signal?: AbortSignal): Promise<Report> {
+  const init: RequestInit = {
+    method: "POST",
+    headers: { ...makeHeaders("POST"), "Content-Type": "application/octet-stream" },
+    body: file,
+  };
+  if (signal) init.signal = signal;
+  const response = await fetch(`/datasets:validate${makeQuery({ axes: axes.trim(), mapping: mapping.trim() })}`, init);
+  if (!response.ok) throw readError(response.status, await response.text());
+  return (await response.json()) as Report;
+}
+
+/** What is still wrong with one line; nothing: an upload takes it. */
+export async function checkLine(text: string, axes: string, mapping: string): Promise<Problem[]> {
+  const report = await askReport(new Blob([`${FIRST_LINE}\n${text}`]), axes, mapping);
+  return report.problems.filter((problem) => problem.line !== 1);
+}
+
+/** So often the API is asked for more bad lines; each answer lists up to a hundred problems. */
+const MAX_ROUNDS = 30;
+
+/**
+ * The file without any bad line, those behind the listed ones included, except where a repair says otherwise: the rest
+ * of the file behind the last bad line is checked until nothing is found. Throws Error where that can't succeed.
+ */
+export async function leaveAllOut(
+  patient: Patient,
+  report: Report,
+  repairs: ReadonlyMap<number, Repair>,
+  options: { axes: string; mapping: string; signal: AbortSignal; onCount: (count: number) => void },
+): Promise<{ file: Blob; count: number }> {
+  const edits = new Map<number, string | null>();
+  for (const { number } of patient.lines) {
+    const repair = repairs.get(number);
+    edits.set(number, repair?.kind === "edit" ? repair.text : null);
+  }
+  let found = report;
+  let offset = 0;
+  for (let round = 0; found.problem_count > found.problems.length; round += 1) {
+    if (round === MAX_ROUNDS) {
+      throw new Error(`More than ${edits.size} lines are bad: better mend the file where it comes from.`);
+    }
+    const last = offset + (found.problems.at(-1)?.line ?? 0);
+    const range = (await findLines(patient.file, [last])).get(last);
+    if (!range) break;
+    // The tail begins with the line break of the last bad line, whose place the first line takes.
+    found = await askReport(
+      new Blob([FIRST_LINE, patient.file.slice(range.end)]),
+      options.axes,
+      options.mapping,
+      options.signal,
+    );
+    offset = last - 1;
+    const ofFile = found.problems.find(isOfFile);
+    if (ofFile) throw new Error(`${ofFile.message}. ${ofFile.fix}`);
+    for (const { line } of found.problems) if (line > 1) edits.set(offset + line, null);
+    options.onCount(edits.size);
+  }
+  const ranges = await findLines(patient.file, edits.keys());
+  return { file: patchLines(patient.file, ranges, edits), count: edits.size };
+}

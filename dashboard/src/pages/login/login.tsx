@@ -1,0 +1,112 @@
+// Logging in: with an API key, or by the one-time link that `emotune up` and `emotune dashboard` print.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiError } from "../../api/client";
+import type { Session } from "../../api/types";
+import { navigate, type Route } from "../../router";
+import { logIn } from "../../session";
+import { Icon } from "../../ui/icons";
+import { ThemeButton } from "../../ui/theme";
+import { LoginCurves } from "./login-curves";
+import "./login.css";
+
+export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session: Session) => void }) {
+  const code = route.parts[0] === "login" ? route.query.get("code") : null;
+  const [apiKey, setApiKey] = useState("");
+  const [error, setError] = useState("");
+  const [isBusy, setBusy] = useState(code !== null);
+  const box = useRef<HTMLInputElement>(null);
+
+  async function enter(proof: { api_key: string } | { code: string }): Promise<void> {
+    setBusy(true);
+    setError("");
+    try {
+      const session = await logIn(proof);
+      // A code is good once: it goes from the address, also from the way back.
+      const isAtLogin = route.parts[0] === "login" || route.parts.length === 0;
+      if (isAtLogin) navigate("/jobs", {}, { replace: true });
+      onLogin(session);
+    } catch (caught) {
+      setError(caught instanceof ApiError ? caught.message : String(caught));
+      if ("code" in proof) navigate("/login", {}, { replace: true });
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the link's code is taken once, when it comes
+  useEffect(() => {
+    document.title = "Log in · emotune";
+    if (code !== null) void enter({ code });
+    else box.current?.focus();
+  }, [code]);
+
+  return (
+    <LoginFrame>
+      {code !== null && !error ? (
+        <p role="status">Your link logs you in …</p>
+      ) : (
+        <form
+          class="stack"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void enter({ api_key: apiKey.trim() });
+          }}
+        >
+          {/* So that password managers know what to call it. */}
+          <input type="text" name="username" autocomplete="username" value="emotune" readOnly hidden />
+          <label class="field">
+            <span class="field-name">API key</span>
+            <input
+              ref={box}
+              type="password"
+              name="api_key"
+              autocomplete="current-password"
+              spellcheck={false}
+              placeholder="emo_…"
+              required
+              value={apiKey}
+              aria-invalid={error ? "true" : undefined}
+              aria-describedby="login-problem login-help"
+              onInput={(event) => setApiKey(event.currentTarget.value)}
+            />
+          </label>
+          <p class="problem" id="login-problem" role="alert">
+            {error && (
+              <>
+                <Icon name="alert" /> <span>{error}</span>
+              </>
+            )}
+          </p>
+          <button type="submit" class="primary" disabled={isBusy}>
+            {isBusy ? "Logging in …" : "Log in"}
+          </button>
+        </form>
+      )}
+      <p id="login-help" class="hint">
+        The key that you use with curl and the command line. On the machine itself, <code>emotune dashboard</code>{" "}
+        prints a link that logs you in.
+      </p>
+    </LoginFrame>
+  );
+}
+
+/** The page before anybody is logged in, whatever it has to say. */
+export function LoginFrame({ children }: { children: ComponentChildren }) {
+  return (
+    <main class="login">
+      <LoginCurves />
+      <div class="login-theme">
+        <ThemeButton />
+      </div>
+      <div class="login-card card">
+        <h1>
+          <Icon name="logo" /> emotune
+        </h1>
+        <p class="login-words">Fine-tune emotional Gemma, and watch it learn.</p>
+        {children}
+      </div>
+    </main>
+  );
+}
