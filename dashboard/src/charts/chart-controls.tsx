@@ -1,7 +1,7 @@
 // What people set at a chart of losses: how smooth its curves are, and what its axes count.
 
 import { Choices } from "../ui/choices";
-import type { XKind } from "./plot";
+import type { XKind } from "./series";
 import "./chart-controls.css";
 
 /** Weights of the moving average (lib/smoothing.ts). */

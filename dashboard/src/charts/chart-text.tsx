@@ -1,8 +1,8 @@
 // A chart in words and as a table, for who doesn't see it.
 
 import { useState } from "preact/hooks";
-import type { CurveSeries, XKind } from "./plot";
 import { formatX } from "./plot-axes";
+import type { CurveSeries, XKind } from "./series";
 
 const TABLE_ROWS = 20;
 

@@ -4,12 +4,11 @@ import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hook
 import { ChartTable, describeSeries } from "./chart-text";
 import { findNearest } from "./downsample";
 import { LineSwatch } from "./line-swatch";
-import { type CurveSeries, findRange, makePlot, type Plot, type XKind } from "./plot";
+import { findRange, makePlot } from "./plot";
 import { formatX } from "./plot-axes";
+import type { CurveSeries, Plot, XKind } from "./series";
 import type { Zoom } from "./zoom";
 import "./curve-chart.css";
-
-export type { CurveSeries, XKind } from "./plot";
 
 export interface CurveChartProps {
   series: readonly CurveSeries[];

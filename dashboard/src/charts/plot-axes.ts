@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { formatCount, formatSeconds } from "../lib/format";
 import { resolveColor } from "./colors";
-import type { PlotOptions, XKind } from "./plot";
+import type { PlotOptions, XKind } from "./series";
 import { listLogTicks } from "./ticks";
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';

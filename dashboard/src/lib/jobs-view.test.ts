@@ -9,6 +9,7 @@ import {
   formatLoss,
   formatRoughly,
   formatSpeed,
+  hasEnded,
   isFiltered,
   listVerbs,
   readAriaSort,
@@ -148,4 +149,9 @@ describe("the slots in one line", () => {
     const slots = [make("cpu", "running"), make("cpu", "drained"), make("cpu", "blocked"), make("cuda", "away")];
     expect(describeSlots(slots)).toEqual({ name: "Slots", busyCount: 1, openCount: 1, note: "1 blocked, 1 drained" });
   });
+});
+
+it("knows which jobs have ended", () => {
+  expect(hasEnded("cancelled")).toBe(true);
+  expect(hasEnded("paused")).toBe(false);
 });

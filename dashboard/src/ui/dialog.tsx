@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/client";
+import { asError } from "../api/client";
 import { Icon } from "./icons";
 
 export function Dialog({
@@ -69,7 +69,7 @@ export function Confirm({
             act()
               .then(onClose)
               .catch((caught: unknown) => {
-                setError(caught instanceof ApiError ? caught.message : String(caught));
+                setError(asError(caught).message);
                 setBusy(false);
               });
           }}

@@ -2,8 +2,9 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { AxisChoices, SmoothingSlider } from "../../charts/chart-controls";
-import { CurveChart, type CurveSeries, type XKind } from "../../charts/curve-chart";
+import { CurveChart } from "../../charts/curve-chart";
 import type { LineLook } from "../../charts/line-swatch";
+import type { CurveSeries, XKind } from "../../charts/series";
 import { hasValues, pick } from "../../lib/curves";
 import { formatLoss } from "../../lib/jobs-view";
 import { smooth } from "../../lib/smoothing";

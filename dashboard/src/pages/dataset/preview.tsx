@@ -6,13 +6,8 @@ import { findHue, listFeelings, listPoles, type Pole } from "../../lib/emotion";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { ExampleView } from "./example-view";
 import type { EmotionSpan } from "./model-view";
-import { TokenDetails } from "./token-details";
+import { type Pointed, TokenDetails } from "./token-details";
 import { usePreview } from "./use-preview";
-
-export interface Pointed {
-  example: PreviewExample;
-  index: number;
-}
 
 /** With more poles only those are in the legend that occur in what is shown. */
 const MAX_LEGEND = 16;

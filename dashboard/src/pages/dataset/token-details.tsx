@@ -1,9 +1,14 @@
 // What the token that is pointed at carries: beside the examples, and read aloud as the arrow keys move.
 
+import type { PreviewExample } from "../../api/types";
 import { describeFeelings, findHue, formatStrength, listFeelings, listPoles, type Pole } from "../../lib/emotion";
 import { nameToken } from "./chat-turns";
 import type { EmotionSpan } from "./model-view";
-import type { Pointed } from "./preview";
+
+export interface Pointed {
+  example: PreviewExample;
+  index: number;
+}
 
 /** With more axes only those are listed that the token carries. */
 const MAX_LISTED = 12;

@@ -1,7 +1,7 @@
 // The team's datasets: a table of them, and the place where files are dropped to become some.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiError, makeQuery, request } from "../../api/client";
+import { asError, makeQuery, request } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Dataset, Page } from "../../api/types";
 import { countOf } from "../../lib/format";
@@ -43,7 +43,7 @@ export function DatasetsPage({ route }: { route: Route }) {
       setItems((known) => appendPage(known, page.items));
       setCursor(page.next_cursor);
     } catch (caught) {
-      toast("failed", caught instanceof ApiError ? caught.message : String(caught));
+      toast("failed", asError(caught).message);
     } finally {
       setLoadingMore(false);
     }

@@ -1,14 +1,14 @@
 // What can be done with a job, by its status.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Job } from "../../api/types";
+import { hasEnded } from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Confirm } from "../../ui/dialog";
 import { Icon, type IconName } from "../../ui/icons";
 import { toast } from "../../ui/toasts";
-import { isFinal } from "./words";
 
 interface Verb {
   path: string;
@@ -35,7 +35,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
   function press(verb: Verb): void {
     setBusy(true);
     act(verb)
-      .catch((caught: unknown) => toast("failed", caught instanceof ApiError ? caught.message : String(caught)))
+      .catch((caught: unknown) => toast("failed", asError(caught).message))
       .finally(() => setBusy(false));
   }
 
@@ -63,7 +63,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
       {isRunning && session.is_operator && (
         <Action icon="preempt" name="Preempt" disabled={isBusy || isStopping} onClick={() => setAsked("preempt")} />
       )}
-      {!isFinal(job) && (
+      {!hasEnded(job.status) && (
         <Action
           icon="stop"
           name="Cancel"

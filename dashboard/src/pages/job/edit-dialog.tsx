@@ -3,9 +3,9 @@
 import { useState } from "preact/hooks";
 import { type ApiError, asError, request } from "../../api/client";
 import type { Job } from "../../api/types";
+import { hasEnded } from "../../lib/jobs-view";
 import { Dialog } from "../../ui/dialog";
 import { toast } from "../../ui/toasts";
-import { isFinal } from "./words";
 
 export function EditDialog({
   job,
@@ -61,7 +61,7 @@ export function EditDialog({
               {say("name")}
             </span>
           </label>
-          {!isFinal(job) && (
+          {!hasEnded(job.status) && (
             <label class="field">
               <span class="field-name">Priority</span>
               <input

@@ -4,6 +4,7 @@ import { lazy, Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { usePoll } from "../../api/poll";
 import type { Artifact, Items, Job, Run } from "../../api/types";
+import { hasEnded } from "../../lib/jobs-view";
 import { Link, type Route } from "../../router";
 import { Empty, ErrorBox, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
@@ -20,7 +21,7 @@ import { RowsSection } from "./rows-section";
 import { SectionNav } from "./section";
 import { Summary } from "./summary";
 import { Timeline } from "./timeline";
-import { describeNow, isFinal } from "./words";
+import { describeNow } from "./words";
 import "./job.css";
 
 // The curves' library is the heaviest part; the head is there before it.
@@ -79,7 +80,7 @@ function Loading() {
 function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) {
   const [isEditing, setEditing] = useState(false);
   const { runs, artifacts } = useParts(job);
-  const isOver = isFinal(job);
+  const isOver = hasEnded(job.status);
   const hasRun = job.attempt > 0;
   // A job that has ended before its first step has no curves, and gets none.
   const hasCurves = hasRun && !(isOver && job.last_loss === null);

@@ -6,11 +6,11 @@ import { makeQuery } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Job, JobOverview, Run } from "../../api/types";
 import { formatAbout, formatBytes, formatCount, formatNumber, formatSeconds, NONE } from "../../lib/format";
+import { hasEnded } from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import { Progress } from "../../ui/job-parts";
 import { Time } from "../../ui/time";
-import { isFinal } from "./words";
 
 const QUEUE_POLL_MS = 5_000;
 
@@ -67,7 +67,7 @@ function Tiles({ job }: { job: Job }) {
           <Time at={job.finished_at} />
         </Tile>
       )}
-      <Tile name={isFinal(job) ? "Start to end" : "Since the start"}>
+      <Tile name={hasEnded(job.status) ? "Start to end" : "Since the start"}>
         <Elapsed job={job} />
       </Tile>
       <Tile name="Checkpoint">
@@ -126,7 +126,7 @@ function Waiting({ job }: { job: Job }) {
 
 /** From the first start to the end, or to now. */
 function Elapsed({ job }: { job: Job }) {
-  const isOver = isFinal(job);
+  const isOver = hasEnded(job.status);
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     if (isOver) return;

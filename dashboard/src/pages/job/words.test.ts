@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Job } from "../../api/types";
-import { describeNow, isFinal } from "./words";
+import { describeNow } from "./words";
 
 function makeJob(parts: Partial<Job>): Job {
   return {
@@ -28,9 +28,4 @@ it.each([
   [{ status: "succeeded", phase: null }, undefined],
 ])("%o is said as %s", (parts, words) => {
   expect(describeNow(makeJob(parts as Partial<Job>))).toBe(words);
-});
-
-it("knows which jobs have ended", () => {
-  expect(isFinal(makeJob({ status: "cancelled" }))).toBe(true);
-  expect(isFinal(makeJob({ status: "paused" }))).toBe(false);
 });

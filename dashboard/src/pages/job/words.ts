@@ -26,7 +26,3 @@ export function describeNow(job: Job): string | undefined {
   if (job.checkpoint_requested) return "saving a checkpoint";
   return job.phase ? (PHASES[job.phase] ?? job.phase.replaceAll("_", " ")) : undefined;
 }
-
-export function isFinal(job: Job): boolean {
-  return job.status === "succeeded" || job.status === "failed" || job.status === "cancelled";
-}

@@ -1,7 +1,7 @@
 // What can be done to jobs from the table. What can't be taken back is asked about first.
 
 import { useMemo } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Job, JobRow } from "../../api/types";
 import { countOf } from "../../lib/format";
 import type { JobVerb } from "../../lib/jobs-view";
@@ -42,7 +42,7 @@ export function useJobActions({ refresh, ask }: { refresh: () => void; ask: (row
         if (verb === "cancel") return ask([row]);
         post(row.id, verb)
           .then((job) => toast("done", describeDone(verb, job)))
-          .catch((caught: unknown) => toast("failed", caught instanceof ApiError ? caught.message : String(caught)))
+          .catch((caught: unknown) => toast("failed", asError(caught).message))
           .finally(refresh);
       },
       cancel: async (rows) => {

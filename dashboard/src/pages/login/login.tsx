@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "../../api/client";
+import { asError } from "../../api/client";
 import type { Session } from "../../api/types";
 import { navigate, type Route } from "../../router";
 import { logIn } from "../../session";
@@ -28,7 +28,7 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
       if (isAtLogin) navigate("/jobs", {}, { replace: true });
       onLogin(session);
     } catch (caught) {
-      setError(caught instanceof ApiError ? caught.message : String(caught));
+      setError(asError(caught).message);
       if ("code" in proof) navigate("/login", {}, { replace: true });
     } finally {
       setBusy(false);

@@ -1,7 +1,7 @@
 // The waiting jobs, and what the operator can do with each.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Queue, QueueEntry } from "../../api/types";
 import { countOf, formatAbout } from "../../lib/format";
 import { Link } from "../../router";
@@ -33,7 +33,7 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
       await request("POST", `/queue/${job.id}/${verb}`, body === undefined ? {} : { body });
       toast("done", done);
     } catch (error) {
-      toast("failed", error instanceof ApiError ? error.message : String(error));
+      toast("failed", asError(error).message);
     }
     onChange();
   }

@@ -1,7 +1,7 @@
 // One GPU (or the CPU): what it is, how it is, and what runs there.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Slot } from "../../api/types";
 import { formatBytes, formatShare } from "../../lib/format";
 import { Link } from "../../router";
@@ -150,7 +150,7 @@ function DrainButton({ slot, onChange }: { slot: Slot; onChange: () => void }) {
       await request<Slot>("POST", `/slots/${encodeURIComponent(slot.name)}/${isDrained ? "resume" : "drain"}`);
       toast("done", isDrained ? `${slot.name} takes jobs again.` : `${slot.name} takes no new job; what runs goes on.`);
     } catch (error) {
-      toast("failed", error instanceof ApiError ? error.message : String(error));
+      toast("failed", asError(error).message);
     } finally {
       setBusy(false);
       onChange();

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
-import { ApiError } from "../../../api/client";
+import { asError } from "../../../api/client";
 import type { Problem } from "../../../datasets/report-types";
 import { findPlace, type Place } from "./json-place";
 import { joinLines } from "./patch-lines";
@@ -167,7 +167,7 @@ function LineEditor({
       if (found.length === 0) return onKeep(joined);
       setProblems(found);
     } catch (caught) {
-      setError(caught instanceof ApiError ? caught.message : String(caught));
+      setError(asError(caught).message);
     } finally {
       setBusy(false);
     }

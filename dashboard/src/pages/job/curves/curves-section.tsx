@@ -2,7 +2,8 @@
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { AxisChoices, MAX_SMOOTHING, SmoothingSlider } from "../../../charts/chart-controls";
-import { CurveChart, type CurveSeries, type XKind } from "../../../charts/curve-chart";
+import { CurveChart } from "../../../charts/curve-chart";
+import type { CurveSeries, XKind } from "../../../charts/series";
 import { hasValues, type JobCurves, pick } from "../../../lib/curves";
 import { formatNumber } from "../../../lib/format";
 import { smooth } from "../../../lib/smoothing";

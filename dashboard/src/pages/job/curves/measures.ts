@@ -1,6 +1,6 @@
 // What is drawn small: each measure that has values, in a unit that its numbers are short in.
 
-import type { CurveSeries } from "../../../charts/curve-chart";
+import type { CurveSeries } from "../../../charts/series";
 import { type CurveName, hasValues, type JobCurves } from "../../../lib/curves";
 import { formatCount, formatNumber } from "../../../lib/format";
 import { smooth } from "../../../lib/smoothing";
