@@ -1,6 +1,7 @@
 // A piece of a curve's line as the chart draws it: wherever the curve is named, its name has this beside it.
 
 import type { CurveSeries } from "./series";
+import "./line-swatch.css";
 
 /** What tells a curve from its neighbours. */
 export type LineLook = Pick<CurveSeries, "color" | "width" | "dash" | "faint" | "points">;

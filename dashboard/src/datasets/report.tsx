@@ -4,6 +4,7 @@ import { Fragment } from "preact";
 import { countOf, formatCount } from "../lib/format";
 import { Icon } from "../ui/icons";
 import type { Report } from "./report-types";
+import "./report.css";
 
 interface Advice {
   code: string;

@@ -1,5 +1,7 @@
 // A few buttons side by side of which one is pressed.
 
+import "./choices.css";
+
 export function Choices<T extends string | number>({
   label,
   options,

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { asError } from "../api/client";
 import { Icon } from "./icons";
+import "./dialog.css";
 
 export function Dialog({
   title,

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api/client";
 import { Icon, type IconName } from "./icons";
+import "./feedback.css";
 
 export function ErrorBox({ error, children }: { error: ApiError; children?: ComponentChildren }) {
   return (

@@ -3,6 +3,7 @@
 import type { JobStatus } from "../api/types";
 import { formatCount, formatShare } from "../lib/format";
 import { makeSparkline } from "./sparkline";
+import "./job-parts.css";
 
 export const STATUS_NAMES: Record<JobStatus, string> = {
   queued: "Queued",

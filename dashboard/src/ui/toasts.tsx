@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { Icon } from "./icons";
+import "./toasts.css";
 
 interface Toast {
   id: number;

@@ -8,6 +8,7 @@ import { formatBytes, formatCount } from "../../lib/format";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
+import "./dataset-table.css";
 
 const LISTED_AXES = 3;
 

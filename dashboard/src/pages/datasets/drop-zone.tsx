@@ -3,6 +3,7 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { choose } from "../../datasets/uploads";
 import { Icon } from "../../ui/icons";
+import "./drop-zone.css";
 
 const ACCEPTED = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst"];
 

@@ -2,6 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import { edit, type Sending, start } from "../../datasets/uploads";
+import "./sending-form.css";
 
 const PRESET = "goemotions";
 /** Where the API's errors have a place here. */

@@ -8,6 +8,7 @@ import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Surgery } from "./repair/surgery";
 import { FORM_FIELDS, SendingForm } from "./sending-form";
+import "./sending-list.css";
 
 export function SendingList() {
   const sendings = useSendings();

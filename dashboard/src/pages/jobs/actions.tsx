@@ -7,6 +7,7 @@ import { countOf } from "../../lib/format";
 import type { JobVerb } from "../../lib/jobs-view";
 import { Confirm } from "../../ui/dialog";
 import { toast } from "../../ui/toasts";
+import "./actions.css";
 
 /** The jobs that somebody wants to cancel. */
 export type Ask = Pick<JobRow, "id" | "name" | "status">[];

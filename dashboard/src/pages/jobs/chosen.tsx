@@ -7,6 +7,7 @@ import { listVerbs, MAX_CHOSEN } from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import type { Ask } from "./actions";
+import "./chosen.css";
 
 export interface Chosen {
   rows: JobRow[];

@@ -7,6 +7,7 @@ import { formatCount } from "../../lib/format";
 import { type JobsView, SORTS, STATUSES } from "../../lib/jobs-view";
 import { Icon } from "../../ui/icons";
 import { STATUS_NAMES } from "../../ui/job-parts";
+import "./filters.css";
 
 /** Between a key stroke and the search. */
 const PAUSE_MS = 250;

@@ -2,6 +2,7 @@
 
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
+import "./first-steps.css";
 
 export function FirstSteps() {
   const url = window.location.origin;

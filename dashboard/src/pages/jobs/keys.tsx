@@ -4,6 +4,7 @@ import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { navigate } from "../../router";
 import { Dialog } from "../../ui/dialog";
+import "./keys.css";
 
 const KEYS: [keys: string[], what: string][] = [
   [["j", "↓"], "next job"],

@@ -3,6 +3,7 @@
 import type { JobOverview } from "../../api/types";
 import { describePage, type JobsView } from "../../lib/jobs-view";
 import { Icon } from "../../ui/icons";
+import "./pager.css";
 
 export function Pager({
   view,

@@ -6,6 +6,7 @@ import { type JobVerb, listVerbs } from "../../lib/jobs-view";
 import { navigate } from "../../router";
 import { copyWithToast } from "../../ui/copy-button";
 import { Icon, type IconName } from "../../ui/icons";
+import "./row-menu.css";
 
 const VERBS: Record<JobVerb, { name: string; icon: IconName }> = {
   pause: { name: "Pause", icon: "pause" },

@@ -16,6 +16,7 @@ import { Progress, Sparkline, StatusBadge } from "../../ui/job-parts";
 import { Time } from "../../ui/time";
 import type { JobActions } from "./actions";
 import { RowMenu } from "./row-menu";
+import "./row.css";
 
 const SPARKLINE_WIDTH = 76;
 

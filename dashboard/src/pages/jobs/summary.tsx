@@ -5,6 +5,7 @@ import type { Items, JobOverview, Slot } from "../../api/types";
 import { formatCount } from "../../lib/format";
 import { describeSlots } from "../../lib/jobs-view";
 import { Link } from "../../router";
+import "./summary.css";
 
 const SLOTS_POLL_MS = 10_000;
 

@@ -7,6 +7,7 @@ import type { JobActions } from "./actions";
 import type { StatusChanges } from "./changes";
 import type { Chosen } from "./chosen";
 import { JobsRow } from "./row";
+import "./table.css";
 
 /** In the order of the cells in row.tsx; `sort` where the API sorts by it. */
 const COLUMNS: { name: string; sort?: string; isHidden?: boolean; isNumber?: boolean; label: string }[] = [

@@ -6,6 +6,7 @@ import { copyText } from "../../ui/copy-text";
 import { Dialog } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
 import { makeCurl, makeSubmit } from "./job-commands";
+import "./commands-dialog.css";
 
 export function CommandsDialog({
   body,

@@ -7,6 +7,7 @@ import { Icon } from "../../ui/icons";
 import { describeValue, formatValue, isSame, parseDraft } from "./config-values";
 import { Described } from "./described";
 import { useForm } from "./form-context";
+import "./config-field.css";
 
 export function fieldId(name: string): string {
   return `new-job-${name}`;

@@ -3,6 +3,7 @@
 import type { Config, ConfigField } from "../../lib/config-fields";
 import { Notice } from "../../ui/feedback";
 import { type JobForm, listDifferences } from "./job-form";
+import "./from-original.css";
 
 const NOTED = ["datasetId", "validationDatasetId"] as const;
 /** What of the original is gone, to be said until something else is chosen. */

@@ -8,6 +8,7 @@ import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { fieldId } from "./config-field";
 import { useForm } from "./form-context";
 import type { Preset } from "./job-form";
+import "./model-section.css";
 
 export function ModelSection({ models, error }: { models: BaseModel[] | undefined; error: ApiError | undefined }) {
   const { form, change, getProblem, original } = useForm();

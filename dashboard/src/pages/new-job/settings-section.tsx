@@ -6,6 +6,7 @@ import { countOf, formatCount } from "../../lib/format";
 import { Icon } from "../../ui/icons";
 import { ConfigFieldRow, fieldId } from "./config-field";
 import { useForm } from "./form-context";
+import "./settings-section.css";
 
 export function MainSettings({ changed, onReset }: { changed: string[]; onReset: () => void }) {
   const { fields, values } = useForm();

@@ -7,6 +7,7 @@ import type { Problem } from "../../../datasets/report-types";
 import { findPlace, type Place } from "./json-place";
 import { joinLines } from "./patch-lines";
 import { type BadLine, checkLine, type Repair } from "./repair";
+import "./bad-line.css";
 
 /** So much of a long line is shown around its first problem. */
 const CONTEXT = 160;

@@ -6,6 +6,7 @@ import type { Report } from "../../../datasets/report-types";
 import { type Sending, startCorrected } from "../../../datasets/uploads";
 import { countOf, formatCount } from "../../../lib/format";
 import { leaveAllOut, type Patient, type Repair } from "./repair";
+import "./repair-tools.css";
 
 interface Props {
   sending: Sending;

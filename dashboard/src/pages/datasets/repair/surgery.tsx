@@ -9,6 +9,7 @@ import { Notice, Skeleton } from "../../../ui/feedback";
 import { BadLineCard } from "./bad-line";
 import { applyRepairs, type BadLine, explainUnmendable, openPatient, type Patient, type Repair } from "./repair";
 import { MendingTools } from "./repair-tools";
+import "./surgery.css";
 
 const SHOWN_LINES = 20;
 

@@ -9,6 +9,7 @@ import { DEFAULT_SHARE, type Validation } from "../job-form";
 import { DatasetPicker } from "./dataset-picker";
 import { Uploader } from "./uploader";
 import { type Datasets, useDataset } from "./use-datasets";
+import "./data-section.css";
 
 const KINDS: { value: Validation; label: string }[] = [
   { value: "none", label: "None" },

@@ -8,6 +8,7 @@ import { ErrorBox, Skeleton } from "../../../ui/feedback";
 import { Icon } from "../../../ui/icons";
 import { Time } from "../../../ui/time";
 import { type Datasets, useDataset } from "./use-datasets";
+import "./dataset-picker.css";
 
 export function DatasetPicker({
   id,

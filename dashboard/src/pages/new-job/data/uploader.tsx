@@ -8,6 +8,7 @@ import { sendDataset } from "../../../datasets/send-file";
 import { countOf, formatBytes, formatShare } from "../../../lib/format";
 import { Link } from "../../../router";
 import { Icon } from "../../../ui/icons";
+import "./uploader.css";
 
 const SHOWN_PROBLEMS = 5;
 const MAX_NAME_LENGTH = 200;

@@ -11,6 +11,7 @@ import { Time } from "../../../ui/time";
 import { Advice } from "./advice";
 import { describeFit, describeSource, formatClock, type MemoryBar, makeMemoryBar } from "./estimate-view";
 import type { Estimated } from "./use-estimate";
+import "./estimate-panel.css";
 
 const TINY_SHARE = 0.4;
 
