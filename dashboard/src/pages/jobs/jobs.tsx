@@ -14,9 +14,9 @@ import { ChosenBar, useChosen } from "./chosen";
 import { Filters } from "./filters";
 import { FirstSteps } from "./first-steps";
 import { KeysDialog, useJobKeys } from "./keys";
-import { Pager } from "./pager";
 import { Summary } from "./summary";
-import { JobsTable, TableSkeleton } from "./table";
+import { Pager } from "./table/pager";
+import { JobsTable, TableSkeleton } from "./table/table";
 import "./jobs.css";
 
 export function JobsPage({ route }: { route: Route }) {

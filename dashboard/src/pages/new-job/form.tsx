@@ -10,6 +10,7 @@ import { Link, navigate } from "../../router";
 import { Notice, StaleNotice } from "../../ui/feedback";
 import { toast } from "../../ui/toasts";
 import { CommandsDialog } from "./commands-dialog";
+import { MainSettings, MoreSettings } from "./config/settings-section";
 import { DataSection } from "./data/data-section";
 import { useDataset, useDatasets } from "./data/use-datasets";
 import { Described } from "./described";
@@ -32,7 +33,6 @@ import {
 } from "./job-form";
 import { ModelSection, PresetSection } from "./model-section";
 import { QueueSection } from "./queue-section";
-import { MainSettings, MoreSettings } from "./settings-section";
 import { forget, type SentRequest, save } from "./storage";
 import { useSubmit } from "./use-submit";
 

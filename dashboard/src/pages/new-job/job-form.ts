@@ -3,7 +3,7 @@
 import type { FieldProblem } from "../../api/client";
 import type { Job, JobCreate } from "../../api/types";
 import { type Config, type ConfigField, type ConfigValue, VALIDATION_FIELD } from "../../lib/config-fields";
-import { findDifferences, formatValue, isSame, parseDraft, parseNumber } from "./config-values";
+import { findDifferences, formatValue, isSame, parseDraft, parseNumber } from "./config/config-values";
 
 export interface Preset {
   name: string;

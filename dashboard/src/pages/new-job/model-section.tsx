@@ -5,7 +5,7 @@ import type { ApiError } from "../../api/client";
 import type { BaseModel } from "../../api/types";
 import { countOf, formatBytes } from "../../lib/format";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
-import { fieldId } from "./config-field";
+import { fieldId } from "./config/config-field";
 import { useForm } from "./form-context";
 import type { Preset } from "./job-form";
 import "./model-section.css";

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { usePoll } from "../../api/poll";
 import type { Team } from "../../api/types";
-import { fieldId } from "./config-field";
+import { fieldId } from "./config/config-field";
 import { Described } from "./described";
 import { useForm } from "./form-context";
 import { TIME_UNITS, type TimeUnit } from "./job-form";

@@ -3,7 +3,7 @@
 import type { Dataset } from "../../../api/types";
 import { VALIDATION_FIELD } from "../../../lib/config-fields";
 import { countOf, formatShare } from "../../../lib/format";
-import { fieldId } from "../config-field";
+import { fieldId } from "../config/config-field";
 import { useForm } from "../form-context";
 import { DEFAULT_SHARE, type Validation } from "../job-form";
 import { DatasetPicker } from "./dataset-picker";

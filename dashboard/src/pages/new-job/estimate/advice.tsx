@@ -2,7 +2,7 @@
 
 import type { Config } from "../../../lib/config-fields";
 import { Notice } from "../../../ui/feedback";
-import { formatValue } from "../config-values";
+import { formatValue } from "../config/config-values";
 import "./advice.css";
 
 export function Advice({

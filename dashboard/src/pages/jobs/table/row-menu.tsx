@@ -1,11 +1,11 @@
 // The menu of a row: by mouse, or by keyboard as menus are (arrows, Home, End, Escape).
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { JobRow } from "../../api/types";
-import { type JobVerb, listVerbs } from "../../lib/jobs-view";
-import { navigate } from "../../router";
-import { copyWithToast } from "../../ui/copy-button";
-import { Icon, type IconName } from "../../ui/icons";
+import type { JobRow } from "../../../api/types";
+import { type JobVerb, listVerbs } from "../../../lib/jobs-view";
+import { navigate } from "../../../router";
+import { copyWithToast } from "../../../ui/copy-button";
+import { Icon, type IconName } from "../../../ui/icons";
 import "./row-menu.css";
 
 const VERBS: Record<JobVerb, { name: string; icon: IconName }> = {

@@ -1,7 +1,7 @@
 // One job in the table.
 
-import type { JobRow } from "../../api/types";
-import { formatDate, NONE } from "../../lib/format";
+import type { JobRow } from "../../../api/types";
+import { formatDate, NONE } from "../../../lib/format";
 import {
   describeDuration,
   describePlace,
@@ -10,11 +10,11 @@ import {
   formatRoughly,
   formatSpeed,
   hasEnded,
-} from "../../lib/jobs-view";
-import { Link } from "../../router";
-import { Progress, Sparkline, StatusBadge } from "../../ui/job-parts";
-import { Time } from "../../ui/time";
-import type { JobActions } from "./actions";
+} from "../../../lib/jobs-view";
+import { Link } from "../../../router";
+import { Progress, Sparkline, StatusBadge } from "../../../ui/job-parts";
+import { Time } from "../../../ui/time";
+import type { JobActions } from "../actions";
 import { RowMenu } from "./row-menu";
 import "./row.css";
 

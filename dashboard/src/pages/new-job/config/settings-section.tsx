@@ -1,11 +1,11 @@
 // The hyperparameters: the few that matter at once, the others folded by group, and a search over all of them.
 
 import { useState } from "preact/hooks";
-import { type ConfigField, GROUPS, searchFields, VALIDATION_FIELD } from "../../lib/config-fields";
-import { countOf, formatCount } from "../../lib/format";
-import { Icon } from "../../ui/icons";
+import { type ConfigField, GROUPS, searchFields, VALIDATION_FIELD } from "../../../lib/config-fields";
+import { countOf, formatCount } from "../../../lib/format";
+import { Icon } from "../../../ui/icons";
+import { useForm } from "../form-context";
 import { ConfigFieldRow, fieldId } from "./config-field";
-import { useForm } from "./form-context";
 import "./settings-section.css";
 
 export function MainSettings({ changed, onReset }: { changed: string[]; onReset: () => void }) {

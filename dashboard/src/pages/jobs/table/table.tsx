@@ -1,11 +1,11 @@
 // The table itself: headings that sort, and a row for each job.
 
-import type { JobRow } from "../../api/types";
-import { readAriaSort, turnSort } from "../../lib/jobs-view";
-import { Icon } from "../../ui/icons";
-import type { JobActions } from "./actions";
-import type { StatusChanges } from "./changes";
-import type { Chosen } from "./chosen";
+import type { JobRow } from "../../../api/types";
+import { readAriaSort, turnSort } from "../../../lib/jobs-view";
+import { Icon } from "../../../ui/icons";
+import type { JobActions } from "../actions";
+import type { StatusChanges } from "../changes";
+import type { Chosen } from "../chosen";
 import { JobsRow } from "./row";
 import "./table.css";
 

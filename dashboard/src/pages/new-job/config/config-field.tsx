@@ -2,11 +2,11 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { ConfigField, ConfigValue } from "../../lib/config-fields";
-import { Icon } from "../../ui/icons";
+import type { ConfigField, ConfigValue } from "../../../lib/config-fields";
+import { Icon } from "../../../ui/icons";
+import { Described } from "../described";
+import { useForm } from "../form-context";
 import { describeValue, formatValue, isSame, parseDraft } from "./config-values";
-import { Described } from "./described";
-import { useForm } from "./form-context";
 import "./config-field.css";
 
 export function fieldId(name: string): string {

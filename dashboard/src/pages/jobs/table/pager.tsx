@@ -1,8 +1,8 @@
 // The pages of the table.
 
-import type { JobOverview } from "../../api/types";
-import { describePage, type JobsView } from "../../lib/jobs-view";
-import { Icon } from "../../ui/icons";
+import type { JobOverview } from "../../../api/types";
+import { describePage, type JobsView } from "../../../lib/jobs-view";
+import { Icon } from "../../../ui/icons";
 import "./pager.css";
 
 export function Pager({

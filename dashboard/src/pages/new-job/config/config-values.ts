@@ -1,6 +1,6 @@
 // What people type for a hyperparameter, and what it means.
 
-import type { Bounds, Config, ConfigField, ConfigValue } from "../../lib/config-fields";
+import type { Bounds, Config, ConfigField, ConfigValue } from "../../../lib/config-fields";
 
 export type Parsed = { value: ConfigValue } | { problem: string };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ConfigField } from "../../lib/config-fields";
+import type { ConfigField } from "../../../lib/config-fields";
 import { describeValue, findDifferences, isSame, parseDraft, parseNumber } from "./config-values";
 
 const FIELD: ConfigField = {
