@@ -27,7 +27,7 @@ export interface Sending {
   report: Report | null;
   dataset: Dataset | null;
   /** How many lines were left out or changed in the page. */
-  mendedCount: number;
+  repairedCount: number;
 }
 
 const NO_RATE: TransferRate = { bytesPerSecond: null, secondsLeft: null };
@@ -86,7 +86,7 @@ export function choose(files: Iterable<File>): void {
       error: null,
       report: null,
       dataset: null,
-      mendedCount: 0,
+      repairedCount: 0,
     }),
   );
   publish([...sendings, ...chosen]);
@@ -108,8 +108,8 @@ export function start(ids: readonly number[], { isCheck = false }: { isCheck?: b
   void work();
 }
 
-export function startCorrected(id: number, file: Blob, mendedCount: number): void {
-  change(id, { file, mendedCount });
+export function startCorrected(id: number, file: Blob, repairedCount: number): void {
+  change(id, { file, repairedCount });
   start([id]);
 }
 

@@ -6,7 +6,7 @@ import { formatBytes, formatSeconds, formatShare } from "../../lib/format";
 import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
-import { Surgery } from "./repair/surgery";
+import { RefusedFile } from "./repair/refused-file";
 import { FORM_FIELDS, SendingForm } from "./sending-form";
 import "./sending-list.css";
 
@@ -91,7 +91,7 @@ function SendingBody({ sending }: { sending: Sending }) {
     case "failed":
       return <Failure sending={sending} />;
     case "refused":
-      return <Surgery key={sending.file.size} sending={sending} />;
+      return <RefusedFile key={sending.file.size} sending={sending} />;
     case "checked":
       return (
         <>
@@ -107,7 +107,7 @@ function SendingBody({ sending }: { sending: Sending }) {
       return (
         <>
           <Result
-            title={`Stored as "${sending.dataset?.name}"${sending.mendedCount ? `, with ${sending.mendedCount} lines mended here` : ""}.`}
+            title={`Stored as "${sending.dataset?.name}"${sending.repairedCount ? `, with ${sending.repairedCount} lines mended here` : ""}.`}
           >
             <Link to={`/datasets/${sending.dataset?.id}`} class="button">
               Look at it

@@ -27,7 +27,7 @@ export function BadLineCard({
 }) {
   const [isEditing, setEditing] = useState(false);
   return (
-    <li class={`datasets-bad ${repair ? "mended" : ""} ${repair?.kind === "out" ? "out" : ""}`}>
+    <li class={`datasets-bad ${repair ? "repaired" : ""} ${repair?.kind === "out" ? "out" : ""}`}>
       <header class="row">
         <h3>Line {line.number}</h3>
         {repair && <span class="badge good">{repair.kind === "out" ? "left out" : "edited"}</span>}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { findLines, joinLines, patchLines, readLine, tellKind, unpack } from "./patch-lines";
+import { findLines, joinLines, patchLines, readKind, readLine, unpack } from "./patch-lines";
 
 /** A file that comes in pieces of `size` bytes, as large ones do. */
 function makeFile(text: string | Uint8Array<ArrayBuffer>, size = 3): Blob {
@@ -57,7 +57,7 @@ it("reads a line that is not UTF-8 as Windows-1252, and only the beginning of a 
   expect(await readLine(new Blob(["abcdef"]), { start: 1, end: 6 }, 2)).toMatchObject({ text: "bc", isCut: true });
 });
 
-describe("tellKind", () => {
+describe("readKind", () => {
   it.each([
     ['{"messages": []}\n', "lines"],
     ['\n\n  {"messages": []}', "lines"],
@@ -65,13 +65,13 @@ describe("tellKind", () => {
     ['[{"messages": []},\n {}]', "other"],
     ["prompt,response\na,b\n", "other"],
     ["PAR1\0{", "other"],
-  ])("%j is %s", async (text, kind) => expect(await tellKind(new Blob([text]))).toBe(kind));
+  ])("%j is %s", async (text, kind) => expect(await readKind(new Blob([text]))).toBe(kind));
 
   it("knows gzip, which can be unpacked", async () => {
     const packed = await new Response(
       new Blob(["one\ntwo"]).stream().pipeThrough(new CompressionStream("gzip")),
     ).blob();
-    expect(await tellKind(packed)).toBe("gzip");
+    expect(await readKind(packed)).toBe("gzip");
     expect(await (await unpack(packed)).text()).toBe("one\ntwo");
   });
 });

@@ -97,7 +97,7 @@ export async function readLine(file: Blob, range: LineRange, maxBytes = 2 * 1024
 export type Kind = "lines" | "gzip" | "other";
 
 /** Whether a file's lines can be mended here: JSON Lines, plain or in gzip, by what the file begins with. */
-export async function tellKind(file: Blob): Promise<Kind> {
+export async function readKind(file: Blob): Promise<Kind> {
   const bytes = new Uint8Array(await file.slice(0, 4096).arrayBuffer());
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return "gzip";
   const text = new TextDecoder().decode(bytes).trimStart();

@@ -5,20 +5,20 @@ import { ApiError } from "../../../api/client";
 import type { Report } from "../../../datasets/report-types";
 import { type Sending, startCorrected } from "../../../datasets/uploads";
 import { countOf, formatCount } from "../../../lib/format";
-import { leaveAllOut, type Patient, type Repair } from "./repair";
+import { type BadFile, leaveAllOut, type Repair } from "./repair";
 import "./repair-tools.css";
 
 interface Props {
   sending: Sending;
   report: Report;
-  patient: Patient;
+  badFile: BadFile;
   repairs: ReadonlyMap<number, Repair>;
   setRepairs: (repairs: ReadonlyMap<number, Repair>) => void;
   openCount: number;
   send: () => void;
 }
 
-export function MendingTools({ sending, report, patient, repairs, setRepairs, openCount, send }: Props) {
+export function RepairTools({ sending, report, badFile, repairs, setRepairs, openCount, send }: Props) {
   const [sweep, setSweep] = useState<{ abort: AbortController; count: number } | null>(null);
   const [error, setError] = useState("");
   const isMore = report.problem_count > report.problems.length;
@@ -27,15 +27,15 @@ export function MendingTools({ sending, report, patient, repairs, setRepairs, op
   async function leaveEveryOut(): Promise<void> {
     const abort = new AbortController();
     setError("");
-    setSweep({ abort, count: patient.lines.length });
+    setSweep({ abort, count: badFile.lines.length });
     try {
-      const { file, count } = await leaveAllOut(patient, report, repairs, {
+      const { file, count } = await leaveAllOut(badFile, report, repairs, {
         axes: sending.axes,
         mapping: sending.mapping,
         signal: abort.signal,
         onCount: (found) => setSweep({ abort, count: found }),
       });
-      startCorrected(sending.id, file, sending.mendedCount + count);
+      startCorrected(sending.id, file, sending.repairedCount + count);
     } catch (caught) {
       if (!abort.signal.aborted)
         setError(caught instanceof ApiError || caught instanceof Error ? caught.message : String(caught));
@@ -44,7 +44,7 @@ export function MendingTools({ sending, report, patient, repairs, setRepairs, op
     }
   }
 
-  const rest = patient.lines.filter((line) => !repairs.has(line.number));
+  const rest = badFile.lines.filter((line) => !repairs.has(line.number));
   return (
     <div class="datasets-tools">
       <div class="row">
@@ -80,8 +80,8 @@ export function MendingTools({ sending, report, patient, repairs, setRepairs, op
         {sweep
           ? `Looking for more bad lines: ${formatCount(sweep.count)} found …`
           : openCount
-            ? `${formatCount(patient.lines.length - openCount)} of ${countOf(patient.lines.length, "bad line")} mended. Leave the others out, or edit them.`
-            : `All ${formatCount(patient.lines.length)} mended. The file on your disk stays as it is.`}
+            ? `${formatCount(badFile.lines.length - openCount)} of ${countOf(badFile.lines.length, "bad line")} mended. Leave the others out, or edit them.`
+            : `All ${formatCount(badFile.lines.length)} mended. The file on your disk stays as it is.`}
       </p>
       <p class="problem" role="alert">
         {error}

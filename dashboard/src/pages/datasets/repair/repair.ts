@@ -2,7 +2,7 @@
 
 import { makeHeaders, makeQuery, readError } from "../../../api/client";
 import { isOfFile, type Problem, type Report } from "../../../datasets/report-types";
-import { findLines, type LineRange, MAX_PATCHED_BYTES, patchLines, readLine, tellKind, unpack } from "./patch-lines";
+import { findLines, type LineRange, MAX_PATCHED_BYTES, patchLines, readKind, readLine, unpack } from "./patch-lines";
 
 export type Repair = { kind: "out" } | { kind: "edit"; text: string };
 
@@ -15,15 +15,15 @@ export interface BadLine {
   problems: Problem[];
 }
 
-export interface Patient {
+export interface BadFile {
   /** With one line of JSON after the other, unpacked. */
   file: Blob;
   lines: BadLine[];
 }
 
 /** Why a file can't be mended in the page; null: it can. */
-export async function explainUnmendable(file: Blob, report: Report): Promise<string | null> {
-  const kind = await tellKind(file);
+export async function explainUnrepairable(file: Blob, report: Report): Promise<string | null> {
+  const kind = await readKind(file);
   if (kind === "other") {
     return "Only JSON Lines can be mended on this page, one example a line. Mend this file where it comes from, and choose it again.";
   }
@@ -36,8 +36,8 @@ export async function explainUnmendable(file: Blob, report: Report): Promise<str
 }
 
 /** The bad lines with their texts. Throws what reading the file throws, as when it was changed meanwhile. */
-export async function openPatient(file: Blob, report: Report): Promise<Patient> {
-  const plain = (await tellKind(file)) === "gzip" ? await unpack(file) : file;
+export async function openBadFile(file: Blob, report: Report): Promise<BadFile> {
+  const plain = (await readKind(file)) === "gzip" ? await unpack(file) : file;
   const byLine = new Map<number, Problem[]>();
   for (const problem of report.problems) {
     if (isOfFile(problem)) continue;
@@ -54,7 +54,7 @@ export async function openPatient(file: Blob, report: Report): Promise<Patient> 
   return { file: plain, lines };
 }
 
-export function applyRepairs({ file, lines }: Patient, repairs: ReadonlyMap<number, Repair>): Blob {
+export function applyRepairs({ file, lines }: BadFile, repairs: ReadonlyMap<number, Repair>): Blob {
   const ranges = new Map(lines.flatMap((line) => (line.range ? [[line.number, line.range] as const] : [])));
   const edits = new Map([...repairs].map(([line, repair]) => [line, repair.kind === "out" ? null : repair.text]));
   return patchLines(file, ranges, edits);
@@ -90,13 +90,13 @@ const MAX_ROUNDS = 30;
  * of the file behind the last bad line is checked until nothing is found. Throws Error where that can't succeed.
  */
 export async function leaveAllOut(
-  patient: Patient,
+  badFile: BadFile,
   report: Report,
   repairs: ReadonlyMap<number, Repair>,
   options: { axes: string; mapping: string; signal: AbortSignal; onCount: (count: number) => void },
 ): Promise<{ file: Blob; count: number }> {
   const edits = new Map<number, string | null>();
-  for (const { number } of patient.lines) {
+  for (const { number } of badFile.lines) {
     const repair = repairs.get(number);
     edits.set(number, repair?.kind === "edit" ? repair.text : null);
   }
@@ -107,11 +107,11 @@ export async function leaveAllOut(
       throw new Error(`More than ${edits.size} lines are bad: better mend the file where it comes from.`);
     }
     const last = offset + (found.problems.at(-1)?.line ?? 0);
-    const range = (await findLines(patient.file, [last])).get(last);
+    const range = (await findLines(badFile.file, [last])).get(last);
     if (!range) break;
     // The tail begins with the line break of the last bad line, whose place the first line takes.
     found = await askReport(
-      new Blob([FIRST_LINE, patient.file.slice(range.end)]),
+      new Blob([FIRST_LINE, badFile.file.slice(range.end)]),
       options.axes,
       options.mapping,
       options.signal,
@@ -122,6 +122,6 @@ export async function leaveAllOut(
     for (const { line } of found.problems) if (line > 1) edits.set(offset + line, null);
     options.onCount(edits.size);
   }
-  const ranges = await findLines(patient.file, edits.keys());
-  return { file: patchLines(patient.file, ranges, edits), count: edits.size };
+  const ranges = await findLines(badFile.file, edits.keys());
+  return { file: patchLines(badFile.file, ranges, edits), count: edits.size };
 }

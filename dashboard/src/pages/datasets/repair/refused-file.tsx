@@ -7,28 +7,28 @@ import { type Sending, startCorrected } from "../../../datasets/uploads";
 import { countOf, formatCount } from "../../../lib/format";
 import { Notice, Skeleton } from "../../../ui/feedback";
 import { BadLineCard } from "./bad-line";
-import { applyRepairs, type BadLine, explainUnmendable, openPatient, type Patient, type Repair } from "./repair";
-import { MendingTools } from "./repair-tools";
-import "./surgery.css";
+import { applyRepairs, type BadFile, type BadLine, explainUnrepairable, openBadFile, type Repair } from "./repair";
+import { RepairTools } from "./repair-tools";
+import "./refused-file.css";
 
 const SHOWN_LINES = 20;
 
-export function Surgery({ sending }: { sending: Sending }) {
+export function RefusedFile({ sending }: { sending: Sending }) {
   const report = sending.report as Report;
-  const [patient, setPatient] = useState<Patient | null>(null);
+  const [badFile, setBadFile] = useState<BadFile | null>(null);
   const [obstacle, setObstacle] = useState<string | null>(null);
   const [repairs, setRepairs] = useState<ReadonlyMap<number, Repair>>(new Map());
 
   useEffect(() => {
     let isGone = false;
-    setPatient(null);
+    setBadFile(null);
     setRepairs(new Map());
     const open = async () => {
-      const reason = await explainUnmendable(sending.file, report);
+      const reason = await explainUnrepairable(sending.file, report);
       if (!isGone) setObstacle(reason);
       if (reason !== null) return;
-      const opened = await openPatient(sending.file, report);
-      if (!isGone) setPatient(opened);
+      const opened = await openBadFile(sending.file, report);
+      if (!isGone) setBadFile(opened);
     };
     open().catch(() => {
       if (!isGone) setObstacle("The file can't be read any more: it was changed or moved since. Choose it again.");
@@ -80,12 +80,12 @@ export function Surgery({ sending }: { sending: Sending }) {
           </Notice>
         </>
       )}
-      {obstacle === null && !patient && <Skeleton lines={4} />}
-      {obstacle === null && patient && (
+      {obstacle === null && !badFile && <Skeleton lines={4} />}
+      {obstacle === null && badFile && (
         <Lines
           sending={sending}
           report={report}
-          patient={patient}
+          badFile={badFile}
           repairs={repairs}
           repair={repair}
           setRepairs={setRepairs}
@@ -98,25 +98,25 @@ export function Surgery({ sending }: { sending: Sending }) {
 interface LinesProps {
   sending: Sending;
   report: Report;
-  patient: Patient;
+  badFile: BadFile;
   repairs: ReadonlyMap<number, Repair>;
   repair: (line: number, how: Repair | null) => void;
   setRepairs: (repairs: ReadonlyMap<number, Repair>) => void;
 }
 
-function Lines({ sending, report, patient, repairs, repair, setRepairs }: LinesProps) {
+function Lines({ sending, report, badFile, repairs, repair, setRepairs }: LinesProps) {
   const [code, setCode] = useState<string | null>(null);
   const [shownCount, setShownCount] = useState(SHOWN_LINES);
-  const shown = patient.lines.filter((line) => code === null || line.problems.some((problem) => problem.code === code));
-  const openCount = patient.lines.filter((line) => !repairs.has(line.number)).length;
-  const send = () => startCorrected(sending.id, applyRepairs(patient, repairs), sending.mendedCount + repairs.size);
+  const shown = badFile.lines.filter((line) => code === null || line.problems.some((problem) => problem.code === code));
+  const openCount = badFile.lines.filter((line) => !repairs.has(line.number)).length;
+  const send = () => startCorrected(sending.id, applyRepairs(badFile, repairs), sending.repairedCount + repairs.size);
   return (
     <>
       <CodeFilter report={report} code={code} setCode={setCode} />
-      <MendingTools
+      <RepairTools
         sending={sending}
         report={report}
-        patient={patient}
+        badFile={badFile}
         repairs={repairs}
         setRepairs={setRepairs}
         openCount={openCount}
