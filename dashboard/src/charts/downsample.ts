@@ -1,14 +1,15 @@
-// Fewer points than a screen has columns show the same line: of each column the first, lowest, highest and last remain.
+// Reduces a series to as many points as the screen can show. The line looks the same, because the first, lowest,
+// highest and last point of each column stay.
 
 export interface Points {
   x: number[];
   y: number[];
 }
 
-/** Points in one column that a line through them can't do without. */
+/** The number of points of a column that the line needs to look the same. */
 const KEPT_PER_COLUMN = 4;
 
-/** The first index whose x is at least `value`; `x` ascends. */
+/** Returns the first index whose x is at least `value`; `x` ascends. */
 export function findFrom(x: readonly number[], value: number): number {
   let low = 0;
   let high = x.length;
@@ -20,7 +21,7 @@ export function findFrom(x: readonly number[], value: number): number {
   return low;
 }
 
-/** The index whose x is nearest to `value`; -1 where there is none. */
+/** Returns the index whose x is nearest to `value`; -1 if there is none. */
 export function findNearest(x: readonly number[], value: number): number {
   const after = findFrom(x, value);
   if (after === 0) return x.length ? 0 : -1;
@@ -29,8 +30,9 @@ export function findNearest(x: readonly number[], value: number): number {
 }
 
 /**
- * The points between `from` and `to`, at most four to each of `columns` equal columns, and one more at either side, so
- * that the line goes on to the edges. `x` ascends; points without a y are left out, and the line goes past them.
+ * Returns the points between `from` and `to`: at most four for each of `columns` equal columns, and one more on each
+ * side, so that the line continues to the edges. `x` ascends; points without a y are left out, and the line continues
+ * past them.
  */
 export function downsample(
   x: readonly number[],
@@ -85,14 +87,14 @@ function keep(column: Column, x: readonly number[], y: readonly (number | null)[
   }
 }
 
-/** The first index whose x is above `value`. */
+/** Returns the first index whose x is above `value`. */
 function findAfter(x: readonly number[], value: number): number {
   let index = findFrom(x, value);
   while (index < x.length && x[index] === value) index += 1;
   return index;
 }
 
-/** From `index` on, in steps of `way`, the first that has a y. */
+/** Returns the first index with a y, going from `index` in steps of `way`. */
 function findSeen(y: readonly (number | null)[], index: number, way: 1 | -1): number {
   let place = index;
   while (place >= 0 && place < y.length && (y[place] === null || !Number.isFinite(y[place]))) place += way;

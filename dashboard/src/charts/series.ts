@@ -4,19 +4,19 @@ import type { Zoom } from "./zoom";
 
 export interface CurveSeries {
   label: string;
-  /** Ascending; a series may have other places than its neighbours. */
+  /** The x values ascend; each series may have its own. */
   x: readonly number[];
-  /** As many; null where there is nothing, and the line goes past it. */
+  /** As many values as `x`; null if there is no value, and the line continues past it. */
   y: readonly (number | null)[];
   /** A token of the palette, such as `--series-1`. */
   color: string;
   width?: number;
   dash?: number[];
-  /** Behind the others, as what has been smoothed. */
+  /** Drawn faintly behind the other lines, as raw values behind the smoothed ones. */
   faint?: boolean;
-  /** Drawn, and told of neither in the legend nor in words. */
+  /** Drawn, but mentioned neither in the legend nor in the description. */
   unlisted?: boolean;
-  /** A dot at each point, for series that have few. */
+  /** Draws a dot at each point, for series with few points. */
   points?: boolean;
 }
 
@@ -28,9 +28,9 @@ export interface PlotOptions {
   formatY: (value: number) => string;
   logY: boolean;
   syncKey: string | null;
-  /** What part is seen at first. */
+  /** The part that is visible at first. */
   zoom: Zoom;
-  /** The x under the crosshair; null when it has left. */
+  /** Called with the x under the crosshair; with null when the crosshair has left. */
   onCursor: (x: number | null) => void;
   onZoom: (zoom: Zoom) => void;
 }

@@ -1,9 +1,9 @@
-// Where a logarithmic axis has its lines.
+// Computes the ticks of a logarithmic axis.
 
-/** Of each power of ten, the more the less of them are seen. */
+/** The ticks in each power of ten: the fewer powers are visible, the more ticks each has. */
 const MANTISSAS: readonly (readonly number[])[] = [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 5, 7]];
 
-/** Round numbers between two positive ones, about as many as `count`. */
+/** Returns round numbers between two positive numbers, about `count` of them. */
 export function listLogTicks(low: number, high: number, count: number): number[] {
   let found: number[] = [];
   for (const mantissas of MANTISSAS) {
@@ -25,7 +25,7 @@ function listMultiples(low: number, high: number, mantissas: readonly number[]):
   return found;
 }
 
-/** In so small a part of a power of ten even steps are as good. */
+/** In such a small part of a power of ten, even steps are just as good. */
 function listEvenly(low: number, high: number, count: number): number[] {
   const rough = (high - low) / count;
   const unit = 10 ** Math.floor(Math.log10(rough));

@@ -1,4 +1,4 @@
-// Asks before a dataset goes for good; a job that still needs it is named by the API.
+// Asks for confirmation before a dataset is deleted. If a job still needs it, the API's error names the job.
 
 import { request } from "../api/client";
 import type { Dataset } from "../api/types";
@@ -25,7 +25,7 @@ export function DeleteDataset({
       }}
     >
       <p>
-        <strong>{dataset.name}</strong> with its {countOf(dataset.example_count, "example")} can't be brought back. Jobs
+        <strong>{dataset.name}</strong> with its {countOf(dataset.example_count, "example")} can't be restored. Jobs
         that have ended keep its name, its sha256 and their results.
       </p>
     </Confirm>

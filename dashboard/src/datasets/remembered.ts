@@ -1,5 +1,5 @@
-// Which unfinished upload belongs to which file, kept by the browser: a file that is chosen again after a reload goes on
-// where it was.
+// Remembers in the browser which unfinished upload belongs to which file, so that a file that is chosen again after a
+// reload resumes its upload.
 
 interface Settings {
   name: string;
@@ -10,7 +10,7 @@ interface Settings {
 const STORED = "emotune-uploads";
 const MAX_KEPT = 20;
 
-/** A corrected file is made in the page and has no date: it is never taken for another. */
+/** A corrected file is made in the page and has no date, so it is never mistaken for another file. */
 function makeKey(file: Blob, settings: Settings): string | null {
   if (!(file instanceof File)) return null;
   return JSON.stringify([file.name, file.size, file.lastModified, settings.name, settings.axes, settings.mapping]);

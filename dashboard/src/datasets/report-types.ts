@@ -1,4 +1,4 @@
-// The API's own types of what is in a dataset, under short names.
+// Short names for the API's types that describe the content of a dataset.
 
 import { ApiError } from "../api/client";
 import type { components } from "../api/schema";
@@ -10,12 +10,12 @@ export type Distribution = components["schemas"]["Distribution"];
 export type PreviewToken = components["schemas"]["PreviewToken"];
 export type Upload = components["schemas"]["UploadRead"];
 
-/** The report of a refused upload. */
+/** Returns the report of a refused upload. */
 export function findReport(error: unknown): Report | null {
   return error instanceof ApiError ? (error.report as Report | null) : null;
 }
 
-/** Of a file as a whole: no line of it can be left out or changed to mend them. */
+/** Returns whether a problem concerns the whole file, so that leaving out or changing a line can't fix it. */
 const FILE_CODES = new Set([
   "file_empty",
   "format_not_jsonl",

@@ -1,4 +1,4 @@
-// The report of an upload for people: its counts, and what could be better in the dataset.
+// Shows the report of an upload: its counts, and what could be improved in the dataset.
 
 import { Fragment } from "preact";
 import { countOf, formatCount } from "../lib/format";
@@ -28,7 +28,7 @@ export function ReportCounts({ report }: { report: Report }) {
   const counts = [
     countOf(report.example_count, "example"),
     countOf(report.turn_count, "message"),
-    `${formatCount(report.target_count)} ${report.target_count === 1 ? "reply" : "replies"} to learn`,
+    `${formatCount(report.target_count)} ${report.target_count === 1 ? "reply" : "replies"} to learn from`,
     countOf(report.character_count, "character"),
   ];
   return (
@@ -40,7 +40,7 @@ export function ReportCounts({ report }: { report: Report }) {
   );
 }
 
-/** `linkLine` makes a line's number a way to the line. */
+/** `linkLine` turns a line number into a link to the line. */
 export function WarningList({
   warnings,
   linkLine,
@@ -100,7 +100,7 @@ export function IgnoredKeys({ keys }: { keys: Readonly<Record<string, number>> }
   if (entries.length === 0) return null;
   return (
     <p class="datasets-ignored">
-      <span class="soft">Ignored keys, which mean nothing here: </span>
+      <span class="soft">Ignored keys, which have no meaning here: </span>
       {entries.map(([key, count], index) => (
         <Fragment key={key}>
           {index > 0 && ", "}

@@ -1,4 +1,4 @@
-// Sends a file to the API and tells how far it is. XMLHttpRequest, as fetch tells nothing of what it has sent.
+// Sends a file to the API and reports the progress. It uses XMLHttpRequest, because fetch reports no upload progress.
 
 import { ApiError, type Method, makeHeaders, makeQuery, readError, request } from "../api/client";
 import type { Dataset } from "../api/types";
@@ -6,7 +6,7 @@ import { forgetUpload, recallUpload, rememberUpload } from "./remembered";
 import type { Report, Upload } from "./report-types";
 import { listMissingParts, type Part, pauseAfter, planParts } from "./transfer";
 
-/** Above this a file goes in parts, so that a lost connection costs one of them and not all. */
+/** A file larger than this is sent in parts, so that a lost connection costs only one part. */
 export const WHOLE_BYTES = 64 * 1024 ** 2;
 const PART_BYTES = 8 * 1024 ** 2;
 
@@ -16,18 +16,18 @@ export interface SendOptions {
   mapping: string | null;
   signal: AbortSignal;
   onProgress: (sentBytes: number) => void;
-  /** All is there, and the API reads it. */
+  /** Called when everything has been sent and the API reads the file. */
   onChecking: () => void;
-  /** The connection is lost, and the next try comes by itself; null: it is back. */
+  /** Called with the error when the connection is lost and will be retried; with null when it is back. */
   onWaiting: (error: ApiError | null) => void;
 }
 
-/** Throws ApiError, with the report where the file was refused, and DOMException "AbortError". */
+/** Uploads a file. Throws ApiError, with the report if the file was refused, and DOMException "AbortError". */
 export function sendDataset(file: Blob, options: SendOptions): Promise<Dataset> {
   return file.size > WHOLE_BYTES ? sendInParts(file, options) : sendWhole<Dataset>("/datasets", file, options);
 }
 
-/** What an upload would be told; nothing is kept of it. */
+/** Returns the report that an upload would get; nothing is stored. */
 export function checkDataset(file: Blob, options: SendOptions): Promise<Report> {
   return sendWhole<Report>("/datasets:validate", file, { ...options, name: "" });
 }
@@ -53,12 +53,12 @@ async function sendInParts(file: Blob, options: SendOptions): Promise<Dataset> {
       done += part.end - part.start;
     }
     options.onChecking();
-    // Safe to repeat: it answers with the same dataset however often it is called.
+    // Repeating this call is safe: it returns the same dataset each time.
     return await persist(options, () =>
       request<Dataset>("POST", `/uploads/${upload.id}/complete`, { signal: options.signal }),
     );
   } catch (error) {
-    // Refused or given up: its parts would take room from the team's next uploads.
+    // The upload was refused or cancelled, and its parts would take space from the team's next uploads.
     void request("DELETE", `/uploads/${upload.id}`).catch(() => {});
     throw error;
   } finally {
@@ -66,7 +66,7 @@ async function sendInParts(file: Blob, options: SendOptions): Promise<Dataset> {
   }
 }
 
-/** The upload of before a reload of the page, where this file had begun one; else a new one. */
+/** Resumes the upload that this file had begun before a reload of the page, or begins a new one. */
 async function beginUpload(file: Blob, { name, axes, mapping, signal }: SendOptions): Promise<Upload> {
   const known = recallUpload(file, { name, axes, mapping });
   if (known) {
@@ -92,14 +92,14 @@ async function sendPart(uploadId: string, part: Part, file: Blob, options: SendO
   );
 }
 
-/** Browsers offer digests to pages on https or localhost alone; elsewhere the part goes without. */
+/** Browsers offer digests only to pages on https or localhost; otherwise the part is sent without one. */
 async function digest(slice: Blob): Promise<Record<string, string>> {
   if (!window.isSecureContext) return {};
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", await slice.arrayBuffer()));
   return { "Content-Digest": `sha-256=:${btoa(String.fromCharCode(...bytes))}:` };
 }
 
-/** Tries again while the connection is lost, until it works or is given up. */
+/** Retries while the connection is lost, until the action succeeds or is cancelled. */
 async function persist<T>({ signal, onWaiting }: SendOptions, act: () => Promise<T>): Promise<T> {
   for (let failures = 0; ; ) {
     try {
@@ -168,9 +168,7 @@ function sendBody<T>(
         resolve(JSON.parse(xhr.responseText) as T);
       });
     xhr.onerror = () =>
-      end(() =>
-        reject(new ApiError(0, "unreachable", "The connection broke off, or the file can't be read any more.")),
-      );
+      end(() => reject(new ApiError(0, "unreachable", "The connection was lost, or the file can no longer be read.")));
     xhr.onabort = () => end(() => reject(makeAbort()));
     signal.addEventListener("abort", stop, { once: true });
     xhr.send(body);

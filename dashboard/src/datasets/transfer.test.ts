@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { listMissingParts, pauseAfter, planParts, RateMeter } from "./transfer";
 
 describe("RateMeter", () => {
-  it("tells rate and time left once it knows enough", () => {
+  it("reports rate and remaining time once it knows enough", () => {
     const meter = new RateMeter();
     meter.add(0, 0);
     meter.add(100, 50);
@@ -18,7 +18,7 @@ describe("RateMeter", () => {
     expect(meter.read(2000).bytesPerSecond).toBeCloseTo(1);
   });
 
-  it("begins anew when bytes were lost", () => {
+  it("starts again when bytes were lost", () => {
     const meter = new RateMeter();
     meter.add(0, 0);
     meter.add(1000, 500);
@@ -37,7 +37,7 @@ describe("planParts", () => {
     expect(planParts(100, 1, 4)).toHaveLength(4);
   });
 
-  it("leaves out what is there whole", () => {
+  it("leaves out complete parts", () => {
     const missing = listMissingParts(planParts(25, 10), [
       { number: 1, size_bytes: 10 },
       { number: 3, size_bytes: 4 },

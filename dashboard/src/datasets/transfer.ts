@@ -1,19 +1,22 @@
-// How fast bytes go, and how long the rest will take.
+// Measures how fast bytes are sent, and how long the rest will take.
 
 export interface TransferRate {
   bytesPerSecond: number | null;
   secondsLeft: number | null;
 }
 
-/** Over the last seconds, so that it follows the link and doesn't jump. */
+/** The rate is an average over the last seconds, so that it follows the connection without jumping. */
 const WINDOW_MS = 8_000;
-/** Before this the rate is a guess. */
+/** Before this time the rate would be a guess. */
 const MIN_MS = 700;
 
 export class RateMeter {
   private samples: { at: number; bytes: number }[] = [];
 
-  /** `at` is in milliseconds, of any clock. After a lost connection `bytes` may be fewer than before. */
+  /**
+   * Adds a measurement. `at` is in milliseconds of any clock. After a lost connection `bytes` may be smaller than
+   * before.
+   */
   add(at: number, bytes: number): void {
     const last = this.samples.at(-1);
     if (last && bytes < last.bytes) this.samples = [];
@@ -33,13 +36,13 @@ export class RateMeter {
 }
 
 export interface Part {
-  /** From 1, as the API counts parts. */
+  /** The number of the part, from 1, as the API counts parts. */
   number: number;
   start: number;
   end: number;
 }
 
-/** The parts of a file. They grow where there would be more than the API takes. */
+/** Splits a file into parts. The parts become larger if there would otherwise be more of them than the API accepts. */
 export function planParts(sizeBytes: number, partBytes: number, maxParts = 10_000): Part[] {
   const step = Math.max(partBytes, Math.ceil(sizeBytes / maxParts));
   return Array.from({ length: Math.ceil(sizeBytes / step) }, (_, index) => ({
@@ -49,7 +52,7 @@ export function planParts(sizeBytes: number, partBytes: number, maxParts = 10_00
   }));
 }
 
-/** The parts that are not there yet, or not whole. */
+/** Returns the parts that are missing or incomplete. */
 export function listMissingParts(
   parts: readonly Part[],
   there: readonly { number: number; size_bytes: number }[],
@@ -58,7 +61,7 @@ export function listMissingParts(
   return parts.filter((part) => sizes.get(part.number) !== part.end - part.start);
 }
 
-/** How long to wait before the next try, after so many that failed in a row. */
+/** Returns how long to wait before the next attempt, after this many failures in a row. */
 export function pauseAfter(failures: number): number {
   return Math.min(1_000 * 2 ** Math.max(0, failures - 1), 15_000);
 }

@@ -1,4 +1,5 @@
-// The files that this browser sends: one after the other, going on while other pages are looked at.
+// Holds the files that this browser uploads, one after the other. Uploads continue while the reader looks at other
+// pages.
 
 import { useEffect, useState } from "preact/hooks";
 import { type ApiError, asError } from "../api/client";
@@ -11,9 +12,9 @@ export type UploadPhase = "chosen" | "waiting" | "sending" | "checking" | "store
 
 export interface Sending {
   id: number;
-  /** As it was chosen. */
+  /** The file as it was chosen. */
   fileName: string;
-  /** What is sent: the chosen file, or the corrected one. */
+  /** The file that is sent: the chosen one, or its corrected version. */
   file: Blob;
   name: string;
   axes: string;
@@ -22,16 +23,16 @@ export interface Sending {
   phase: UploadPhase;
   sentBytes: number;
   rate: TransferRate;
-  /** Why it failed, or, while it is sending, why it waits for the connection. */
+  /** Why the upload failed or, while it is sending, why it is waiting for the connection. */
   error: ApiError | null;
   report: Report | null;
   dataset: Dataset | null;
-  /** How many lines were left out or changed in the page. */
+  /** The number of lines that were left out or changed in the page. */
   repairedCount: number;
 }
 
 const NO_RATE: TransferRate = { bytesPerSecond: null, secondsLeft: null };
-/** Often enough to look smooth, seldom enough to cost nothing. */
+/** The interval of progress updates: short enough to look smooth, long enough to cost nothing. */
 const SHOW_MS = 150;
 
 let nextId = 1;
@@ -60,7 +61,7 @@ export function useSendings(): Sending[] {
   return sendings;
 }
 
-/** Calls `act` with each dataset that has come to be. */
+/** Calls `act` with each dataset that an upload has created. */
 export function useStored(act: (dataset: Dataset) => void): void {
   useEffect(() => {
     storedListeners.add(act);
@@ -96,7 +97,7 @@ export function edit(id: number, values: Partial<Pick<Sending, "name" | "axes" |
   change(id, values);
 }
 
-/** Puts these files into the line. `file` takes the place of the one before, as after corrections. */
+/** Adds these files to the queue. `file` replaces the earlier one, for example after corrections. */
 export function start(ids: readonly number[], { isCheck = false }: { isCheck?: boolean } = {}): void {
   publish(
     sendings.map((each) =>
@@ -113,7 +114,7 @@ export function startCorrected(id: number, file: Blob, repairedCount: number): v
   start([id]);
 }
 
-/** Stops one that is under way, which then can be started again; takes any other from the list. */
+/** Stops an upload that is in progress, which can then be started again; removes any other from the list. */
 export function cancel(id: number): void {
   if (id === activeId) abort?.abort();
   else publish(sendings.filter((each) => each.id !== id));
@@ -174,7 +175,7 @@ async function sendOne(sending: Sending, signal: AbortSignal): Promise<void> {
     if (error instanceof DOMException && error.name === "AbortError")
       return change(id, { phase: "chosen", sentBytes: 0, error: null });
     const report = findReport(error);
-    const told = asError(error);
-    change(id, report ? { phase: "refused", report, error: told } : { phase: "failed", error: told });
+    const failure = asError(error);
+    change(id, report ? { phase: "refused", report, error: failure } : { phase: "failed", error: failure });
   }
 }

@@ -1,4 +1,7 @@
-/** The points of a polyline for an SVG, `x,y x,y`; values that are null leave their place out. Empty for less than two. */
+/**
+ * Returns the points of a polyline for an SVG, as `x,y x,y`. Null values leave a gap; fewer than two values give an
+ * empty string.
+ */
 export function makeSparkline(values: readonly (number | null)[], width: number, height: number): string {
   const finite = values.filter((value): value is number => value !== null && Number.isFinite(value));
   if (finite.length < 2) return "";

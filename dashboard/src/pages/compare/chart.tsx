@@ -1,4 +1,4 @@
-// The losses of the jobs in one plot.
+// The chart with the losses of all compared jobs.
 
 import { useMemo, useState } from "preact/hooks";
 import { AxisChoices, SmoothingSlider } from "../../charts/chart-controls";
@@ -45,7 +45,7 @@ export function LossChart({
       <div class="card-head">
         <h2>Curves</h2>
         <SmoothingSlider weight={smoothing} onChange={setSmoothing} />
-        <label class="row" title={hasEval ? undefined : "None of these jobs measures a loss on held-out examples."}>
+        <label class="row" title={hasEval ? undefined : "None of these jobs measures the loss on held-out examples."}>
           <input
             type="checkbox"
             checked={isEval}

@@ -53,7 +53,7 @@ function makeCompared(
 const find = (jobs: ComparedJob[], name: string) => listFigures(jobs).find((row) => row.name === name);
 
 describe("the ids in the address", () => {
-  it("count once each, and only as many as can be told apart", () => {
+  it("count once each, up to the maximum number of jobs", () => {
     expect(parseIds("job_1, job_2,job_1,,")).toEqual(["job_1", "job_2"]);
     expect(parseIds("1,2,3,4,5,6,7,8,9")).toHaveLength(8);
     expect(parseIds(null)).toEqual([]);
@@ -61,7 +61,7 @@ describe("the ids in the address", () => {
 });
 
 describe("places of curves", () => {
-  it("stay when another job goes, and its place is taken next", () => {
+  it("stay when another job is removed, whose place the next job takes", () => {
     const first = keepPlaces(new Map(), ["a", "b", "c"]);
     const second = keepPlaces(first, ["a", "c"]);
     expect([...second]).toEqual([
@@ -73,7 +73,7 @@ describe("places of curves", () => {
   });
 });
 
-it("tells jobs of one name apart", () => {
+it("distinguishes jobs with the same name", () => {
   const jobs = [
     { id: "job_aaaa1111", name: "nightly" },
     { id: "job_bbbb2222", name: "nightly" },
@@ -87,7 +87,7 @@ describe("configs", () => {
     { config: { epochs: 4, lora_modules: ["q_proj", "v_proj"], max_steps: null, row_report: true } },
     { config: { epochs: 2, lora_modules: ["q_proj", "v_proj"], max_steps: null, log_every: 1 } },
   ]);
-  it("differ in what they say, and in what one of them lacks", () => {
+  it("differ in values and in missing fields", () => {
     expect(rows.filter(({ differs }) => differs).map(({ field }) => field)).toEqual([
       "epochs",
       "row_report",
@@ -116,17 +116,17 @@ describe("figures", () => {
     });
     expect(find(jobs, "Best loss")?.best).toEqual([1]);
   });
-  it("mark nothing where nothing is better", () => {
+  it("mark nothing if no value is better", () => {
     expect(findBest([1, null], "lowest")).toEqual([]);
     expect(findBest([1, 1], "lowest")).toEqual([]);
     expect(findBest([2, 1, 1], "lowest")).toEqual([1, 2]);
     expect(findBest([2, 1], "highest")).toEqual([0]);
   });
-  it("leave out what none of the jobs has", () => {
+  it("leave out figures that no job has", () => {
     expect(find([makeCompared({}, [1])], "Last eval loss")).toBeUndefined();
     const measured = [makeCompared({}, [2, 1], [null, 1.5]), makeCompared({}, [2, 1])];
     expect(find(measured, "Last eval loss")?.figures.map(({ text }) => text)).toEqual(["1.500", "–"]);
-    expect(find(measured, "Told by the emotion")?.figures.map(({ text }) => text)).toEqual(["0.250", "–"]);
+    expect(find(measured, "Loss reduction by emotion")?.figures.map(({ text }) => text)).toEqual(["0.250", "–"]);
   });
   it("come from the curve while there is no result", () => {
     const jobs = [makeCompared({ status: "running", result: null, last_loss: 1.4, tokens_per_second: 42 }, [2, 1.4])];
@@ -135,17 +135,17 @@ describe("figures", () => {
     expect(find(jobs, "Tokens/s")?.figures).toEqual([{ text: "42" }]);
     expect(find(jobs, "Training time")?.figures).toEqual([{ text: "20 s", note: "estimated 1 min 50 s" }]);
   });
-  it("tell how far off the estimate was", () => {
+  it("report how far off the estimate was", () => {
     const ended = { status: "succeeded" } as const;
     expect(compareEstimate(ended, 100, 110, formatSeconds).note).toBe("estimated 1 min 50 s (10 % over)");
     expect(compareEstimate(ended, 100, 50, formatSeconds).note).toBe("estimated 50 s (50 % under)");
-    expect(compareEstimate(ended, 100, 100.2, formatSeconds).note).toBe("estimated 1 min 40 s (right)");
+    expect(compareEstimate(ended, 100, 100.2, formatSeconds).note).toBe("estimated 1 min 40 s (exact)");
     expect(compareEstimate(ended, 100, null, formatSeconds).note).toBeUndefined();
     expect(compareEstimate({ status: "failed" }, 5, 100, formatSeconds).note).toBe("estimated 1 min 40 s");
   });
 });
 
-it("warns of losses that tell nothing of each other", () => {
+it("warns of losses that can't be compared", () => {
   const other = makeJob({ dataset: { id: "ds_2", name: "b", sha256: "1" }, base_model: "gemma-3-1b-it" });
   expect(describeMismatch([makeJob(), makeJob()])).toBe("");
   expect(describeMismatch([makeJob(), other])).toContain("different datasets and base models");

@@ -1,32 +1,32 @@
-// Several jobs side by side: what their configs differ in, and their figures. Pure.
+// Compares several jobs: the differences of their configs, and their figures. All functions are pure.
 
 import type { Job } from "../../api/types";
 import type { JobCurves } from "../../lib/curves";
 import { formatBytes, formatCount, formatSeconds, formatShare, NONE } from "../../lib/format";
 import { formatLoss, MAX_CHOSEN } from "../../lib/jobs-view";
 
-/** A job as it is compared: `curves` and `tokenCount` grow while it runs. */
+/** A compared job; `curves` and `tokenCount` grow while it runs. */
 export interface ComparedJob {
   job: Job;
   curves: JobCurves;
-  /** Learnt by its last point. */
+  /** The number of tokens that the job has learned until its last point. */
   tokenCount: number | null;
 }
 
-/** The ids in an address, each once, and no more than can be told apart. */
+/** Reads the ids from an address, each once, and at most as many as can be told apart. */
 export function parseIds(text: string | null): string[] {
   const ids = (text ?? "").split(",").map((id) => id.trim());
   return [...new Set(ids.filter((id) => id !== ""))].slice(0, MAX_CHOSEN);
 }
 
-/** Names that are one job's alone: where two are the same, with the end of the id. */
+/** Returns a label for each job; jobs with the same name get the end of their id. */
 export function labelJobs(jobs: readonly Pick<Job, "id" | "name">[]): string[] {
   const counts = new Map<string, number>();
   for (const { name } of jobs) counts.set(name, (counts.get(name) ?? 0) + 1);
   return jobs.map(({ id, name }) => ((counts.get(name) ?? 0) > 1 ? `${name} (${id.slice(-4)})` : name));
 }
 
-/** Keeps the place of each id that stays, so that a curve keeps its colour when another one goes. */
+/** Keeps the position of each id that stays, so that a curve keeps its colour when another one is removed. */
 export function keepPlaces(places: ReadonlyMap<string, number>, ids: readonly string[]): Map<string, number> {
   const kept = new Map(ids.flatMap((id) => (places.has(id) ? [[id, places.get(id) as number] as const] : [])));
   const taken = new Set(kept.values());
@@ -42,12 +42,12 @@ export function keepPlaces(places: ReadonlyMap<string, number>, ids: readonly st
 
 export interface ConfigRow {
   field: string;
-  /** One a job, as text. */
+  /** The values as text, one for each job. */
   values: string[];
   differs: boolean;
 }
 
-/** All fields of the configs, in the order of the first; a field that a job's config has not is `–`. */
+/** Returns all fields of the configs, in the order of the first config; a missing field is shown as `–`. */
 export function listConfigRows(jobs: readonly Pick<Job, "config">[]): ConfigRow[] {
   const fields = [...new Set(jobs.flatMap(({ config }) => Object.keys(config)))];
   return fields.map((field) => {
@@ -56,7 +56,7 @@ export function listConfigRows(jobs: readonly Pick<Job, "config">[]): ConfigRow[
   });
 }
 
-/** A value of a config as somebody would say it. */
+/** Formats a value of a config for people. */
 export function formatValue(value: unknown): string {
   if (value === null || value === undefined) return "not set";
   if (typeof value === "boolean") return value ? "yes" : "no";
@@ -67,14 +67,14 @@ export function formatValue(value: unknown): string {
 
 export interface Figure {
   text: string;
-  /** Under the figure. */
+  /** The note under the figure. */
   note?: string;
 }
 
 export interface FigureRow {
   name: string;
   figures: Figure[];
-  /** Which are the best; empty where none is, or none is worse. */
+  /** The indexes of the best figures; empty if there is none or all are equal. */
   best: number[];
 }
 
@@ -86,7 +86,7 @@ export function listFigures(jobs: readonly ComparedJob[]): FigureRow[] {
     row(jobs, "Best eval loss", findLowest("eval_loss"), formatLoss, "lowest"),
     row(
       jobs,
-      "Told by the emotion",
+      "Loss reduction by emotion",
       ({ curves }) => {
         const neutral = findLast(curves.values.eval_neutral_loss);
         const own = findLast(curves.values.eval_loss);
@@ -128,14 +128,14 @@ export function listFigures(jobs: readonly ComparedJob[]): FigureRow[] {
   ].filter(({ figures }) => figures.some(({ text }) => text !== NONE));
 }
 
-/** What the losses can't be compared across. */
+/** Explains why the losses of these jobs can't be compared, if they can't. */
 export function describeMismatch(jobs: readonly Pick<Job, "dataset" | "base_model" | "config">[]): string {
   const parts = [
     new Set(jobs.map(({ dataset }) => dataset.sha256)).size > 1 && "datasets",
     new Set(jobs.map(({ base_model }) => base_model)).size > 1 && "base models",
   ].filter(Boolean);
   return parts.length
-    ? `These jobs have different ${parts.join(" and ")}: their losses tell little of each other.`
+    ? `These jobs have different ${parts.join(" and ")}: their losses can't be compared directly.`
     : "";
 }
 
@@ -154,7 +154,7 @@ function row(
   };
 }
 
-/** The places of the best values; none where all are the same, or there is but one. */
+/** Returns the indexes of the best values; an empty list if all are equal or there is only one. */
 export function findBest(values: readonly (number | null)[], which: "lowest" | "highest"): number[] {
   const found = values.filter((value): value is number => value !== null);
   const best = which === "lowest" ? Math.min(...found) : Math.max(...found);
@@ -162,7 +162,10 @@ export function findBest(values: readonly (number | null)[], which: "lowest" | "
   return values.flatMap((value, index) => (value === best ? [index] : []));
 }
 
-/** What was taken, and under it what was thought before: `estimated 12 min (8 % over)`. What goes on can't be told yet. */
+/**
+ * Formats the measured value and, under it, the estimate: `estimated 12 min (8 % over)`. The difference is known only
+ * after the end of the job.
+ */
 export function compareEstimate(
   { status }: Pick<Job, "status">,
   taken: number | null,
@@ -173,7 +176,7 @@ export function compareEstimate(
   if (taken === null || taken <= 0 || status !== "succeeded")
     return { text: format(taken), note: `estimated ${format(estimated)}` };
   const share = estimated / taken - 1;
-  const off = Math.abs(share) < 0.005 ? "right" : `${formatShare(Math.abs(share))} ${share > 0 ? "over" : "under"}`;
+  const off = Math.abs(share) < 0.005 ? "exact" : `${formatShare(Math.abs(share))} ${share > 0 ? "over" : "under"}`;
   return { text: format(taken), note: `estimated ${format(estimated)} (${off})` };
 }
 
@@ -185,7 +188,7 @@ function readTokens({ job, tokenCount }: ComparedJob): number | null {
   return readNumber(job.result, "token_count") ?? tokenCount;
 }
 
-/** Over the whole training; of one that goes on, what it makes now. */
+/** Returns the speed over the whole training; for a running job, its current speed. */
 function readSpeed({ job, curves, tokenCount }: ComparedJob): number | null {
   if (job.tokens_per_second !== null) return job.tokens_per_second;
   const tokens = readTokens({ job, curves, tokenCount });

@@ -1,4 +1,4 @@
-// The figures of the jobs, and what their configs differ in: a column for each job.
+// The figures of the jobs, and the differences of their configs, with a column for each job.
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -17,7 +17,7 @@ const SHA_LENGTH = 8;
 const NAMES_WIDTH = 130;
 const JOB_WIDTH = 150;
 
-/** Both tables have the same columns, below each other. */
+/** Both tables have the same columns, so that they line up. */
 function findWidth(jobs: ShownJob[]): string {
   return `${NAMES_WIDTH + jobs.length * JOB_WIDTH}px`;
 }
@@ -118,7 +118,7 @@ export function ConfigsTable({ jobs }: { jobs: ShownJob[] }) {
         {jobs.length > 1 && (
           <label class="row">
             <input type="checkbox" checked={isAll} onChange={(event) => setAll(event.currentTarget.checked)} />
-            Also what is the same ({countOf(rows.length - different.length, "field")})
+            Show equal fields ({countOf(rows.length - different.length, "field")})
           </label>
         )}
       </div>

@@ -6,7 +6,7 @@ function make(...texts: string[]) {
 }
 
 describe("splitTurns", () => {
-  it("finds who speaks, also where the role takes several tokens", () => {
+  it("finds the role, even if it takes several tokens", () => {
     const tokens = make(
       "<bos>",
       "<start_of_turn>",
@@ -27,13 +27,13 @@ describe("splitTurns", () => {
     expect(turns[0]?.tokens.map((each) => each.isControl)).toEqual([true, true, true, true, false, true, false]);
   });
 
-  it("takes a text without marks as one turn", () => {
+  it("treats a text without turn marks as one turn", () => {
     expect(splitTurns(make("a", "b"))).toMatchObject([{ role: null }]);
     expect(splitTurns([])).toEqual([]);
   });
 });
 
-it("shows blanks and line breaks", () => {
+it("shows spaces and line breaks", () => {
   expect(makeVisible("a\n\n")).toBe("a↵\n↵\n");
   expect(nameToken(" a\n")).toBe("␣a↵");
   expect(nameToken("")).toBe("(continues a character)");

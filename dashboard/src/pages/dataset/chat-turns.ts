@@ -1,4 +1,4 @@
-// A chat's tokens as its turns: who speaks, and what is control and what is text.
+// Splits the tokens of a chat into turns, with the role of each and whether a token is text or a control token.
 
 export interface TokenLike {
   id: number;
@@ -9,13 +9,13 @@ export interface TokenLike {
 
 export interface ShownToken<T extends TokenLike> {
   token: T;
-  /** Its place among the example's tokens. */
+  /** The token's index in the example. */
   index: number;
   isControl: boolean;
 }
 
 export interface Turn<T extends TokenLike> {
-  /** `user`, `model`, or null where no mark tells. */
+  /** The role is `user` or `model`; null if no mark gives it. */
   role: string | null;
   tokens: ShownToken<T>[];
 }
@@ -24,7 +24,10 @@ const START = "<start_of_turn>";
 const CONTROL =
   /^<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|unused\d+|\|[\w]+\|)>$/;
 
-/** The turns in their order; all tokens together are the example's. A template without Gemma's marks is one turn. */
+/**
+ * Returns the turns in order; together they hold all tokens of the example. A template without Gemma's marks makes one
+ * turn.
+ */
 export function splitTurns<T extends TokenLike>(tokens: readonly T[]): Turn<T>[] {
   const turns: Turn<T>[] = [];
   let current: Turn<T> = { role: null, tokens: [] };
@@ -51,19 +54,19 @@ export function splitTurns<T extends TokenLike>(tokens: readonly T[]): Turn<T>[]
   return joinBeginning(turns);
 }
 
-/** What stands alone before the first turn is `<bos>`: it is shown with that turn. */
+/** Only `<bos>` stands before the first turn, so it is shown with that turn. */
 function joinBeginning<T extends TokenLike>(turns: Turn<T>[]): Turn<T>[] {
   const [first, second, ...rest] = turns;
   if (!first || !second || first.role !== null || !first.tokens.every((each) => each.isControl)) return turns;
   return [{ role: second.role, tokens: [...first.tokens, ...second.tokens] }, ...rest];
 }
 
-/** Text as it can be seen: line breaks and tabs have signs of their own, and a line break also breaks the line. */
+/** Makes line breaks and tabs visible with symbols; a line break also breaks the line. */
 export function makeVisible(text: string): string {
   return text.replace(/\r/g, "␍").replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t");
 }
 
-/** In one line, with blanks that can be seen, for the details of a token. */
+/** Makes a token visible in one line, including its spaces, for the token's details. */
 export function nameToken(text: string): string {
   return text === ""
     ? "(continues a character)"

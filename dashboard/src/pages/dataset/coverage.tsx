@@ -1,4 +1,5 @@
-// How often and how strongly each pole occurs in what is learnt: bars from the middle of each axis, or a table.
+// Shows how often and how strongly each pole occurs in the text that is learned: as bars from the middle of each axis,
+// or as a table.
 
 import { useState } from "preact/hooks";
 import type { Report, TokenReport } from "../../datasets/report-types";
@@ -12,7 +13,7 @@ interface PoleNumbers {
   mean_intensity: number;
   token_count?: number;
   token_share?: number;
-  /** Segments by intensity, in tenths. */
+  /** The segments by intensity, in ten steps. */
   histogram?: readonly number[];
 }
 
@@ -27,11 +28,12 @@ const NAMES: Record<Shown, string> = {
   table: "Table",
 };
 const EXPLAINED: Record<Shown, string> = {
-  tokens: "Share of the learnt tokens that carry the pole.",
-  segments: "Segments that carry the pole; a segment is a stretch of one reply under one emotion.",
-  intensity: "Mean intensity of the pole where it occurs, from 0 to 1.",
-  strengths: "Intensities from 0 in the middle to 1 at the ends, in tenths: the deeper the colour, the more segments.",
-  table: "All numbers of the poles, in what is learnt.",
+  tokens: "Share of the learned tokens that carry the pole.",
+  segments: "Segments that carry the pole; a segment is a part of one reply with one emotion.",
+  intensity: "Mean intensity of the pole in the segments in which it occurs, from 0 to 1.",
+  strengths:
+    "Intensities from 0 in the middle to 1 at the ends, in ten steps: the deeper the colour, the more segments.",
+  table: "All numbers of the poles in the text that is learned.",
 };
 
 export function CoverageCard({
@@ -43,7 +45,7 @@ export function CoverageCard({
   axes: string[];
   report: Report | null;
   tokens: TokenReport | null;
-  /** The tokens are about to come: nothing is shown that they would replace at once. */
+  /** The token counts are about to arrive, so nothing is shown that they would replace at once. */
   isPending: boolean;
 }) {
   const [chosen, setChosen] = useState<Shown>("tokens");
@@ -51,13 +53,13 @@ export function CoverageCard({
   if (isPending) {
     return (
       <section class="card dataset-coverage">
-        <h2>Emotions that are learnt</h2>
+        <h2>Emotions that are learned</h2>
         <Skeleton lines={8} />
       </section>
     );
   }
   if (!numbers) return null;
-  // Before a base model has counted, the upload's report tells of segments alone.
+  // Until a base model has counted the tokens, the upload's report gives the segments only.
   const kinds: Shown[] = tokens
     ? ["tokens", "segments", "intensity", "strengths", "table"]
     : ["segments", "intensity", "table"];
@@ -65,7 +67,7 @@ export function CoverageCard({
   return (
     <section class="card dataset-coverage">
       <div class="card-head">
-        <h2>Emotions that are learnt</h2>
+        <h2>Emotions that are learned</h2>
         <Choices
           label="What is shown"
           options={kinds.map((kind) => [kind, NAMES[kind]] as const)}
@@ -168,7 +170,7 @@ function Cells({ pole, numbers, most }: { pole: Pole; numbers: PoleNumbers | und
   return (
     <span class={`track cells ${side} emotion-hue`} style={{ "--pole-hue": findHue(pole) }}>
       {(pole.sign < 0 ? counts.reverse() : counts).map(({ count, tenth }) => (
-        // By the root, so that few are seen beside many.
+        // The square root makes small counts visible next to large ones.
         <span
           key={tenth}
           class="cell"
@@ -191,10 +193,10 @@ function CoverageTable({ axes, numbers }: Props) {
               Segments
             </th>
             <th scope="col" class="number">
-              Learnt tokens
+              Learned tokens
             </th>
             <th scope="col" class="number">
-              Share of them
+              Share of learned tokens
             </th>
             <th scope="col" class="number">
               Mean intensity
@@ -217,10 +219,10 @@ function CoverageTable({ axes, numbers }: Props) {
                 <td class="number" data-label="Segments">
                   {formatCount(found?.segment_count)}
                 </td>
-                <td class="number" data-label="Learnt tokens">
+                <td class="number" data-label="Learned tokens">
                   {formatCount(found?.token_count)}
                 </td>
-                <td class="number" data-label="Share of them">
+                <td class="number" data-label="Share of learned tokens">
                   {formatShare(found?.token_share)}
                 </td>
                 <td class="number" data-label="Mean intensity">

@@ -1,4 +1,4 @@
-// One dataset: what it is, what its upload was told, and what a base model makes of it.
+// The page of one dataset: its facts, the report of its upload, and its tokens as a base model reads them.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
@@ -23,7 +23,7 @@ import { StatisticsCards } from "./statistics";
 import { useStatistics } from "./use-statistics";
 
 export function DatasetPage({ datasetId, route }: { datasetId: string; route: Route }) {
-  // A dataset never changes: it is asked for once, and again where that failed.
+  // A dataset never changes, so it is asked for once, and again only after an error.
   const { data: dataset, error } = usePoll<Dataset>(`/datasets/${encodeURIComponent(datasetId)}`, 0);
   const view = useModelView(datasetId, route);
   const statistics = useStatistics(
@@ -32,7 +32,7 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
       : null,
   );
   const [jump, setJump] = useState<{ line: number } | null>(null);
-  // Other pages lead to a line of the dataset.
+  // Other pages link to a line of the dataset.
   const asked = Number(route.query.get("line"));
   useEffect(() => {
     if (Number.isInteger(asked) && asked > 0) setJump({ line: asked });
@@ -54,7 +54,8 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
     );
   }
   const report = dataset.report as Report | null;
-  // Until the models are known and the first answer is there; what takes longer than that is waited for elsewhere.
+  // This waits until the models are known and the first answer is there; the sections themselves wait for anything
+  // slower.
   const isPending =
     !view.models || (view.baseModel !== null && !statistics.data && !statistics.error && !statistics.isComputing);
   return (
@@ -87,7 +88,7 @@ export function DatasetPage({ datasetId, route }: { datasetId: string; route: Ro
   );
 }
 
-/** Of the shape of what comes, so that nothing moves. */
+/** It has the shape of the page that is loading, so that nothing moves. */
 function DatasetSkeleton() {
   return (
     <>
@@ -127,7 +128,7 @@ function DatasetHead({ dataset }: { dataset: Dataset }) {
           dataset={dataset}
           onClose={() => setDoomed(false)}
           onDeleted={(deleted) => {
-            toast("done", `"${deleted.name}" is deleted.`);
+            toast("done", `"${deleted.name}" was deleted.`);
             navigate("/datasets");
           }}
         />
@@ -204,7 +205,7 @@ function Copied({ text, name }: { text: string; name: string }) {
 function UploadReport({ report }: { report: Report }) {
   return (
     <section class="card">
-      <h2>What the upload found</h2>
+      <h2>Upload report</h2>
       <div class="card-body stack">
         <ReportCounts report={report} />
         {report.warnings.length ? (
@@ -216,7 +217,7 @@ function UploadReport({ report }: { report: Report }) {
         )}
         <IgnoredKeys keys={report.ignored_keys} />
         {report.warnings.some((warning) => warning.lines?.length) && (
-          <p class="hint">Lines are those of the file as it was uploaded.</p>
+          <p class="hint">Line numbers refer to the file as it was uploaded.</p>
         )}
       </div>
     </section>

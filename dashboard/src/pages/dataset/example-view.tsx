@@ -1,4 +1,4 @@
-// One example, its turns below each other, each token in the colour of its emotion.
+// Shows one example turn by turn, with each token in the colour of its emotion.
 
 import { memo } from "preact/compat";
 import { useMemo, useRef } from "preact/hooks";
@@ -16,12 +16,12 @@ interface Props {
   onPoint: (example: PreviewExample, index: number) => void;
 }
 
-/** Drawn once: pointing at its tokens changes nothing but a class. */
+/** The example is drawn once: pointing at a token changes nothing but a class. */
 export const ExampleView = memo(function ExampleView({ axes, example, maxLength, onPoint }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const at = useRef(-1);
   const turns = useMemo(() => splitTurns(example.tokens), [example]);
-  const learntCount = example.tokens.filter((token) => token.is_target).length;
+  const learnedCount = example.tokens.filter((token) => token.is_target).length;
 
   function point(index: number, isByKey: boolean): void {
     const tokens = box.current;
@@ -60,7 +60,7 @@ export const ExampleView = memo(function ExampleView({ axes, example, maxLength,
         <h3>Line {formatCount(example.line)}</h3>
         {example.error === null && (
           <span class="soft number">
-            {countOf(example.tokens.length, "token")}, {formatCount(learntCount)} learnt
+            {countOf(example.tokens.length, "token")}, {formatCount(learnedCount)} learned
           </span>
         )}
         {example.is_truncated && (
@@ -80,9 +80,9 @@ export const ExampleView = memo(function ExampleView({ axes, example, maxLength,
           ref={box}
           class="dataset-turns"
           role="group"
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys go from token to token in here
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys move from token to token in here
           tabIndex={0}
-          aria-label={`Tokens of line ${example.line}: the arrow keys go from one to the next`}
+          aria-label={`Tokens of line ${example.line}: use the arrow keys to move between them`}
           onKeyDown={move}
           onFocus={() => at.current < 0 && point(0, false)}
           onMouseOver={look}
@@ -103,7 +103,7 @@ export const ExampleView = memo(function ExampleView({ axes, example, maxLength,
   );
 });
 
-/** So much the API tells of what is cut off (emomodel/insights/preview.py). */
+/** The API returns at most this many characters of the text that is cut off (emomodel/insights/preview.py). */
 const CUT_CHARACTERS = 200;
 const ROLE_NAMES: Record<string, string> = { user: "User", model: "Model", system: "System" };
 

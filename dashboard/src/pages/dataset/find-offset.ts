@@ -1,6 +1,7 @@
 /**
- * The place, counted from 0, of the first example that lies on `line` or after it. `askLine` tells the line of the example
- * at a place, null behind the end. Lines grow with places, and are never fewer: with no blank lines one question is enough.
+ * Returns the index, from 0, of the first example on `line` or after it. `askLine` returns the line of the example at
+ * an index, or null after the end. Line numbers grow with the index and are never smaller than it, so one request is
+ * enough if there are no blank lines.
  */
 export async function findOffset(
   line: number,
@@ -10,7 +11,7 @@ export async function findOffset(
   let high = Math.max(0, Math.min(line, exampleCount) - 1);
   const found = await askLine(high);
   if (found === null || found <= line) return high;
-  // The example at `high` lies behind the line; the one that is looked for is at `high` or before.
+  // The example at `high` is after the line; the wanted one is at `high` or before it.
   let low = 0;
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { makeBars } from "./histogram";
 
-it("scales bars to the highest and tells what is over the limit", () => {
+it("scales bars to the highest one and marks lengths over the limit", () => {
   const bars = makeBars(
     [
       { low: 0, high: 15, count: 5 },
@@ -15,4 +15,4 @@ it("scales bars to the highest and tells what is over the limit", () => {
   expect(bars.map((bar) => bar.overShare)).toEqual([0, 0.5, 1]);
 });
 
-it("makes nothing of nothing", () => expect(makeBars([])).toEqual([]));
+it("makes no bars without bins", () => expect(makeBars([])).toEqual([]));

@@ -1,4 +1,4 @@
-// Lengths in bins, as bars: what stands over and under each.
+// Turns lengths in bins into bars, with the label and the count of each.
 
 export interface Bin {
   low: number;
@@ -9,13 +9,16 @@ export interface Bin {
 export interface Bar {
   label: string;
   count: number;
-  /** Of the highest bar, from 0 to 1. */
+  /** The height relative to the highest bar, from 0 to 1. */
   height: number;
-  /** How much of the bin lies above the limit, from 0 to 1. */
+  /** The part of the bin above the limit, from 0 to 1. */
   overShare: number;
 }
 
-/** One bar for each bin, in order; the API gives bins that double in width, and none between its ends are missing. */
+/**
+ * Returns one bar for each bin, in order. The API's bins double in width, and none between the first and the last is
+ * missing.
+ */
 export function makeBars(bins: readonly Bin[], limit: number | null = null): Bar[] {
   const highest = Math.max(...bins.map((bin) => bin.count), 1);
   return bins.map((bin) => ({

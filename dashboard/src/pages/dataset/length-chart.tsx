@@ -1,4 +1,4 @@
-// How long the examples are: a bar for each range of lengths.
+// Shows how long the examples are, with one bar for each range of lengths.
 
 import { useState } from "preact/hooks";
 import type { Distribution, TokenReport } from "../../datasets/report-types";
@@ -6,10 +6,10 @@ import { countOf, formatCount, formatNumber } from "../../lib/format";
 import { Choices } from "../../ui/choices";
 import { makeBars } from "./histogram";
 
-type Kind = "whole" | "learnt";
+type Kind = "whole" | "learned";
 const KINDS: [Kind, string][] = [
   ["whole", "Whole examples"],
-  ["learnt", "Learnt tokens"],
+  ["learned", "Learned tokens"],
 ];
 
 export function LengthCard({ report }: { report: TokenReport }) {
@@ -19,7 +19,7 @@ export function LengthCard({ report }: { report: TokenReport }) {
     <section class="card dataset-lengths">
       <div class="card-head">
         <h2>Lengths in tokens</h2>
-        <Choices label="Of what" options={KINDS} value={kind} onChange={setKind} />
+        <Choices label="Lengths of" options={KINDS} value={kind} onChange={setKind} />
       </div>
       <div class="card-body">
         <ul class="datasets-counts">
@@ -60,8 +60,8 @@ function Bars({ distribution, limit }: { distribution: Distribution; limit: numb
         })}
       </ol>
       <figcaption class="soft">
-        Each bar spans twice the lengths of the one before it.{" "}
-        {isCut && `Striped: among them are examples over ${formatCount(limit)} tokens, which are cut.`}
+        Each bar covers twice the range of the bar before it.{" "}
+        {isCut && `Striped bars contain examples over ${formatCount(limit)} tokens, which are cut.`}
       </figcaption>
     </figure>
   );

@@ -1,4 +1,4 @@
-// Through which base model the dataset is looked at, and how long examples may be. It stands in the page's address.
+// Chooses the base model whose tokens are shown, and how long examples may be. Both are kept in the page's address.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { usePoll } from "../../api/poll";
@@ -16,11 +16,11 @@ export interface View {
   change: (values: { model?: string; length?: string; span?: EmotionSpan }) => void;
 }
 
-/** As a job's config has them where nothing is said. */
+/** The default of a job's config. */
 const DEFAULT_MAX_LENGTH = 256;
 const MIN_LENGTH = 8;
 const MAX_LENGTH = 131_072;
-/** The one that was chosen last, for the next dataset. */
+/** The storage key of the model that was chosen last, for the next dataset. */
 const STORED = "emotune-dataset-model";
 
 export function useModelView(datasetId: string, route: Route): View {
@@ -28,7 +28,7 @@ export function useModelView(datasetId: string, route: Route): View {
   const models = data?.items;
   const asked = route.query.get("model") ?? window.localStorage.getItem(STORED);
   const available = (models ?? []).filter((model) => model.is_available);
-  // The smallest, where none is asked for: its tokens are those of its siblings.
+  // Without a choice, the smallest model is used: models of one family have the same tokens.
   const smallest = [...available].sort((a, b) => (a.size_bytes ?? Infinity) - (b.size_bytes ?? Infinity))[0];
   const found = available.find((model) => model.name === asked) ?? smallest;
   const length = Number(route.query.get("length"));
@@ -59,7 +59,7 @@ export function ModelView({ view }: { view: View }) {
     return (
       <Notice kind="info">
         <p>
-          No base model is on this machine, so that nothing can be said in tokens. The operator sets
+          There is no base model on this machine, so the dataset can't be shown in tokens. The operator sets
           EMOTUNE_BASE_MODELS.
         </p>
       </Notice>
@@ -67,7 +67,7 @@ export function ModelView({ view }: { view: View }) {
   }
   return (
     <section class="card">
-      <h2>As a base model sees it</h2>
+      <h2>As a base model reads it</h2>
       <div class="card-body dataset-view">
         <label class="field">
           <span class="field-name">Base model</span>
@@ -75,7 +75,7 @@ export function ModelView({ view }: { view: View }) {
             {(view.models ?? []).map((model) => (
               <option key={model.name} value={model.name} disabled={!model.is_available}>
                 {model.name}
-                {model.is_available ? "" : " (its files are not here)"}
+                {model.is_available ? "" : " (files not found)"}
               </option>
             ))}
           </select>
@@ -87,8 +87,8 @@ export function ModelView({ view }: { view: View }) {
             value={view.emotionSpan}
             onChange={(event) => view.change({ span: event.currentTarget.value as EmotionSpan })}
           >
-            <option value="lead">lead: of the token to come</option>
-            <option value="token">token: each its own</option>
+            <option value="lead">lead: emotion of the next token</option>
+            <option value="token">token: emotion of the token itself</option>
           </select>
         </label>
       </div>
@@ -110,7 +110,7 @@ function LengthField({ view }: { view: View }) {
         step={1}
         value={text}
         aria-invalid={isValid ? undefined : "true"}
-        title={`A whole number from ${MIN_LENGTH} to ${MAX_LENGTH}; longer examples are cut there`}
+        title={`A whole number from ${MIN_LENGTH} to ${MAX_LENGTH}; longer examples are cut off`}
         onInput={(event) => setText(event.currentTarget.value)}
         onChange={(event) => {
           const value = event.currentTarget.value;

@@ -1,4 +1,4 @@
-// Examples token by token as a training takes them, and the details of the token that is pointed at.
+// Shows examples token by token, as a training reads them, and the details of the token under the pointer.
 
 import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Dataset, PreviewExample } from "../../api/types";
@@ -9,7 +9,7 @@ import type { EmotionSpan } from "./model-view";
 import { type Pointed, TokenDetails } from "./token-details";
 import { usePreview } from "./use-preview";
 
-/** With more poles only those are in the legend that occur in what is shown. */
+/** If there are more poles than this, the legend lists only those that occur in the shown examples. */
 const MAX_LEGEND = 16;
 
 export function PreviewCard({
@@ -35,14 +35,14 @@ export function PreviewCard({
     emotionSpan,
   });
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a jump is made once, not again where the model changes
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a jump happens once, not again when the model changes
   useEffect(() => {
     if (!jump) return;
     goTo(jump.line);
     section.current?.scrollIntoView({ block: "start" });
     section.current?.focus({ preventScroll: true });
   }, [jump]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what was pointed at is gone with the examples of before
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the token under the pointer is gone when other examples are shown
   useEffect(() => setPointed(null), [baseModel, maxLength, emotionSpan, firstLine]);
   const point = useCallback((example: PreviewExample, index: number) => setPointed({ example, index }), []);
 
@@ -64,7 +64,7 @@ export function PreviewCard({
           {!isLoading && firstLine !== null && items[0] && items[0].line !== firstLine && (
             <p class="soft">
               {items[0].line > firstLine
-                ? `Line ${firstLine} holds no example: it is blank, or was left out. The next one follows.`
+                ? `Line ${firstLine} has no example: it is blank or was left out. The next example follows.`
                 : `The last example is before line ${firstLine}.`}
             </p>
           )}
@@ -86,7 +86,7 @@ export function PreviewCard({
               {isLoading && <span class="soft">Long datasets take a moment.</span>}
             </div>
           ) : (
-            items.length > 0 && <p class="soft">That was the last example.</p>
+            items.length > 0 && <p class="soft">This is the last example.</p>
           )}
         </div>
         <aside class="dataset-side" aria-label="Details and legend">
@@ -151,8 +151,8 @@ function Legend({ axes, examples }: { axes: string[]; examples: PreviewExample[]
         ))}
       </ul>
       <p class="hint">
-        The strongest pole colours a token, and the stronger the deeper. A dotted line is a negative pole. Grey text
-        without a line is masked: it is read and not learnt.
+        The strongest pole colours a token; the stronger it is, the deeper the colour. A dotted line marks a negative
+        pole. Grey text without a line is masked: the model reads it but doesn't learn it.
       </p>
     </div>
   );

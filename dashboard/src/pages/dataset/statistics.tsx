@@ -1,4 +1,5 @@
-// Numbers of a dataset in a base model's tokens: lengths, what is cut, padding, repeats, scripts, and what to do about it.
+// Shows the numbers of a dataset in a base model's tokens: lengths, cuts, padding, repeats and scripts, and what to do
+// about them.
 
 import type { ComponentChildren } from "preact";
 import { LineNumbers, WarningList } from "../../datasets/report";
@@ -36,7 +37,9 @@ export function StatisticsCards({
         {isComputing ? (
           <div class="card-body progress" role="status">
             <progress aria-label="Computing the statistics" />
-            <small>The dataset is large: its tokens are being counted. They show here when they are there.</small>
+            <small>
+              The dataset is large, and its tokens are being counted. The numbers appear here when they are ready.
+            </small>
           </div>
         ) : (
           <Skeleton lines={7} />
@@ -52,13 +55,13 @@ export function StatisticsCards({
         <LengthCard report={report} />
       </div>
       <section key="known" class="card">
-        <h2>What to know before a training</h2>
+        <h2>Before you train</h2>
         <div class="card-body">
           {report.warnings.length ? (
             <WarningList warnings={report.warnings} linkLine={onLine} />
           ) : (
             <p class="dataset-fine">
-              <Icon name="check" /> Nothing stands out.
+              <Icon name="check" /> No problems found.
             </p>
           )}
         </div>
@@ -76,10 +79,10 @@ function NumbersCard({ report, onLine }: { report: TokenReport; onLine: (line: n
         <Figure name="Tokens" value={formatCount(tokens.total)}>
           {formatCount(report.example_count)} examples, {formatCount(report.turn_count)} messages
         </Figure>
-        <Figure name="Learnt of them" value={formatCount(targets.total)}>
+        <Figure name="Learned tokens" value={formatCount(targets.total)}>
           {formatShare(tokens.total ? targets.total / tokens.total : 0)} of all tokens
         </Figure>
-        <Figure name="Cut at the longest length" value={formatCount(report.truncated.count)}>
+        <Figure name="Cut off" value={formatCount(report.truncated.count)}>
           {share(report.truncated.count, report)}
           <LineNumbers lines={report.truncated.lines} count={report.truncated.count} linkLine={onLine} />
         </Figure>
@@ -89,17 +92,17 @@ function NumbersCard({ report, onLine }: { report: TokenReport; onLine: (line: n
         </Figure>
         {report.refused.count > 0 && (
           <Figure name="Refused" value={formatCount(report.refused.count)} isBad>
-            a job would fail: the chat format can't hold them
+            a job would fail: the chat format can't represent them
             <LineNumbers lines={report.refused.lines} count={report.refused.count} linkLine={onLine} />
           </Figure>
         )}
         <Figure name="Padding, by batching" value={formatShare(1 - real.packed)} unit="packed">
           {formatShare(1 - real.dynamic)} dynamic, {formatShare(1 - real.fixed)} fixed; batches of {real.batch_size}
         </Figure>
-        <Figure name="Repeats" value={formatCount(report.duplicates.count)}>
+        <Figure name="Duplicates" value={formatCount(report.duplicates.count)}>
           {report.near_duplicates.count
-            ? `and ${countOf(report.near_duplicates.count, "near repeat")}`
-            : "and no near repeats"}
+            ? `and ${countOf(report.near_duplicates.count, "near duplicate")}`
+            : "and no near duplicates"}
           <Pairs report={report} onLine={onLine} />
         </Figure>
         <Figure name="Scripts" value={Object.keys(report.scripts)[0] ?? "none"}>
@@ -129,7 +132,7 @@ function Pairs({ report, onLine }: { report: TokenReport; onLine: (line: number)
   if (pairs.length === 0) return null;
   return (
     <details class="dataset-pairs">
-      <summary>Which</summary>
+      <summary>Show the lines</summary>
       <ul>
         {pairs.slice(0, 4 * SHOWN_PAIRS).map((pair, index) => (
           <li key={index}>

@@ -1,4 +1,5 @@
-// What the token that is pointed at carries: beside the examples, and read aloud as the arrow keys move.
+// Shows the emotion of the token under the pointer next to the examples; screen readers announce it as the arrow keys
+// move.
 
 import type { PreviewExample } from "../../api/types";
 import { describeFeelings, findHue, formatStrength, listFeelings, listPoles, type Pole } from "../../lib/emotion";
@@ -10,7 +11,7 @@ export interface Pointed {
   index: number;
 }
 
-/** With more axes only those are listed that the token carries. */
+/** If there are more axes than this, only the axes on which the token has a value are listed. */
 const MAX_LISTED = 12;
 
 export function TokenDetails({
@@ -36,13 +37,13 @@ export function TokenDetails({
               <code>{nameToken(token.text)}</code>
             </p>
             <p class="soft number">
-              id {token.id} · place {pointed.index + 1} of line {pointed.example.line} ·{" "}
-              {token.is_target ? "learnt" : "masked"}
+              id {token.id} · token {pointed.index + 1} of line {pointed.example.line} ·{" "}
+              {token.is_target ? "learned" : "masked"}
             </p>
             <p>{describeFeelings(listFeelings(axes, token.emotion))}</p>
           </>
         ) : (
-          <p class="soft">Point at a token, or go into an example with Tab and use the arrow keys.</p>
+          <p class="soft">Point at a token, or move into an example with Tab and use the arrow keys.</p>
         )}
       </div>
       <ul class="dataset-vector" aria-hidden="true">
@@ -55,7 +56,7 @@ export function TokenDetails({
         ))}
       </ul>
       {emotionSpan === "lead" && (
-        <p class="hint dataset-span">With “lead” a position carries the emotion of the token that follows it.</p>
+        <p class="hint dataset-span">With “lead”, each position carries the emotion of the next token.</p>
       )}
     </div>
   );

@@ -1,4 +1,4 @@
-// The examples of a dataset as a training takes them, page after page, from the beginning or from a line on.
+// Loads the examples of a dataset as a training reads them, page by page, from the beginning or from a line.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asError, makeQuery, request } from "../../api/client";
@@ -17,11 +17,11 @@ export interface PreviewQuery {
 
 export interface Examples {
   items: PreviewExample[];
-  /** Where to go on; null at the end, undefined before the first answer. */
+  /** The offset of the next page; null at the end, undefined before the first answer. */
   nextOffset: number | null | undefined;
   error: ApiError | undefined;
   isLoading: boolean;
-  /** Whether the examples shown begin at a line that was asked for. */
+  /** The line that the shown examples begin at; null if they begin at the first line. */
   firstLine: number | null;
   loadMore: () => void;
   /** Shows the examples from this line on; null: from the beginning. */
@@ -67,14 +67,14 @@ export function usePreview({ datasetId, exampleCount, baseModel, maxLength, emot
       setFirstLine(line);
       void load(async (ask) => {
         if (line === null) return 0;
-        // A line of an example is its place, unless blank lines stand before it.
+        // An example's line number gives its index, unless there are blank lines before it.
         return findOffset(line, exampleCount, async (offset) => (await ask(offset, 1)).items[0]?.line ?? null);
       }, true);
     },
     [load, exampleCount],
   );
 
-  // Another model or length shows the same place anew.
+  // Another model or length shows the same examples again.
   const place = useRef<number | null>(null);
   place.current = firstLine;
   useEffect(() => goTo(place.current), [goTo]);

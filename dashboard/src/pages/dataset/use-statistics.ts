@@ -1,4 +1,5 @@
-// The statistics of a dataset. Those of a large one are made in the background: the API says when to ask again.
+// Loads the statistics of a dataset. Those of a large dataset are computed in the background, and the API says when to
+// ask again.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { type ApiError, asError, send } from "../../api/client";
@@ -8,7 +9,7 @@ import { pauseAfter } from "../../datasets/transfer";
 export interface Computed {
   data: Statistics | undefined;
   error: ApiError | undefined;
-  /** They are being made. */
+  /** Whether the statistics are still being computed. */
   isComputing: boolean;
   retry: () => void;
 }
@@ -21,7 +22,7 @@ export function useStatistics(path: string | null): Computed {
   const [isComputing, setComputing] = useState(false);
   const [attempt, setAttempt] = useState(0);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt asks anew
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt has to ask again
   useEffect(() => {
     setData(undefined);
     setError(undefined);
@@ -45,10 +46,10 @@ export function useStatistics(path: string | null): Computed {
         setComputing(false);
       } catch (caught) {
         if (abort.signal.aborted) return;
-        const told = asError(caught);
-        setError(told);
+        const failure = asError(caught);
+        setError(failure);
         failures += 1;
-        if (told.isUnreachable) timer = window.setTimeout(ask, pauseAfter(failures));
+        if (failure.isUnreachable) timer = window.setTimeout(ask, pauseAfter(failures));
       }
     }
     void ask();

@@ -1,4 +1,4 @@
-// Datasets, one a row.
+// The table of datasets.
 
 import { useState } from "preact/hooks";
 import type { Dataset } from "../../api/types";
@@ -28,7 +28,7 @@ export function DatasetTable({ datasets, onDeleted }: { datasets: Dataset[]; onD
             </th>
             <th scope="col">Uploaded</th>
             <th scope="col">
-              <span class="hidden-text">What to do with it</span>
+              <span class="hidden-text">Actions</span>
             </th>
           </tr>
         </thead>
@@ -82,7 +82,7 @@ function OwnAxes({ axes }: { axes: string[] }) {
   const rest = axes.length - LISTED_AXES;
   return (
     <small class="soft" title={axes.join(", ")}>
-      {axes.length} own axes: {axes.slice(0, LISTED_AXES).join(", ")}
+      {axes.length} custom axes: {axes.slice(0, LISTED_AXES).join(", ")}
       {rest > 0 && ` and ${rest} more`}
     </small>
   );

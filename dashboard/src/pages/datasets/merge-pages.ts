@@ -1,11 +1,11 @@
-// A list that is loaded page by page, newest first, while its first page is asked for again and again.
+// Merges a list that is loaded page by page, newest first, while its first page is polled.
 
 interface Dated {
   id: string;
   created_at: string;
 }
 
-/** What is known, with a newer first page in place of the part that it covers: what is gone from there goes. */
+/** Replaces the part of the list that a newer first page covers; items that are missing from it have been deleted. */
 export function mergeFirstPage<T extends Dated>(known: readonly T[], first: readonly T[], isAll: boolean): T[] {
   const last = first.at(-1);
   if (isAll || !last) return [...first];
@@ -13,7 +13,7 @@ export function mergeFirstPage<T extends Dated>(known: readonly T[], first: read
   return [...first, ...known.filter((item) => !fresh.has(item.id) && isOlder(item, last))];
 }
 
-/** The same with a further page at its end. */
+/** Adds a page to the end of the list. */
 export function appendPage<T extends Dated>(known: readonly T[], page: readonly T[]): T[] {
   const ids = new Set(known.map((item) => item.id));
   return [...known, ...page.filter((item) => !ids.has(item.id))];

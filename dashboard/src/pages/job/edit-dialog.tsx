@@ -1,4 +1,4 @@
-// Another name, and another priority while the job has not ended.
+// Changes the name of a job and, until it has ended, its priority.
 
 import { useState } from "preact/hooks";
 import { type ApiError, asError, request } from "../../api/client";
@@ -29,7 +29,7 @@ export function EditDialog({
     if (Number(priority) !== job.priority) body.priority = Number(priority);
     try {
       onChange(await request<Job>("PATCH", `/jobs/${job.id}`, { body }));
-      toast("done", "The job is changed.");
+      toast("done", "The job was changed.");
       onClose();
     } catch (caught) {
       setError(asError(caught));

@@ -1,4 +1,4 @@
-// The page of one job: how far it is, its curves as they grow, and all that is known of it.
+// The page of one job: its progress, its live curves, and everything else that is known about it.
 
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
@@ -24,7 +24,7 @@ import { Timeline } from "./timeline";
 import { describeNow } from "./words";
 import "./job.css";
 
-// The curves' library is the heaviest part; the head is there before it.
+// The library for the curves is the heaviest part, so the page's head is shown before it is loaded.
 const CurvesSection = lazy(() => import("./curves/curves-section").then((module) => module.CurvesSection));
 
 export function JobPage({ jobId }: { jobId: string; route: Route }) {
@@ -41,8 +41,8 @@ export function JobPage({ jobId }: { jobId: string; route: Route }) {
   if (!job) {
     if (error?.status === 404) {
       return (
-        <Empty icon="jobs" title="There is no such job">
-          <p>It may belong to another team.</p>
+        <Empty icon="jobs" title="Job not found">
+          <p>It doesn't exist, or it belongs to another team.</p>
           <Link to="/jobs">All jobs</Link>
         </Empty>
       );
@@ -82,7 +82,7 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
   const { runs, artifacts } = useParts(job);
   const isOver = hasEnded(job.status);
   const hasRun = job.attempt > 0;
-  // A job that has ended before its first step has no curves, and gets none.
+  // A job that ended before its first step has no curves.
   const hasCurves = hasRun && !(isOver && job.last_loss === null);
   const hasRows = artifacts?.some((artifact) => artifact.kind === "row_report") ?? false;
   const sections = [
@@ -91,7 +91,7 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
     ["timeline", "Timeline"] as const,
     ...(job.attempt > 1 ? [["attempts", "Attempts"] as const] : []),
     ...(hasRows ? [["rows", "Hardest examples"] as const] : []),
-    ...(job.result || job.estimate ? [["outcome", job.result ? "What it took" : "Estimate"] as const] : []),
+    ...(job.result || job.estimate ? [["outcome", job.result ? "Time and memory" : "Estimate"] as const] : []),
     ...(hasRun ? [["artifacts", "Artifacts"] as const] : []),
     ["config", "Config"] as const,
   ];
@@ -140,7 +140,7 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
   );
 }
 
-/** Attempts and artifacts change when a run begins, goes on from a checkpoint or ends, and are asked for then. */
+/** Runs and artifacts change when a run begins, resumes from a checkpoint or ends, so they are loaded again then. */
 function useParts(job: Job): { runs: Run[] | undefined; artifacts: Artifact[] | undefined } {
   const runs = usePoll<Items<Run>>(`/jobs/${job.id}/runs`, 0);
   const artifacts = usePoll<Items<Artifact>>(`/jobs/${job.id}/artifacts`, 0);

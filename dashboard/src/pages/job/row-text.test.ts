@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { readTurns } from "./row-text";
 
-it("reads who says what", () => {
+it("reads the role and the text of each turn", () => {
   const line =
     '{"messages": [{"role": "user", "content": "How \\"was\\" it?"}, {"role": "assistant", "content": "Fine"}]}';
   expect(readTurns(line)).toEqual([
@@ -16,6 +16,6 @@ it("reads a line that was cut off", () => {
   ]);
 });
 
-it("leaves other lines as they are", () => {
+it("leaves other lines unchanged", () => {
   expect(readTurns("hello")).toEqual([{ role: "", text: "hello" }]);
 });

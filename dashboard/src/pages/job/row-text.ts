@@ -1,4 +1,4 @@
-// The beginning of a dataset's line, as a person reads it.
+// Reads the beginning of a dataset's line for people.
 
 export interface Spoken {
   role: string;
@@ -7,7 +7,7 @@ export interface Spoken {
 
 const TURN = /"role"\s*:\s*"(\w+)"|"content"\s*:\s*"((?:[^"\\]|\\.)*)/g;
 
-/** Who says what in a line of JSON that may be cut off. Of other lines the text itself. */
+/** Returns the turns of a JSON line that may be cut off; for any other line, its text. */
 export function readTurns(line: string): Spoken[] {
   const turns: Spoken[] = [];
   let role = "";
@@ -20,7 +20,7 @@ export function readTurns(line: string): Spoken[] {
 
 function unquote(content: string): string {
   try {
-    // A cut may have left half of an escape at the end.
+    // The line may have been cut off in the middle of an escape.
     return JSON.parse(`"${content.replace(/\\(u[0-9a-fA-F]{0,3})?$/, "")}"`) as string;
   } catch {
     return content;

@@ -1,4 +1,4 @@
-// One line: what the team's jobs and the installation's slots are busy with.
+// One line that summarises the team's jobs and the installation's slots.
 
 import { usePoll } from "../../api/poll";
 import type { Items, JobOverview, Slot } from "../../api/types";

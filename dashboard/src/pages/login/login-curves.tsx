@@ -1,4 +1,5 @@
-// Behind the login: losses that fall, in the colours of the charts. Drawn by a formula, so always the same.
+// The background of the login page: falling losses in the colours of the charts, drawn by a formula, so they are always
+// the same.
 
 const WIDTH = 1000;
 const HEIGHT = 600;

@@ -1,4 +1,4 @@
-// Logging in: with an API key, or by the one-time link that `emotune up` and `emotune dashboard` print.
+// The login page, for an API key or for the one-time link that `emotune up` and `emotune dashboard` print.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -23,7 +23,7 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
     setError("");
     try {
       const session = await logIn(proof);
-      // A code is good once: it goes from the address, also from the way back.
+      // A code works once, so it is removed from the address and from the browser's history.
       const isAtLogin = route.parts[0] === "login" || route.parts.length === 0;
       if (isAtLogin) navigate("/jobs", {}, { replace: true });
       onLogin(session);
@@ -35,7 +35,7 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
     }
   }
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the link's code is taken once, when it comes
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the code of the link is used once, when the page opens
   useEffect(() => {
     document.title = "Log in · emotune";
     if (code !== null) void enter({ code });
@@ -45,7 +45,7 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
   return (
     <LoginFrame>
       {code !== null && !error ? (
-        <p role="status">Your link logs you in …</p>
+        <p role="status">Logging you in with the link …</p>
       ) : (
         <form
           class="stack"
@@ -54,7 +54,7 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
             void enter({ api_key: apiKey.trim() });
           }}
         >
-          {/* So that password managers know what to call it. */}
+          {/* This gives password managers a name for the key. */}
           <input type="text" name="username" autocomplete="username" value="emotune" readOnly hidden />
           <label class="field">
             <span class="field-name">API key</span>
@@ -85,14 +85,14 @@ export function LoginPage({ route, onLogin }: { route: Route; onLogin: (session:
         </form>
       )}
       <p id="login-help" class="hint">
-        The key that you use with curl and the command line. On the machine itself, <code>emotune dashboard</code>{" "}
-        prints a link that logs you in.
+        Use the same key as for curl and the command line. On the server itself, <code>emotune dashboard</code> prints a
+        link that logs you in.
       </p>
     </LoginFrame>
   );
 }
 
-/** The page before anybody is logged in, whatever it has to say. */
+/** The frame of the page before the login, with any content. */
 export function LoginFrame({ children }: { children: ComponentChildren }) {
   return (
     <main class="login">

@@ -1,8 +1,8 @@
-// The request of a form as commands for a shell: what the page does, a script can do.
+// Turns the request of the form into shell commands, so that a script can do what the page does.
 
 import type { JobCreate } from "../../api/types";
 
-/** One word of a POSIX shell, quoted where it has to be. */
+/** Quotes one word for a POSIX shell if that is necessary. */
 export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
@@ -17,11 +17,11 @@ export function makeCurl(origin: string, body: JobCreate, idempotencyKey: string
   ].join(" \\\n  ");
 }
 
-/** `emotune submit` reads EMOTUNE_URL and EMOTUNE_API_KEY. */
+/** `emotune submit` reads EMOTUNE_URL and EMOTUNE_API_KEY from the environment. */
 export function makeSubmit(origin: string, body: JobCreate): string {
   const words = [`EMOTUNE_URL=${quote(origin)} emotune submit ${quote(body.dataset_id)}`];
   const add = (flag: string, value: string | number | null | undefined) => {
-    // A value that begins with a dash would be taken for a flag.
+    // A value that begins with a dash would be read as a flag.
     if (value !== null && value !== undefined && value !== "") words.push(`${flag}=${quote(String(value))}`);
   };
   add("--model", body.base_model);
@@ -35,7 +35,7 @@ export function makeSubmit(origin: string, body: JobCreate): string {
   return words.join(" \\\n  ");
 }
 
-/** Plain words stay plain; the command reads the others as JSON. */
+/** Plain words stay unquoted; the command reads other values as JSON. */
 function formatJson(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -54,17 +54,17 @@ function makeJob(changes: Partial<Job>): Job {
 }
 
 describe("makeBody", () => {
-  it("sends of the config what differs from the preset alone", () => {
+  it("sends only the config fields that differ from the preset", () => {
     expect(makeBody(FILLED, BASE, FIELDS)).toEqual({ dataset_id: "ds_1", base_model: "gemma" });
     const form = { ...FILLED, drafts: { epochs: "4.0", lora_rank: "16", max_steps: "1e2" } };
     expect(makeBody(form, BASE, FIELDS).config).toEqual({ lora_rank: 16, max_steps: 100 });
   });
-  it("lays changes over the preset that was chosen", () => {
+  it("applies changes to the chosen preset", () => {
     const base = fillPreset(ORIGINAL, FIELDS);
     const body = makeBody({ ...FILLED, preset: "original", drafts: { epochs: "4" } }, base, FIELDS);
     expect(body).toMatchObject({ preset: "original", config: { epochs: 4 } });
   });
-  it("takes one kind of validation", () => {
+  it("sends only one kind of validation", () => {
     const form = { ...FILLED, validationDatasetId: "ds_2", drafts: { eval_fraction: "0.2" } };
     expect(makeBody({ ...form, validation: "none" }, BASE, FIELDS)).not.toHaveProperty("config");
     expect(makeBody({ ...form, validation: "share" }, BASE, FIELDS).config).toEqual({ eval_fraction: 0.2 });
@@ -72,7 +72,7 @@ describe("makeBody", () => {
     expect(other.validation_dataset_id).toBe("ds_2");
     expect(other).not.toHaveProperty("config");
   });
-  it("turns the time limit into seconds, and leaves out what is as usual", () => {
+  it("converts the time limit to seconds, and leaves out default values", () => {
     const form: JobForm = { ...FILLED, name: " warm ", priority: "5", priorityClass: "low", timeout: "1.5" };
     expect(makeBody(form, BASE, FIELDS)).toMatchObject({
       name: "warm",
@@ -83,7 +83,7 @@ describe("makeBody", () => {
   });
 });
 
-it("names what is wrong and what is missing by the request's fields", () => {
+it("names wrong and missing fields as the request does", () => {
   const form: JobForm = { ...EMPTY_FORM, drafts: { epochs: "0", lora_rank: "x" }, priority: "1000", timeout: "-1" };
   expect(Object.keys(findProblems(form, FIELDS))).toEqual(["epochs", "lora_rank", "priority", "timeout_seconds"]);
   expect(Object.keys(findMissing({ ...form, validation: "dataset" }))).toEqual([
@@ -94,38 +94,38 @@ it("names what is wrong and what is missing by the request's fields", () => {
   expect(findMissing(FILLED)).toEqual({});
 });
 
-it("takes an emptied field for the preset's value", () => {
+it("treats an empty field as the preset's value", () => {
   const form: JobForm = { ...FILLED, drafts: { epochs: " ", max_steps: "" } };
   expect(findProblems(form, FIELDS)).toEqual({});
   expect(makeBody(form, BASE, FIELDS)).not.toHaveProperty("config");
 });
 
-it("has nothing held out where a share of nothing is", () => {
+it("refuses a held-out share of zero", () => {
   const form: JobForm = { ...FILLED, validation: "share", drafts: { eval_fraction: "0" } };
-  expect(findProblems(form, FIELDS)).toEqual({ eval_fraction: "This has to be above 0." });
+  expect(findProblems(form, FIELDS)).toEqual({ eval_fraction: "Enter a number above 0." });
   expect(findProblems({ ...form, validation: "none" }, FIELDS)).toEqual({});
 });
 
-it("applies advice, and a preset's own value is no change", () => {
+it("applies advice, and doesn't count a preset's own value as a change", () => {
   const form = applyChanges({ ...FILLED, drafts: { epochs: "9" } }, { epochs: 4, lora_rank: 8 }, BASE);
   expect(form.drafts).toEqual({ lora_rank: "8" });
   expect(listChanged(form, BASE, FIELDS)).toEqual(["lora_rank"]);
 });
 
 describe("copyJob", () => {
-  it("makes the same job, as changes of the nearest preset", () => {
+  it("makes the same job, as changes to the nearest preset", () => {
     const config = { epochs: 3, max_steps: null, lora_rank: 32, eval_fraction: 0.1, schedule: "cosine" };
     const form = copyJob(makeJob({ config, priority: 2, timeout_seconds: 7200 }), [DEFAULT, ORIGINAL], FIELDS);
     expect(form).toMatchObject({ preset: "original", validation: "share", name: "warm (copy)", timeout: "2" });
     const body = makeBody(form, fillPreset(ORIGINAL, FIELDS), FIELDS);
     expect(body).toMatchObject({ config: { epochs: 3, eval_fraction: 0.1 }, priority: 2, timeout_seconds: 7200 });
   });
-  it("takes jobs of other releases, with fields that are gone or not there yet", () => {
+  it("accepts jobs of other releases, with removed or missing fields", () => {
     const form = copyJob(makeJob({ config: { epochs: 4, of_old: 1 } }), [DEFAULT, ORIGINAL], FIELDS);
     expect(form.preset).toBe("default");
     expect(form.drafts).toEqual({});
   });
-  it("keeps a validation dataset and an odd time limit", () => {
+  it("keeps a validation dataset and an unusual time limit", () => {
     const validation_dataset = { id: "ds_2", name: "held", sha256: "" };
     const form = copyJob(makeJob({ validation_dataset, timeout_seconds: 90 }), [DEFAULT], FIELDS);
     expect(form).toMatchObject({
@@ -137,7 +137,7 @@ describe("copyJob", () => {
   });
 });
 
-it("says in what a copy differs from its original", () => {
+it("lists the differences between a copy and its original", () => {
   const job = makeJob({ config: { ...BASE, eval_fraction: 0.1 }, timeout_seconds: 3600 });
   const form = copyJob(job, [DEFAULT], FIELDS);
   const original = { form, config: job.config };
@@ -150,7 +150,7 @@ it("says in what a copy differs from its original", () => {
   expect(list({ ...form, drafts: { eval_fraction: "0.2" } })).toEqual(["eval_fraction"]);
 });
 
-it("sorts the server's problems by the fields that the form has", () => {
+it("groups the server's problems by the fields of the form", () => {
   const problems = [
     { field: "config.lora_rank", message: "too small" },
     { field: "config.lora_modules.2", message: "unknown" },

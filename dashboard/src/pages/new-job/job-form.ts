@@ -1,4 +1,4 @@
-// A job that is being filled in: what was typed and chosen, what is wrong with it, and the request that it makes.
+// The state of the new-job form: the typed and chosen values, what is wrong with them, and the request that they make.
 
 import type { FieldProblem } from "../../api/client";
 import type { Job, JobCreate } from "../../api/types";
@@ -21,7 +21,7 @@ export interface JobForm {
   validationDatasetId: string;
   baseModel: string;
   preset: string;
-  /** What was touched, by field: numbers as they were typed. The others follow the preset. */
+  /** The drafts of the changed fields; the draft of a number is its typed text. All other fields follow the preset. */
   drafts: Record<string, ConfigValue>;
   name: string;
   priority: string;
@@ -50,7 +50,7 @@ const TIMEOUT_BOUNDS = { kind: "number", exclusiveMinimum: 0 };
 
 export type Problems = Record<string, string>;
 
-/** All values of a preset: what it says, over the defaults. */
+/** Returns all values of a preset: its own, and the defaults for the rest. */
 export function fillPreset(preset: Preset | undefined, fields: ConfigField[]): Config {
   const values: Config = {};
   for (const field of fields) {
@@ -60,12 +60,12 @@ export function fillPreset(preset: Preset | undefined, fields: ConfigField[]): C
   return values;
 }
 
-/** An emptied field has the preset's value. */
+/** An empty field has the preset's value. */
 function isEmpty(draft: ConfigValue): boolean {
   return typeof draft === "string" && draft.trim() === "";
 }
 
-/** The values that the form stands for; where a draft is wrong, the preset's. */
+/** Returns the current values of the form; a field with a wrong draft has the preset's value. */
 export function readValues(form: JobForm, base: Config, fields: ConfigField[]): Config {
   const values: Config = { ...base };
   for (const field of fields) {
@@ -78,7 +78,7 @@ export function readValues(form: JobForm, base: Config, fields: ConfigField[]): 
   return values;
 }
 
-/** What is wrong with what was typed, by field. What is merely missing yet is no problem. */
+/** Returns what is wrong with the typed values, by field. An empty field is not a problem. */
 export function findProblems(form: JobForm, fields: ConfigField[]): Problems {
   const problems: Problems = {};
   for (const field of fields) {
@@ -87,7 +87,7 @@ export function findProblems(form: JobForm, fields: ConfigField[]): Problems {
     if (isEmpty(draft) && field.name !== VALIDATION_FIELD) continue;
     const parsed = parseDraft(draft, field);
     if ("problem" in parsed) problems[field.name] = parsed.problem;
-    else if (field.name === VALIDATION_FIELD && parsed.value === 0) problems[field.name] = "This has to be above 0.";
+    else if (field.name === VALIDATION_FIELD && parsed.value === 0) problems[field.name] = "Enter a number above 0.";
   }
   const priority = form.priority.trim() ? parseNumber(form.priority, PRIORITY_BOUNDS) : { value: 0 };
   if ("problem" in priority) problems.priority = priority.problem;
@@ -96,7 +96,7 @@ export function findProblems(form: JobForm, fields: ConfigField[]): Problems {
   return problems;
 }
 
-/** What has to be chosen still, as fields and words. */
+/** Returns the choices that are still missing, by field. */
 export function findMissing(form: JobForm): Problems {
   const missing: Problems = {};
   if (!form.datasetId) missing.dataset_id = "Choose a dataset.";
@@ -106,7 +106,10 @@ export function findMissing(form: JobForm): Problems {
   return missing;
 }
 
-/** The body of `POST /jobs`: of the config only what differs from the preset. For a form without problems. */
+/**
+ * Returns the body of `POST /jobs`, with only those config fields that differ from the preset. The form must have no
+ * problems.
+ */
 export function makeBody(form: JobForm, base: Config, fields: ConfigField[]): JobCreate {
   const config = findDifferences(readValues(form, base, fields), base, fields);
   const body: Record<string, unknown> = { dataset_id: form.datasetId, base_model: form.baseModel };
@@ -121,7 +124,7 @@ export function makeBody(form: JobForm, base: Config, fields: ConfigField[]): Jo
   return body as JobCreate;
 }
 
-/** The form with fields set as advice says; a value that is the preset's is no draft. */
+/** Returns the form with the fields that advice sets; a value that equals the preset's is no draft. */
 export function applyChanges(form: JobForm, changes: Config, base: Config): JobForm {
   const drafts = { ...form.drafts };
   for (const [name, value] of Object.entries(changes)) {
@@ -131,7 +134,7 @@ export function applyChanges(form: JobForm, changes: Config, base: Config): JobF
   return { ...form, drafts };
 }
 
-/** The names of fields that stand otherwise than in the preset. */
+/** Returns the names of the fields that differ from the preset. */
 export function listChanged(form: JobForm, base: Config, fields: ConfigField[]): string[] {
   const values = readValues(form, base, fields);
   return fields
@@ -140,7 +143,7 @@ export function listChanged(form: JobForm, base: Config, fields: ConfigField[]):
     .map((field) => field.name);
 }
 
-/** In what a form would make another job than the original, which its own form stands for, in words. */
+/** Lists in words how the job of this form would differ from the original job, whose own form is given. */
 export function listDifferences(
   form: JobForm,
   values: Config,
@@ -165,7 +168,7 @@ export function listDifferences(
   return names;
 }
 
-/** A form that would make the same job again, on the preset that is nearest to it. */
+/** Returns a form that would make the same job again, based on the preset that is nearest to it. */
 export function copyJob(job: Job, presets: Preset[], fields: ConfigField[]): JobForm {
   const candidates = presets.map((preset) => {
     const base = fillPreset(preset, fields);
@@ -198,7 +201,7 @@ function splitSeconds(seconds: number | null): { text: string; unit: TimeUnit } 
   return { text: String(Number((seconds / TIME_UNITS[unit]).toPrecision(12))), unit };
 }
 
-/** The API's problems by the form's fields; those of no field that is shown come under the empty name. */
+/** Groups the API's problems by the fields of the form; problems of fields that are not shown have the empty name. */
 export function sortProblems(problems: FieldProblem[], known: (name: string) => boolean): Record<string, string[]> {
   const sorted: Record<string, string[]> = {};
   for (const { field, message } of problems) {

@@ -1,4 +1,4 @@
-// The base model, and the preset that the settings start from.
+// Chooses the base model, and the preset that the settings start from.
 
 import { useEffect } from "preact/hooks";
 import type { ApiError } from "../../api/client";
@@ -15,7 +15,7 @@ export function ModelSection({ models, error }: { models: BaseModel[] | undefine
   const problem = getProblem("base_model");
   const available = models?.filter((model) => model.is_available);
   const only = available?.length === 1 ? available[0]?.name : undefined;
-  // Where there is nothing to choose, nobody has to.
+  // With a single model, there is nothing to choose.
   useEffect(() => {
     if (only && !form.baseModel && !original) change({ baseModel: only });
   }, [only, form.baseModel, original, change]);
@@ -52,7 +52,7 @@ export function ModelSection({ models, error }: { models: BaseModel[] | undefine
                     ? model.size_bytes === null
                       ? "size not known: not on this machine's disk"
                       : `${formatBytes(model.size_bytes)} of weights`
-                    : "not available: its files are not there. Ask the operator."}
+                    : "not available: its files were not found. Ask the operator."}
                 </small>
               </span>
             </label>

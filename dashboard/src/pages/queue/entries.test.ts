@@ -8,7 +8,7 @@ function entry(position: number | null, job: typeof JOB | null = null): QueueEnt
   return { position, job, reason: null, starts_at: null };
 }
 
-it("makes one row of neighbours of other teams, and keeps one's own apart", () => {
+it("makes one row of neighbouring jobs of other teams, and a row for each of the team's own jobs", () => {
   expect(gatherRows([entry(1), entry(2), entry(3, JOB), entry(4)])).toEqual([
     { kind: "others", from: 1, to: 2, count: 2 },
     { kind: "job", entry: entry(3, JOB), job: JOB },
@@ -16,7 +16,7 @@ it("makes one row of neighbours of other teams, and keeps one's own apart", () =
   ]);
 });
 
-it("keeps what has no turn apart from what has one", () => {
+it("separates jobs that are in turn from jobs that are not", () => {
   expect(gatherRows([entry(1), entry(null), entry(null)])).toEqual([
     { kind: "others", from: 1, to: 1, count: 1 },
     { kind: "others", from: null, to: null, count: 2 },

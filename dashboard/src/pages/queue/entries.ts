@@ -1,4 +1,4 @@
-// The queue as people read it: jobs of other teams, of which nothing is told, are one row where they stand together.
+// Groups the queue for people: neighbouring jobs of other teams, whose details are not shown, become one row.
 
 import type { QueueEntry } from "../../api/types";
 
@@ -6,7 +6,7 @@ export type QueueRow =
   | { kind: "job"; entry: QueueEntry; job: NonNullable<QueueEntry["job"]> }
   | { kind: "others"; from: number | null; to: number | null; count: number };
 
-/** Rows in the order of the entries; neighbours without a job become one. */
+/** Returns the rows in the order of the entries; neighbouring entries without job details become one row. */
 export function gatherRows(entries: readonly QueueEntry[]): QueueRow[] {
   const rows: QueueRow[] = [];
   for (const entry of entries) {
@@ -16,7 +16,7 @@ export function gatherRows(entries: readonly QueueEntry[]): QueueRow[] {
       continue;
     }
     const last = rows.at(-1);
-    // What has no turn is not counted together with what has one.
+    // Jobs that are not in turn are counted separately from jobs that are.
     if (last?.kind === "others" && (last.to === null) === (position === null)) {
       last.to = position;
       last.count += 1;
@@ -27,7 +27,7 @@ export function gatherRows(entries: readonly QueueEntry[]): QueueRow[] {
   return rows;
 }
 
-/** Where a job would stand after a step up or down; null where it can't go. */
+/** Returns the place of a job after a move up or down; null if it can't move. */
 export function findStep(position: number | null | undefined, step: -1 | 1, lastPosition: number): number | null {
   if (!position) return null;
   const wanted = position + step;

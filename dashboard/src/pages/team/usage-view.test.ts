@@ -9,7 +9,7 @@ it.each([
   [4.9, 5],
   [7, 10],
   [130, 200],
-])("%s has the round top %s", (value, top) => expect(findRoundTop(value)).toBeCloseTo(top, 12));
+])("%s has the round maximum %s", (value, top) => expect(findRoundTop(value)).toBeCloseTo(top, 12));
 
 it("measures days against the top of the axis", () => {
   const days = [
@@ -26,7 +26,7 @@ it("measures days against the top of the axis", () => {
   expect(makeUsageBars([]).topHours).toBe(1);
 });
 
-it("tells slot time shortly", () => {
+it("formats slot time briefly", () => {
   expect(formatSlotTime(42)).toBe("42 s");
   expect(formatSlotTime(1800)).toBe("30 min");
   expect(formatSlotTime(12_600)).toBe("3.5 h");

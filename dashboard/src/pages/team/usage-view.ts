@@ -1,6 +1,6 @@
-// A team's usage as bars: heights against a round top, so that the axis has numbers that people like.
+// Turns a team's usage into bars under a round maximum, so that the axis has round numbers.
 
-/** The next of 1, 2, 5 times a power of ten at or above; 1 for nothing. */
+/** Returns the next of 1, 2 and 5 times a power of ten that is at least `value`; 1 for 0. */
 export function findRoundTop(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -12,13 +12,13 @@ export function findRoundTop(value: number): number {
 
 export interface UsageBar {
   date: string;
-  /** Of the axis' top, 0 to 1. */
+  /** The height relative to the axis' maximum, from 0 to 1. */
   share: number;
   hours: number;
   runs: number;
 }
 
-/** The bars, and what the axis' top stands for, in hours of slot time. */
+/** Returns the bars and the axis' maximum, in hours of slot time. */
 export function makeUsageBars(days: readonly { date: string; slot_seconds: number; run_count: number }[]): {
   bars: UsageBar[];
   topHours: number;
@@ -34,7 +34,7 @@ export function makeUsageBars(days: readonly { date: string; slot_seconds: numbe
   return { bars, topHours };
 }
 
-/** `3.5 h`, `12 min`: slot time short enough for a table. */
+/** Formats slot time as `3.5 h` or `12 min`, short enough for a table. */
 export function formatSlotTime(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 60) return `${Math.round(seconds)} s`;
@@ -43,7 +43,7 @@ export function formatSlotTime(seconds: number | null | undefined): string {
   return `${hours < 100 ? Number(hours.toFixed(1)) : Math.round(hours).toLocaleString("en-US")} h`;
 }
 
-/** What a person typed as a number that may be left empty. `undefined` where it is no number. */
+/** Reads a number from a field that may be left empty. Returns `undefined` if the text is not a number. */
 export function readQuota(text: string): number | null | undefined {
   const trimmed = text.trim();
   if (trimmed === "") return null;

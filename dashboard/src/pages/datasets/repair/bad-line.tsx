@@ -1,4 +1,4 @@
-// One bad line: its problems, its text with their places marked, and the ways to mend it.
+// Shows one bad line: its problems, its text with the problems marked, and the ways to fix it.
 
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
@@ -9,7 +9,7 @@ import { joinLines } from "./patch-lines";
 import { type BadLine, checkLine, type Repair } from "./repair";
 import "./bad-line.css";
 
-/** So much of a long line is shown around its first problem. */
+/** The number of characters of a long line that are shown on each side of its first problem. */
 const CONTEXT = 160;
 
 export function BadLineCard({
@@ -34,7 +34,7 @@ export function BadLineCard({
         <div class="row datasets-bad-actions">
           {repair ? (
             <button type="button" class="small" onClick={() => onRepair(null)}>
-              Take it back
+              Undo
             </button>
           ) : (
             <button type="button" class="small" onClick={() => onRepair({ kind: "out" })}>
@@ -120,7 +120,7 @@ function LineText({ line }: { line: BadLine }) {
   );
 }
 
-/** The text between two places, with marks on what lies in it; of marks that overlap the first goes. */
+/** Returns the text between two indexes with its problems marked; if marks overlap, only the first is used. */
 function markText(text: string, places: Place[], from: number, to: number): ComponentChildren[] {
   const parts: ComponentChildren[] = [];
   let at = from;
@@ -129,7 +129,7 @@ function markText(text: string, places: Place[], from: number, to: number): Comp
     const end = Math.min(Math.max(place.end, start), to);
     if (place.start < at || start > to) continue;
     parts.push(text.slice(at, start));
-    // Where something is missing there is nothing to mark: a sign stands there.
+    // There is nothing to mark where something is missing, so a caret stands there.
     parts.push(<mark key={start}>{text.slice(start, end) || "⁁"}</mark>);
     at = end;
   }
@@ -188,7 +188,7 @@ function LineEditor({
         onInput={(event) => setValue(event.currentTarget.value)}
       />
       {line.isForeign && (
-        <p class="hint">The line is not UTF-8; it is shown as Windows-1252 would have it, and kept as UTF-8.</p>
+        <p class="hint">The line is not UTF-8. It is read as Windows-1252 and will be saved as UTF-8.</p>
       )}
       {problems.length > 0 && (
         <div class="datasets-still" role="alert">

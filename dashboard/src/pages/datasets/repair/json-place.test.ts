@@ -28,12 +28,12 @@ describe("findPlace", () => {
     [null, null, null],
   ])("%s, column %s is %s", (field, column, text) => expect(mark(line, field, column)).toBe(text));
 
-  it("counts characters, not UTF-16 units", () => {
+  it("counts code points, not UTF-16 units", () => {
     expect(mark('{"text": "😀😀!"}', "text", 3)).toBe("!");
     expect(mark("😀x", null, 2)).toBe("x");
   });
 
-  it("finds what it can in broken lines", () => {
+  it("finds the place in broken lines if possible", () => {
     expect(mark('{"messages": [{"role": "us', "messages[0].role", null)).toBe('"us');
     expect(mark('{"messages"', "messages", 3)).toBe(null);
     expect(mark("", "messages", 1)).toBe(null);

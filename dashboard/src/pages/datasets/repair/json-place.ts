@@ -1,7 +1,7 @@
-// Where a problem lies in a line of JSON. The API names a field and a column in that field's text; this finds the
-// characters of the line, also where the JSON around them is broken.
+// Finds the place of a problem in a line of JSON. The API names a field and a column in that field's text; this module
+// finds the characters in the line, even if the JSON around them is broken.
 
-/** In UTF-16 units of the line, as strings are indexed. */
+/** A range in UTF-16 units of the line, as strings are indexed. */
 export interface Place {
   start: number;
   end: number;
@@ -9,14 +9,14 @@ export interface Place {
 
 type Step = string | number;
 
-/** `messages[1].content` as its steps. */
+/** Splits `messages[1].content` into its steps. */
 export function parseField(field: string): Step[] {
   return [...field.matchAll(/\[(\d+)\]|([^.[\]]+)/g)].map((match) =>
     match[1] === undefined ? (match[2] ?? "") : Number(match[1]),
   );
 }
 
-/** The place of a problem; null where the line doesn't tell. `column` counts code points from 1. */
+/** Returns the place of a problem; null if it can't be found. `column` counts code points from 1. */
 export function findPlace(line: string, field: string | null, column: number | null): Place | null {
   if (field === null) {
     if (column === null) return null;
@@ -31,7 +31,7 @@ export function findPlace(line: string, field: string | null, column: number | n
   return { start: at, end: Math.min(findTagEnd(line, at) ?? skipCharacter(line, at), value.end) };
 }
 
-/** Of a tag the whole is shown, not its first character; null where none begins here. */
+/** Returns the end of a tag, which is marked as a whole instead of its first character; null if no tag begins here. */
 function findTagEnd(line: string, at: number): number | null {
   const tag = /^<[^<>]{0,200}>/.exec(line.slice(at, at + 202));
   return tag ? at + tag[0].length : null;
@@ -43,7 +43,9 @@ function skipPoints(text: string, from: number, count: number): number {
   return at;
 }
 
-/** Past one character of a JSON string: an escape counts as one, and so do the two escapes of a pair. */
+/**
+ * Moves past one character of a JSON string: an escape counts as one, and so do the two escapes of a surrogate pair.
+ */
 function skipCharacter(line: string, at: number): number {
   if (line[at] !== "\\") return skipPoints(line, at, 1);
   if (line[at + 1] !== "u") return at + 2;
@@ -51,7 +53,7 @@ function skipCharacter(line: string, at: number): number {
   return at + (isPair ? 12 : 6);
 }
 
-/** The value that the steps lead to, as far as the line can be read; else the nearest one around it. */
+/** Returns the value that the steps lead to, as far as the line can be parsed, or else the nearest value around it. */
 function findValue(line: string, steps: Step[]): Place | null {
   let at = skipBlank(line, 0);
   if (at >= line.length) return null;
@@ -107,7 +109,7 @@ function skipBlank(line: string, from: number): number {
   return at;
 }
 
-/** The end of the value that begins here; by brackets alone, so that no depth is too deep. */
+/** Returns the end of the value that begins here. It counts brackets without recursion, so any depth works. */
 function skipValue(line: string, from: number): number {
   let depth = 0;
   let at = from;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { findLines, joinLines, patchLines, readKind, readLine, unpack } from "./patch-lines";
 
-/** A file that comes in pieces of `size` bytes, as large ones do. */
+/** A file that is read in pieces of `size` bytes, as large files are. */
 function makeFile(text: string | Uint8Array<ArrayBuffer>, size = 3): Blob {
   const blob = new Blob([text]);
   const pieces = new TransformStream<Uint8Array, Uint8Array>({
@@ -26,14 +26,14 @@ describe("findLines", () => {
     }
   });
 
-  it("finds nothing behind the last line break", async () => {
+  it("finds nothing after the last line break", async () => {
     expect((await findLines(makeFile("one\n"), [1, 2])).size).toBe(1);
     expect((await findLines(makeFile(""), [1])).size).toBe(0);
   });
 });
 
 describe("patchLines", () => {
-  it("replaces lines and blanks those that are left out, so that the others keep their numbers", async () => {
+  it("replaces lines and makes omitted lines blank, so that the others keep their numbers", async () => {
     const file = makeFile(TEXT);
     const edits = new Map([
       [5, "FIVE"],
@@ -67,7 +67,7 @@ describe("readKind", () => {
     ["PAR1\0{", "other"],
   ])("%j is %s", async (text, kind) => expect(await readKind(new Blob([text]))).toBe(kind));
 
-  it("knows gzip, which can be unpacked", async () => {
+  it("detects gzip, which can be decompressed", async () => {
     const packed = await new Response(
       new Blob(["one\ntwo"]).stream().pipeThrough(new CompressionStream("gzip")),
     ).blob();

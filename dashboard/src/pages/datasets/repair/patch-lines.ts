@@ -1,21 +1,24 @@
-// Lines of a file in the browser: found, read and replaced without holding the file in memory.
+// Finds, reads and replaces lines of a file in the browser without holding the whole file in memory.
 
-/** Where a line lies in the file, in bytes; `end` is before its line break. */
+/** The range of a line in the file, in bytes; `end` is before its line break. */
 export interface LineRange {
   start: number;
   end: number;
 }
 
-/** What a line shall be; null leaves it out. */
+/** The new text of each line; null leaves the line out. */
 export type LineEdits = ReadonlyMap<number, string | null>;
 
-/** A larger file is mended where it comes from: reading it again and again would take too long here. */
+/**
+ * A file larger than this has to be fixed on the reader's computer: reading it again and again in the page would take
+ * too long.
+ */
 export const MAX_PATCHED_BYTES = 200 * 1024 ** 2;
 
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
 
-/** The places of some lines, counted from 1 as the API does. Lines that the file hasn't are left out. */
+/** Returns the ranges of some lines, counted from 1 as the API does. Lines that the file doesn't have are left out. */
 export async function findLines(file: Blob, numbers: Iterable<number>): Promise<Map<number, LineRange>> {
   const wanted = [...new Set(numbers)].sort((a, b) => a - b);
   const found = new Map<number, LineRange>();
@@ -53,8 +56,8 @@ export async function findLines(file: Blob, numbers: Iterable<number>): Promise<
 }
 
 /**
- * The file with some lines changed. It is made of slices, which copy nothing. A line that is left out stays as a blank
- * one, which an upload skips: so all other lines keep their numbers, from report to report.
+ * Returns the file with some lines changed. It consists of slices, which copy nothing. A line that is left out becomes
+ * a blank line, which an upload skips, so all other lines keep their numbers from report to report.
  */
 export function patchLines(file: Blob, ranges: ReadonlyMap<number, LineRange>, edits: LineEdits): Blob {
   const parts: BlobPart[] = [];
@@ -63,7 +66,8 @@ export function patchLines(file: Blob, ranges: ReadonlyMap<number, LineRange>, e
     const range = ranges.get(line);
     if (!range) continue;
     parts.push(file.slice(from, range.start));
-    // An edit that holds line breaks would move all lines after it; between JSON's tokens a blank means the same.
+    // An edit with line breaks would move all lines after it; between JSON tokens, a space means the same as a line
+    // break.
     if (text !== null) parts.push(joinLines(text));
     from = range.end;
   }
@@ -77,13 +81,13 @@ export function joinLines(text: string): string {
 
 export interface LineText {
   text: string;
-  /** The line is longer than what is read of it. */
+  /** Whether the line is longer than the part that was read. */
   isCut: boolean;
-  /** It is not UTF-8 and was read as the encoding that Windows uses in the West. */
+  /** Whether the line is not UTF-8 and was read as Windows-1252. */
   isForeign: boolean;
 }
 
-/** The text of a line, up to `maxBytes` of it. */
+/** Returns the text of a line, at most `maxBytes` of it. */
 export async function readLine(file: Blob, range: LineRange, maxBytes = 2 * 1024 ** 2): Promise<LineText> {
   const isCut = range.end - range.start > maxBytes;
   const bytes = await file.slice(range.start, Math.min(range.end, range.start + maxBytes)).arrayBuffer();
@@ -96,7 +100,10 @@ export async function readLine(file: Blob, range: LineRange, maxBytes = 2 * 1024
 
 export type Kind = "lines" | "gzip" | "other";
 
-/** Whether a file's lines can be mended here: JSON Lines, plain or in gzip, by what the file begins with. */
+/**
+ * Detects from the beginning of a file whether its lines can be fixed here, which is possible for JSON Lines, plain or
+ * in gzip.
+ */
 export async function readKind(file: Blob): Promise<Kind> {
   const bytes = new Uint8Array(await file.slice(0, 4096).arrayBuffer());
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return "gzip";
@@ -106,7 +113,7 @@ export async function readKind(file: Blob): Promise<Kind> {
   return text.startsWith("{") || text.includes("{") ? "lines" : "other";
 }
 
-/** What is in a gzip file. */
+/** Decompresses a gzip file. */
 export function unpack(file: Blob): Promise<Blob> {
   return new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
 }

@@ -1,4 +1,4 @@
-// A refused file on the table: what is wrong, line by line, and the lines mended by hand.
+// Shows a refused file: its problems line by line, and the tools to fix them.
 
 import { useEffect, useState } from "preact/hooks";
 import { ReportCounts } from "../../../datasets/report";
@@ -31,7 +31,7 @@ export function RefusedFile({ sending }: { sending: Sending }) {
       if (!isGone) setBadFile(opened);
     };
     open().catch(() => {
-      if (!isGone) setObstacle("The file can't be read any more: it was changed or moved since. Choose it again.");
+      if (!isGone) setObstacle("The file can no longer be read, because it was changed or moved. Choose it again.");
     });
     return () => {
       isGone = true;
@@ -53,14 +53,14 @@ export function RefusedFile({ sending }: { sending: Sending }) {
       <Notice kind="failed">
         <strong>
           {countOf(report.problem_count, "problem")}:{" "}
-          {sending.isCheck ? "an upload would be refused" : "nothing is stored"}.
+          {sending.isCheck ? "an upload would be refused" : "nothing was stored"}.
         </strong>
         <p>
           {report.problem_count > report.problems.length
-            ? `The first ${report.problems.length} are listed; the next ones show after these are mended.`
-            : "All are listed."}{" "}
+            ? `The first ${report.problems.length} are listed; the next ones appear after these are fixed.`
+            : "All of them are listed."}{" "}
           {countOf(report.example_count, "example")} of {countOf(report.line_count, "line")}{" "}
-          {report.example_count === 1 ? "is" : "are"} in order.
+          {report.example_count === 1 ? "is" : "are"} valid.
         </p>
       </Notice>
       {report.example_count > 0 && <ReportCounts report={report} />}
@@ -174,7 +174,7 @@ function CodeFilter({
   );
 }
 
-/** Of a file that can't be mended here. */
+/** The table of problems for a file that can't be fixed here. */
 function PlainProblems({ report }: { report: Report }) {
   const problems = report.problems.filter((problem) => !isOfFile(problem));
   if (problems.length === 0) return null;
@@ -187,7 +187,7 @@ function PlainProblems({ report }: { report: Report }) {
               Line
             </th>
             <th scope="col">Place</th>
-            <th scope="col">What is wrong, and what to do</th>
+            <th scope="col">Problem and fix</th>
           </tr>
         </thead>
         <tbody>

@@ -1,4 +1,4 @@
-// What can be done with all bad lines at once, and how many are still to be mended.
+// The tools that apply to all bad lines at once, and the number of lines that are still to be fixed.
 
 import { useState } from "preact/hooks";
 import { ApiError } from "../../../api/client";
@@ -23,7 +23,7 @@ export function RepairTools({ sending, report, badFile, repairs, setRepairs, ope
   const [error, setError] = useState("");
   const isMore = report.problem_count > report.problems.length;
 
-  /** Also the bad lines behind those that the report lists: they are looked for until none is left. */
+  /** Leaves out all bad lines, including those after the listed ones: the file is checked until no bad line is left. */
   async function leaveEveryOut(): Promise<void> {
     const abort = new AbortController();
     setError("");
@@ -59,7 +59,7 @@ export function RepairTools({ sending, report, badFile, repairs, setRepairs, ope
         </button>
         {repairs.size > 0 && (
           <button type="button" class="quiet" disabled={sweep !== null} onClick={() => setRepairs(new Map())}>
-            Take all back
+            Undo all
           </button>
         )}
         {isMore && !sweep && (
@@ -69,7 +69,7 @@ export function RepairTools({ sending, report, badFile, repairs, setRepairs, ope
         )}
         {sweep && (
           <button type="button" onClick={() => sweep.abort.abort()}>
-            Stop looking
+            Stop the search
           </button>
         )}
         <button type="button" class="primary" disabled={openCount > 0 || sweep !== null} onClick={send}>
@@ -80,8 +80,8 @@ export function RepairTools({ sending, report, badFile, repairs, setRepairs, ope
         {sweep
           ? `Looking for more bad lines: ${formatCount(sweep.count)} found …`
           : openCount
-            ? `${formatCount(badFile.lines.length - openCount)} of ${countOf(badFile.lines.length, "bad line")} mended. Leave the others out, or edit them.`
-            : `All ${formatCount(badFile.lines.length)} mended. The file on your disk stays as it is.`}
+            ? `${formatCount(badFile.lines.length - openCount)} of ${countOf(badFile.lines.length, "bad line")} fixed. Leave the others out, or edit them.`
+            : `All ${formatCount(badFile.lines.length)} fixed. The file on your disk stays unchanged.`}
       </p>
       <p class="problem" role="alert">
         {error}

@@ -1,4 +1,5 @@
-// Mends the bad lines of a refused file in the page: which lines they are, what each shall be, and the file that comes of it.
+// Repairs the bad lines of a refused file in the page: it finds the lines, holds the change of each, and makes the
+// corrected file.
 
 import { makeHeaders, makeQuery, readError } from "../../../api/client";
 import { isOfFile, type Problem, type Report } from "../../../datasets/report-types";
@@ -16,26 +17,29 @@ export interface BadLine {
 }
 
 export interface BadFile {
-  /** With one line of JSON after the other, unpacked. */
+  /** The decompressed file, with one line of JSON for each example. */
   file: Blob;
   lines: BadLine[];
 }
 
-/** Why a file can't be mended in the page; null: it can. */
+/** Returns why a file can't be repaired in the page; null if it can. */
 export async function explainUnrepairable(file: Blob, report: Report): Promise<string | null> {
   const kind = await readKind(file);
   if (kind === "other") {
-    return "Only JSON Lines can be mended on this page, one example a line. Mend this file where it comes from, and choose it again.";
+    return "Only JSON Lines, with one example in each line, can be fixed on this page. Fix this file on your computer and choose it again.";
   }
   if (file.size > MAX_PATCHED_BYTES) {
-    return "Files over 200 MiB can't be mended on this page. Mend this one where it comes from, and choose it again.";
+    return "Files over 200 MiB can't be fixed on this page. Fix this file on your computer and choose it again.";
   }
   if (report.problems.every(isOfFile))
-    return "This concerns the file as a whole, so that no single line can be left out or changed to mend it.";
+    return "This problem concerns the whole file, so leaving out or changing single lines can't fix it.";
   return null;
 }
 
-/** The bad lines with their texts. Throws what reading the file throws, as when it was changed meanwhile. */
+/**
+ * Returns the bad lines with their texts. Throws if the file can't be read, for example because it was changed in the
+ * meantime.
+ */
 export async function openBadFile(file: Blob, report: Report): Promise<BadFile> {
   const plain = (await readKind(file)) === "gzip" ? await unpack(file) : file;
   const byLine = new Map<number, Problem[]>();
@@ -60,7 +64,7 @@ export function applyRepairs({ file, lines }: BadFile, repairs: ReadonlyMap<numb
   return patchLines(file, ranges, edits);
 }
 
-/** Tells the API that what follows is JSON Lines, however odd the next line looks. */
+/** This first line tells the API that the file is JSON Lines, even if the next line looks like something else. */
 const FIRST_LINE =
   '{"messages": [{"role": "user", "content": "Are you there?"}, {"role": "assistant", "content": "Yes, I am here."}]}';
 
@@ -76,18 +80,19 @@ async function askReport(file: Blob, axes: string, mapping: string, signal?: Abo
   return (await response.json()) as Report;
 }
 
-/** What is still wrong with one line; nothing: an upload takes it. */
+/** Returns the remaining problems of one line; an empty list if an upload would accept it. */
 export async function checkLine(text: string, axes: string, mapping: string): Promise<Problem[]> {
   const report = await askReport(new Blob([`${FIRST_LINE}\n${text}`]), axes, mapping);
   return report.problems.filter((problem) => problem.line !== 1);
 }
 
-/** So often the API is asked for more bad lines; each answer lists up to a hundred problems. */
+/** The maximum number of requests for more bad lines; each answer lists up to a hundred problems. */
 const MAX_ROUNDS = 30;
 
 /**
- * The file without any bad line, those behind the listed ones included, except where a repair says otherwise: the rest
- * of the file behind the last bad line is checked until nothing is found. Throws Error where that can't succeed.
+ * Returns the file without any bad line, including those after the listed ones, except for lines that a repair has
+ * changed. The rest of the file after the last bad line is checked until nothing is found. Throws an Error if that
+ * can't succeed.
  */
 export async function leaveAllOut(
   badFile: BadFile,
@@ -104,12 +109,12 @@ export async function leaveAllOut(
   let offset = 0;
   for (let round = 0; found.problem_count > found.problems.length; round += 1) {
     if (round === MAX_ROUNDS) {
-      throw new Error(`More than ${edits.size} lines are bad: better mend the file where it comes from.`);
+      throw new Error(`More than ${edits.size} lines are bad. Fix the file on your computer and choose it again.`);
     }
     const last = offset + (found.problems.at(-1)?.line ?? 0);
     const range = (await findLines(badFile.file, [last])).get(last);
     if (!range) break;
-    // The tail begins with the line break of the last bad line, whose place the first line takes.
+    // The rest begins with the line break of the last bad line, whose place the first line takes.
     found = await askReport(
       new Blob([FIRST_LINE, badFile.file.slice(range.end)]),
       options.axes,

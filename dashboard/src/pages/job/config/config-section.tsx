@@ -1,4 +1,4 @@
-// All hyperparameters of the job, those that somebody has chosen first.
+// All hyperparameters of the job, first those that differ from the default.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { CopyButton } from "../../../ui/copy-button";
@@ -6,14 +6,14 @@ import { Section } from "../section";
 import { type ConfigRow, groupConfig } from "./config-table";
 import { type ConfigDoc, loadConfigDocs } from "./schema-doc";
 
-/** On a telephone the whole table is longer than all the rest. */
+/** On a telephone the whole table would be longer than the rest of the page. */
 const NARROW_PIXELS = 760;
 
 export function ConfigSection({ config }: { config: Record<string, unknown> }) {
   const [docs, setDocs] = useState<ConfigDoc[]>([]);
   const [isShort, setShort] = useState(() => window.innerWidth < NARROW_PIXELS);
   useEffect(() => {
-    // Without the document the values are shown all the same.
+    // Without the API's document, the values are shown without descriptions.
     loadConfigDocs()
       .then(setDocs)
       .catch(() => {});
@@ -34,7 +34,7 @@ export function ConfigSection({ config }: { config: Record<string, unknown> }) {
         </>
       }
     >
-      {shown.length === 0 && <p class="soft">Everything is as by default.</p>}
+      {shown.length === 0 && <p class="soft">All values are the defaults.</p>}
       <div class="job-config">
         {shown.map((group) => (
           <table key={group.title} class={group.rows[0]?.instead === null ? "" : "job-config-changed"}>

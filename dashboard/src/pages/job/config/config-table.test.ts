@@ -10,18 +10,18 @@ const DOCS = [
 
 it("puts what differs from the default first, with the default beside it", () => {
   const groups = groupConfig({ epochs: 2, lora_modules: ["q_proj", "v_proj"], max_steps: null, dtype: "auto" }, DOCS);
-  expect(groups.map((group) => group.title)).toEqual(["Other than the default", "Main", "LoRA", "Backend"]);
+  expect(groups.map((group) => group.title)).toEqual(["Changed from the default", "Main", "LoRA", "Backend"]);
   expect(groups[0]?.rows).toEqual([{ name: "epochs", value: "2", instead: "4", description: "Passes." }]);
   expect(groups[2]?.rows[0]).toMatchObject({ value: "q_proj, v_proj", instead: null });
 });
 
-it("sees that a list is the same, and shows fields that nobody documents any more", () => {
+it("recognises equal lists, and shows fields that are no longer documented", () => {
   const groups = groupConfig({ lora_modules: ["q_proj"], gone: true }, DOCS);
   expect(groups[0]?.rows.map((row) => row.name)).toEqual(["lora_modules"]);
   expect(groups[1]).toMatchObject({ title: "More", rows: [{ name: "gone", value: "yes" }] });
 });
 
-it("says values in words", () => {
+it("describes values in words", () => {
   expect([null, false, 0.5, "auto", { a: 1 }].map(formatConfigValue)).toEqual([
     "not set",
     "no",

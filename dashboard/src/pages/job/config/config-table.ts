@@ -1,11 +1,11 @@
-// A job's config as a table: what was changed first, then all by the groups of the form for jobs.
+// Turns a job's config into a table: first the changed fields, then all fields in the groups of the new-job form.
 
 import { findGroup, GROUPS } from "../../../lib/config-fields";
 
 export interface ConfigRow {
   name: string;
   value: string;
-  /** The default, where the job has another value. */
+  /** The default, if the job has another value. */
   instead: string | null;
   description: string;
 }
@@ -22,7 +22,7 @@ export function formatConfigValue(value: unknown): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** Fields that the document doesn't know, as of an older release, come last. */
+/** Fields that are not in the document, for example those of an older release, come last. */
 export function groupConfig(
   config: Record<string, unknown>,
   docs: readonly { name: string; default: unknown; description: string }[],
@@ -44,6 +44,6 @@ export function groupConfig(
     title: group,
     rows: rows.filter((row) => row.instead === null && findGroup(row.name) === group),
   }));
-  const changed = { title: "Other than the default", rows: rows.filter((row) => row.instead !== null) };
+  const changed = { title: "Changed from the default", rows: rows.filter((row) => row.instead !== null) };
   return [changed, ...groups].filter((group) => group.rows.length > 0);
 }

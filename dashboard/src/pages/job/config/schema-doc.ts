@@ -1,4 +1,4 @@
-// What the API's own document says of TrainConfig: names, defaults and descriptions. Read once for all pages.
+// Reads names, defaults and descriptions of TrainConfig from the API's own document, once for all pages.
 
 import { request } from "../../../api/client";
 import type { OpenApi } from "../../../lib/config-fields";
@@ -11,13 +11,13 @@ export interface ConfigDoc {
 
 let found: Promise<ConfigDoc[]> | null = null;
 
-/** In the document's order. Throws ApiError; the next call then tries again. */
+/** Returns the fields in the order of the document. Throws ApiError; the next call then tries again. */
 export function loadConfigDocs(): Promise<ConfigDoc[]> {
   found ??= request<OpenApi>("GET", "/openapi.json")
     .then(({ components }) =>
       Object.entries(components.schemas.TrainConfig?.properties ?? {}).map(([name, field]) => ({
         name,
-        // What may be left out and has no default stands for null.
+        // An optional field without a default has the value null.
         default: field.default ?? null,
         description: field.description ?? "",
       })),

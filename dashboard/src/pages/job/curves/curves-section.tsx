@@ -1,4 +1,5 @@
-// The loss, large, and beneath it all else that was measured; one crosshair and one zoom for all.
+// The large chart of the loss and the small charts of everything else that was measured; they share one crosshair and
+// one zoom.
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { AxisChoices, MAX_SMOOTHING, SmoothingSlider } from "../../../charts/chart-controls";
@@ -16,7 +17,7 @@ import { useCurves } from "./use-curves";
 
 const LOSS_HEIGHT = 340;
 const SMALL_HEIGHT = 170;
-/** The smoothing at first: the more points there are, the more of them make one pixel. */
+/** The initial smoothing: the more points there are, the more of them share one pixel. */
 const FIRST_WEIGHTS = [
   [1_000, 0.9],
   [5_000, 0.95],
@@ -29,7 +30,7 @@ export function CurvesSection({ jobId, isOver }: { jobId: string; isOver: boolea
   const [isLog, setLog] = useState(false);
   const [xKind, setKind] = useState<XKind>("step");
   const first = useRef<number | null>(null);
-  // By the first answer, and kept: a line that becomes another one by itself would be taken for news.
+  // The first answer decides the smoothing, and it stays: a line that changes without new data would confuse.
   if (curves) first.current ??= findFirstWeight(curves.step.length);
   const weight = chosenWeight ?? first.current ?? FIRST_WEIGHTS[0][1];
   const x = curves ? (xKind === "step" ? curves.step : curves.elapsed) : [];
@@ -68,7 +69,7 @@ function findFirstWeight(count: number): number {
   return FIRST_WEIGHTS.find(([most]) => count <= most)?.[1] ?? MAX_SMOOTHING;
 }
 
-/** Where the small charts will be. */
+/** The space in which the small charts will appear. */
 function MeasuresSpace() {
   return (
     <div class="job-measures" aria-hidden="true">

@@ -1,4 +1,5 @@
-// What the emotion tells the model: the loss on what is held out, with each reply's own emotion and with none.
+// Explains how much the emotion helps the model: it compares the loss on held-out replies with and without their
+// emotion.
 
 import type { JobCurves } from "../../../lib/curves";
 import { formatNumber, formatShare } from "../../../lib/format";
@@ -12,10 +13,10 @@ export function Emotion({ curves }: { curves: JobCurves }) {
   const gain = neutral - own;
   return (
     <p class="job-emotion">
-      <strong>What the emotion tells: {formatNumber(gain, 3)} nats per token.</strong>{" "}
+      <strong>Effect of the emotion: {formatNumber(gain, 3)} nats per token.</strong>{" "}
       {gain > 0
-        ? `On replies that it was not trained on, the model predicts each word better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): ${formatShare(Math.expm1(gain)).replace(" ", "\u00a0")} more likely, on average.`
-        : `On replies that it was not trained on, the model predicts no better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): it has not learnt to use the emotion yet.`}
+        ? `On replies that it was not trained on, the model predicts each token better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): ${formatShare(Math.expm1(gain)).replace(" ", "\u00a0")} more likely, on average.`
+        : `On replies that it was not trained on, the model predicts no better with the reply's own emotion (loss ${formatNumber(own)}) than with none (${formatNumber(neutral)}): it has not learned to use the emotion yet.`}
     </p>
   );
 }

@@ -1,4 +1,4 @@
-// What is drawn small: each measure that has values, in a unit that its numbers are short in.
+// The small charts: one for each measure that has values, in a unit that keeps its numbers short.
 
 import type { CurveSeries } from "../../../charts/series";
 import { type CurveName, hasValues, type JobCurves } from "../../../lib/curves";
@@ -24,7 +24,7 @@ const MEMORIES: Line[] = [
   ["memory_bytes", "run's peak", "--series-5"],
   ["gpu_memory_used_bytes", "GPU", "--series-3"],
 ];
-/** These jump from step to step: a smoothed line goes before them. */
+/** These values change a lot from step to step, so a smoothed line lies in front of them. */
 const RESTLESS: (readonly [column: CurveName, name: string, color: string, format: (value: number) => string])[] = [
   ["tokens_per_second", "Tokens per second", "--series-3", formatCount],
   ["grad_norm", "Gradient norm", "--series-4", (value) => formatNumber(value, 3)],
@@ -33,12 +33,12 @@ const RESTLESS: (readonly [column: CurveName, name: string, color: string, forma
   ["gpu_power_watts", "GPU power", "--series-7", (value) => `${formatNumber(value, 3)} W`],
 ];
 
-/** `1.04e-4`: rates go through powers of ten. */
+/** Formats a rate as `1.04e-4`, because rates span powers of ten. */
 function formatRate(value: number): string {
   return value === 0 ? "0" : String(Number(value.toPrecision(3)).toExponential());
 }
 
-/** `weight` is that of lib/smoothing.ts. */
+/** `weight` is the weight of lib/smoothing.ts. */
 export function listMeasures(curves: JobCurves, x: number[], weight: number): Measure[] {
   const take = (lines: Line[]): CurveSeries[] =>
     lines
@@ -57,7 +57,7 @@ export function listMeasures(curves: JobCurves, x: number[], weight: number): Me
   return all.filter((measure) => measure.series.length > 0);
 }
 
-/** In one unit all along the axis: ticks of 1.9 GiB each would tell nothing. */
+/** The whole axis has one unit, because rounded ticks such as 1.9 GiB would repeat. */
 function makeMemory(series: CurveSeries[]): Measure {
   const highest = series.reduce((high, { y }) => y.reduce<number>((top, value) => Math.max(top, value ?? 0), high), 0);
   const [size, unit] = highest < GIB ? [MIB, "MiB"] : [GIB, "GiB"];

@@ -1,4 +1,4 @@
-// All metrics of a job: first what there is, by columns, then each as it comes.
+// Loads all metrics of a job: first the existing ones in columns, then each new one as it arrives.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asError } from "../../../api/client";
@@ -9,15 +9,17 @@ import { addColumns, addMetrics, isAfter, type JobCurves, makeCurves } from "../
 import { useFeed } from "../use-feed";
 
 const RETRY_MS = 3_000;
-/** How often live points are drawn, however fast they come; long curves grow by less than a pixel anyhow. */
+/**
+ * The interval at which live points are drawn, however fast they arrive; long curves grow by less than a pixel anyway.
+ */
 const DRAW_MS = 250;
 const LONG_DRAW_MS = 1_500;
 const LONG_POINTS = 5_000;
 
 export interface FollowedCurves {
-  /** Undefined before the first answer. */
+  /** The curves; undefined before the first answer. */
   curves: JobCurves | undefined;
-  /** Why the first load fails; it is tried again. */
+  /** The error of the first load, which is retried. */
   error: ApiError | undefined;
   live: StreamStatus;
 }
@@ -25,7 +27,7 @@ export interface FollowedCurves {
 export function useCurves(jobId: string): FollowedCurves {
   const [curves, setCurves] = useState<JobCurves | undefined>(undefined);
   const [error, setError] = useState<ApiError | undefined>(undefined);
-  /** The place after the first load; undefined before its end. */
+  /** The cursor after the first load; undefined before its end. */
   const [start, setStart] = useState<string | null | undefined>(undefined);
   const last = useRef<string | null>(null);
   const waiting = useRef<Metric[]>([]);
@@ -43,7 +45,7 @@ export function useCurves(jobId: string): FollowedCurves {
       try {
         cursor = await readCurves(jobId, cursor, abort.signal, (columns, after) => {
           loaded = addColumns(loaded, columns);
-          // A try that follows goes on from here.
+          // A later attempt resumes from here.
           cursor = after;
           setCurves(loaded);
         });

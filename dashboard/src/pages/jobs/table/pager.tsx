@@ -1,4 +1,4 @@
-// The pages of the table.
+// The buttons for the pages of the table.
 
 import type { JobOverview } from "../../../api/types";
 import { describePage, type JobsView } from "../../../lib/jobs-view";

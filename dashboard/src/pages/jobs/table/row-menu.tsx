@@ -1,4 +1,4 @@
-// The menu of a row: by mouse, or by keyboard as menus are (arrows, Home, End, Escape).
+// The menu of a row, for the mouse and for the keyboard (arrows, Home, End, Escape).
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { JobRow } from "../../../api/types";
@@ -68,7 +68,7 @@ function Menu({
   const close = useRef(onClose);
   close.current = onClose;
 
-  // Beside its button, where there is room; not inside the table, which would cut it off.
+  // The menu opens next to its button, where there is room. It isn't placed inside the table, which would cut it off.
   useLayoutEffect(() => {
     if (!menu.current || !button) return;
     const place = button.getBoundingClientRect();
@@ -107,7 +107,7 @@ function Menu({
       Home: 0,
       End: items.length - 1,
     }[event.key];
-    // The table's own keys don't hold in its menu.
+    // The table's shortcuts don't work inside its menu.
     event.stopPropagation();
     if (to !== undefined) {
       event.preventDefault();

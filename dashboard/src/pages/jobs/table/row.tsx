@@ -1,4 +1,4 @@
-// One job in the table.
+// The row of one job in the table.
 
 import type { JobRow } from "../../../api/types";
 import { formatDate, NONE } from "../../../lib/format";
@@ -95,7 +95,7 @@ export function JobsRow({
   );
 }
 
-/** When it will end, or did; of a waiting job, when it is expected to start. */
+/** When the job will end or has ended; for a waiting job, when it is expected to start. */
 function Ends({ row }: { row: JobRow }) {
   if (hasEnded(row.status)) {
     const took = describeDuration(row, new Date());

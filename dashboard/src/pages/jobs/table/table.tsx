@@ -1,4 +1,4 @@
-// The table itself: headings that sort, and a row for each job.
+// The table of jobs: headings that sort, and a row for each job.
 
 import type { JobRow } from "../../../api/types";
 import { readAriaSort, turnSort } from "../../../lib/jobs-view";
@@ -9,7 +9,7 @@ import type { Chosen } from "../chosen";
 import { JobsRow } from "./row";
 import "./table.css";
 
-/** In the order of the cells in row.tsx; `sort` where the API sorts by it. */
+/** The columns in the order of the cells in row.tsx, with `sort` if the API sorts by the column. */
 const COLUMNS: { name: string; sort?: string; isHidden?: boolean; isNumber?: boolean; label: string }[] = [
   { name: "pick", label: "Choose", isHidden: true },
   { name: "name", label: "Job", sort: "name" },
@@ -97,7 +97,7 @@ export function JobsTable({
   );
 }
 
-/** As high as the rows that will be there. */
+/** It is as high as the rows that are loading. */
 export function TableSkeleton() {
   return (
     <div class="card jobs-skeleton" role="status" aria-label="Loading the jobs">

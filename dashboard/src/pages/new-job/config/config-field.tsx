@@ -1,4 +1,5 @@
-// One hyperparameter: its name, what it is, its value, and the way back to the preset's.
+// The field of one hyperparameter: its name, its description, its value, and a button that resets it to the preset's
+// value.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
@@ -29,7 +30,7 @@ export function ConfigFieldRow({ field, after }: { field: ConfigField; after?: J
     const draft = form.drafts[field.name];
     if (typeof draft !== "string") return;
     const parsed = parseDraft(draft, field);
-    // An empty field, and the preset's own value typed, are the preset's value.
+    // An empty field has the preset's value, and so has a field in which that value was typed.
     if (draft.trim() === "" || ("value" in parsed && isSame(parsed.value, standard))) setDraft(field.name, undefined);
   }
 
@@ -51,7 +52,7 @@ export function ConfigFieldRow({ field, after }: { field: ConfigField; after?: J
             type="button"
             class="quiet small new-job-reset"
             aria-label={`Reset ${field.label} to ${describeValue(standard, field)}`}
-            title={`Back to ${describeValue(standard, field)}`}
+            title={`Reset to ${describeValue(standard, field)}`}
             onClick={() => setDraft(field.name, undefined)}
           >
             <Icon name="close" /> reset

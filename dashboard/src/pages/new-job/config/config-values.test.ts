@@ -23,49 +23,49 @@ describe("parseNumber", () => {
     ["4.", 4],
     ["-3", -3],
     ["1E3", 1000],
-  ])("takes %s", (text, value) => {
+  ])("accepts %s", (text, value) => {
     expect(parseNumber(text, number)).toEqual({ value });
   });
   it.each([
     ["0,001", "Write decimals with a point: 0.001"],
     ["2,5", "Write decimals with a point: 2.5"],
     ["10,000", "Is that 10000 or 10.000? Write it without the comma."],
-    ["many", "“many” is no number. Write it like 0.0002 or 2e-4."],
-    ["2e", "“2e” is no number. Write it like 0.0002 or 2e-4."],
-    ["1e999", "That is too large."],
-  ])("says what is wrong with %s", (text, problem) => {
+    ["many", "“many” is not a number. Write it as 0.0002 or 2e-4."],
+    ["2e", "“2e” is not a number. Write it as 0.0002 or 2e-4."],
+    ["1e999", "This number is too large."],
+  ])("explains what is wrong with %s", (text, problem) => {
     expect(parseNumber(text, number)).toEqual({ problem });
   });
-  it("holds integers and bounds", () => {
+  it("checks integers and limits", () => {
     expect(parseNumber("1e3", { kind: "integer" })).toEqual({ value: 1000 });
-    expect(parseNumber("2.5", { kind: "integer" })).toEqual({ problem: "This takes whole numbers only." });
-    expect(parseNumber("0", { ...number, exclusiveMinimum: 0 })).toEqual({ problem: "This has to be above 0." });
-    expect(parseNumber("0", { ...number, minimum: 1 })).toEqual({ problem: "This has to be at least 1." });
-    expect(parseNumber("2", { ...number, maximum: 1 })).toEqual({ problem: "This may be 1 at most." });
-    expect(parseNumber("1", { ...number, exclusiveMaximum: 1 })).toEqual({ problem: "This has to be below 1." });
+    expect(parseNumber("2.5", { kind: "integer" })).toEqual({ problem: "Enter a whole number." });
+    expect(parseNumber("0", { ...number, exclusiveMinimum: 0 })).toEqual({ problem: "Enter a number above 0." });
+    expect(parseNumber("0", { ...number, minimum: 1 })).toEqual({ problem: "Enter a number of at least 1." });
+    expect(parseNumber("2", { ...number, maximum: 1 })).toEqual({ problem: "Enter a number of at most 1." });
+    expect(parseNumber("1", { ...number, exclusiveMaximum: 1 })).toEqual({ problem: "Enter a number below 1." });
   });
 });
 
-it("takes drafts as they are, but for numbers and empty lists", () => {
+it("accepts drafts unchanged, except for numbers and empty lists", () => {
   expect(parseDraft("3e-4", FIELD)).toEqual({ value: 3e-4 });
   expect(parseDraft("packed", { ...FIELD, kind: "enum" })).toEqual({ value: "packed" });
   expect(parseDraft(null, { ...FIELD, kind: "boolean" })).toEqual({ value: null });
-  expect(parseDraft([], { ...FIELD, kind: "list" })).toEqual({ problem: "Choose one at least." });
+  expect(parseDraft([], { ...FIELD, kind: "list" })).toEqual({ problem: "Choose at least one." });
 });
 
-it("compares lists by what they hold", () => {
+it("compares lists by their values", () => {
   expect(isSame(["a", "b"], ["b", "a"])).toBe(true);
   expect(isSame(["a"], ["a", "b"])).toBe(false);
   expect(isSame(undefined, null)).toBe(true);
   expect(isSame(0, null)).toBe(false);
 });
 
-it("finds what differs, of the fields known", () => {
+it("finds the differences of known fields", () => {
   const found = findDifferences({ rate: 1e-4, gone: 3 }, { rate: 2e-4 }, [FIELD, { ...FIELD, name: "other" }]);
   expect(found).toEqual({ rate: 1e-4 });
 });
 
-it("says values in words", () => {
+it("describes values in words", () => {
   expect(describeValue(4, { ...FIELD, unit: "passes" })).toBe("4 passes");
   expect(describeValue(1, { ...FIELD, unit: "passes" })).toBe("1 pass");
   expect(describeValue(1, { ...FIELD, unit: "examples" })).toBe("1 example");

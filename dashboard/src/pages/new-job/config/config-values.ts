@@ -1,4 +1,4 @@
-// What people type for a hyperparameter, and what it means.
+// Parses what people type for a hyperparameter.
 
 import type { Bounds, Config, ConfigField, ConfigValue } from "../../../lib/config-fields";
 
@@ -6,7 +6,7 @@ export type Parsed = { value: ConfigValue } | { problem: string };
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** A number as it is typed, such as `2e-4`; or what is wrong with it. */
+/** Parses a number as it is typed, such as `2e-4`, or returns what is wrong with it. */
 export function parseNumber(text: string, bounds: Bounds & { kind: string }): { value: number } | { problem: string } {
   const typed = text.trim();
   if (/^[+-]?\d+,\d+$/.test(typed)) {
@@ -15,42 +15,42 @@ export function parseNumber(text: string, bounds: Bounds & { kind: string }): { 
       ? { problem: `Is that ${whole}${rest} or ${whole}.${rest}? Write it without the comma.` }
       : { problem: `Write decimals with a point: ${whole}.${rest}` };
   }
-  if (typed === "") return { problem: "A number is missing here." };
-  if (!NUMBER.test(typed)) return { problem: `“${typed}” is no number. Write it like 0.0002 or 2e-4.` };
+  if (typed === "") return { problem: "Enter a number." };
+  if (!NUMBER.test(typed)) return { problem: `“${typed}” is not a number. Write it as 0.0002 or 2e-4.` };
   const value = Number(typed);
-  if (!Number.isFinite(value)) return { problem: "That is too large." };
-  if (bounds.kind === "integer" && !Number.isInteger(value)) return { problem: "This takes whole numbers only." };
+  if (!Number.isFinite(value)) return { problem: "This number is too large." };
+  if (bounds.kind === "integer" && !Number.isInteger(value)) return { problem: "Enter a whole number." };
   const problem = checkBounds(value, bounds);
   return problem ? { problem } : { value };
 }
 
 function checkBounds(value: number, bounds: Bounds): string {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = bounds;
-  if (minimum !== undefined && value < minimum) return `This has to be at least ${formatValue(minimum)}.`;
+  if (minimum !== undefined && value < minimum) return `Enter a number of at least ${formatValue(minimum)}.`;
   if (exclusiveMinimum !== undefined && value <= exclusiveMinimum)
-    return `This has to be above ${formatValue(exclusiveMinimum)}.`;
-  if (maximum !== undefined && value > maximum) return `This may be ${formatValue(maximum)} at most.`;
+    return `Enter a number above ${formatValue(exclusiveMinimum)}.`;
+  if (maximum !== undefined && value > maximum) return `Enter a number of at most ${formatValue(maximum)}.`;
   if (exclusiveMaximum !== undefined && value >= exclusiveMaximum)
-    return `This has to be below ${formatValue(exclusiveMaximum)}.`;
+    return `Enter a number below ${formatValue(exclusiveMaximum)}.`;
   return "";
 }
 
-/** What a draft stands for: numbers are drafted as they are typed, the others as they are. */
+/** Returns the value of a draft: the draft of a number is its typed text, any other draft is the value itself. */
 export function parseDraft(draft: ConfigValue, field: ConfigField): Parsed {
   if (field.kind === "number" || field.kind === "integer") {
     return typeof draft === "string" ? parseNumber(draft, field) : { value: draft };
   }
-  if (field.kind === "list" && Array.isArray(draft) && draft.length === 0) return { problem: "Choose one at least." };
+  if (field.kind === "list" && Array.isArray(draft) && draft.length === 0) return { problem: "Choose at least one." };
   return { value: draft };
 }
 
-/** A value as it is shown, and as it may be typed. */
+/** Formats a value as it is shown, and as it can be typed. */
 export function formatValue(value: ConfigValue | undefined): string {
   if (value === null || value === undefined) return "";
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
-/** A value in a sentence: `no limit` and the like have no text of their own. */
+/** Describes a value in a sentence; `no limit` and similar values have no typed form. */
 export function describeValue(value: ConfigValue | undefined, field: ConfigField): string {
   if (value === null || value === undefined) return field.kind === "boolean" ? "automatic" : "none";
   if (typeof value === "boolean") return value ? "on" : "off";
@@ -66,7 +66,7 @@ export function isSame(one: ConfigValue | undefined, other: ConfigValue | undefi
   return (one ?? null) === (other ?? null);
 }
 
-/** What of `config` is otherwise than in `base`, of the fields known. */
+/** Returns the known fields in which `config` differs from `base`. */
 export function findDifferences(config: Record<string, unknown>, base: Config, fields: ConfigField[]): Config {
   const found: Config = {};
   for (const field of fields) {

@@ -1,4 +1,4 @@
-// The hyperparameters: the few that matter at once, the others folded by group, and a search over all of them.
+// The hyperparameters: the most important ones at once, the others in folded groups, and a search over all of them.
 
 import { useState } from "preact/hooks";
 import { type ConfigField, GROUPS, searchFields, VALIDATION_FIELD } from "../../../lib/config-fields";
@@ -18,8 +18,8 @@ export function MainSettings({ changed, onReset }: { changed: string[]; onReset:
         <h2>Settings</h2>
         <span class="soft" role="status">
           {changed.length
-            ? `${countOf(changed.length, "setting")} otherwise than in the preset`
-            : "all as in the preset"}
+            ? `${countOf(changed.length, "setting")} changed from the preset`
+            : "all values from the preset"}
         </span>
         <button type="button" class="small" disabled={changed.length === 0} onClick={onReset}>
           Reset all
@@ -81,13 +81,13 @@ export function MoreSettings({ changed, problems }: { changed: string[]; problem
         )}
         {isSearching && found.length === 0 && above.length === 0 && (
           <p class="hint new-job-above" role="status">
-            No setting is called like “{search.trim()}”.
+            No setting matches “{search.trim()}”.
           </p>
         )}
         {GROUPS.map((group) => {
           const own = found.filter((field) => field.group === group);
           if (own.length === 0) return null;
-          // What is wrong can't be folded away.
+          // A group with an error can't be folded.
           const isForced = isSearching || own.some((field) => problems.includes(field.name));
           const isOpen = isForced || opened[group] === true;
           const count = own.filter((field) => changed.includes(field.name)).length;

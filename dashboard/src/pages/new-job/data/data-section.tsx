@@ -1,4 +1,4 @@
-// What the job is trained on, and what its loss is measured on.
+// Chooses the dataset for the training, and the examples on which the loss is measured.
 
 import type { Dataset } from "../../../api/types";
 import { VALIDATION_FIELD } from "../../../lib/config-fields";
@@ -18,9 +18,10 @@ const KINDS: { value: Validation; label: string }[] = [
 ];
 
 const HINTS: Record<Validation, string> = {
-  none: "All examples are learnt; only the loss on them is shown.",
-  share: "Held out from the training, chosen by content, to measure the loss on what the model has not seen.",
-  dataset: "The loss is measured on it, and nothing of it is learnt.",
+  none: "All examples are used for training, and only the loss on them is shown.",
+  share:
+    "These examples are held out from the training, chosen by content, to measure the loss on examples that the model has not seen.",
+  dataset: "The loss is measured on this dataset, and it is not used for training.",
 };
 
 export function DataSection({ datasets }: { datasets: Datasets }) {

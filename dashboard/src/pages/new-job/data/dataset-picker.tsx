@@ -1,4 +1,4 @@
-// One dataset out of many: search and arrow keys, or a click; folded to one line once it is chosen.
+// Chooses one dataset by a search and the arrow keys, or by a click; it folds to one line after the choice.
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Dataset } from "../../../api/types";
@@ -24,7 +24,7 @@ export function DatasetPicker({
   value: string;
   datasets: Datasets;
   problem: string;
-  /** One that can't be chosen here. */
+  /** A dataset that can't be chosen here. */
   exclude?: string;
   onPick: (id: string) => void;
 }) {
@@ -48,7 +48,7 @@ export function DatasetPicker({
           <small class="soft">{dataset && <Facts dataset={dataset} />}</small>
         </div>
         <Link to={`/datasets/${value}`} class="button quiet small">
-          Look inside
+          Open
         </Link>
         <button ref={change} type="button" class="small" onClick={() => setOpen(true)} aria-label={`Change: ${label}`}>
           Change
@@ -107,7 +107,7 @@ function List({
   );
   const isSearching = words.length > 0;
 
-  // A search is for all of them: what isn't loaded yet is fetched.
+  // A search covers all datasets, so the pages that are not loaded yet are fetched.
   useEffect(() => {
     if (isSearching && datasets.hasMore) void datasets.loadMore().catch(() => {});
   }, [isSearching, datasets.hasMore, datasets.loadMore]);
@@ -161,7 +161,7 @@ function List({
         />
         {onCancel && (
           <button type="button" class="quiet small" onClick={onCancel}>
-            Keep the chosen one
+            Keep the current one
           </button>
         )}
       </div>
@@ -172,7 +172,7 @@ function List({
       {!datasets.items && !datasets.error && <Skeleton lines={4} />}
       <div class="new-job-options" role="listbox" id={listId} aria-label={label} tabIndex={-1}>
         {found.map((each, index) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the search field's, which points here
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the search field, which points here, handles the keys
           <div
             key={each.id}
             id={`${listId}-${index}`}
@@ -191,7 +191,7 @@ function List({
       </div>
       {datasets.items && found.length === 0 && (
         <p class="hint new-job-none" role="status">
-          {isSearching ? `No dataset is called like “${search.trim()}”.` : "There is no dataset yet: upload a file."}
+          {isSearching ? `No dataset matches “${search.trim()}”.` : "There are no datasets yet. Upload a file."}
         </p>
       )}
       {datasets.hasMore && !isSearching && (

@@ -1,4 +1,5 @@
-// A file that becomes a dataset right here: chosen or dropped, sent with its progress, told what is wrong with it.
+// Uploads a file that becomes a dataset within the form: it shows the progress, and the problems if the file is
+// refused.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -23,17 +24,17 @@ type State =
   | { kind: "sending"; file: File; sentBytes: number; note: string }
   | { kind: "refused"; name: string; message: string; problems: Problem[]; problemCount: number };
 
-/** Around what takes a dropped file, beside the button that chooses one. */
+/** Wraps the area on which a file can be dropped, next to the button that chooses one. */
 export function Uploader({ onDone, children }: { onDone: (dataset: Dataset) => void; children: ComponentChildren }) {
   const [state, setState] = useState<State>({ kind: "idle" });
   const [isOver, setOver] = useState(false);
   const upload = useRef<AbortController | null>(null);
   const input = useRef<HTMLInputElement>(null);
   const hintId = useId();
-  // What is sent still when the page is left would be stored, and nobody would know.
+  // An upload that continued after the reader has left the page would store a dataset that nobody expects.
   useEffect(() => () => upload.current?.abort(), []);
 
-  // A file that misses its place would be opened by the browser, in place of this page.
+  // Without this, the browser would open a file that is dropped next to its target in place of this page.
   useEffect(() => {
     const keep = (event: DragEvent) => {
       if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
@@ -50,19 +51,19 @@ export function Uploader({ onDone, children }: { onDone: (dataset: Dataset) => v
     upload.current?.abort();
     const current = new AbortController();
     upload.current = current;
-    const tell = (sentBytes: number, note = "") => {
+    const show = (sentBytes: number, note = "") => {
       if (upload.current === current) setState({ kind: "sending", file, sentBytes, note });
     };
-    tell(0);
+    show(0);
     try {
       const dataset = await sendDataset(file, {
         name: file.name.slice(0, MAX_NAME_LENGTH),
         axes: null,
         mapping: null,
         signal: current.signal,
-        onProgress: tell,
-        onChecking: () => tell(file.size, "sent, being checked …"),
-        onWaiting: (error) => tell(0, error ? "the connection is lost; it goes on by itself …" : ""),
+        onProgress: show,
+        onChecking: () => show(file.size, "sent, being checked …"),
+        onWaiting: (error) => show(0, error ? "connection lost; the upload resumes automatically …" : ""),
       });
       if (upload.current !== current) return;
       setState({ kind: "idle" });
@@ -155,7 +156,7 @@ function Refused({ state }: { state: Extract<State, { kind: "refused" }> }) {
               {more > 0 && <li>and {countOf(more, "more problem")}</li>}
             </ul>
             <p>
-              <Link to="/datasets">The datasets page</Link> shows each line and lets you mend it.
+              <Link to="/datasets">The datasets page</Link> shows each line and lets you fix it.
             </p>
           </>
         )}

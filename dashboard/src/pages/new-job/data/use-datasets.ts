@@ -1,4 +1,4 @@
-// The team's datasets, page by page, and one by its id.
+// Loads the team's datasets, page by page, and single ones by id.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { ApiError, makeQuery, request } from "../../../api/client";
@@ -9,7 +9,7 @@ const PAGE_LENGTH = 200;
 const POLL_MS = 15_000;
 
 export interface Datasets {
-  /** Newest first; undefined before the first answer. */
+  /** The datasets, newest first; undefined before the first answer. */
   items: Dataset[] | undefined;
   error: ApiError | undefined;
   hasMore: boolean;
@@ -28,7 +28,7 @@ export function useDatasets(): Datasets {
     setOlder((before) => ({ items: [...(before?.items ?? []), ...page.items], next_cursor: page.next_cursor }));
   }, [cursor]);
 
-  // What the first page has grown to reach is in both.
+  // Datasets that have moved from the first page to the next one are in both pages.
   const newest = data?.items;
   const known = new Set(newest?.map((each) => each.id));
   const items = newest && [...newest, ...(older?.items ?? []).filter((each) => !known.has(each.id))];
@@ -40,7 +40,7 @@ export interface FoundDataset {
   isGone: boolean;
 }
 
-/** The dataset that was chosen, also where it stands on no page that is loaded. */
+/** Returns the chosen dataset, even if it is not on a loaded page. */
 export function useDataset(id: string, items: Dataset[] | undefined): FoundDataset {
   const listed = items?.find((each) => each.id === id);
   const [found, setFound] = useState<{ id: string; dataset: Dataset | undefined }>();

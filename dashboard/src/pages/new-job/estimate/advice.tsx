@@ -1,4 +1,5 @@
-// Why a job fits no slot, and what would help: as a button where the server says it for programs, too.
+// Explains why a job fits no slot, and what would help: as a button if the API describes the change in a form that
+// programs can read.
 
 import type { Config } from "../../../lib/config-fields";
 import { Notice } from "../../../ui/feedback";

@@ -1,4 +1,5 @@
-// What the job would take, at the side while it is filled in; on narrow screens a bar at the bottom that unfolds.
+// Shows the estimate of the job's time and memory while the form is filled in; on narrow screens it is a bar at the
+// bottom that unfolds.
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -24,9 +25,9 @@ export function EstimatePanel({
   children,
 }: {
   estimated: Estimated;
-  /** What has to be chosen before there can be an estimate. */
+  /** The fields that have to be filled in before there can be an estimate. */
   missing: string[];
-  /** Whether something that was typed has to be mended first. */
+  /** Whether a typed value has to be corrected first. */
   isWrong: boolean;
   slots: Slot[];
   onApply: (changes: Config) => void;
@@ -49,16 +50,16 @@ export function EstimatePanel({
         <span class={isCurrent ? "" : "is-old"}>{summarize(shown, missing, isWrong, error !== undefined)}</span>
         {shown?.fits === false && <span class="badge bad">doesn't fit</span>}
       </button>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: where it scrolls, it has to do so by keys, too */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling part has to be reachable by keyboard */}
       <div id="new-job-estimate" class="new-job-side-body" tabIndex={0}>
         <div class="new-job-side-head">
           <h2>Estimate</h2>
           <small class="soft" role="status">
-            {isAsking && !isWrong ? "asking …" : ""}
+            {isAsking && !isWrong ? "estimating …" : ""}
           </small>
         </div>
         {hasNothing && <Missing words={missing} />}
-        {!hasNothing && isWrong && <p class="problem">Mend what is marked red, and it is estimated anew.</p>}
+        {!hasNothing && isWrong && <p class="problem">Correct the fields marked in red to get a new estimate.</p>}
         {!hasNothing && !isWrong && error && <p class="problem">{error.message}</p>}
         {!hasNothing && !estimate && !error && !isWrong && <Skeleton lines={7} />}
         {shown && (
@@ -73,10 +74,10 @@ export function EstimatePanel({
 }
 
 function summarize(estimate: JobEstimate | undefined, missing: string[], isWrong: boolean, isFailed: boolean): string {
-  if (isWrong) return "Something has to be mended";
+  if (isWrong) return "Some fields have to be corrected";
   if (missing.length) return missing[0] ?? "";
   if (isFailed) return "No estimate";
-  if (!estimate) return "Being estimated …";
+  if (!estimate) return "Estimating …";
   const memory = estimate.memory ? Object.values(estimate.memory).reduce((sum, bytes) => sum + bytes, 0) : null;
   return `${formatSeconds(estimate.total_seconds)}${memory === null ? "" : ` · ${formatBytes(memory)}`}`;
 }
@@ -84,7 +85,7 @@ function summarize(estimate: JobEstimate | undefined, missing: string[], isWrong
 function Missing({ words }: { words: string[] }) {
   return (
     <div class="new-job-missing">
-      <p class="soft">Time, memory and the place in the queue stand here as soon as it is clear what to train:</p>
+      <p class="soft">The estimate of time, memory and the place in the queue appears here after these choices:</p>
       <ul>
         {words.map((each) => (
           <li key={each}>{each}</li>
@@ -116,7 +117,7 @@ function Numbers({
       {bar ? (
         <Memory bar={bar} estimate={estimate} />
       ) : (
-        <p class="hint">The base model's sizes aren't known, so neither is the memory.</p>
+        <p class="hint">The sizes of the base model are not known, so the memory can't be estimated.</p>
       )}
       {estimate.fits === false && estimate.advice && (
         <Advice message={estimate.advice} changes={estimate.changes as Config[]} isOff={!isCurrent} onApply={onApply} />
@@ -133,12 +134,12 @@ function Numbers({
         <dd class="number">{formatSeconds(estimate.train_seconds)}</dd>
         <dt>Queue</dt>
         <dd>
-          {estimate.queue_position === null ? "no turn: a quota of your team" : `place ${estimate.queue_position}`}
+          {estimate.queue_position === null ? "not in turn: a quota of your team" : `place ${estimate.queue_position}`}
         </dd>
         <dt>Starts</dt>
         <dd>
           {estimate.starts_at === null ? (
-            `${NONE} no open slot could run it now`
+            `${NONE} no available slot can run this job now`
           ) : isAtOnce(estimate.starts_at) ? (
             "at once"
           ) : (
@@ -168,7 +169,7 @@ function Moment({ at }: { at: string }) {
 
 function Memory({ bar, estimate }: { bar: MemoryBar; estimate: JobEstimate }) {
   const largest = bar.marks.at(-1);
-  // Too little of the slots to tell its parts apart: they are drawn once more, at full length.
+  // The job takes too small a part of the slots to tell its parts apart, so they are drawn again at full length.
   const isTiny = largest !== undefined && bar.total < TINY_SHARE * largest.bytes;
   return (
     <div class="new-job-memory">

@@ -5,7 +5,7 @@ import { describeFit, makeMemoryBar } from "./estimate-view";
 const estimate = (memory: Record<string, number> | null) => ({ device: "cuda", memory }) as JobEstimate;
 const slot = (name: string, memory_bytes: number | null, device = "cuda") => ({ name, memory_bytes, device }) as Slot;
 
-it("draws the parts against the largest slot of the device", () => {
+it("draws the parts relative to the largest slot of the device", () => {
   const bar = makeMemoryBar(estimate({ weights: 10, adapter: 10, logits: 0 }), [
     slot("b", 40),
     slot("a", 20),
@@ -24,14 +24,14 @@ it("draws the parts against the largest slot of the device", () => {
   expect(bar && describeFit(bar, "cuda")).toBe("Fits all 3 GPU slots.");
 });
 
-it("is as long as the need where that is more", () => {
+it("is as long as the job's memory if that is more", () => {
   const bar = makeMemoryBar(estimate({ weights: 80 }), [slot("a", 20), slot("b", 40)]);
   expect(bar?.marks.map((mark) => mark.share)).toEqual([0.25, 0.5]);
   expect(bar && describeFit(bar, "cuda")).toBe("Fits none of 2 GPU slots.");
 });
 
-it("knows nothing of a model of unknown sizes, and of slots that tell nothing", () => {
+it("is missing for a model of unknown size, and describes slots that report no memory", () => {
   expect(makeMemoryBar(estimate(null), [])).toBeNull();
   const bar = makeMemoryBar(estimate({ weights: 1 }), []);
-  expect(bar && describeFit(bar, "cpu")).toBe("No CPU slot has told its memory yet.");
+  expect(bar && describeFit(bar, "cpu")).toBe("No CPU slot has reported its memory yet.");
 });

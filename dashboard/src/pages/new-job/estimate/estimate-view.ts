@@ -1,4 +1,4 @@
-// An estimate as the page draws it: the memory's parts along one bar, held against what the slots have.
+// Prepares an estimate for drawing: the parts of the memory along one bar, compared with the memory of the slots.
 
 import type { JobEstimate, Slot } from "../../../api/types";
 import { countOf } from "../../../lib/format";
@@ -16,18 +16,18 @@ export interface MemoryPart {
   name: string;
   label: string;
   bytes: number;
-  /** Of the bar's length, from 0 to 1. */
+  /** The part of the bar's length, from 0 to 1. */
   share: number;
 }
 
 export interface MemoryBar {
   parts: MemoryPart[];
   total: number;
-  /** What the slots have that could run it, each size once, the smallest first. */
+  /** The memory of the slots that could run the job, each size once, the smallest first. */
   marks: { bytes: number; share: number; slots: string[] }[];
 }
 
-/** Null where the base model's sizes aren't known. */
+/** Returns null if the sizes of the base model are not known. */
 export function makeMemoryBar(estimate: JobEstimate, slots: Slot[]): MemoryBar | null {
   if (!estimate.memory) return null;
   const entries = Object.entries(estimate.memory).filter(([, bytes]) => bytes > 0);
@@ -46,12 +46,12 @@ export function makeMemoryBar(estimate: JobEstimate, slots: Slot[]): MemoryBar |
   };
 }
 
-/** Which slots hold it, as a sentence. */
+/** Describes in a sentence which slots have enough memory. */
 export function describeFit(bar: MemoryBar, device: string): string {
   const kind = device === "cuda" ? "GPU" : "CPU";
   const all = bar.marks.flatMap((mark) => mark.slots);
   const fitting = bar.marks.filter((mark) => mark.bytes >= bar.total).flatMap((mark) => mark.slots);
-  if (all.length === 0) return `No ${kind} slot has told its memory yet.`;
+  if (all.length === 0) return `No ${kind} slot has reported its memory yet.`;
   if (fitting.length === all.length)
     return all.length === 1 ? `Fits the ${kind} slot.` : `Fits all ${countOf(all.length, `${kind} slot`)}.`;
   return fitting.length === 0
@@ -60,16 +60,16 @@ export function describeFit(bar: MemoryBar, device: string): string {
 }
 
 const SOURCES: Record<string, string> = {
-  like_jobs: "By jobs like it that ran here.",
-  same_base_model: "By other jobs with this base model; with these settings it may differ.",
-  arithmetic: "A mere guess: nothing like it has run here yet.",
+  like_jobs: "Based on similar jobs that ran here.",
+  same_base_model: "Based on other jobs with this base model; these settings may give other numbers.",
+  arithmetic: "A rough estimate: no similar job has run here yet.",
 };
 
 export function describeSource(source: string): string {
   return SOURCES[source] ?? "";
 }
 
-/** `16:05`, with the day where it is another one. */
+/** Formats a time as `16:05`, with the day if it is not today. */
 export function formatClock(date: Date, now: Date): string {
   const clock = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   if (date.toDateString() === now.toDateString()) return clock;

@@ -1,4 +1,4 @@
-// Before a job is posted that fits no slot, and after the server has refused one.
+// Warns before a job is posted that fits no slot, and explains why the server has refused one.
 
 import type { Config } from "../../../lib/config-fields";
 import { Dialog } from "../../../ui/dialog";
@@ -20,11 +20,14 @@ export function FitDialog({
   onClose: () => void;
 }) {
   return (
-    <Dialog title={isRefused ? "Refused: it would not fit" : "Post a job that won't fit?"} onClose={onClose}>
+    <Dialog title={isRefused ? "Refused: the job fits no slot" : "Post a job that fits no slot?"} onClose={onClose}>
       <div class="dialog-body">
         <Advice message={message} changes={changes} isOff={false} onApply={onApply} />
         {!isRefused && (
-          <p class="soft">The server refuses what no slot has the memory for, unless a larger slot has come since.</p>
+          <p class="soft">
+            The server refuses a job that no slot has enough memory for, unless a larger slot has been added in the
+            meantime.
+          </p>
         )}
       </div>
       <footer>
@@ -33,7 +36,7 @@ export function FitDialog({
         </button>
         {!isRefused && (
           <button type="button" class="danger" onClick={onForce}>
-            Post it all the same
+            Post it anyway
           </button>
         )}
       </footer>

@@ -1,4 +1,4 @@
-// What the job would take, asked again after each change and now and then, as the queue moves on.
+// Loads the estimate again after each change of the form, and regularly, because the queue moves.
 
 import { useEffect, useState } from "preact/hooks";
 import { type ApiError, asError, request } from "../../../api/client";
@@ -9,14 +9,14 @@ const REFRESH_MS = 30_000;
 const RETRY_MS = 5_000;
 
 export interface Estimated {
-  /** The newest one; of an earlier form where `isCurrent` is false. */
+  /** The newest estimate; if `isCurrent` is false, it belongs to an earlier state of the form. */
   estimate: JobEstimate | undefined;
   isCurrent: boolean;
   isAsking: boolean;
   error: ApiError | undefined;
 }
 
-/** `body` null: there is nothing to ask for yet. */
+/** A `body` of null means that there is nothing to estimate yet. */
 export function useEstimate(body: JobCreate | null): Estimated {
   const json = body && JSON.stringify({ ...body, name: undefined });
   const [answer, setAnswer] = useState<{ json: string; estimate: JobEstimate }>();
