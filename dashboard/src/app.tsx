@@ -1,4 +1,4 @@
-// The frame of all pages: who is logged in, where one is, and what the address asks for.
+// The frame of all pages: it shows who is logged in and where the reader is, and chooses the page by the address.
 
 import type { ComponentChildren } from "preact";
 import { lazy, Suspense } from "preact/compat";
@@ -6,7 +6,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { ApiError, setUnauthorizedHandler } from "./api/client";
 import type { Session } from "./api/types";
 import { JobsPage } from "./pages/jobs/jobs";
-import { LoginFrame, LoginPage } from "./pages/login";
+import { LoginFrame, LoginPage } from "./pages/login/login";
 import { Link, navigate, type Route, useRoute } from "./router";
 import { endSession, findSession, forgetSession, SessionContext, useSession } from "./session";
 import { ErrorBox } from "./ui/feedback";
@@ -14,9 +14,9 @@ import { Icon, type IconName } from "./ui/icons";
 import { ThemeButton } from "./ui/theme";
 import { Toasts } from "./ui/toasts";
 
-// The page that people open first comes with the frame; the others when they are asked for.
+// The page that people open first is loaded with the frame; the other pages are loaded when they are opened.
 const ComparePage = lazy(() => import("./pages/compare/compare").then((module) => module.ComparePage));
-const DatasetPage = lazy(() => import("./pages/datasets/dataset").then((module) => module.DatasetPage));
+const DatasetPage = lazy(() => import("./pages/dataset/dataset").then((module) => module.DatasetPage));
 const DatasetsPage = lazy(() => import("./pages/datasets/datasets").then((module) => module.DatasetsPage));
 const JobPage = lazy(() => import("./pages/job/job").then((module) => module.JobPage));
 const NewJobPage = lazy(() => import("./pages/new-job/new-job").then((module) => module.NewJobPage));
@@ -30,7 +30,7 @@ const PAGES: { path: string; name: string; icon: IconName }[] = [
   { path: "/team", name: "Team", icon: "team" },
 ];
 
-/** Pages that stand in no menu. */
+/** The names of pages that are not in the menu. */
 const NAMES: Record<string, string> = { compare: "Compare jobs", "new-job": "New job" };
 
 export function App() {
@@ -74,14 +74,14 @@ export function App() {
         </LoginFrame>
       );
     }
-    // Mostly it takes a blink; a page that comes and goes would only flicker.
+    // This usually takes a moment only; a page that appears and disappears would flicker.
     return (
       <p class="hidden-text" role="status">
         Loading …
       </p>
     );
   }
-  // A login link is taken also where somebody is logged in: it may be for another key.
+  // A login link is used even if somebody is logged in, because it may be for another key.
   if (control === null || (route.parts[0] === "login" && route.query.has("code"))) {
     return <LoginPage route={route} onLogin={setSession} />;
   }
@@ -117,16 +117,16 @@ function PageOf({ route }: { route: Route }) {
     default:
       return (
         <section class="empty">
-          <h1>There is no such page</h1>
+          <h1>Page not found</h1>
           <p>
-            <Link to="/jobs">Go to the jobs</Link>
+            <Link to="/jobs">Go to the jobs page</Link>
           </p>
         </section>
       );
   }
 }
 
-/** Keeps the page's height while its code is fetched, so that nothing jumps. */
+/** Keeps the page's height while its code is loading, so that nothing moves. */
 function PageSkeleton() {
   return <div class="skeleton page-skeleton" role="status" aria-label="Loading the page" />;
 }
@@ -138,12 +138,12 @@ function Frame({ route, children }: { route: Route; children: ComponentChildren 
   const place = route.parts.join("/");
   const shown = useRef(place);
   useEffect(() => {
-    // A page that shows one thing puts its name there as soon as it knows it.
+    // A page that shows one thing replaces this title as soon as it knows the name.
     const name = NAMES[noun] ?? PAGES.find((page) => page.path === `/${current}`)?.name;
     document.title = name ? `${name} · emotune` : "emotune";
     if (shown.current === place) return;
     shown.current = place;
-    // As browsers do it with pages of their own: from the top on, and read from there.
+    // A new page starts at its top and screen readers start there, as with ordinary links.
     window.scrollTo(0, 0);
     const main = document.getElementById("main");
     if (!main?.contains(document.activeElement)) main?.focus({ preventScroll: true });
@@ -151,7 +151,7 @@ function Frame({ route, children }: { route: Route; children: ComponentChildren 
   return (
     <div class="frame">
       <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
-        Skip to the page
+        Skip to the content
       </button>
       <header class="bar">
         <Link to="/jobs" class="brand" aria-label="emotune: jobs">

@@ -1,10 +1,11 @@
-// Pages are named by the part of the address after `#`, which never reaches the server: its own paths are the API's.
+// Names pages by the part of the address after `#`, which never reaches the server: the server's own paths belong to
+// the API.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 export interface Route {
-  /** The parts of the path: `#/jobs/job_1` is `["jobs", "job_1"]`. */
+  /** The parts of the path: `#/jobs/job_1` becomes `["jobs", "job_1"]`. */
   parts: string[];
   query: URLSearchParams;
 }
@@ -40,7 +41,7 @@ export function useRoute(): Route {
   return route;
 }
 
-/** Goes to a page; `replace` leaves no step back, as for a filter. */
+/** Goes to a page. `replace` adds no entry to the browser's history, for example for a filter. */
 export function navigate(
   path: string,
   query: Record<string, string | null | undefined> = {},
@@ -71,7 +72,7 @@ export function Link({
   "aria-label"?: string | undefined;
   "aria-current"?: "page" | undefined;
 }) {
-  // The types of attributes take no `undefined`; as an attribute it is none.
+  // The attribute types don't accept `undefined`, although an undefined attribute is simply left out.
   const attributes = rest as Record<string, unknown>;
   return (
     <a href={makeHash(to, query)} {...attributes}>

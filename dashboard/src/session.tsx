@@ -1,4 +1,4 @@
-// Who is logged in. The session itself is a cookie that no script can read.
+// Holds who is logged in. The session itself is a cookie that no script can read.
 
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
@@ -18,7 +18,7 @@ export function useSession(): SessionControl {
   return control;
 }
 
-// No script can see the cookie, so a login leaves this mark: without it there is no session to ask for.
+// Scripts can't see the cookie, so a login leaves this mark. Without the mark there is no session to ask for.
 const MARK = "emotune-logged-in";
 
 function keep(session: Session): Session {
@@ -27,18 +27,18 @@ function keep(session: Session): Session {
   return session;
 }
 
-/** The session is over, or there was none. */
+/** Forgets the session when it has ended or never existed. */
 export function forgetSession(): void {
   setCsrfToken(null);
   window.localStorage.removeItem(MARK);
 }
 
-/** Null where nobody is logged in. Throws ApiError, 401 where the session has ended. */
+/** Returns null if nobody is logged in. Throws ApiError, with status 401 if the session has ended. */
 export async function findSession(): Promise<Session | null> {
   return window.localStorage.getItem(MARK) ? keep(await request<Session>("GET", "/session")) : null;
 }
 
-/** With an API key, or with the one-time code of a login link. */
+/** Logs in with an API key or with the one-time code of a login link. */
 export async function logIn(proof: { api_key: string } | { code: string }): Promise<Session> {
   return keep(await request<Session>("POST", "/session", { body: proof }));
 }

@@ -60,5 +60,5 @@ CASES = [
     PageCase("queue-operator", lambda _: "/queue", "^Queue and slots$", is_operators=True),
     PageCase("team", lambda _: "/team", "^voice$"),
     PageCase("team-operator", lambda _: "/team", "^platform$", is_operators=True),
-    PageCase("unknown", lambda _: "/nothing-here", "^There is no such page$"),
+    PageCase("unknown", lambda _: "/nothing-here", "^Page not found$"),
 ]

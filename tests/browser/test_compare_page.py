@@ -19,7 +19,7 @@ def _open_compare(open_page: OpenContext, server: StagedServer, *names: str) -> 
 
 def test_jobs_are_added_and_taken_out(open_page: OpenContext, server: StagedServer) -> None:
     page = _open_compare(open_page, server)
-    expect(page.get_by_role("heading", name="No job is chosen")).to_be_visible()
+    expect(page.get_by_role("heading", name="No jobs are chosen")).to_be_visible()
     page.get_by_role("button", name="Add jobs").first.click()
     picker = page.get_by_role("dialog", name="Add jobs")
     for name in ("warm replies v3", "warm replies v2"):
@@ -32,7 +32,7 @@ def test_jobs_are_added_and_taken_out(open_page: OpenContext, server: StagedServ
     figures = page.get_by_role("region", name="Figures of the jobs")
     expect(figures.get_by_role("row", name="Last loss").locator(".is-best")).to_have_count(1)
 
-    chosen.get_by_role("button", name="Take warm replies v3 out").click()
+    chosen.get_by_role("button", name="Remove warm replies v3").click()
     expect(chosen).to_contain_text("Add a second job")
 
 
@@ -41,7 +41,7 @@ def test_configs_show_what_differs_first(open_page: OpenContext, server: StagedS
     configs = page.get_by_role("region", name="Configs of the jobs")
     expect(configs.get_by_role("row", name="lora_rank")).to_be_visible()
     expect(configs.get_by_role("row", name="seed")).to_have_count(0)
-    page.get_by_role("checkbox", name="Also what is the same").check()
+    page.get_by_role("checkbox", name="Show equal fields").check()
     expect(configs.get_by_role("row", name="seed")).to_be_visible()
     page.get_by_role("button", name="Time").click()
     page.get_by_role("checkbox", name="Eval loss").check()

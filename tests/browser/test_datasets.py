@@ -1,4 +1,4 @@
-"""Uploading a dataset, mending one that was refused, and looking at it, as a person does it."""
+"""Uploading a dataset, fixing one that was refused, and looking at it, as a person does it."""
 
 import json
 import re
@@ -52,18 +52,18 @@ def test_a_file_becomes_a_dataset_and_goes(open_page: OpenContext, server: Stage
     expect(row).to_have_count(0)
 
 
-def test_a_refused_file_is_mended_in_the_page(open_page: OpenContext, server: StagedServer) -> None:
+def test_a_refused_file_is_fixed_in_the_page(open_page: OpenContext, server: StagedServer) -> None:
     page, watch = open_page(server.url, key=server.staged.member_key)
     watch.expect(422, "/datasets")
     card = choose(page, make_file("broken.jsonl", [GOOD, UNKNOWN_EMOTION, GOOD.replace("Fine", "Well"), NO_MESSAGES]))
     card.get_by_role("button", name="Upload", exact=True).click()
-    expect(card.get_by_text("2 problems: nothing is stored.")).to_be_visible()
+    expect(card.get_by_text("2 problems: nothing was stored.")).to_be_visible()
     expect(card.locator("mark")).to_have_text("<emo jy=0.9>")
     check_accessibility(page)
     send = card.get_by_role("button", name="Upload the corrected file")
     expect(send).to_be_disabled()
 
-    # What is still wrong is told before anything is uploaded.
+    # Remaining problems are reported before anything is uploaded.
     card.get_by_role("button", name="Edit line 2").click()
     card.get_by_role("button", name="Check and keep").click()
     expect(card.get_by_text("Still wrong:")).to_be_visible()
@@ -74,10 +74,10 @@ def test_a_refused_file_is_mended_in_the_page(open_page: OpenContext, server: St
     card.get_by_role("button", name="Leave all bad lines out").click()
     expect(card.get_by_text("left out", exact=True)).to_be_visible()
     send.click()
-    expect(card.get_by_text("with 2 lines mended here")).to_be_visible()
+    expect(card.get_by_text("with 2 lines fixed here")).to_be_visible()
     expect(card.get_by_text("3 examples")).to_be_visible()
 
-    href = card.get_by_role("link", name="Look at it").get_attribute("href") or ""
+    href = card.get_by_role("link", name="Open it").get_attribute("href") or ""
     stored = page.request.get(f"/datasets/{href.split('/')[-1]}/file").text()
     assert [json.loads(line) for line in stored.split("\n")[:3]] == [
         json.loads(line) for line in (GOOD, UNKNOWN_EMOTION.replace("jy", "trust"), GOOD.replace("Fine", "Well"))
@@ -94,21 +94,21 @@ def test_more_bad_lines_than_a_report_lists_are_left_out_at_once(
     card = choose(page, make_file(f"many {bad_count}.jsonl", lines))
     card.get_by_role("button", name="Upload", exact=True).click()
     card.get_by_role("button", name="Leave every bad line out and upload").click()
-    expect(card.get_by_text(f"with {bad_count} lines mended here")).to_be_visible()
+    expect(card.get_by_text(f"with {bad_count} lines fixed here")).to_be_visible()
     expect(card.get_by_text("2 examples")).to_be_visible()
 
 
-def test_an_error_is_told_at_its_field(open_page: OpenContext, server: StagedServer) -> None:
+def test_an_error_is_shown_at_its_field(open_page: OpenContext, server: StagedServer) -> None:
     page, watch = open_page(server.url, key=server.staged.member_key)
     watch.expect(422, "/datasets")
     card = choose(page, make_file("cold.jsonl", [GOOD.replace("joy", "warm")]))
-    card.get_by_text("Own axes, or texts with labels").click()
-    axes = card.get_by_role("textbox", name="Own axes")
+    card.get_by_text("Custom axes, or texts with labels").click()
+    axes = card.get_by_role("textbox", name="Custom axes")
     axes.fill("COLD_WARM")
     card.get_by_role("button", name="Upload", exact=True).click()
     expect(axes).to_have_attribute("aria-invalid", "true")
     axes.fill("COLD_WARM,SHY_BOLD")
     card.get_by_role("button", name="Upload", exact=True).click()
-    card.get_by_role("link", name="Look at it").click()
+    card.get_by_role("link", name="Open it").click()
     expect(page.get_by_role("heading", level=1, name="cold")).to_be_visible()
     expect(page.get_by_text("COLD_WARM, SHY_BOLD")).to_be_visible()

@@ -45,7 +45,7 @@ def test_jobs_are_chosen_by_keys_and_compared(open_page: OpenContext, server: St
         page.keyboard.press(key)
     expect(page.get_by_role("region", name="Chosen jobs")).to_contain_text("2 chosen")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys of this page")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Compare (2)").click()
     expect(page.get_by_role("heading", level=1, name="Compare jobs")).to_be_visible()

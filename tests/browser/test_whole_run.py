@@ -69,7 +69,7 @@ def test_from_a_file_to_a_bundle(
     code = installation.client.create_login_code()
     page.goto(code["path"])
 
-    upload_and_mend(page, file_with_a_bad_line)
+    upload_and_fix(page, file_with_a_bad_line)
     page.get_by_role("link", name="New job with it").click()
     post_job(page, "warm replies", EPOCHS)
     first_url = page.url
@@ -98,7 +98,7 @@ def test_from_a_file_to_a_bundle(
     compare_with_another(page, first_url)
 
 
-def upload_and_mend(page: Page, path: Path) -> None:
+def upload_and_fix(page: Page, path: Path) -> None:
     """The bad line is shown with its problem, and left out."""
     page.get_by_role("link", name="Datasets", exact=True).click()
     with page.expect_file_chooser() as chooser:
@@ -106,7 +106,7 @@ def upload_and_mend(page: Page, path: Path) -> None:
     chooser.value.set_files(path)
     sending = page.get_by_role("article", name=path.name)
     sending.get_by_role("button", name="Upload", exact=True).click()
-    expect(sending).to_contain_text("1 problem: nothing is stored.")
+    expect(sending).to_contain_text("1 problem: nothing was stored.")
     bad_line = sending.get_by_role("listitem").filter(has_text=f"Line {BAD_LINE}").first
     expect(bad_line).to_contain_text("jy")
     bad_line.get_by_role("button", name="Leave this line out").click()

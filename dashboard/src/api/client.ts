@@ -1,4 +1,5 @@
-// One way to talk to the API: JSON in and out, the session's CSRF token on what changes things, errors as ApiError.
+// All requests to the API go through this module: it sends and reads JSON, adds the session's CSRF token to requests
+// that change something, and throws every error as ApiError.
 
 import type { ErrorBody } from "./types";
 
@@ -7,14 +8,14 @@ export interface FieldProblem {
   message: string;
 }
 
-/** An answer that is no success. `status` is 0 where there was no answer at all. */
+/** An error answer of the API. `status` is 0 if there was no answer at all. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
     readonly problems: FieldProblem[] = [],
-    /** Of a dataset with bad lines: what POST /datasets says of it. */
+    /** The report that POST /datasets returns for a dataset with bad lines. */
     readonly report: Record<string, unknown> | null = null,
   ) {
     super(message);
@@ -25,7 +26,7 @@ export class ApiError extends Error {
   }
 }
 
-/** What went wrong, whatever it was. */
+/** Turns anything that was caught into an ApiError. */
 export function asError(caught: unknown): ApiError {
   return caught instanceof ApiError ? caught : new ApiError(0, "unreadable", String(caught));
 }
@@ -33,12 +34,12 @@ export function asError(caught: unknown): ApiError {
 let csrfToken: string | null = null;
 let onUnauthorized: () => void = () => {};
 
-/** Kept in memory alone: `GET /session` tells it again after a reload. */
+/** The token is kept in memory only; `GET /session` returns it again after a reload. */
 export function setCsrfToken(token: string | null): void {
   csrfToken = token;
 }
 
-/** What to do when the session has ended. */
+/** Sets what the page does when the session has ended. */
 export function setUnauthorizedHandler(handler: () => void): void {
   onUnauthorized = handler;
 }
@@ -49,7 +50,7 @@ export function makeHeaders(method: Method): Record<string, string> {
   return method !== "GET" && csrfToken !== null ? { "X-CSRF-Token": csrfToken } : {};
 }
 
-/** Sends one request. Throws ApiError, and DOMException "AbortError" where the signal was used. */
+/** Sends one request. Throws ApiError, and a DOMException "AbortError" if the signal was aborted. */
 export async function send(
   method: Method,
   path: string,
@@ -67,7 +68,7 @@ export async function send(
     response = await fetch(path, init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The server doesn't answer. This page tries again by itself.");
+    throw new ApiError(0, "unreachable", "The server doesn't answer. This page tries again automatically.");
   }
   if (!response.ok && response.status !== 304) {
     throw readError(response.status, await response.text());
@@ -75,7 +76,7 @@ export async function send(
   return response;
 }
 
-/** Sends one request and reads its JSON; `undefined` for 204. */
+/** Sends one request and reads its JSON; returns `undefined` for 204. */
 export async function request<T>(
   method: Method,
   path: string,
@@ -85,7 +86,9 @@ export async function request<T>(
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-/** The error that a body tells of, whatever a proxy has made of it. Tells the page when the session is over. */
+/**
+ * Reads the error from a response body, even if a proxy has replaced it. Reports the end of the session to the page.
+ */
 export function readError(status: number, text: string): ApiError {
   const error = parseError(status, text);
   if (status === 401) onUnauthorized();
@@ -98,7 +101,7 @@ function parseError(status: number, text: string): ApiError {
     body = JSON.parse(text) as ErrorBody;
     if (!body.error) throw new SyntaxError("no error in it");
   } catch {
-    return new ApiError(status, "unreadable", `The server answered ${status}, and not in words of ours.`);
+    return new ApiError(status, "unreadable", `The server answered ${status} with a body that this page can't read.`);
   }
   const { code, message, field, details } = body.error;
   const problems = details?.length ? details : field ? [{ field, message }] : [];
@@ -111,7 +114,7 @@ function parseError(status: number, text: string): ApiError {
   );
 }
 
-/** A query string without what is empty; a list repeats its name. */
+/** Makes a query string and leaves out empty values; a list repeats its name. */
 export function makeQuery(
   values: Record<string, string | number | boolean | null | undefined | readonly string[]>,
 ): string {

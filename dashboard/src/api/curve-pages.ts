@@ -1,14 +1,14 @@
-// All of a job's curves, page by page.
+// Reads all curves of a job, page by page.
 
 import { makeQuery, request } from "./client";
 import type { CurveColumns, Curves } from "./types";
 
-/** Most points that the API gives at once. */
+/** The API returns at most this many points in one page. */
 const PAGE_POINTS = 20_000;
 
 /**
- * Reads what came after `cursor` and calls `take` for each page with points, with the place behind it. Returns the last
- * place, where the next reading begins; raises ApiError.
+ * Reads the points after `cursor` and calls `take` for each page that has points, with the cursor behind it. Returns
+ * the last cursor, from which the next reading continues. Throws ApiError.
  */
 export async function readCurves(
   jobId: string,

@@ -1,5 +1,5 @@
-// Asking again and again: every two seconds while the page is looked at, seldom while it is hidden, and with the ETag
-// of the last answer, so that an idle poll costs next to nothing.
+// Polls the API: every two seconds while the page is visible, rarely while it is hidden, and with the ETag of the last
+// answer, so that an answer without news costs almost nothing.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asError, send } from "./client";
@@ -13,20 +13,23 @@ const NOTHING = { data: undefined, error: undefined };
 export interface Polled<T> {
   /** The newest answer; undefined before the first. */
   data: T | undefined;
-  /** What went wrong at the last try; the data of before stays. */
+  /** The error of the last request; the data of the request before stays. */
   error: ApiError | undefined;
-  /** Ask now, as after an action of one's own. */
+  /** Asks at once, for example after an action on the page. */
   refresh: () => void;
-  /** Show this until the next answer. */
+  /** Shows this value until the next answer. */
   put: (data: T) => void;
 }
 
-/** Follows the JSON that a GET answers. `path` null asks nothing; `everyMs` 0 asks once and after each `refresh`. */
+/**
+ * Polls the JSON that a GET returns. A `path` of null asks nothing; an `everyMs` of 0 asks once and after each
+ * `refresh`.
+ */
 export function usePoll<T>(path: string | null, everyMs: number = POLL_MS): Polled<T> {
   return usePollOf<T>(path, everyMs, readJson);
 }
 
-/** As `usePoll`, for plain text: a log that grows. */
+/** Polls plain text, such as a growing log, as `usePoll` polls JSON. */
 export function usePollText(path: string | null, everyMs: number): Polled<string> {
   return usePollOf(path, everyMs, readText);
 }
@@ -40,7 +43,7 @@ interface Answer<T> {
   error: ApiError | undefined;
 }
 
-/** `read` has to be the same function each time. */
+/** Polls a path; `read` has to be the same function in each render. */
 function usePollOf<T>(path: string | null, everyMs: number, read: (response: Response) => Promise<T>): Polled<T> {
   const [answer, setAnswer] = useState<Answer<T>>({ path, data: undefined, error: undefined });
   const kick = useRef<() => void>(() => {});
@@ -105,7 +108,7 @@ function usePollOf<T>(path: string | null, everyMs: number, read: (response: Res
 
   const refresh = useCallback(() => kick.current(), []);
   const put = useCallback((data: T) => setAnswer({ path, data, error: undefined }), [path]);
-  // Between two paths the answer of the first is none of the second.
+  // After the path has changed, the answer to the old path must not be shown for the new one.
   const { data, error } = answer.path === path ? answer : NOTHING;
   return { data, error, refresh, put };
 }

@@ -1,4 +1,4 @@
-// A live feed (server-sent events) that is followed across restarts of the API and lost connections.
+// Follows a live feed (server-sent events) across restarts of the API and lost connections.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
@@ -8,9 +8,9 @@ const MAX_RETRY_MS = 10_000;
 export type StreamStatus = "connecting" | "live" | "lost" | "ended";
 
 /**
- * Follows `path`, a feed with `?after=<cursor>`, from `start` on, and hands each item to `take`. EventSource gives up for
- * good when it gets an error status, as from a proxy while the API restarts, so lost feeds are opened anew from here,
- * after the last item that came.
+ * Follows `path`, a feed with `?after=<cursor>`, from `start` on, and passes its items to `take`. EventSource stops for
+ * good when it gets an error status, for example from a proxy while the API restarts. So this hook opens a lost feed
+ * again itself, after the last item that it received.
  */
 export function useStream<T extends { cursor: string }>(
   path: string | null,
@@ -48,7 +48,7 @@ export function useStream<T extends { cursor: string }>(
         const item = JSON.parse((event as MessageEvent<string>).data) as T;
         cursor = item.cursor;
         waiting.push(item);
-        // Many items of one moment are handed over at once.
+        // Items that arrive at nearly the same time are passed on together.
         frame ??= window.setTimeout(hand, 50);
       });
       source.addEventListener("end", () => {

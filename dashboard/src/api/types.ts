@@ -1,4 +1,5 @@
-// The API's own types under short names. They are generated from its OpenAPI document: a change there shows here.
+// Short names for the API's own types. They are generated from its OpenAPI document, so a change of the API shows up
+// here.
 
 import type { components } from "./schema";
 

@@ -1,10 +1,10 @@
-// What people set at a chart of losses: how smooth its curves are, and what its axes count.
+// The controls of a loss chart: how smooth its curves are, and the units of its axes.
 
 import { Choices } from "../ui/choices";
-import type { XKind } from "./plot";
+import type { XKind } from "./series";
 import "./chart-controls.css";
 
-/** Weights of the moving average (lib/smoothing.ts). */
+/** The weights of the moving average (lib/smoothing.ts) that the slider offers. */
 export const MAX_SMOOTHING = 0.99;
 const SMOOTHING_STEP = 0.01;
 

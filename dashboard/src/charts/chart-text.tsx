@@ -1,12 +1,12 @@
-// A chart in words and as a table, for who doesn't see it.
+// Describes a chart in words and as a table, for readers who can't see it.
 
 import { useState } from "preact/hooks";
-import type { CurveSeries, XKind } from "./plot";
 import { formatX } from "./plot-axes";
+import type { CurveSeries, XKind } from "./series";
 
 const TABLE_ROWS = 20;
 
-/** First, lowest and last value, in a sentence. */
+/** Describes the first, lowest and last value in one sentence. */
 export function describeSeries({ label, x, y }: CurveSeries, formatY: (value: number) => string): string {
   let first = -1;
   let lowest = -1;
@@ -23,7 +23,7 @@ export function describeSeries({ label, x, y }: CurveSeries, formatY: (value: nu
   return `${label}: first ${say(first)}, lowest ${say(lowest)}, last ${say(last)}.`;
 }
 
-/** The last points of all series, behind a switch; made only when it is open. */
+/** Shows the last points of all series in a table that is built only when it is opened. */
 export function ChartTable({
   series,
   xKind,
@@ -76,7 +76,7 @@ interface TableRow {
   values: (number | null)[];
 }
 
-/** The last places of all series, the newest first, with what each has there. */
+/** The x values of the last points of all series, the newest first, with each series' value there. */
 export function listRows(series: readonly CurveSeries[], count: number): TableRow[] {
   const rows = new Map<number, (number | null)[]>();
   series.forEach((each, place) => {

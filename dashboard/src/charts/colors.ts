@@ -1,11 +1,11 @@
-// The palette's colours as a canvas takes them. A custom property keeps `light-dark(...)` as it was written, so an
-// element of the page has to say what comes of it.
+// Resolves the palette's colours for a canvas. A custom property keeps `light-dark(...)` unevaluated, so an element of
+// the page has to compute the colour.
 
 const resolved = new Map<string, string>();
 const listeners = new Set<() => void>();
 let probe: HTMLElement | null = null;
 
-/** `--series-1` as `rgb(...)`, in the theme that holds now. */
+/** Returns `--series-1` as `rgb(...)` in the current theme. */
 export function resolveColor(token: string): string {
   const known = resolved.get(token);
   if (known) return known;
@@ -20,24 +20,24 @@ export function resolveColor(token: string): string {
   return color;
 }
 
-function tell(): void {
+function notify(): void {
   resolved.clear();
   for (const each of listeners) each();
 }
 
-/** Calls `listener` when the theme has changed, by the button or by the system. Returns how to end that. */
+/** Calls `listener` when the theme has changed, by the button or by the system. Returns a function that ends this. */
 export function onColorsChange(listener: () => void): () => void {
   if (listeners.size === 0) {
-    window.addEventListener("themechange", tell);
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
-    // It may have changed while nobody listened.
+    window.addEventListener("themechange", notify);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", notify);
+    // The theme may have changed while nothing was listening.
     resolved.clear();
   }
   listeners.add(listener);
   return () => {
     listeners.delete(listener);
     if (listeners.size > 0) return;
-    window.removeEventListener("themechange", tell);
-    window.matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", tell);
+    window.removeEventListener("themechange", notify);
+    window.matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", notify);
   };
 }

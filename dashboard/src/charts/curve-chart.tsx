@@ -1,29 +1,28 @@
-// Curves with a crosshair, a legend of the values under it, and a zoom, by mouse and by keyboard.
+// A chart of curves with a crosshair, a legend of the values at it, and a zoom by mouse and by keyboard.
 
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { findNearest } from "../lib/downsample";
 import { ChartTable, describeSeries } from "./chart-text";
+import { findNearest } from "./downsample";
 import { LineSwatch } from "./line-swatch";
-import { type CurveSeries, findRange, makePlot, type Plot, type XKind } from "./plot";
+import { findRange, makePlot } from "./plot";
 import { formatX } from "./plot-axes";
+import type { CurveSeries, Plot, XKind } from "./series";
 import type { Zoom } from "./zoom";
 import "./curve-chart.css";
-
-export type { CurveSeries, XKind } from "./plot";
 
 export interface CurveChartProps {
   series: readonly CurveSeries[];
   xKind: XKind;
   xLabel: string;
-  /** Above the plot; empty for none. */
+  /** The label above the plot; empty for none. */
   yLabel: string;
-  /** With the unit, for the legend and the axis. */
+  /** Formats a value with its unit, for the legend and the axis. */
   formatY: (value: number) => string;
   logY?: boolean;
-  /** Of the plot, in pixels. */
+  /** The height of the plot, in pixels. */
   height: number;
   ariaLabel: string;
-  /** Charts with the same key have one crosshair and one zoom. */
+  /** Charts with the same key share one crosshair and one zoom. */
   syncKey?: string;
 }
 
@@ -38,14 +37,14 @@ export function CurveChart(props: CurveChartProps) {
   const [zoom, setZoom] = useState<Zoom>(null);
   const [spoken, setSpoken] = useState("");
   const helpId = useId();
-  // A plot that is made anew, as for another axis, shows the same part as the one before it.
+  // A plot that replaces another one, for example with another axis, shows the same part.
   const kept = useRef<{ xKind: XKind; zoom: Zoom } | null>(null);
   const formatRef = useRef(formatY);
   formatRef.current = formatY;
 
-  // All that can't be changed in a plot that is there; new points can.
+  // A plot has to be made again when one of these changes; new points can be added to it.
   const looks = JSON.stringify(series.map(({ x: _x, y: _y, ...look }) => look));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `looks` stands for the series; their points come below.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `looks` stands for the series; their points are set below
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return;
@@ -72,10 +71,11 @@ export function CurveChart(props: CurveChartProps) {
     };
   }, [looks, xKind, xLabel, logY, height, syncKey]);
 
-  // A chart that is scrolled away draws its new points when it is seen again.
+  // A chart that is scrolled out of view draws its new points when it becomes visible again.
   const latest = useRef(series);
   const isSeen = useRef(true);
-  // At once: the observer may call between the making of a plot for other series and the effect below.
+  // This is set at once, because the observer may call between the making of a plot for other series and the effect
+  // below.
   useLayoutEffect(() => {
     latest.current = series;
   }, [series]);
@@ -103,7 +103,7 @@ export function CurveChart(props: CurveChartProps) {
     setSpoken(`${xLabel} ${formatX(xKind, to)}: ${listed.map((each) => readOut(each, to, formatY)).join(", ")}`);
   }
 
-  // Small ones that go with others leave the button to the large one: it would hide half of them.
+  // Small charts that share a zoom leave the button to the large chart: it would hide half of a small one.
   const hasReset = syncKey === null || height >= SMALL_PIXELS;
   const listed = series.filter((each) => !each.unlisted);
   const isEmpty = series.every((each) => each.x.length === 0);
@@ -125,12 +125,12 @@ export function CurveChart(props: CurveChartProps) {
         </span>
       </figcaption>
       <div class="curve-chart-area">
-        {/* biome-ignore lint/a11y/useSemanticElements: no element is a chart that takes keys. */}
+        {/* biome-ignore lint/a11y/useSemanticElements: there is no element for a chart with keyboard control */}
         <div
           ref={box}
           class="curve-chart-box"
           style={{ height: `${height}px` }}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: the crosshair moves by the arrow keys.
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys move the crosshair
           tabIndex={0}
           role="group"
           aria-roledescription="chart"
@@ -158,7 +158,10 @@ export function CurveChart(props: CurveChartProps) {
   );
 }
 
-/** The value at the crosshair, or the last one. A series that has ended before it, or begins after, has none there. */
+/**
+ * The value at the crosshair, or the last one. A series that ends before the crosshair or begins after it has no value
+ * there.
+ */
 function formatAt(series: CurveSeries, cursor: number | null, formatY: (value: number) => string): string {
   const value = cursor === null ? findLast(series) : findValue(series, cursor);
   return value === null ? "–" : formatY(value);
@@ -179,19 +182,19 @@ function findLast({ y }: CurveSeries): number | null {
 function findValue({ x, y }: CurveSeries, cursor: number): number | null {
   const nearest = findNearest(x, cursor);
   if (nearest < 0) return null;
-  // Half the distance of its points beyond its end, a series still has its last value.
+  // A series still shows its last value up to half the distance between its points behind its end.
   const reach = x.length > 1 ? ((x[x.length - 1] as number) - (x[0] as number)) / (x.length - 1) : 1;
   if (Math.abs((x[nearest] as number) - cursor) > Math.max(reach, 1)) return null;
   return y[nearest] ?? null;
 }
 
-/** The place of the point that the crosshair tells of: the nearest of the first series that has points. */
+/** The x that the crosshair snaps to: the nearest point of the first series that has points. */
 function snap(series: readonly CurveSeries[], cursor: number): number {
   const first = series.find((each) => each.x.length > 0);
   return first ? (first.x[findNearest(first.x, cursor)] as number) : cursor;
 }
 
-/** The zoom that a key asks for; undefined where it asks for none. */
+/** The zoom that a key asks for; undefined for other keys. */
 function findKeyZoom(key: string, [low, high]: readonly [number, number], cursor: number | null): Zoom | undefined {
   if (key === "0" || key === "Escape") return null;
   if (key !== "+" && key !== "=" && key !== "-") return undefined;
@@ -200,7 +203,7 @@ function findKeyZoom(key: string, [low, high]: readonly [number, number], cursor
   return [middle - (middle - low) * factor, middle + (high - middle) * factor];
 }
 
-/** Where a key puts the crosshair; undefined where it doesn't. */
+/** The x to which a key moves the crosshair; undefined for other keys. */
 function findKeyPlace(
   key: string,
   series: readonly CurveSeries[],
@@ -215,7 +218,7 @@ function findKeyPlace(
   const way = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
   if (!way) return undefined;
   if (cursor === null) return x[findNearest(x, way > 0 ? low : high)];
-  // A hundredth of what is seen, and one point at least.
+  // One step is a hundredth of the visible part, and at least one point.
   const here = findNearest(x, cursor);
   const far = findNearest(x, cursor + (way * (high - low)) / 100);
   return x[Math.min(Math.max(far === here ? here + way : far, 0), x.length - 1)];

@@ -1,17 +1,19 @@
-// A piece of a curve's line as the chart draws it: wherever the curve is named, its name has this beside it.
+// Draws a short piece of a curve's line. It stands next to the curve's name, so that the name can be matched to the
+// line.
 
-import type { CurveSeries } from "./plot";
+import type { CurveSeries } from "./series";
+import "./line-swatch.css";
 
-/** What tells a curve from its neighbours. */
+/** What distinguishes a curve from the others. */
 export type LineLook = Pick<CurveSeries, "color" | "width" | "dash" | "faint" | "points">;
 
 const LENGTH_PIXELS = 16;
 const HEIGHT_PIXELS = 10;
-/** Of a line that is no longer than this, a thinner or fainter one would not be seen. */
+/** On a line as short as this, a thinner or fainter line would not be visible. */
 const MIN_WIDTH_PIXELS = 2;
 const FAINT = 0.45;
 
-/** `length` in pixels: a pattern of long dashes takes more of it to be known. */
+/** `length` is in pixels: a pattern of long dashes needs more of it to be recognised. */
 export function LineSwatch({ look, length = LENGTH_PIXELS }: { look: LineLook; length?: number }) {
   const middle = HEIGHT_PIXELS / 2;
   return (

@@ -1,10 +1,10 @@
-// The axes of a curve: whole steps or a clock's round times below, values with their unit at the left.
+// Makes the axes of a curve: whole steps or round times at the bottom, values with their unit at the left.
 
 import uPlot from "uplot";
 import { formatCount, formatSeconds } from "../lib/format";
-import { listLogTicks } from "../lib/ticks";
 import { resolveColor } from "./colors";
-import type { PlotOptions, XKind } from "./plot";
+import type { PlotOptions, XKind } from "./series";
+import { listLogTicks } from "./ticks";
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 const X_SPACE = { step: 56, time: 72 };
@@ -60,7 +60,7 @@ export function makeAxes({ xKind: kind, xLabel, formatY, logY }: PlotOptions): u
         : {}),
       values: (_, splits) => splits.map((each) => (each === null ? "" : formatY(each))),
       size: (self, values) => {
-        // Room for the longest label, and a least size, so that charts above each other line up.
+        // The axis has room for the longest label, and a minimum size, so that charts above each other line up.
         self.ctx.save();
         self.ctx.font = FONT;
         const widest = Math.max(0, ...(values ?? []).map((each) => self.ctx.measureText(each ?? "").width));

@@ -1,62 +1,21 @@
-// One uPlot: its options, its data at the density of the screen, its zoom. Drawn anew where the page changes, never
-// made anew for new points.
+// Wraps one uPlot: its options, its data at the screen's resolution, and its zoom. It is redrawn when the page changes,
+// but never rebuilt for new points.
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { downsample, type Points } from "../lib/downsample";
 import { onColorsChange, resolveColor } from "./colors";
+import { downsample, type Points } from "./downsample";
 import { makeAxes } from "./plot-axes";
-import { joinZoom, type Zoom } from "./zoom";
+import type { CurveSeries, Plot, PlotOptions } from "./series";
+import { joinZoom } from "./zoom";
 
-export interface CurveSeries {
-  label: string;
-  /** Ascending; a series may have other places than its neighbours. */
-  x: readonly number[];
-  /** As many; null where there is nothing, and the line goes past it. */
-  y: readonly (number | null)[];
-  /** A token of the palette, such as `--series-1`. */
-  color: string;
-  width?: number;
-  dash?: number[];
-  /** Behind the others, as what has been smoothed. */
-  faint?: boolean;
-  /** Drawn, and told of neither in the legend nor in words. */
-  unlisted?: boolean;
-  /** A dot at each point, for series that have few. */
-  points?: boolean;
-}
-
-export type XKind = "step" | "time";
-
-export interface PlotOptions {
-  xKind: XKind;
-  xLabel: string;
-  formatY: (value: number) => string;
-  logY: boolean;
-  syncKey: string | null;
-  /** What part is seen at first. */
-  zoom: Zoom;
-  /** The x under the crosshair; null when it has left. */
-  onCursor: (x: number | null) => void;
-  onZoom: (zoom: Zoom) => void;
-}
-
-export interface Plot {
-  setSeries: (series: readonly CurveSeries[]) => void;
-  setSize: (width: number, height: number) => void;
-  setZoom: (zoom: Zoom) => void;
-  /** Puts the crosshair at an x. */
-  point: (x: number) => void;
-  destroy: () => void;
-}
-
-/** Less than so many pixels is a click and no selection. */
+/** A drag over fewer pixels is a click, not a selection. */
 const MIN_DRAG_PIXELS = 5;
-/** Part of the points' range that is left free above and below them. */
+/** The part of the points' range that stays free above and below them. */
 const Y_MARGIN = 0.08;
 const FAINT = 0.35;
 
-/** `series` gives the number and the looks; `setSeries` may change the points alone. */
+/** Makes a plot. `series` fixes the number and the looks of the lines; `setSeries` may change only their points. */
 export function makePlot(
   box: HTMLElement,
   series: readonly CurveSeries[],
@@ -75,7 +34,7 @@ export function makePlot(
     {
       width,
       height,
-      // At the right there is room for half of the last label.
+      // The padding on the right leaves room for half of the last label.
       padding: [8, 22, 0, 0],
       legend: { show: false },
       scales: {
@@ -88,7 +47,7 @@ export function makePlot(
       series: [{}, ...series.map((each) => makeSeries(each))],
       cursor: {
         y: false,
-        // What is smoothed has the dot; the values behind it are told by the legend alone.
+        // The smoothed line has the dot; the legend alone shows the raw values behind it.
         points: {
           size: (_, index) => (current[index - 1]?.faint ? 0 : 9),
           width: (_, index) => (current[index - 1]?.faint ? 0 : 2),
@@ -162,10 +121,13 @@ export function makePlot(
   };
 }
 
-/** The crosshair goes with those of the others. Selections don't: each would take a part of the part that is seen. */
+/**
+ * Charts with the same key share the crosshair. They don't share selections, because each chart would then select a
+ * part of the part that is already visible.
+ */
 function makeSync(key: string): uPlot.Cursor.Sync {
-  const isTold = (type: string) => type === "mousemove" || type === "mouseleave";
-  return { key, scales: ["x", null], setSeries: false, filters: { pub: isTold, sub: isTold } };
+  const isShared = (type: string) => type === "mousemove" || type === "mouseleave";
+  return { key, scales: ["x", null], setSeries: false, filters: { pub: isShared, sub: isShared } };
 }
 
 function makeSeries(series: CurveSeries): uPlot.Series {
@@ -179,7 +141,7 @@ function makeSeries(series: CurveSeries): uPlot.Series {
   };
 }
 
-/** A single point makes no line: it is shown as a dot. */
+/** A single point makes no line, so it is shown as a dot. */
 function isAlone(self: uPlot, index: number): boolean {
   let count = 0;
   for (const value of self.data[index] ?? []) {
@@ -188,13 +150,16 @@ function isAlone(self: uPlot, index: number): boolean {
   return count === 1;
 }
 
-/** One table of all series; where one has no point its value is undefined, which the line goes past. */
+/**
+ * Joins all series into one table. A series without a point at some x is undefined there, and its line continues past
+ * it.
+ */
 function join(tables: Points[]): uPlot.AlignedData {
   const filled = tables.map((each) => [each.x, each.y] as uPlot.AlignedData);
   return filled.length ? uPlot.join(filled) : [[]];
 }
 
-/** The first and the last x of all series. */
+/** Returns the first and the last x of all series. */
 export function findRange(series: readonly CurveSeries[]): readonly [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -214,7 +179,7 @@ function widen(low: number | null, high: number | null): [number, number] {
 function addMargin(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1];
   const margin = (high - low) * Y_MARGIN || Math.abs(high) * Y_MARGIN || 1;
-  // What is never negative has no ground below zero.
+  // The axis of values that are never negative doesn't go below zero.
   return [low >= 0 ? Math.max(low - margin, 0) : low - margin, high + margin];
 }
 

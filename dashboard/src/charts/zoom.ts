@@ -1,6 +1,6 @@
-// What part of the x axis is seen. Charts with one key show the same part.
+// Holds the visible part of the x axis. Charts with the same key show the same part.
 
-/** From and to, in the axis's own unit; null for all. */
+/** From and to, in the unit of the axis; null shows everything. */
 export type Zoom = readonly [number, number] | null;
 
 interface Group {
@@ -17,8 +17,8 @@ export interface ZoomControl {
 const groups = new Map<string, Group>();
 
 /**
- * `listener` hears of each change, also of its own. Without a key a chart zooms alone; `first` is what the first of a
- * group begins with.
+ * Joins the group of charts with this key. `listener` is called for each change, including the chart's own. A chart
+ * without a key zooms alone; `first` is the zoom of a new group.
  */
 export function joinZoom(key: string | null, first: Zoom, listener: (zoom: Zoom) => void): ZoomControl {
   const group = (key === null ? undefined : groups.get(key)) ?? { zoom: first, listeners: new Set() };

@@ -24,7 +24,7 @@ describe("readConfigFields", () => {
   const fields = readConfigFields(DOCUMENT);
   const find = (name: string) => fields.find((field) => field.name === name);
 
-  it("puts the main ones first, in the form's order", () => {
+  it("puts the main fields first, in the order of the form", () => {
     expect(fields.map((field) => field.name)).toEqual([
       "epochs",
       "max_steps",
@@ -35,7 +35,7 @@ describe("readConfigFields", () => {
       "invented_yesterday",
     ]);
   });
-  it("reads kind, bounds, default and what may be null", () => {
+  it("reads kind, bounds, default and whether a field may be null", () => {
     expect(find("max_steps")).toMatchObject({
       kind: "integer",
       isNullable: true,
@@ -48,25 +48,25 @@ describe("readConfigFields", () => {
     expect(find("batching")).toMatchObject({ kind: "enum", options: ["auto", "packed"], default: "auto" });
     expect(find("lora_modules")).toMatchObject({ kind: "list", options: ["q_proj", "v_proj"], default: ["q_proj"] });
   });
-  it("shows a hyperparameter that nobody has heard of", () => {
+  it("shows a hyperparameter that it doesn't know", () => {
     expect(find("invented_yesterday")).toMatchObject({
       label: "Invented yesterday",
       description: "Something new.",
       group: "More",
     });
   });
-  it("leaves out what no form could show, and takes a document without the schema", () => {
+  it("leaves out kinds that a form can't show, and accepts a document without the schema", () => {
     expect(find("of_no_form")).toBeUndefined();
     expect(readConfigFields({ components: { schemas: {} } })).toEqual([]);
   });
-  it("is searched by name, label and description", () => {
+  it("searches by name, label and description", () => {
     expect(searchFields(fields, "LORA").map((field) => field.name)).toEqual(["lora_dropout", "lora_modules"]);
     expect(searchFields(fields, "packs").map((field) => field.name)).toEqual(["batching"]);
     expect(searchFields(fields, " ")).toHaveLength(fields.length);
   });
 });
 
-it("groups by name, and by words where the name is new", () => {
+it("groups by name, and by pattern if the name is new", () => {
   expect(findGroup("epochs")).toBe("Main");
   expect(findGroup("seed")).toBe("Optimiser");
   expect(findGroup("emotion_span")).toBe("Emotion");

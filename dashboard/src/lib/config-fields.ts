@@ -1,6 +1,7 @@
-// The hyperparameters as a form has them, read off the OpenAPI document: a new one there is a new field here.
+// Reads the hyperparameters of the form from the OpenAPI document, so that a new hyperparameter of the API becomes a
+// new field of the form.
 
-/** Of a JSON schema, what TrainConfig's fields use. */
+/** The part of a JSON schema that the fields of TrainConfig use. */
 export interface FieldSchema {
   type?: string;
   enum?: string[];
@@ -32,14 +33,14 @@ export interface Bounds {
 
 export interface ConfigField extends Bounds {
   name: string;
-  /** For people: a plain name where there is one, else what the schema calls it. */
+  /** The name that the form shows: a plain one if there is one, otherwise the name of the schema. */
   label: string;
-  /** Of a number, where it counts something. */
+  /** The unit of a number that counts something. */
   unit: string;
   description: string;
   kind: FieldKind;
   isNullable: boolean;
-  /** Of an enum and of a list. */
+  /** The possible values of an enum and of a list. */
   options: string[];
   default: ConfigValue;
   group: Group;
@@ -56,53 +57,58 @@ export const GROUPS = [
 ] as const;
 export type Group = (typeof GROUPS)[number] | "Main";
 
-/** The few that matter, in the order of the form, in plain words. */
+/** The most important fields, in the order of the form, in plain words. */
 export const MAIN_FIELDS: Record<string, { label: string; unit: string; description: string }> = {
-  epochs: { label: "Epochs", unit: "passes", description: "How often the training goes over the whole dataset." },
+  epochs: {
+    label: "Epochs",
+    unit: "passes",
+    description: "How many times the training goes through the whole dataset.",
+  },
   max_steps: {
-    label: "Steps at most",
+    label: "Maximum steps",
     unit: "steps",
-    description: "Ends the training after so many optimizer updates, whatever the epochs say. Empty: no limit.",
+    description:
+      "Ends the training after this many optimizer updates, even if the epochs are not complete. Empty: no limit.",
   },
   batch_size: {
     label: "Batch size",
     unit: "examples",
-    description: "Examples that go through the model at once. Takes memory.",
+    description: "Examples that go through the model at once. A larger batch takes more memory.",
   },
   gradient_accumulation: {
     label: "Accumulation",
     unit: "batches",
-    description: "Batches per optimizer update. A larger update that takes no more memory.",
+    description: "Batches for each optimizer update. It makes an update larger without taking more memory.",
   },
   lora_learning_rate: {
     label: "Adapter learning rate",
     unit: "",
-    description: "Its peak, after the warm-up. Higher learns faster, and forgets more.",
+    description: "The peak rate, after the warm-up. A higher rate learns faster and forgets more.",
   },
   emotion_learning_rate: {
     label: "Emotion learning rate",
     unit: "",
-    description: "The peak rate of the emotion projection, which starts from nothing and may learn faster.",
+    description: "The peak rate of the emotion projection, which starts at zero and can learn faster.",
   },
   lora_rank: {
     label: "LoRA rank",
     unit: "",
-    description: "The size of the adapter. Higher holds more, and takes more memory and disk.",
+    description: "The size of the adapter. A higher rank holds more, and takes more memory and disk space.",
   },
   max_length: {
     label: "Longest example",
     unit: "tokens",
-    description: "What is longer is cut. Takes memory where examples are that long.",
+    description: "Longer examples are cut off. A higher limit takes more memory if the dataset has examples that long.",
   },
   load_in_4bit: {
     label: "Base model in 4 bits",
     unit: "",
     description:
-      "A quarter of the memory for its weights, at a small loss of quality. Automatic: on a GPU yes, on a CPU no.",
+      "The weights take a quarter of the memory, at a small loss of quality. Automatic: yes on a GPU, no on a CPU.",
   },
 };
 
-/** Chosen with the validation, not among the settings. */
+/** This field belongs to the validation section, not to the settings. */
 export const VALIDATION_FIELD = "eval_fraction";
 
 const UNITS: Record<string, string> = {
@@ -134,7 +140,7 @@ const GROUP_BY_NAME: Record<string, Group> = {
   gradient_checkpointing: "Backend",
 };
 
-// Where a hyperparameter goes that nobody has put anywhere yet.
+// The group of a hyperparameter that has not been assigned to one yet.
 const GROUP_BY_WORD: [RegExp, Group][] = [
   [/^emotion_/, "Emotion"],
   [/^lora_/, "LoRA"],
@@ -148,7 +154,10 @@ export function findGroup(name: string): Group {
   return GROUP_BY_NAME[name] ?? GROUP_BY_WORD.find(([word]) => word.test(name))?.[1] ?? "More";
 }
 
-/** The fields of TrainConfig: the main ones first, in the form's order, then as the schema has them. */
+/**
+ * Returns the fields of TrainConfig: the main ones first, in the order of the form, then the others in the order of the
+ * schema.
+ */
 export function readConfigFields(document: OpenApi): ConfigField[] {
   const properties = document.components.schemas.TrainConfig?.properties ?? {};
   const fields = Object.entries(properties).flatMap(([name, schema]) => {
@@ -160,7 +169,7 @@ export function readConfigFields(document: OpenApi): ConfigField[] {
   return fields.sort((one, other) => rank(one) - rank(other));
 }
 
-/** Undefined for a kind that no form could show; such a field keeps its default. */
+/** Returns undefined for a kind that a form can't show; such a field keeps its default. */
 function readField(name: string, schema: FieldSchema): ConfigField | undefined {
   const choices = schema.anyOf ?? [schema];
   const own = choices.find((each) => each.type !== "null");
@@ -195,14 +204,14 @@ function findKind(schema: FieldSchema): FieldKind | undefined {
 
 const ACRONYMS: Record<string, string> = { lora: "LoRA", gpu: "GPU", cpu: "CPU", "4bit": "4 bits" };
 
-/** `lora_dropout`: `LoRA dropout`. */
+/** Turns `lora_dropout` into `LoRA dropout`. */
 export function humanize(name: string): string {
   const words = name.split("_").map((word) => ACRONYMS[word] ?? word);
   const text = words.join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** The fields that a search finds: by name, label or what they are. */
+/** Returns the fields that a search finds by name, label, description or options. */
 export function searchFields(fields: ConfigField[], search: string): ConfigField[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   return fields.filter((field) => {

@@ -8,14 +8,14 @@ function makeMetric(attempt: number, step: number, loss: number, elapsed = step)
 
 function makeColumns(attempt: number, steps: number[], losses: number[]): CurveColumns {
   const some = { attempt: steps.map(() => attempt), step: steps, elapsed_seconds: steps, loss: losses };
-  // Columns that the test doesn't look at are empty, and so are all their places.
+  // Columns that the test doesn't look at are empty, so all their values are missing.
   return new Proxy(some, {
     get: (target, name) => target[name as keyof typeof some] ?? [],
   }) as unknown as CurveColumns;
 }
 
 describe("curves of a job", () => {
-  it("put live points behind those of the first load", () => {
+  it("append live points to the points of the first load", () => {
     const loaded = addColumns(makeCurves(), makeColumns(1, [1, 2], [4, 3]));
     const live = addMetrics(loaded, [makeMetric(1, 3, 2.5)]);
     expect(live.step).toEqual([1, 2, 3]);
@@ -23,7 +23,7 @@ describe("curves of a job", () => {
     expect(loaded.step).toEqual([1, 2]);
   });
 
-  it("take a later attempt's points from the step on where it goes on", () => {
+  it("take the points of a later attempt from the step at which it resumes", () => {
     const first = addColumns(makeCurves(), makeColumns(1, [1, 2, 3, 4, 5], [9, 8, 7, 6, 5]));
     const second = addMetrics(first, [makeMetric(2, 4, 6.1), makeMetric(2, 5, 5.2)]);
     expect(second.step).toEqual([1, 2, 3, 4, 5]);
@@ -31,22 +31,22 @@ describe("curves of a job", () => {
     expect(second.values.loss).toEqual([9, 8, 7, 6.1, 5.2]);
   });
 
-  it("forget all of an attempt that had no checkpoint", () => {
+  it("drop all points of an attempt that had no checkpoint", () => {
     const first = addColumns(makeCurves(), makeColumns(1, [1, 2, 3], [9, 8, 7]));
     expect(addMetrics(first, [makeMetric(2, 1, 9.5)]).values.loss).toEqual([9.5]);
   });
 
-  it("leave out what an attempt says that another has replaced", () => {
+  it("ignore points of an attempt that another one has replaced", () => {
     const second = addColumns(makeCurves(), makeColumns(2, [1, 2], [9, 8]));
     expect(addMetrics(second, [makeMetric(1, 3, 1)]).step).toEqual([1, 2]);
   });
 
-  it("take a point once that comes twice", () => {
+  it("count a point once if it arrives twice", () => {
     const curves = addMetrics(makeCurves(), [makeMetric(1, 1, 3), makeMetric(1, 1, 3)]);
     expect(curves.step).toEqual([1]);
   });
 
-  it("have a time that never goes back", () => {
+  it("have a time that never decreases", () => {
     const curves = addMetrics(makeCurves(), [
       makeMetric(1, 1, 3, 10),
       makeMetric(1, 2, 3, 20),

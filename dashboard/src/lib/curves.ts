@@ -1,9 +1,9 @@
-// The metrics of a job by columns, as one training: where a later attempt goes on from a checkpoint, its points take
-// the place of those that the earlier one had made beyond it.
+// Holds the metrics of a job in columns, as one training. If a later attempt resumes from a checkpoint, its points
+// replace the points that the earlier attempt made after that checkpoint.
 
 import type { CurveColumns, Metric } from "../api/types";
 
-/** The columns that are drawn. */
+/** The columns that the charts draw. */
 const DRAWN = [
   "loss",
   "lora_learning_rate",
@@ -23,9 +23,9 @@ export type CurveName = (typeof DRAWN)[number];
 type Values = (number | null)[];
 
 export interface JobCurves {
-  /** Ascending, each once. */
+  /** The steps, ascending and without repeats. */
   step: number[];
-  /** Seconds of training until each step, over all attempts; ascending. */
+  /** The seconds of training until each step, over all attempts; ascending. */
   elapsed: number[];
   attempt: number[];
   values: Record<CurveName, Values>;
@@ -36,7 +36,7 @@ export function makeCurves(): JobCurves {
   return { step: [], elapsed: [], attempt: [], values };
 }
 
-/** With the points of a page of `GET /jobs/{id}/curves`; the curves that were given stay as they are. */
+/** Returns curves with the points of a page of `GET /jobs/{id}/curves` added; the given curves stay unchanged. */
 export function addColumns(curves: JobCurves, columns: CurveColumns): JobCurves {
   const next = copy(curves);
   for (let index = 0; index < columns.step.length; index++) {
@@ -51,7 +51,7 @@ export function addColumns(curves: JobCurves, columns: CurveColumns): JobCurves 
   return next;
 }
 
-/** With live points, in the order in which they came. */
+/** Returns curves with live points added, in the order in which they arrived. */
 export function addMetrics(curves: JobCurves, metrics: readonly Metric[]): JobCurves {
   const next = copy(curves);
   for (const metric of metrics) {
@@ -72,7 +72,7 @@ function addPoint(
   elapsedSeconds: number,
   read: (name: CurveName) => number | null,
 ): void {
-  // What an attempt still says that was taken for dead is not part of the training.
+  // An attempt that was given up may still send points; they are not part of the training.
   if (attempt < (curves.attempt.at(-1) ?? 0)) return;
   while (curves.step.length && (curves.step.at(-1) as number) >= step) {
     curves.step.pop();
@@ -81,13 +81,13 @@ function addPoint(
     for (const name of DRAWN) curves.values[name].pop();
   }
   curves.step.push(step);
-  // A checkpoint carries the seconds before it. Where they are lost the time goes on all the same, and never back.
+  // A checkpoint contains the seconds before it. If they are lost, the time still continues and never goes back.
   curves.elapsed.push(Math.max(elapsedSeconds, curves.elapsed.at(-1) ?? 0));
   curves.attempt.push(attempt);
   for (const name of DRAWN) curves.values[name].push(read(name));
 }
 
-/** The points where a column has a value. */
+/** Returns the points at which a column has a value. */
 export function pick(x: readonly number[], y: Values): { x: number[]; y: number[] } {
   const found = { x: [] as number[], y: [] as number[] };
   y.forEach((value, index) => {
@@ -102,7 +102,7 @@ export function hasValues(values: Values): boolean {
   return values.some((value) => value !== null);
 }
 
-/** Whether a cursor `attempt-seq` is behind another; true where there is no other. */
+/** Returns whether a cursor `attempt-seq` is after another one; true if there is no other one. */
 export function isAfter(cursor: string, other: string | null): boolean {
   if (other === null) return true;
   const [attempt = 0, seq = 0] = cursor.split("-").map(Number);

@@ -21,7 +21,7 @@ describe("listFeelings", () => {
 });
 
 describe("findHue", () => {
-  it("tells all default poles apart", () => {
+  it("gives all default poles hues that can be told apart", () => {
     const hues = listPoles(DEFAULT_AXES)
       .map(findHue)
       .sort((a, b) => a - b);
@@ -29,7 +29,7 @@ describe("findHue", () => {
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(20);
   });
 
-  it("gives own axes hues by their place, for up to 64", () => {
+  it("gives custom axes hues by their position, for up to 64 axes", () => {
     const axes = Array.from({ length: 64 }, (_, index) => `LOW${index}_HIGH${index}`);
     const hues = listPoles(axes).map(findHue);
     expect(hues.every((hue) => Number.isInteger(hue) && hue >= 0 && hue < 360)).toBe(true);
@@ -43,7 +43,7 @@ it("knows the default axes", () => {
   expect(isDefaultAxes(["COLD_WARM", "SHY_BOLD"])).toBe(false);
 });
 
-it("makes the bars of all axes to one scale", () => {
+it("draws the bars of all axes to one scale", () => {
   const rows = makeCoverage(["SADNESS_JOY", "FEAR_COURAGE"], { sadness: 5, joy: 20, fear: 0 });
   expect(rows.map(([left, right]) => [left.name, left.length, right.name, right.length])).toEqual([
     ["sadness", 0.25, "joy", 1],

@@ -1,18 +1,20 @@
-// Emotion vectors for people: which pole a number means, how strong it is, and which hue stands for it.
+// Describes emotion vectors for people: which pole a number means, how strong it is, and which hue stands for it.
 
 export interface Pole {
-  /** In lower case, as datasets write it. */
+  /** The pole's name in lower case, as datasets write it. */
   name: string;
   axis: number;
   sign: -1 | 1;
 }
 
 export interface Feeling extends Pole {
-  /** In (0, 1]. */
+  /** The strength, above 0 and at most 1. */
   strength: number;
 }
 
-/** Each with the negative pole first, in the order of the axes: `SADNESS_JOY` is sadness and joy. */
+/**
+ * Returns the poles in the order of the axes, the negative pole of each axis first: `SADNESS_JOY` is sadness and joy.
+ */
 export function listPoles(axes: readonly string[]): Pole[] {
   return axes.flatMap((axis, index): Pole[] => {
     const [negative, positive] = splitAxis(axis);
@@ -30,7 +32,7 @@ export function splitAxis(axis: string): [string, string] {
     : [axis.slice(0, at).toLowerCase(), axis.slice(at + 1).toLowerCase()];
 }
 
-/** What a vector says, the strongest first; nothing where it is neutral. */
+/** Returns the emotions of a vector, the strongest first; an empty list for a neutral vector. */
 export function listFeelings(axes: readonly string[], vector: readonly number[]): Feeling[] {
   return vector
     .flatMap((value, axis): Feeling[] => {
@@ -49,7 +51,7 @@ export function listFeelings(axes: readonly string[], vector: readonly number[])
     .sort((a, b) => b.strength - a.strength);
 }
 
-/** `joy 0.9, trust 0.4`, or `neutral`. */
+/** Describes emotions as `joy 0.9, trust 0.4`, or as `neutral`. */
 export function describeFeelings(feelings: readonly Feeling[]): string {
   return feelings.map((each) => `${each.name} ${formatStrength(each.strength)}`).join(", ") || "neutral";
 }
@@ -58,7 +60,7 @@ export function formatStrength(strength: number): string {
   return String(Number(strength.toFixed(2)));
 }
 
-/** Hues for the default poles, in degrees of OKLCH; where there is a common picture of an emotion, near to it. */
+/** The hues of the default poles, in degrees of OKLCH; close to the common picture of an emotion if there is one. */
 const HUES: Record<string, number> = {
   sadness: 252,
   joy: 92,
@@ -77,10 +79,10 @@ const HUES: Record<string, number> = {
   indifference: 340,
   empathy: 2,
 };
-/** Neighbours in a row of hues that are this far apart never come close to each other. */
+/** If neighbouring hues are this many degrees apart, they never come close to each other. */
 const GOLDEN_ANGLE = 137.508;
 
-/** The hue of a pole, a whole number of degrees. Poles of own axes get theirs by their place. */
+/** Returns the hue of a pole in whole degrees. Poles of custom axes get their hue by their position. */
 export function findHue(pole: Pole): number {
   return HUES[pole.name] ?? Math.round(((pole.axis * 2 + (pole.sign > 0 ? 1 : 0)) * GOLDEN_ANGLE + 25) % 360);
 }
@@ -96,11 +98,11 @@ export function isDefaultAxes(axes: readonly string[]): boolean {
 export interface CoverageSide {
   name: string;
   value: number;
-  /** Of the longest bar, from 0 to 1. */
+  /** The length relative to the longest bar, from 0 to 1. */
   length: number;
 }
 
-/** Bars that grow from the middle: one row per axis, all to one scale. */
+/** Returns the bars that grow from the middle: one row for each axis, all to one scale. */
 export function makeCoverage(
   axes: readonly string[],
   values: Readonly<Record<string, number>>,

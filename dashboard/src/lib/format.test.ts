@@ -48,7 +48,7 @@ describe("formatRelative", () => {
   ])("%s is %s", (date, text) => expect(formatRelative(new Date(date), now)).toBe(text));
 });
 
-it("tells what is only expected in one unit", () => {
+it("formats an expected time in one unit", () => {
   expect(formatAbout(42.4)).toBe("about 42 s");
   expect(formatAbout(1356)).toBe("about 23 min");
   expect(formatAbout(9000)).toBe("about 2.5 h");

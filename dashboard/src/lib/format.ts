@@ -1,4 +1,4 @@
-// Numbers and dates for people: always with their unit, always short.
+// Formats numbers and dates for people: always with their unit, always short.
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -6,7 +6,7 @@ const DAY = 24 * HOUR;
 
 export const NONE = "–";
 
-/** `1.4 GiB`; the unit is binary, as the API's `*_bytes`. */
+/** Formats bytes as `1.4 GiB`; the unit is binary, as in the API's `*_bytes`. */
 export function formatBytes(bytes: number | null | undefined): string {
   if (bytes === null || bytes === undefined || !Number.isFinite(bytes)) return NONE;
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -19,7 +19,7 @@ export function formatBytes(bytes: number | null | undefined): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `45 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`: the two largest units. */
+/** Formats seconds as `45 s`, `3 min 20 s`, `2 h 5 min` or `4 d 3 h`: in the two largest units. */
 export function formatSeconds(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;
   const whole = Math.max(0, Math.round(seconds));
@@ -33,7 +33,7 @@ function join(large: number, largeUnit: string, small: number, smallUnit: string
   return small ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
 }
 
-/** `about 23 min`, `about 2.5 h`: one unit, for what is only expected. */
+/** Formats an expected time as `about 23 min` or `about 2.5 h`: in one unit. */
 export function formatAbout(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;
   const [value, unit] =
@@ -47,7 +47,7 @@ export function formatAbout(seconds: number | null | undefined): string {
   return `about ${value < 10 && unit !== "s" ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
 }
 
-/** `3 minutes ago`, `in 2 hours`, `just now`. */
+/** Formats a date as `3 minutes ago`, `in 2 hours` or `just now`. */
 export function formatRelative(date: Date, now: Date): string {
   const seconds = (date.getTime() - now.getTime()) / 1000;
   const size = Math.abs(seconds);
@@ -64,12 +64,12 @@ export function formatRelative(date: Date, now: Date): string {
   return seconds < 0 ? `${words} ago` : `in ${words}`;
 }
 
-/** The exact time, in the reader's zone. */
+/** Formats the exact time in the reader's time zone. */
 export function formatDate(date: Date): string {
   return date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
-/** A loss and the like: four significant digits. */
+/** Formats a loss or a similar number with four significant digits. */
 export function formatNumber(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   if (value === 0) return "0";
@@ -78,17 +78,17 @@ export function formatNumber(value: number | null | undefined, digits = 4): stri
   return String(Number(value.toPrecision(digits)));
 }
 
-/** `12,345`. */
+/** Formats a count as `12,345`. */
 export function formatCount(value: number | null | undefined): string {
   return value === null || value === undefined ? NONE : Math.round(value).toLocaleString("en-US");
 }
 
-/** `1 job`, `3 jobs`. */
+/** Formats a count with its noun, as `1 job` or `3 jobs`. */
 export function countOf(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** `42 %`, of a share between 0 and 1. */
+/** Formats a share between 0 and 1 as `42 %`. */
 export function formatShare(share: number | null | undefined): string {
   if (share === null || share === undefined || !Number.isFinite(share)) return NONE;
   const percent = share * 100;

@@ -9,6 +9,7 @@ import {
   formatLoss,
   formatRoughly,
   formatSpeed,
+  hasEnded,
   isFiltered,
   listVerbs,
   readAriaSort,
@@ -50,20 +51,20 @@ const ROW: JobRow = {
 };
 
 describe("the view in the address", () => {
-  it("comes back as it went", () => {
+  it("is the same after writing and reading", () => {
     const view = { statuses: ["running", "failed"] as const, search: "warm", sort: "name", page: 3 };
     const query = new URLSearchParams(writeView({ ...view, statuses: [...view.statuses] }) as Record<string, string>);
     expect(readView(query)).toEqual(view);
   });
 
-  it("is short where nothing is chosen", () => {
+  it("is short if nothing is chosen", () => {
     const view = readView(new URLSearchParams());
     expect(view).toEqual({ statuses: [], search: "", sort: "-created_at", page: 1 });
     expect(Object.values(writeView(view)).every((value) => value === null)).toBe(true);
     expect(isFiltered(view)).toBe(false);
   });
 
-  it("leaves out what it can't be", () => {
+  it("ignores invalid values", () => {
     const view = readView(new URLSearchParams("status=running,odd&sort=-colour&page=-2&search=%20"));
     expect(view).toEqual({ statuses: ["running"], search: " ", sort: "-created_at", page: 1 });
     expect(isFiltered({ ...view, statuses: [] })).toBe(false);
@@ -71,22 +72,22 @@ describe("the view in the address", () => {
 });
 
 describe("sorting by a heading", () => {
-  it("begins with the order that is asked for most", () => {
+  it("begins with the most useful order", () => {
     expect(turnSort("-created_at", "last_loss")).toBe("last_loss");
     expect(turnSort("name", "finished_at")).toBe("-finished_at");
   });
-  it("turns round at the second click", () => {
+  it("reverses at the second click", () => {
     expect(turnSort("last_loss", "last_loss")).toBe("-last_loss");
     expect(turnSort("-last_loss", "last_loss")).toBe("last_loss");
   });
-  it("is told to those who can't see the arrow", () => {
+  it("is announced to screen readers", () => {
     expect(readAriaSort("-name", "name")).toBe("descending");
     expect(readAriaSort("name", "name")).toBe("ascending");
     expect(readAriaSort("name", "status")).toBe("none");
   });
 });
 
-describe("what can be asked of a job", () => {
+describe("the actions of a job", () => {
   it.each<[Partial<JobRow>, string[]]>([
     [{}, ["pause", "checkpoint", "cancel"]],
     [{ checkpoint_requested: true }, ["pause", "cancel"]],
@@ -113,7 +114,7 @@ describe("the line under the status", () => {
     [{ status: "cancelled", slot: null }, ""],
   ])("%j", (part, text) => expect(describeStatus({ ...ROW, ...part })).toBe(text));
 
-  it("tells the place only of those that wait", () => {
+  it("shows the place only for queued jobs", () => {
     expect(describePlace({ status: "queued", queue_position: 3 })).toBe("no. 3");
     expect(describePlace({ status: "queued", queue_position: null })).toBeUndefined();
     expect(describePlace({ status: "running", queue_position: 3 })).toBeUndefined();
@@ -140,12 +141,17 @@ describe("the slots in one line", () => {
     status,
     job: null,
   });
-  it("counts GPUs where there are some, and leaves out what is gone", () => {
+  it("counts GPU slots if there are any, and leaves out slots whose worker is away", () => {
     const slots = [make("cuda", "running"), make("cuda", "idle"), make("cuda", "away"), make("cpu", "running")];
     expect(describeSlots(slots)).toEqual({ name: "GPU slots", busyCount: 1, openCount: 2, note: "" });
   });
-  it("counts CPUs else, and says what is shut", () => {
+  it("counts CPU slots otherwise, and names the blocked and drained ones", () => {
     const slots = [make("cpu", "running"), make("cpu", "drained"), make("cpu", "blocked"), make("cuda", "away")];
     expect(describeSlots(slots)).toEqual({ name: "Slots", busyCount: 1, openCount: 1, note: "1 blocked, 1 drained" });
   });
+});
+
+it("knows which jobs have ended", () => {
+  expect(hasEnded("cancelled")).toBe(true);
+  expect(hasEnded("paused")).toBe(false);
 });

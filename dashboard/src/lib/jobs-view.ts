@@ -1,17 +1,17 @@
-// What the address says of the table of jobs, and what a row of it says of its job. Pure.
+// Reads and writes the table's view in the address, and describes a job in its row. All functions are pure.
 
 import type { JobRow, JobStatus, Slot } from "../api/types";
 import { formatCount, formatNumber, formatSeconds, NONE } from "./format";
 
 export const PAGE_LENGTH = 50;
 export const NEWEST_FIRST = "-created_at";
-/** Curves that can still be told apart. */
+/** More curves than this can't be told apart. */
 export const MAX_CHOSEN = 8;
 
-/** In the order of a job's life, as the chips stand. */
+/** The statuses in the order of a job's life, as the filter shows them. */
 export const STATUSES: readonly JobStatus[] = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
 
-/** What can be sorted by, and which way round a first click has it. */
+/** The columns that can be sorted, and the direction that a first click gives. */
 export const SORTS: readonly { key: string; name: string; isDownFirst: boolean }[] = [
   { key: "created_at", name: "Posted", isDownFirst: true },
   { key: "name", name: "Name", isDownFirst: false },
@@ -24,13 +24,13 @@ export const SORTS: readonly { key: string; name: string; isDownFirst: boolean }
 export interface JobsView {
   statuses: JobStatus[];
   search: string;
-  /** As the API takes it: a key of SORTS, with a minus the other way round. */
+  /** The sort as the API takes it: a key of SORTS, with a minus for descending order. */
   sort: string;
-  /** From 1 on. */
+  /** The page number, from 1. */
   page: number;
 }
 
-/** What is nonsense in an address is as if it weren't there. */
+/** Reads the view from the address and ignores invalid values. */
 export function readView(query: URLSearchParams): JobsView {
   const asked = (query.get("status") ?? "").split(",");
   const sort = query.get("sort") ?? "";
@@ -43,7 +43,7 @@ export function readView(query: URLSearchParams): JobsView {
   };
 }
 
-/** The part of the address behind `?`, without what goes without saying. */
+/** Returns the part of the address behind `?`, without the default values. */
 export function writeView(view: JobsView): Record<string, string | null> {
   return {
     status: view.statuses.join(",") || null,
@@ -57,7 +57,7 @@ export function isFiltered(view: JobsView): boolean {
   return view.statuses.length > 0 || view.search.trim() !== "";
 }
 
-/** What a click on a heading makes of the sort: its own order first, then the other way round. */
+/** Returns the sort after a click on a heading: first the heading's own direction, then the opposite one. */
 export function turnSort(sort: string, key: string): string {
   const other = SORTS.find((each) => each.key === key)?.isDownFirst ? `-${key}` : key;
   if (sort.replace(/^-/, "") !== key) return other;
@@ -75,7 +75,7 @@ export function hasEnded(status: JobStatus): boolean {
 
 export type JobVerb = "pause" | "resume" | "checkpoint" | "cancel";
 
-/** What can be asked of the job now; the API has the last word. */
+/** Returns the actions that the job allows now; the API makes the final decision. */
 export function listVerbs(
   job: Pick<JobRow, "status" | "stop_kind" | "stop_requested" | "checkpoint_requested">,
 ): JobVerb[] {
@@ -89,9 +89,9 @@ export function listVerbs(
   return verbs;
 }
 
-const STOPPING = { cancel: "cancelling …", pause: "pausing …", preempt: "giving its slot away …" } as const;
+const STOPPING = { cancel: "cancelling …", pause: "pausing …", preempt: "giving up its slot …" } as const;
 
-/** The line under the status: why it is so, or what goes on. */
+/** Returns the line under the status: its reason, or what the job is doing. */
 export function describeStatus(job: JobRow): string {
   switch (job.status) {
     case "queued":
@@ -114,12 +114,12 @@ export function describeStatus(job: JobRow): string {
   }
 }
 
-/** Behind the status: the place in the queue. */
+/** Returns the text behind the status: the place in the queue. */
 export function describePlace(job: Pick<JobRow, "status" | "queue_position">): string | undefined {
   return job.status === "queued" && job.queue_position !== null ? `no. ${job.queue_position}` : undefined;
 }
 
-/** `420 tokens/s`, where the number still tells of something. */
+/** Formats a speed as `420 tokens/s`. */
 export function formatSpeed(tokensPerSecond: number | null | undefined): string {
   if (tokensPerSecond === null || tokensPerSecond === undefined) return NONE;
   return tokensPerSecond >= 10_000
@@ -127,31 +127,31 @@ export function formatSpeed(tokensPerSecond: number | null | undefined): string 
     : formatCount(Math.round(tokensPerSecond));
 }
 
-/** With three decimals where losses usually are, so that a column of them stands still. */
+/** Uses three decimals for losses in the usual range, so that the digits of a column line up. */
 export function formatLoss(loss: number | null | undefined): string {
   if (loss === null || loss === undefined || !Number.isFinite(loss)) return NONE;
   return loss >= 0.01 && loss < 100 ? loss.toFixed(3) : formatNumber(loss);
 }
 
 const MINUTE_SECONDS = 60;
-/** From here on nobody cares for the seconds, and they are only restless. */
+/** Above this many seconds the exact seconds don't matter, and a number that changes every second distracts. */
 const LONG_SECONDS = 10 * MINUTE_SECONDS;
 
-/** A time that is shown in passing. */
+/** Formats a time of which only the size matters. */
 export function formatRoughly(seconds: number): string {
   return formatSeconds(
     seconds < LONG_SECONDS ? Math.round(seconds) : Math.round(seconds / MINUTE_SECONDS) * MINUTE_SECONDS,
   );
 }
 
-/** How long the job has run, or ran; from the first start to the end, pauses in between included. */
+/** Returns how long the job has run: from the first start to the end, including pauses in between. */
 export function describeDuration(job: Pick<JobRow, "started_at" | "finished_at">, now: Date): string {
   if (!job.started_at) return "";
   const end = job.finished_at ? new Date(job.finished_at) : now;
   return formatRoughly((end.getTime() - new Date(job.started_at).getTime()) / 1000);
 }
 
-/** `1–50 of 1,203`. */
+/** Describes the page as `1–50 of 1,203`. */
 export function describePage(view: JobsView, itemCount: number, totalCount: number): string {
   const first = (view.page - 1) * PAGE_LENGTH + 1;
   if (itemCount === 0) return `0 of ${formatCount(totalCount)}`;
@@ -161,22 +161,22 @@ export function describePage(view: JobsView, itemCount: number, totalCount: numb
 export interface SlotsBusy {
   name: "GPU slots" | "Slots";
   busyCount: number;
-  /** Slots that take jobs, or run one. */
+  /** The number of slots that accept jobs or run one. */
   openCount: number;
-  /** What else there is to know of the slots. */
+  /** Other facts about the slots. */
   note: string;
 }
 
-/** The GPU slots count, where there are any; those whose worker is gone don't. */
+/** Counts the GPU slots if there are any, otherwise all slots; slots whose worker is away don't count. */
 export function describeSlots(slots: readonly Pick<Slot, "device" | "status" | "job">[]): SlotsBusy {
   const gpu = slots.filter((slot) => slot.device === "cuda" && slot.status !== "away");
   const counted = gpu.length ? gpu : slots.filter((slot) => slot.status !== "away");
   const count = (status: Slot["status"]) => counted.filter((slot) => slot.status === status).length;
-  const shut = (["blocked", "drained"] as const).filter((status) => count(status) > 0);
+  const closed = (["blocked", "drained"] as const).filter((status) => count(status) > 0);
   return {
     name: gpu.length ? "GPU slots" : "Slots",
     busyCount: count("running"),
     openCount: count("running") + count("idle"),
-    note: shut.map((status) => `${count(status)} ${status}`).join(", "),
+    note: closed.map((status) => `${count(status)} ${status}`).join(", "),
   };
 }

@@ -1,4 +1,6 @@
-// A few buttons side by side of which one is pressed.
+// A group of buttons of which one is pressed.
+
+import "./choices.css";
 
 export function Choices<T extends string | number>({
   label,
@@ -6,7 +8,7 @@ export function Choices<T extends string | number>({
   value,
   onChange,
 }: {
-  /** What is chosen, for those who don't see it. */
+  /** The name of the choice, for screen readers. */
   label: string;
   options: readonly (readonly [value: T, name: string])[];
   value: T;

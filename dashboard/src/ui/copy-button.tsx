@@ -1,4 +1,4 @@
-// Copies a text, and says whether it worked.
+// Copies a text and reports whether it worked.
 
 import { copyText } from "./copy-text";
 import { Icon } from "./icons";
@@ -18,7 +18,7 @@ export function CopyButton({ label, getText }: { label: string; getText: () => s
   );
 }
 
-/** `origin` is what was clicked. */
+/** `origin` is the element that was clicked. */
 export async function copyWithToast(text: string, origin: Element): Promise<void> {
   const isDone = await copyText(text, origin.closest("dialog") ?? document.body);
   if (isDone) toast("done", "Copied.");

@@ -1,13 +1,17 @@
-// The clipboard is there on https only, and these pages are often served on plain http: there the old way does it.
+// The clipboard API exists only on https, but these pages are often served on plain http. There, the older copy command
+// is used.
 
-/** `place` is where the helper may stand: inside of a modal dialog, where there is one. Returns whether it was copied. */
+/**
+ * Copies a text and returns whether that worked. `place` is where the helper element may be inserted: inside the modal
+ * dialog if there is one.
+ */
 export async function copyText(text: string, place: Element): Promise<boolean> {
   if (window.isSecureContext) {
     try {
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      // Not allowed here; the other way may be.
+      // The clipboard API may be forbidden here; the older command may still work.
     }
   }
   const helper = document.createElement("textarea");

@@ -1,9 +1,10 @@
-// A modal dialog by the browser's own element: it keeps the focus inside and closes on Escape.
+// A modal dialog, made of the browser's own element: it keeps the focus inside and closes on Escape.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api/client";
+import { asError } from "../api/client";
 import { Icon } from "./icons";
+import "./dialog.css";
 
 export function Dialog({
   title,
@@ -32,7 +33,7 @@ export function Dialog({
   );
 }
 
-/** Asks before something that can't be taken back. `act` may throw ApiError, which is shown. */
+/** Asks for confirmation before an action that can't be undone. `act` may throw ApiError, whose message is shown. */
 export function Confirm({
   title,
   action,
@@ -69,7 +70,7 @@ export function Confirm({
             act()
               .then(onClose)
               .catch((caught: unknown) => {
-                setError(caught instanceof ApiError ? caught.message : String(caught));
+                setError(asError(caught).message);
                 setBusy(false);
               });
           }}

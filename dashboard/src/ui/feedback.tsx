@@ -1,8 +1,9 @@
-// What a page shows when there is nothing yet, nothing at all, or an error.
+// What a page shows while it is loading, if it is empty, and after an error.
 
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api/client";
 import { Icon, type IconName } from "./icons";
+import "./feedback.css";
 
 export function ErrorBox({ error, children }: { error: ApiError; children?: ComponentChildren }) {
   return (
@@ -17,14 +18,14 @@ export function ErrorBox({ error, children }: { error: ApiError; children?: Comp
   );
 }
 
-/** Over data that is shown still, while the API can't be reached. */
+/** Lies over data that is still shown while the API can't be reached. */
 export function StaleNotice({ error }: { error: ApiError | undefined }) {
   return (
     <div class="stale" role="status">
       {error && (
         <span>
-          <Icon name="alert" /> {error.isUnreachable ? "No connection: what you see may be old." : error.message} Trying
-          again …
+          <Icon name="alert" /> {error.isUnreachable ? "No connection: this page may be out of date." : error.message}{" "}
+          Trying again …
         </span>
       )}
     </div>
@@ -41,7 +42,7 @@ export function Empty({ icon, title, children }: { icon: IconName; title: string
   );
 }
 
-/** Grey lines where a table will be. */
+/** Grey lines in place of a table that is still loading. */
 export function Skeleton({ lines = 6 }: { lines?: number }) {
   return (
     <div class="skeleton-lines" role="status" aria-label="Loading">

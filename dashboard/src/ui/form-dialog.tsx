@@ -1,4 +1,4 @@
-// A dialog with one form: it sends, shows what was refused, and closes when it went through.
+// A dialog with one form: it sends, shows why the request was refused, and closes after success.
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -13,7 +13,7 @@ export function FormDialog({
   children,
 }: {
   title: string;
-  /** The name of the button that sends. */
+  /** The name of the button that sends the form. */
   action: string;
   /** May throw ApiError, whose message is shown. */
   send: () => Promise<void>;
@@ -55,7 +55,7 @@ export function FormDialog({
         </div>
         <footer>
           <button type="button" onClick={onClose}>
-            Not now
+            Cancel
           </button>
           <button type="submit" class="primary" disabled={isBusy}>
             {action}

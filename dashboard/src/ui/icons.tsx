@@ -1,4 +1,4 @@
-// Line icons of our own, 20 by 20, drawn in the colour of the text beside them.
+// Line icons of our own, 20 by 20, drawn in the colour of the text next to them.
 
 const PATHS = {
   logo: "M2 13c2-7 4-7 6-1s3 5 5-1 3-4 5-1",

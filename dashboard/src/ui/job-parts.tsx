@@ -1,8 +1,9 @@
-// What tells of a job in one glance: its status, how far it is, the shape of its loss.
+// Shows a job at a glance: its status, its progress, and the shape of its loss.
 
 import type { JobStatus } from "../api/types";
 import { formatCount, formatShare } from "../lib/format";
-import { makeSparkline } from "../lib/sparkline";
+import { makeSparkline } from "./sparkline";
+import "./job-parts.css";
 
 export const STATUS_NAMES: Record<JobStatus, string> = {
   queued: "Queued",
@@ -28,7 +29,7 @@ export function Progress({ step, total, label }: { step: number; total: number |
   return (
     <div class="progress">
       <progress max={1} value={share} aria-label={label ?? "Progress"} />
-      <small>{total ? `${formatCount(step)} / ${formatCount(total)} · ${formatShare(share)}` : "not begun"}</small>
+      <small>{total ? `${formatCount(step)} / ${formatCount(total)} · ${formatShare(share)}` : "not started"}</small>
     </div>
   );
 }

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it.
+// Chooses the light theme, the dark theme, or the system's theme.
 
 import { useState } from "preact/hooks";
 import { Icon } from "./icons";
@@ -14,7 +14,7 @@ function isTheme(value: string | null): value is Theme {
 function apply(theme: Theme): void {
   if (theme === "system") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.setAttribute("data-theme", theme);
-  // Charts draw on a canvas, which no style sheet reaches: they listen for this.
+  // Charts draw on a canvas, which style sheets don't reach, so they listen for this event.
   window.dispatchEvent(new Event("themechange"));
 }
 

@@ -1,4 +1,4 @@
-// Times as people say them, the exact one on hover; all of them move on together.
+// Shows relative times, with the exact time as a tooltip; all of them are updated together.
 
 import { useEffect, useState } from "preact/hooks";
 import { formatDate, formatRelative, NONE } from "../lib/format";

@@ -1,7 +1,9 @@
-// Short messages after an action, read aloud by screen readers, gone by themselves unless they tell of an error.
+// Short messages after an action. Screen readers announce them, and they disappear automatically unless they report an
+// error.
 
 import { useEffect, useState } from "preact/hooks";
 import { Icon } from "./icons";
+import "./toasts.css";
 
 interface Toast {
   id: number;

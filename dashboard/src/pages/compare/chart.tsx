@@ -1,13 +1,14 @@
-// The losses of the jobs in one plot.
+// The chart with the losses of all compared jobs.
 
 import { useMemo, useState } from "preact/hooks";
 import { AxisChoices, SmoothingSlider } from "../../charts/chart-controls";
-import { CurveChart, type CurveSeries, type XKind } from "../../charts/curve-chart";
+import { CurveChart } from "../../charts/curve-chart";
 import type { LineLook } from "../../charts/line-swatch";
-import type { ComparedJob } from "../../lib/compare";
+import type { CurveSeries, XKind } from "../../charts/series";
 import { hasValues, pick } from "../../lib/curves";
 import { formatLoss } from "../../lib/jobs-view";
 import { smooth } from "../../lib/smoothing";
+import type { ComparedJob } from "./compared";
 
 const FIRST_SMOOTHING = 0.9;
 const HEIGHT = 400;
@@ -44,7 +45,7 @@ export function LossChart({
       <div class="card-head">
         <h2>Curves</h2>
         <SmoothingSlider weight={smoothing} onChange={setSmoothing} />
-        <label class="row" title={hasEval ? undefined : "None of these jobs measures a loss on held-out examples."}>
+        <label class="row" title={hasEval ? undefined : "None of these jobs measures the loss on held-out examples."}>
           <input
             type="checkbox"
             checked={isEval}

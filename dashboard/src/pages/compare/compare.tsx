@@ -1,14 +1,14 @@
-// Some jobs side by side: their losses in one plot, their figures, and what their configs differ in.
+// The page that compares jobs: their losses in one chart, their figures, and the differences of their configs.
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { type LineLook, LineSwatch } from "../../charts/line-swatch";
-import { keepPlaces, labelJobs, parseIds } from "../../lib/compare";
 import { MAX_CHOSEN } from "../../lib/jobs-view";
 import { Link, navigate, type Route } from "../../router";
 import { Empty, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { StatusBadge } from "../../ui/job-parts";
 import { type ChartView, LossChart, type ShownJob } from "./chart";
+import { keepPlaces, labelJobs, parseIds } from "./compared";
 import { findLook, SWATCH_LENGTH } from "./looks";
 import { Picker } from "./picker";
 import { ConfigsTable, FiguresTable } from "./tables";
@@ -40,7 +40,7 @@ export function ComparePage({ route }: { route: Route }) {
 
   const followed = ids.map(find);
   const found = followed.flatMap((each) => (each.found ? [each.found] : []));
-  // New objects only for new points: the chart is drawn anew for each.
+  // New objects are made only for new points, because the chart is redrawn for each new object.
   const jobs = useRef<ShownJob[]>([]);
   jobs.current = keepSame(
     jobs.current,
@@ -65,8 +65,10 @@ export function ComparePage({ route }: { route: Route }) {
       </header>
       {ids.length === 0 ? (
         <div class="card">
-          <Empty icon="compare" title="No job is chosen">
-            <p>Choose up to {MAX_CHOSEN} jobs to see their losses in one plot, and what their configs differ in.</p>
+          <Empty icon="compare" title="No jobs are chosen">
+            <p>
+              Choose up to {MAX_CHOSEN} jobs to see their losses in one chart, and the differences of their configs.
+            </p>
             <button type="button" class="primary" onClick={() => setPicking(true)}>
               <Icon name="plus" /> Add jobs
             </button>
@@ -153,7 +155,7 @@ function Chosen({
       ) : (
         <small class="soft">loading …</small>
       )}
-      <button type="button" class="quiet" aria-label={`Take ${name} out`} title="Take it out" onClick={onRemove}>
+      <button type="button" class="quiet" aria-label={`Remove ${name}`} title="Remove" onClick={onRemove}>
         <Icon name="close" />
       </button>
     </li>

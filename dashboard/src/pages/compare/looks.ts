@@ -1,4 +1,4 @@
-// How the curve of each job looks: a colour and a pattern of its own, so that colour isn't the only cue.
+// Gives the curve of each job its own colour and pattern, so that colour isn't the only cue.
 
 import type { LineLook } from "../../charts/line-swatch";
 
@@ -13,7 +13,7 @@ const DASHES: (number[] | undefined)[] = [
   [18, 3, 4, 3],
 ];
 
-/** In pixels: the longest pattern is seen whole. */
+/** The length in pixels at which the longest pattern is completely visible. */
 export const SWATCH_LENGTH = 30;
 
 export function findLook(place: number): LineLook {

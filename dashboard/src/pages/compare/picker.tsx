@@ -1,4 +1,4 @@
-// Which jobs are compared: found by a search, added and taken out by a click.
+// The dialog that adds jobs to the comparison: a search, and a list in which a click adds or removes a job.
 
 import { useEffect, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
@@ -38,7 +38,7 @@ export function Picker({
           <span class="hidden-text">Search the jobs</span>
           <input
             type="search"
-            placeholder="Name, dataset, model, who"
+            placeholder="Name, dataset, model, key"
             value={text}
             onInput={(event) => setText(event.currentTarget.value)}
           />
@@ -51,7 +51,7 @@ export function Picker({
               <Skeleton lines={7} />
             )
           ) : data.items.length === 0 ? (
-            <p class="soft">No job fits.</p>
+            <p class="soft">No matching jobs.</p>
           ) : (
             <ul>
               {data.items.map((row) => {
@@ -84,7 +84,7 @@ export function Picker({
       <footer>
         <span class="soft compare-count">
           {ids.length} of {MAX_CHOSEN} chosen
-          {data?.next_offset != null && ", the newest are shown"}
+          {data?.next_offset != null && ", showing the newest"}
         </span>
         <button type="button" class="primary" onClick={onClose}>
           Done

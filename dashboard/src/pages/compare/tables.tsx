@@ -1,9 +1,8 @@
-// The figures of the jobs, and what their configs differ in: a column for each job.
+// The figures of the jobs, and the differences of their configs, with a column for each job.
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { LineSwatch } from "../../charts/line-swatch";
-import { describeMismatch, listConfigRows, listFigures } from "../../lib/compare";
 import { countOf } from "../../lib/format";
 import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
@@ -11,13 +10,14 @@ import { Icon } from "../../ui/icons";
 import { StatusBadge } from "../../ui/job-parts";
 import { TableBox } from "../../ui/table-box";
 import type { ShownJob } from "./chart";
+import { describeMismatch, listConfigRows, listFigures } from "./compared";
 import { SWATCH_LENGTH } from "./looks";
 
 const SHA_LENGTH = 8;
 const NAMES_WIDTH = 130;
 const JOB_WIDTH = 150;
 
-/** Both tables have the same columns, below each other. */
+/** Both tables have the same columns, so that they line up. */
 function findWidth(jobs: ShownJob[]): string {
   return `${NAMES_WIDTH + jobs.length * JOB_WIDTH}px`;
 }
@@ -118,7 +118,7 @@ export function ConfigsTable({ jobs }: { jobs: ShownJob[] }) {
         {jobs.length > 1 && (
           <label class="row">
             <input type="checkbox" checked={isAll} onChange={(event) => setAll(event.currentTarget.checked)} />
-            Also what is the same ({countOf(rows.length - different.length, "field")})
+            Show equal fields ({countOf(rows.length - different.length, "field")})
           </label>
         )}
       </div>

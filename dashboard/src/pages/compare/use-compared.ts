@@ -1,22 +1,22 @@
-// Follows some jobs and their curves: those that have ended are read once, the others every few seconds.
+// Loads the compared jobs and their curves: those of ended jobs once, the others every few seconds.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asError, request } from "../../api/client";
 import { readCurves } from "../../api/curve-pages";
 import type { Job } from "../../api/types";
-import type { ComparedJob } from "../../lib/compare";
 import { addColumns, makeCurves } from "../../lib/curves";
 import { hasEnded } from "../../lib/jobs-view";
+import type { ComparedJob } from "./compared";
 
 const POLL_MS = 3_000;
 const HIDDEN_POLL_MS = 30_000;
-/** The end of a job's curve may come a moment after its status. */
+/** The last points of a job's curve may arrive a moment after its final status. */
 const LAST_LOOKS = 2;
 
 export interface Followed {
-  /** As far as it is known. */
+  /** What has been loaded so far. */
   found: ComparedJob | undefined;
-  /** At the last try. */
+  /** The error of the last attempt. */
   error: ApiError | undefined;
 }
 
@@ -55,7 +55,7 @@ export function useCompared(ids: readonly string[]): (id: string) => Followed {
   return (id) => known.get(id) ?? NOTHING;
 }
 
-async function follow(id: string, signal: AbortSignal, tell: (change: Partial<Followed>) => void): Promise<void> {
+async function follow(id: string, signal: AbortSignal, report: (change: Partial<Followed>) => void): Promise<void> {
   const path = `/jobs/${encodeURIComponent(id)}`;
   let curves = makeCurves();
   let tokenCount: number | null = null;
@@ -67,23 +67,23 @@ async function follow(id: string, signal: AbortSignal, tell: (change: Partial<Fo
       cursor = await readCurves(id, cursor, signal, (columns, after) => {
         curves = addColumns(curves, columns);
         tokenCount = columns.token_count.at(-1) ?? tokenCount;
-        // A try that follows goes on from here.
+        // A later attempt resumes from here.
         cursor = after;
       });
-      tell({ found: { job, curves, tokenCount }, error: undefined });
+      report({ found: { job, curves, tokenCount }, error: undefined });
       if (hasEnded(job.status) && --looksLeft === 0) return;
     } catch (caught) {
       if (signal.aborted) return;
       const error = asError(caught);
-      tell({ error });
-      // What isn't there won't come; all else may be better in a moment.
+      report({ error });
+      // A job that doesn't exist won't appear; all other errors may be temporary.
       if (error.status >= 400 && error.status < 500 && error.status !== 429) return;
     }
     await pause(document.hidden ? HIDDEN_POLL_MS : POLL_MS, signal);
   }
 }
 
-/** Shorter when the page comes into sight, or isn't wanted any more. */
+/** The pause ends early when the page becomes visible, or when the comparison is closed. */
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

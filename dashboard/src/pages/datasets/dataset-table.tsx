@@ -1,13 +1,14 @@
-// Datasets, one a row.
+// The table of datasets.
 
 import { useState } from "preact/hooks";
 import type { Dataset } from "../../api/types";
+import { DeleteDataset } from "../../datasets/delete-dataset";
 import { isDefaultAxes } from "../../lib/emotion";
 import { formatBytes, formatCount } from "../../lib/format";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
-import { DeleteDataset } from "./delete-dataset";
+import "./dataset-table.css";
 
 const LISTED_AXES = 3;
 
@@ -27,7 +28,7 @@ export function DatasetTable({ datasets, onDeleted }: { datasets: Dataset[]; onD
             </th>
             <th scope="col">Uploaded</th>
             <th scope="col">
-              <span class="hidden-text">What to do with it</span>
+              <span class="hidden-text">Actions</span>
             </th>
           </tr>
         </thead>
@@ -81,7 +82,7 @@ function OwnAxes({ axes }: { axes: string[] }) {
   const rest = axes.length - LISTED_AXES;
   return (
     <small class="soft" title={axes.join(", ")}>
-      {axes.length} own axes: {axes.slice(0, LISTED_AXES).join(", ")}
+      {axes.length} custom axes: {axes.slice(0, LISTED_AXES).join(", ")}
       {rest > 0 && ` and ${rest} more`}
     </small>
   );

@@ -1,23 +1,23 @@
-// The team's datasets: a table of them, and the place where files are dropped to become some.
+// The page of the team's datasets: a table, and the area in which files are dropped to upload them.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiError, makeQuery, request } from "../../api/client";
+import { asError, makeQuery, request } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Dataset, Page } from "../../api/types";
 import { countOf } from "../../lib/format";
-import { appendPage, mergeFirstPage } from "../../lib/merge-pages";
 import { navigate, type Route } from "../../router";
 import { Empty, ErrorBox, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { toast } from "../../ui/toasts";
 import { DatasetTable } from "./dataset-table";
+import { appendPage, mergeFirstPage } from "./merge-pages";
 import "./datasets.css";
+import { useStored } from "../../datasets/uploads";
 import { DropZone } from "./drop-zone";
 import { SendingList } from "./sending-list";
-import { useStored } from "./uploads";
 
 const PAGE_LENGTH = 50;
-/** Datasets come and go seldom, and one's own uploads show at once. */
+/** Datasets rarely change, and the reader's own uploads appear at once. */
 const POLL_MS = 15_000;
 
 export function DatasetsPage({ route }: { route: Route }) {
@@ -43,7 +43,7 @@ export function DatasetsPage({ route }: { route: Route }) {
       setItems((known) => appendPage(known, page.items));
       setCursor(page.next_cursor);
     } catch (caught) {
-      toast("failed", caught instanceof ApiError ? caught.message : String(caught));
+      toast("failed", asError(caught).message);
     } finally {
       setLoadingMore(false);
     }
@@ -52,7 +52,7 @@ export function DatasetsPage({ route }: { route: Route }) {
   const onDeleted = useCallback(
     (dataset: Dataset) => {
       setItems((known) => known.filter((item) => item.id !== dataset.id));
-      toast("done", `"${dataset.name}" is deleted.`);
+      toast("done", `"${dataset.name}" was deleted.`);
       refresh();
     },
     [refresh],
@@ -89,8 +89,8 @@ export function DatasetsPage({ route }: { route: Route }) {
           ))}
         {data && items.length === 0 && (
           <div class="card">
-            <Empty icon="datasets" title="No dataset yet">
-              <p>Drop a file of chats above: what it holds is checked line by line, and then jobs can learn from it.</p>
+            <Empty icon="datasets" title="There are no datasets yet">
+              <p>Drop a file with chats above: it is checked line by line, and then jobs can train on it.</p>
             </Empty>
           </div>
         )}
@@ -98,7 +98,7 @@ export function DatasetsPage({ route }: { route: Route }) {
           <section class="card" aria-label="Datasets">
             <DatasetTable datasets={shown} onDeleted={onDeleted} />
             {shown.length === 0 && (
-              <p class="datasets-none">None of the {countOf(items.length, "dataset")} shown is called like that.</p>
+              <p class="datasets-none">No match among the {countOf(items.length, "dataset")} shown.</p>
             )}
             {nextCursor !== null && (
               <footer class="datasets-more">

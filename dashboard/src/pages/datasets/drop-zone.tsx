@@ -1,8 +1,9 @@
-// Where files come in: dropped anywhere on the page, or chosen.
+// The area for new files, which can be dropped anywhere on the page or chosen.
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { choose } from "../../datasets/uploads";
 import { Icon } from "../../ui/icons";
-import { choose } from "./uploads";
+import "./drop-zone.css";
 
 const ACCEPTED = [".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".zst"];
 
@@ -25,14 +26,14 @@ export function DropZone() {
             accept={ACCEPTED.join(",")}
             onChange={(event) => {
               choose(event.currentTarget.files ?? []);
-              // So that the same file can be chosen again, mended.
+              // The value is cleared so that the same file can be chosen again after a correction.
               event.currentTarget.value = "";
             }}
           />
           <span>or drop them anywhere on this page</span>
         </div>
         <p class="hint">
-          JSON Lines, JSON, CSV or Parquet, also packed with gzip or zstd. Every line is checked before anything is
+          JSON Lines, JSON, CSV or Parquet, also compressed with gzip or zstd. Every line is checked before anything is
           stored.
         </p>
       </div>
@@ -47,10 +48,10 @@ export function DropZone() {
   );
 }
 
-/** Takes files that are dropped on the window; true while some are held over it. */
+/** Accepts files that are dropped on the window; returns true while files are held over it. */
 function useFileDrop(): boolean {
   const [isOver, setOver] = useState(false);
-  // Entering a child comes before leaving its parent: they are counted.
+  // The browser reports that a child is entered before it reports that its parent is left, so both are counted.
   const depth = useRef(0);
   useEffect(() => {
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;

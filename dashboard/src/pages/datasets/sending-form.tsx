@@ -1,10 +1,11 @@
-// What is asked before a file is sent: its name, and, seldom, how it is to be read.
+// The form before an upload: the name of the dataset and, rarely needed, how the file is to be read.
 
 import { useId, useState } from "preact/hooks";
-import { edit, type Sending, start } from "./uploads";
+import { edit, type Sending, start } from "../../datasets/uploads";
+import "./sending-form.css";
 
 const PRESET = "goemotions";
-/** Where the API's errors have a place here. */
+/** The fields of the API's errors that have an input in this form. */
 export const FORM_FIELDS: ReadonlySet<string> = new Set(["name", "axes", "mapping"]);
 
 export function SendingForm({ sending }: { sending: Sending }) {
@@ -45,11 +46,11 @@ export function SendingForm({ sending }: { sending: Sending }) {
         </p>
       )}
       <details open={axes !== "" || mapping !== ""}>
-        <summary>Own axes, or texts with labels</summary>
+        <summary>Custom axes, or texts with labels</summary>
         <div class="datasets-options">
           <div class="field">
             <label for={`${fieldId}-axes`} class="field-name">
-              Own axes
+              Custom axes
             </label>
             <input
               id={`${fieldId}-axes`}
@@ -61,7 +62,7 @@ export function SendingForm({ sending }: { sending: Sending }) {
               onInput={(event) => edit(id, { axes: event.currentTarget.value })}
             />
             <span id={`${fieldId}-axes-hint`} class="hint">
-              2 to 64 names NEGATIVE_POSITIVE in place of the eight; empty: the eight.
+              2 to 64 names of the form NEGATIVE_POSITIVE, in place of the eight default axes. Empty: the default axes.
             </span>
             <span class="problem" role="alert">
               {findError("axes")}
@@ -83,10 +84,10 @@ export function SendingForm({ sending }: { sending: Sending }) {
             >
               <option value="">chats with emotions</option>
               <option value={PRESET}>texts with the labels of GoEmotions</option>
-              <option value="own">texts with labels of your own</option>
+              <option value="own">texts with your own labels</option>
             </select>
             <span id={`${fieldId}-mapping-hint`} class="hint">
-              Of texts with labels, each becomes a reply under the emotion of its labels.
+              Each text with labels becomes a reply with the emotion of its labels.
             </span>
             <span class="problem" role="alert">
               {findError("mapping")}

@@ -1,13 +1,14 @@
-// The files that were chosen: what each is called, how far it is, and what became of it.
+// The list of chosen files: the name, the progress and the result of each.
 
+import { ReportSummary } from "../../datasets/report";
+import { cancel, type Sending, start, useSendings } from "../../datasets/uploads";
 import { formatBytes, formatSeconds, formatShare } from "../../lib/format";
 import { Link } from "../../router";
 import { Notice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
-import { ReportSummary } from "./report";
+import { RefusedFile } from "./repair/refused-file";
 import { FORM_FIELDS, SendingForm } from "./sending-form";
-import { Surgery } from "./surgery";
-import { cancel, type Sending, start, useSendings } from "./uploads";
+import "./sending-list.css";
 
 export function SendingList() {
   const sendings = useSendings();
@@ -48,7 +49,7 @@ export function SendingList() {
 
 function SendingCard({ sending }: { sending: Sending }) {
   const isUnderWay = sending.phase === "sending" || sending.phase === "checking";
-  const label = isUnderWay ? "Cancel" : sending.phase === "waiting" ? "Don't send it" : "Take it from the list";
+  const label = isUnderWay ? "Cancel" : sending.phase === "waiting" ? "Don't send it" : "Remove it from the list";
   return (
     <article class="card datasets-sending" aria-label={sending.fileName}>
       <header class="card-head">
@@ -83,18 +84,18 @@ function SendingBody({ sending }: { sending: Sending }) {
     case "chosen":
       return <SendingForm sending={sending} />;
     case "waiting":
-      return <p class="soft">Waits for the file before it.</p>;
+      return <p class="soft">Waiting for the file before it.</p>;
     case "sending":
     case "checking":
       return <SendingProgress sending={sending} />;
     case "failed":
       return <Failure sending={sending} />;
     case "refused":
-      return <Surgery key={sending.file.size} sending={sending} />;
+      return <RefusedFile key={sending.file.size} sending={sending} />;
     case "checked":
       return (
         <>
-          <Result title="In order: an upload would take it. Nothing is stored yet.">
+          <Result title="Valid: an upload would accept it. Nothing is stored yet.">
             <button type="button" class="primary" onClick={() => start([sending.id])}>
               <Icon name="upload" /> Upload it
             </button>
@@ -106,10 +107,10 @@ function SendingBody({ sending }: { sending: Sending }) {
       return (
         <>
           <Result
-            title={`Stored as "${sending.dataset?.name}"${sending.mendedCount ? `, with ${sending.mendedCount} lines mended here` : ""}.`}
+            title={`Stored as "${sending.dataset?.name}"${sending.repairedCount ? `, with ${sending.repairedCount} lines fixed here` : ""}.`}
           >
             <Link to={`/datasets/${sending.dataset?.id}`} class="button">
-              Look at it
+              Open it
             </Link>
             <Link to="/new-job" query={{ dataset: sending.dataset?.id }} class="button primary">
               New job with it
@@ -121,7 +122,9 @@ function SendingBody({ sending }: { sending: Sending }) {
   }
 }
 
-/** What the API refused can be changed and sent again; what was lost on the way can be sent again as it is. */
+/**
+ * A file that the API refused can be changed and sent again; a file that failed on the way can be sent again unchanged.
+ */
 function Failure({ sending }: { sending: Sending }) {
   const { id, error, isCheck } = sending;
   const isAtField = error?.problems.some((problem) => FORM_FIELDS.has(problem.field ?? ""));
@@ -179,7 +182,7 @@ function SendingProgress({ sending }: { sending: Sending }) {
         )}
       </small>
       <p class="problem" role="status">
-        {error && "The connection is lost. What has arrived is kept, and the rest follows by itself."}
+        {error && "The connection is lost. The parts that have arrived are kept, and the rest is sent automatically."}
       </p>
     </div>
   );

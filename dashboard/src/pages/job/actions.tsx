@@ -1,14 +1,14 @@
-// What can be done with a job, by its status.
+// The actions on a job, by its status.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Job } from "../../api/types";
+import { hasEnded } from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Confirm } from "../../ui/dialog";
 import { Icon, type IconName } from "../../ui/icons";
 import { toast } from "../../ui/toasts";
-import { isFinal } from "./words";
 
 interface Verb {
   path: string;
@@ -16,9 +16,9 @@ interface Verb {
 }
 
 const PAUSE: Verb = { path: "pause", done: "The job pauses as soon as it has saved a checkpoint." };
-const RESUME: Verb = { path: "resume", done: "The job waits for a slot again." };
-const SAVE: Verb = { path: "checkpoint", done: "A checkpoint is saved after this step." };
-const PREEMPT: Verb = { path: "preempt", done: "The job saves a checkpoint and gives its slot away." };
+const RESUME: Verb = { path: "resume", done: "The job is waiting for a slot again." };
+const SAVE: Verb = { path: "checkpoint", done: "A checkpoint will be saved after this step." };
+const PREEMPT: Verb = { path: "preempt", done: "The job saves a checkpoint and gives up its slot." };
 
 export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) {
   const { session } = useSession();
@@ -27,7 +27,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
 
   async function act(verb: Verb): Promise<void> {
     const answer = await request<Job>("POST", `/jobs/${job.id}/${verb.path}`);
-    // Where the job is waiting anyhow there is nothing to be saved first.
+    // A job that is still waiting has nothing to save first.
     toast("done", verb === PAUSE && answer.status === "paused" ? "The job is paused." : verb.done);
     onChange(answer);
   }
@@ -35,7 +35,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
   function press(verb: Verb): void {
     setBusy(true);
     act(verb)
-      .catch((caught: unknown) => toast("failed", caught instanceof ApiError ? caught.message : String(caught)))
+      .catch((caught: unknown) => toast("failed", asError(caught).message))
       .finally(() => setBusy(false));
   }
 
@@ -63,7 +63,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
       {isRunning && session.is_operator && (
         <Action icon="preempt" name="Preempt" disabled={isBusy || isStopping} onClick={() => setAsked("preempt")} />
       )}
-      {!isFinal(job) && (
+      {!hasEnded(job.status) && (
         <Action
           icon="stop"
           name="Cancel"
@@ -91,25 +91,25 @@ export function JobActions({ job, onChange }: { job: Job; onChange: (job?: Job) 
           action="Cancel the job"
           onClose={() => setAsked(null)}
           act={() =>
-            act({ path: "cancel", done: isRunning ? "The job stops after this step." : "The job is cancelled." })
+            act({ path: "cancel", done: isRunning ? "The job stops after this step." : "The job was cancelled." })
           }
         >
           <p>
             {isRunning
-              ? "It stops after its present step and makes no bundle. To go on later, pause it instead."
-              : "It ends at once and makes no bundle."}
+              ? "It stops after the current step and makes no bundle. To resume later, pause it instead."
+              : "It ends immediately and makes no bundle."}
           </p>
         </Confirm>
       )}
       {asked === "preempt" && (
         <Confirm
-          title="Take its slot away?"
+          title="Preempt this job?"
           action="Preempt the job"
           onClose={() => setAsked(null)}
           act={() => act(PREEMPT)}
         >
           <p>
-            It saves a checkpoint after its present step, leaves the slot to the next job, and waits in the queue again.
+            It saves a checkpoint after the current step, leaves the slot to the next job, and returns to the queue.
           </p>
         </Confirm>
       )}

@@ -1,4 +1,4 @@
-// The files that the job made.
+// The files that the job has produced.
 
 import type { Artifact } from "../../api/types";
 import { formatBytes } from "../../lib/format";
@@ -10,7 +10,7 @@ import { Section } from "./section";
 const KINDS: Record<string, string> = {
   bundle: "Bundle: adapter, emotion projection, tokenizer",
   metrics: "Metrics of each step",
-  loss_curve: "Picture of the loss",
+  loss_curve: "Plot of the loss",
   row_report: "Loss of each example",
   log: "Log of the training process",
 };
@@ -20,7 +20,7 @@ export function Artifacts({ jobId, artifacts }: { jobId: string; artifacts: Arti
   return (
     <Section id="artifacts" title="Artifacts">
       {artifacts.length === 0 ? (
-        <p class="soft">There are none yet. They are stored when a run ends.</p>
+        <p class="soft">There are no artifacts yet. They are stored when a run ends.</p>
       ) : (
         <div class="table-box">
           <table class="cards">

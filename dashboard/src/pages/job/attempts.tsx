@@ -1,4 +1,4 @@
-// The runs of a job that was taken more than once.
+// The runs of a job that was run more than once.
 
 import type { Run } from "../../api/types";
 import { formatBytes, formatCount, formatSeconds, NONE } from "../../lib/format";
@@ -7,9 +7,9 @@ import { Time } from "../../ui/time";
 import { Section } from "./section";
 
 const CAUSES: Record<string, string> = {
-  crash: "crashed, tried again",
+  crash: "crashed, retried",
   interruption: "interrupted",
-  smaller_batch: "GPU memory full, smaller batch tried",
+  smaller_batch: "GPU memory full, retried with a smaller batch",
 };
 
 export function Attempts({ runs }: { runs: Run[] }) {
@@ -23,7 +23,7 @@ export function Attempts({ runs }: { runs: Run[] }) {
               <th scope="col">Slot</th>
               <th scope="col">Started</th>
               <th scope="col" class="number">
-                Took
+                Duration
               </th>
               <th scope="col" class="number">
                 From step
@@ -44,13 +44,13 @@ export function Attempts({ runs }: { runs: Run[] }) {
                 <td data-label="Started">
                   <Time at={run.started_at} />
                 </td>
-                <td data-label="Took" class="number">
+                <td data-label="Duration" class="number">
                   {run.ended_at
                     ? formatSeconds((Date.parse(run.ended_at) - Date.parse(run.started_at)) / 1_000)
-                    : "runs now"}
+                    : "running"}
                 </td>
                 <td data-label="From step" class="number">
-                  {run.resumed_step === null ? "the beginning" : formatCount(run.resumed_step)}
+                  {run.resumed_step === null ? "the start" : formatCount(run.resumed_step)}
                 </td>
                 <td data-label="How it ended">
                   <Ending run={run} />

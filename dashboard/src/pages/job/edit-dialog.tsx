@@ -1,11 +1,11 @@
-// Another name, and another priority while the job has not ended.
+// Changes the name of a job and, until it has ended, its priority.
 
 import { useState } from "preact/hooks";
 import { type ApiError, asError, request } from "../../api/client";
 import type { Job } from "../../api/types";
+import { hasEnded } from "../../lib/jobs-view";
 import { Dialog } from "../../ui/dialog";
 import { toast } from "../../ui/toasts";
-import { isFinal } from "./words";
 
 export function EditDialog({
   job,
@@ -29,7 +29,7 @@ export function EditDialog({
     if (Number(priority) !== job.priority) body.priority = Number(priority);
     try {
       onChange(await request<Job>("PATCH", `/jobs/${job.id}`, { body }));
-      toast("done", "The job is changed.");
+      toast("done", "The job was changed.");
       onClose();
     } catch (caught) {
       setError(asError(caught));
@@ -61,7 +61,7 @@ export function EditDialog({
               {say("name")}
             </span>
           </label>
-          {!isFinal(job) && (
+          {!hasEnded(job.status) && (
             <label class="field">
               <span class="field-name">Priority</span>
               <input

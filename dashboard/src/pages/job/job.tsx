@@ -1,9 +1,10 @@
-// The page of one job: how far it is, its curves as they grow, and all that is known of it.
+// The page of one job: its progress, its live curves, and everything else that is known about it.
 
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { usePoll } from "../../api/poll";
 import type { Artifact, Items, Job, Run } from "../../api/types";
+import { hasEnded } from "../../lib/jobs-view";
 import { Link, type Route } from "../../router";
 import { Empty, ErrorBox, Skeleton, StaleNotice } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
@@ -11,7 +12,7 @@ import { StatusBadge } from "../../ui/job-parts";
 import { JobActions } from "./actions";
 import { Artifacts } from "./artifacts";
 import { Attempts } from "./attempts";
-import { ConfigSection } from "./config-section";
+import { ConfigSection } from "./config/config-section";
 import { EditDialog } from "./edit-dialog";
 import { Failure } from "./failure";
 import { LogSection } from "./log-section";
@@ -20,11 +21,11 @@ import { RowsSection } from "./rows-section";
 import { SectionNav } from "./section";
 import { Summary } from "./summary";
 import { Timeline } from "./timeline";
-import { describeNow, isFinal } from "./words";
+import { describeNow } from "./words";
 import "./job.css";
 
-// The curves' library is the heaviest part; the head is there before it.
-const CurvesSection = lazy(() => import("./curves-section").then((module) => module.CurvesSection));
+// The library for the curves is the heaviest part, so the page's head is shown before it is loaded.
+const CurvesSection = lazy(() => import("./curves/curves-section").then((module) => module.CurvesSection));
 
 export function JobPage({ jobId }: { jobId: string; route: Route }) {
   const { data: job, error, put, refresh } = usePoll<Job>(`/jobs/${encodeURIComponent(jobId)}`);
@@ -40,8 +41,8 @@ export function JobPage({ jobId }: { jobId: string; route: Route }) {
   if (!job) {
     if (error?.status === 404) {
       return (
-        <Empty icon="jobs" title="There is no such job">
-          <p>It may belong to another team.</p>
+        <Empty icon="jobs" title="Job not found">
+          <p>It doesn't exist, or it belongs to another team.</p>
           <Link to="/jobs">All jobs</Link>
         </Empty>
       );
@@ -79,9 +80,9 @@ function Loading() {
 function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) {
   const [isEditing, setEditing] = useState(false);
   const { runs, artifacts } = useParts(job);
-  const isOver = isFinal(job);
+  const isOver = hasEnded(job.status);
   const hasRun = job.attempt > 0;
-  // A job that has ended before its first step has no curves, and gets none.
+  // A job that ended before its first step has no curves.
   const hasCurves = hasRun && !(isOver && job.last_loss === null);
   const hasRows = artifacts?.some((artifact) => artifact.kind === "row_report") ?? false;
   const sections = [
@@ -90,7 +91,7 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
     ["timeline", "Timeline"] as const,
     ...(job.attempt > 1 ? [["attempts", "Attempts"] as const] : []),
     ...(hasRows ? [["rows", "Hardest examples"] as const] : []),
-    ...(job.result || job.estimate ? [["outcome", job.result ? "What it took" : "Estimate"] as const] : []),
+    ...(job.result || job.estimate ? [["outcome", job.result ? "Time and memory" : "Estimate"] as const] : []),
     ...(hasRun ? [["artifacts", "Artifacts"] as const] : []),
     ["config", "Config"] as const,
   ];
@@ -139,7 +140,7 @@ function Loaded({ job, onChange }: { job: Job; onChange: (job?: Job) => void }) 
   );
 }
 
-/** Attempts and artifacts change when a run begins, goes on from a checkpoint or ends, and are asked for then. */
+/** Runs and artifacts change when a run begins, resumes from a checkpoint or ends, so they are loaded again then. */
 function useParts(job: Job): { runs: Run[] | undefined; artifacts: Artifact[] | undefined } {
   const runs = usePoll<Items<Run>>(`/jobs/${job.id}/runs`, 0);
   const artifacts = usePoll<Items<Artifact>>(`/jobs/${job.id}/artifacts`, 0);

@@ -1,6 +1,6 @@
 import type { StreamStatus } from "../../api/stream";
 
-/** Whether what is seen goes on by itself. */
+/** Shows whether the section is updated live. */
 export function LiveChip({ live, isOver }: { live: StreamStatus; isOver: boolean }) {
   if (isOver || live === "ended") return null;
   if (live === "live") {

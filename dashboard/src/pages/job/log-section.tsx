@@ -1,4 +1,4 @@
-// The end of a run's log, as it is written.
+// The end of a run's log, updated while the log is written.
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
@@ -7,7 +7,7 @@ import { CopyButton } from "../../ui/copy-button";
 import { Section } from "./section";
 
 const TAIL_LINES = 500;
-/** So near to the end the reader is at the end. */
+/** Within this distance from the end, the log keeps following the end. */
 const END_PIXELS = 24;
 
 export function LogSection({ jobId, attempt, isRunning }: { jobId: string; attempt: number; isRunning: boolean }) {
@@ -22,7 +22,7 @@ export function LogSection({ jobId, attempt, isRunning }: { jobId: string; attem
     isLive ? POLL_MS : 0,
   );
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: new text is what there is to scroll to.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: new text is the reason to scroll
   useLayoutEffect(() => {
     if (isFollowing && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [text, isFollowing]);
@@ -57,7 +57,7 @@ export function LogSection({ jobId, attempt, isRunning }: { jobId: string; attem
                 checked={isFollowing}
                 onChange={(event) => setFollowing(event.currentTarget.checked)}
               />
-              Follow the end
+              Scroll to the end
             </label>
           )}
           <CopyButton label="Copy these lines" getText={() => text ?? ""} />
@@ -72,10 +72,10 @@ export function LogSection({ jobId, attempt, isRunning }: { jobId: string; attem
         </>
       }
     >
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling part has to be reachable by keyboard */}
       <pre class="log job-log" ref={box} tabIndex={0} onScroll={onScroll}>
         {text ?? (error ? "" : "Loading …")}
-        {text === "" && <span class="soft">It has written nothing yet.</span>}
+        {text === "" && <span class="soft">The log is empty so far.</span>}
       </pre>
       <p class="problem">{error?.message}</p>
     </Section>

@@ -1,4 +1,4 @@
-// What the job took, beside what it was expected to take.
+// Compares the time and memory that the job took with its estimate.
 
 import type { Job } from "../../api/types";
 import { formatBytes, formatCount, formatNumber, formatSeconds, formatShare, NONE } from "../../lib/format";
@@ -6,9 +6,9 @@ import { TableBox } from "../../ui/table-box";
 import { Section } from "./section";
 
 const SOURCES: Record<string, string> = {
-  like_jobs: "The estimate came from jobs like it that ran here.",
-  same_base_model: "The estimate came from other jobs with the same base model.",
-  arithmetic: "Nothing like it had run here, so the estimate was mere arithmetic.",
+  like_jobs: "The estimate is based on similar jobs that ran here.",
+  same_base_model: "The estimate is based on other jobs with the same base model.",
+  arithmetic: "No similar job had run here, so the estimate was calculated from the sizes alone.",
 };
 
 type Format = (value: number | null | undefined) => string;
@@ -18,7 +18,7 @@ const LINES: readonly (readonly [name: string, estimated: string, taken: string,
   ["Steps", "step_count", "step_count", formatCount],
   ["Tokens", "token_count", "token_count", formatCount],
   ["Peak memory", "peak_memory_bytes", "peak_memory_bytes", formatBytes],
-  ["Peak memory of the machine", "", "peak_host_bytes", formatBytes],
+  ["Peak host memory", "", "peak_host_bytes", formatBytes],
   ["Last loss", "", "final_loss", formatNumber],
 ];
 
@@ -33,8 +33,8 @@ export function Outcome({ job }: { job: Job }) {
   })).filter((line) => line.estimated !== null || line.taken !== null);
   const source = SOURCES[String(estimate?.speed_source ?? "")];
   return (
-    <Section id="outcome" title={result ? "What it took" : "Estimate"}>
-      <TableBox label="Estimated and taken">
+    <Section id="outcome" title={result ? "Time and memory" : "Estimate"}>
+      <TableBox label="Estimate and result">
         <table>
           <thead>
             <tr>
@@ -45,10 +45,10 @@ export function Outcome({ job }: { job: Job }) {
               {result && (
                 <>
                   <th scope="col" class="number">
-                    Taken
+                    Actual
                   </th>
                   <th scope="col" class="number">
-                    Of the estimate
+                    Share of the estimate
                   </th>
                 </>
               )}

@@ -1,14 +1,15 @@
-// The examples that the trained model finds hardest: mislabelled and odd ones are usually among them.
+// The examples with the highest loss after the training. Examples with wrong labels and unusual ones are often among
+// them.
 
 import { useState } from "preact/hooks";
 import { usePoll } from "../../api/poll";
 import type { components } from "../../api/schema";
 import type { Items } from "../../api/types";
 import { formatCount, formatNumber } from "../../lib/format";
-import { readTurns } from "../../lib/row-text";
 import { Link } from "../../router";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { TableBox } from "../../ui/table-box";
+import { readTurns } from "./row-text";
 import { Section } from "./section";
 
 type HardRow = components["schemas"]["RowRead"];
@@ -30,8 +31,8 @@ export function RowsSection({ jobId, datasetId }: { jobId: string; datasetId: st
       }
     >
       <p class="soft">
-        The loss of each example after the training, the highest first. Mislabelled and odd ones are usually among them.
-        Where the loss is lower without the emotion, the label may be wrong.
+        The loss of each example after the training, the highest first. Examples with wrong labels and unusual ones are
+        often among them. If the loss is lower without the emotion, the label may be wrong.
       </p>
       {error && <ErrorBox error={error} />}
       {!data && !error && <Skeleton />}

@@ -1,4 +1,4 @@
-// The sections of the page, and the row of their names that leads to them.
+// A section of the job's page, and the row of buttons that lead to the sections.
 
 import type { ComponentChildren } from "preact";
 
@@ -26,7 +26,7 @@ export function Section({
   );
 }
 
-/** The address behind `#` is the page's, so these are buttons: they scroll, and take the keyboard with them. */
+/** The address behind `#` names the page, so these are buttons: they scroll and move the keyboard focus. */
 export function SectionNav({ sections }: { sections: readonly (readonly [id: string, title: string])[] }) {
   return (
     <nav class="job-nav" aria-label="Sections of this page">

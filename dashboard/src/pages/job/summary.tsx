@@ -1,4 +1,4 @@
-// How far the job is: its numbers at a glance.
+// The most important numbers of the job at a glance.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -6,16 +6,16 @@ import { makeQuery } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Job, JobOverview, Run } from "../../api/types";
 import { formatAbout, formatBytes, formatCount, formatNumber, formatSeconds, NONE } from "../../lib/format";
+import { hasEnded } from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import { Progress } from "../../ui/job-parts";
 import { Time } from "../../ui/time";
-import { isFinal } from "./words";
 
 const QUEUE_POLL_MS = 5_000;
 
 export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
-  // It has no numbers to show: it never ran, and waits no more.
+  // This job has no numbers to show: it never ran and is not waiting.
   const isIdle = job.attempt === 0 && job.status !== "queued";
   const slot = runs?.at(-1)?.slot;
   return (
@@ -43,7 +43,7 @@ export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
         </Fact>
         {job.attempt > 1 && <Fact name="Attempt">{job.attempt}</Fact>}
         {job.timeout_seconds !== null && <Fact name="Time limit">{formatSeconds(job.timeout_seconds)}</Fact>}
-        {job.batch_split > 1 && <Fact name="Batch">half of batch_size, after want of GPU memory</Fact>}
+        {job.batch_split > 1 && <Fact name="Batch">split, because the GPU memory was full</Fact>}
         <Fact name="Id">
           <span class="mono">{job.id}</span>
         </Fact>
@@ -67,7 +67,7 @@ function Tiles({ job }: { job: Job }) {
           <Time at={job.finished_at} />
         </Tile>
       )}
-      <Tile name={isFinal(job) ? "Start to end" : "Since the start"}>
+      <Tile name={hasEnded(job.status) ? "Start to end" : "Since the start"}>
         <Elapsed job={job} />
       </Tile>
       <Tile name="Checkpoint">
@@ -99,7 +99,7 @@ function ProgressOf({ job }: { job: Job }) {
   );
 }
 
-/** Place, reason and expected start of a job in the queue. */
+/** The place, the reason and the expected start of a job in the queue. */
 function Waiting({ job }: { job: Job }) {
   const query = makeQuery({ search: job.id, limit: 1 });
   const { data } = usePoll<JobOverview>(`/jobs:overview${query}`, QUEUE_POLL_MS);
@@ -109,24 +109,24 @@ function Waiting({ job }: { job: Job }) {
     <>
       <dl class="job-tiles">
         <Tile name="Place in the queue">
-          {job.queue_position === null ? "no turn at present" : formatCount(job.queue_position)}
+          {job.queue_position === null ? "not in turn at present" : formatCount(job.queue_position)}
         </Tile>
         <Tile name="Expected to start">{startsAt ? <Time at={startsAt} /> : "not known"}</Tile>
         {typeof expected === "number" && <Tile name="Expected to train">{formatAbout(expected)}</Tile>}
-        {job.step > 0 && <Tile name="Goes on from step">{formatCount(job.checkpoint?.step ?? 0)}</Tile>}
+        {job.step > 0 && <Tile name="Resumes from step">{formatCount(job.checkpoint?.step ?? 0)}</Tile>}
       </dl>
       {job.queue_reason && (
         <p class="job-waiting">
-          <Icon name="clock" /> It waits: {job.queue_reason.message}.
+          <Icon name="clock" /> Waiting: {job.queue_reason.message}.
         </p>
       )}
     </>
   );
 }
 
-/** From the first start to the end, or to now. */
+/** The time from the first start to the end, or until now. */
 function Elapsed({ job }: { job: Job }) {
-  const isOver = isFinal(job);
+  const isOver = hasEnded(job.status);
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
     if (isOver) return;

@@ -1,4 +1,4 @@
-// What happened to the job, the newest first, as it happens.
+// The events of the job, the newest first, updated live.
 
 import { useCallback, useState } from "preact/hooks";
 import type { JobEvent } from "../../api/types";

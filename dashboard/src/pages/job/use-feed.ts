@@ -1,5 +1,5 @@
-// A live feed while the page is looked at. Browsers open six connections to a server at most, over all tabs, and a feed
-// holds one: tabs that nobody sees leave theirs to the others, and go on where they stopped when they are seen again.
+// Follows a live feed while the page is visible. Browsers open at most six connections to a server over all tabs, and
+// each feed takes one. So a hidden tab closes its feeds and resumes them when it is visible again.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type StreamStatus, useStream } from "../../api/stream";
@@ -14,7 +14,7 @@ function useVisible(): boolean {
   return isVisible;
 }
 
-/** As useStream; `start` null begins at the first item. */
+/** Works as useStream; a `start` of null begins with the first item. */
 export function useFeed<T extends { cursor: string }>(
   path: string | null,
   eventName: string,
@@ -23,7 +23,7 @@ export function useFeed<T extends { cursor: string }>(
 ): StreamStatus {
   const isVisible = useVisible();
   const last = useRef<string | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: where to begin is asked anew when the page is seen again.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the start is read again when the page becomes visible
   const from = useMemo(() => last.current ?? start, [isVisible, start]);
   return useStream<T>(isVisible ? path : null, eventName, from, (items) => {
     last.current = items.at(-1)?.cursor ?? last.current;

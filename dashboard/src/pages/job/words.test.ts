@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Job } from "../../api/types";
-import { describeNow, isFinal } from "./words";
+import { describeNow } from "./words";
 
 function makeJob(parts: Partial<Job>): Job {
   return {
@@ -21,16 +21,11 @@ it.each([
   [{ phase: "something_new" }, "something new"],
   [{ checkpoint_requested: true }, "saving a checkpoint"],
   [{ stop_requested: true, stop_kind: "cancel" }, "stopping after this step"],
-  [{ stop_requested: true, stop_kind: "pause", checkpoint_requested: true }, "saving a checkpoint to pause"],
+  [{ stop_requested: true, stop_kind: "pause", checkpoint_requested: true }, "saving a checkpoint before the pause"],
   [{ status: "queued", queue_position: 3 }, "place 3"],
   [{ status: "queued" }, undefined],
   [{ status: "failed", error: { code: "cuda_out_of_memory" } }, "cuda out of memory"],
   [{ status: "succeeded", phase: null }, undefined],
-])("%o is said as %s", (parts, words) => {
+])("%o is described as %s", (parts, words) => {
   expect(describeNow(makeJob(parts as Partial<Job>))).toBe(words);
-});
-
-it("knows which jobs have ended", () => {
-  expect(isFinal(makeJob({ status: "cancelled" }))).toBe(true);
-  expect(isFinal(makeJob({ status: "paused" }))).toBe(false);
 });

@@ -1,4 +1,4 @@
-// What a job is busy with, and what it was asked for, in a few words.
+// Describes in a few words what a job is doing, or what it was asked to do.
 
 import type { Job } from "../../api/types";
 
@@ -14,19 +14,15 @@ const PHASES: Record<string, string> = {
 
 const STOPS = {
   cancel: "stopping after this step",
-  pause: "saving a checkpoint to pause",
-  preempt: "saving a checkpoint to give its slot away",
+  pause: "saving a checkpoint before the pause",
+  preempt: "saving a checkpoint before giving up its slot",
 } as const;
 
-/** Behind the status: what a running job does, why a waiting one waits. */
+/** Returns the text behind the status: what a running job is doing, or the place of a waiting one. */
 export function describeNow(job: Job): string | undefined {
   if (job.status === "queued") return job.queue_position ? `place ${job.queue_position}` : undefined;
   if (job.status !== "running") return job.error?.code.replaceAll("_", " ");
   if (job.stop_requested && job.stop_kind) return STOPS[job.stop_kind];
   if (job.checkpoint_requested) return "saving a checkpoint";
   return job.phase ? (PHASES[job.phase] ?? job.phase.replaceAll("_", " ")) : undefined;
-}
-
-export function isFinal(job: Job): boolean {
-  return job.status === "succeeded" || job.status === "failed" || job.status === "cancelled";
 }

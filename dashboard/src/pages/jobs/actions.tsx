@@ -1,19 +1,20 @@
-// What can be done to jobs from the table. What can't be taken back is asked about first.
+// The actions on jobs in the table. An action that can't be undone asks for confirmation.
 
 import { useMemo } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Job, JobRow } from "../../api/types";
 import { countOf } from "../../lib/format";
 import type { JobVerb } from "../../lib/jobs-view";
 import { Confirm } from "../../ui/dialog";
 import { toast } from "../../ui/toasts";
+import "./actions.css";
 
-/** The jobs that somebody wants to cancel. */
+/** The jobs whose cancellation needs confirmation. */
 export type Ask = Pick<JobRow, "id" | "name" | "status">[];
 
 export interface JobActions {
   run: (row: JobRow, verb: JobVerb) => void;
-  /** Throws ApiError when not all could be cancelled. */
+  /** Throws ApiError if not all jobs could be cancelled. */
   cancel: (rows: Ask) => Promise<void>;
 }
 
@@ -27,11 +28,11 @@ function describeDone(verb: JobVerb, job: Job): string {
     case "pause":
       return job.status === "paused" ? `${name} is paused.` : `${name} saves a checkpoint and pauses.`;
     case "resume":
-      return `${name} waits for a slot again.`;
+      return `${name} is waiting for a slot again.`;
     case "checkpoint":
-      return `${name} saves a checkpoint after its present step.`;
+      return `${name} saves a checkpoint after the current step.`;
     case "cancel":
-      return job.status === "cancelled" ? `${name} is cancelled.` : `${name} stops after its present step.`;
+      return job.status === "cancelled" ? `${name} was cancelled.` : `${name} stops after the current step.`;
   }
 }
 
@@ -42,7 +43,7 @@ export function useJobActions({ refresh, ask }: { refresh: () => void; ask: (row
         if (verb === "cancel") return ask([row]);
         post(row.id, verb)
           .then((job) => toast("done", describeDone(verb, job)))
-          .catch((caught: unknown) => toast("failed", caught instanceof ApiError ? caught.message : String(caught)))
+          .catch((caught: unknown) => toast("failed", asError(caught).message))
           .finally(refresh);
       },
       cancel: async (rows) => {
@@ -89,7 +90,7 @@ export function AskDialog({
       {isOne && only ? (
         <p>
           <strong>{only.name}</strong>{" "}
-          {only.status === "running" ? "stops after its present step." : "leaves the queue."} A cancelled job can't be
+          {only.status === "running" ? "stops after the current step." : "leaves the queue."} A cancelled job can't be
           resumed, but it can be cloned.
         </p>
       ) : (
@@ -102,8 +103,8 @@ export function AskDialog({
             ))}
           </ul>
           <p>
-            {runs ? "Those that run stop after their present step. " : ""}Cancelled jobs can't be resumed, but they can
-            be cloned.
+            {runs ? "Running jobs stop after their current step. " : ""}Cancelled jobs can't be resumed, but they can be
+            cloned.
           </p>
         </>
       )}

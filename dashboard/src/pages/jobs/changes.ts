@@ -1,19 +1,19 @@
-// Which rows have just changed their status, so that the eye finds them.
+// Finds the rows whose status has just changed, so that they can be highlighted.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { JobOverview, JobStatus } from "../../api/types";
 import { STATUS_NAMES } from "../../ui/job-parts";
 
-/** A little longer than the highlight in jobs.css lasts. */
+/** This is a little longer than the highlight in table/row.css. */
 const SHOWN_MS = 3_000;
 
 export interface StatusChanges {
   ids: ReadonlySet<string>;
-  /** For screen readers. */
-  told: string;
+  /** The text for screen readers. */
+  announcement: string;
 }
 
-const NOTHING: StatusChanges = { ids: new Set(), told: "" };
+const NOTHING: StatusChanges = { ids: new Set(), announcement: "" };
 
 export function useStatusChanges(overview: JobOverview | undefined): StatusChanges {
   const known = useRef(new Map<string, JobStatus>());
@@ -28,7 +28,7 @@ export function useStatusChanges(overview: JobOverview | undefined): StatusChang
     if (changed.length === 0) return;
     setChanges({
       ids: new Set(changed.map(({ id }) => id)),
-      told: changed.map(({ name, status }) => `${name}: ${STATUS_NAMES[status]}`).join(", "),
+      announcement: changed.map(({ name, status }) => `${name}: ${STATUS_NAMES[status]}`).join(", "),
     });
   }, [overview]);
 

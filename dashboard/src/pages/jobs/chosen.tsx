@@ -1,4 +1,4 @@
-// Jobs that somebody has ticked, to compare or cancel them together; they stay ticked from page to page.
+// The bar of the chosen jobs, which can be compared or cancelled together; they stay chosen from page to page.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { JobRow } from "../../api/types";
@@ -7,6 +7,7 @@ import { listVerbs, MAX_CHOSEN } from "../../lib/jobs-view";
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
 import type { Ask } from "./actions";
+import "./chosen.css";
 
 export interface Chosen {
   rows: JobRow[];
@@ -19,7 +20,7 @@ export interface Chosen {
 export function useChosen(shown: JobRow[] | undefined): Chosen {
   const [rows, setRows] = useState<JobRow[]>([]);
 
-  // The newest of what is known of each: whether it can be cancelled still, its name.
+  // The newest data of each job shows its name, and whether it can still be cancelled.
   useEffect(() => {
     const newest = new Map(shown?.map((row) => [row.id, row]));
     setRows((before) => (before.length ? before.map((row) => newest.get(row.id) ?? row) : before));
@@ -44,7 +45,7 @@ export function ChosenBar({ chosen, ask }: { chosen: Chosen; ask: (rows: Ask) =>
   return (
     <section class="jobs-chosen" aria-label="Chosen jobs">
       <strong class="number">{count} chosen</strong>
-      {chosen.isFull && <span class="soft">as many as can be compared</span>}
+      {chosen.isFull && <span class="soft">the maximum for a comparison</span>}
       <Link class="button primary" to="/compare" query={{ jobs: chosen.rows.map((row) => row.id).join(",") }}>
         <Icon name="compare" /> Compare ({count})
       </Link>

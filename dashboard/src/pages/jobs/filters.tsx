@@ -1,4 +1,5 @@
-// Which jobs are shown: chips for the statuses, a search box, and for narrow screens, which have no headings, the sort.
+// The filters of the table: buttons for the statuses, a search box, and, for narrow screens without headings, the sort
+// order.
 
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -7,8 +8,9 @@ import { formatCount } from "../../lib/format";
 import { type JobsView, SORTS, STATUSES } from "../../lib/jobs-view";
 import { Icon } from "../../ui/icons";
 import { STATUS_NAMES } from "../../ui/job-parts";
+import "./filters.css";
 
-/** Between a key stroke and the search. */
+/** The pause between the last keystroke and the search. */
 const PAUSE_MS = 250;
 const MAX_SEARCH_LENGTH = 200;
 
@@ -96,9 +98,9 @@ function SearchBox({
   box: RefObject<HTMLInputElement | null>;
 }) {
   const [text, setText] = useState(search);
-  // A step back in the browser, or a reset, changes the box; what is being typed isn't disturbed.
+  // Going back in the browser or a reset changes the box, but not while the reader is typing.
   useEffect(() => setText((before) => (before.trim() === search.trim() ? before : search)), [search]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only typing starts the clock
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only typing starts the timer
   useEffect(() => {
     if (text.trim() === search.trim()) return;
     const timer = window.setTimeout(() => onSearch(text.trim()), PAUSE_MS);
@@ -112,8 +114,8 @@ function SearchBox({
         ref={box}
         type="search"
         class="jobs-search-box"
-        placeholder="Name, dataset, model, who"
-        title="Part of a name, or a whole id. Press / to come here."
+        placeholder="Name, dataset, model, key"
+        title="Part of a name, or a complete id. Press / to search."
         maxLength={MAX_SEARCH_LENGTH}
         value={text}
         onInput={(event) => setText(event.currentTarget.value)}

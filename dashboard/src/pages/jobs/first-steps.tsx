@@ -1,7 +1,8 @@
-// What a team sees before its first job: the way there, in the browser and in a shell.
+// The introduction for a team without jobs: the steps in the browser and in a shell.
 
 import { Link } from "../../router";
 import { Icon } from "../../ui/icons";
+import "./first-steps.css";
 
 export function FirstSteps() {
   const url = window.location.origin;
@@ -14,14 +15,15 @@ export function FirstSteps() {
           <h3>1. Upload a dataset</h3>
           <p>Chats whose replies carry emotions: JSON Lines, CSV or Parquet. It is checked line by line.</p>
           <Link to="/datasets" class="button">
-            To the datasets
+            Go to the datasets
           </Link>
         </li>
         <li>
           <Icon name="plus" />
           <h3>2. Post a job</h3>
           <p>
-            Choose the base model and the dataset. The defaults are a good recipe, and you see beforehand what it takes.
+            Choose the base model and the dataset. The defaults are a good start, and you see an estimate of time and
+            memory before you post.
           </p>
           <Link to="/new-job" class="button primary">
             New job
@@ -30,7 +32,7 @@ export function FirstSteps() {
         <li>
           <Icon name="compare" />
           <h3>3. Watch it learn</h3>
-          <p>The loss comes live. In the end you download a bundle: the adapter and the emotion projection.</p>
+          <p>The loss is shown live. At the end you download a bundle with the adapter and the emotion projection.</p>
         </li>
       </ol>
       <details>

@@ -1,4 +1,4 @@
-// The table of the team's jobs: live, filtered by the address, with what can be done to each and to several.
+// The page of the team's jobs: a live table, filtered by the address, with actions on one job or several.
 
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
@@ -14,9 +14,9 @@ import { ChosenBar, useChosen } from "./chosen";
 import { Filters } from "./filters";
 import { FirstSteps } from "./first-steps";
 import { KeysDialog, useJobKeys } from "./keys";
-import { Pager } from "./pager";
 import { Summary } from "./summary";
-import { JobsTable, TableSkeleton } from "./table";
+import { Pager } from "./table/pager";
+import { JobsTable, TableSkeleton } from "./table/table";
 import "./jobs.css";
 
 export function JobsPage({ route }: { route: Route }) {
@@ -30,7 +30,7 @@ export function JobsPage({ route }: { route: Route }) {
     limit: PAGE_LENGTH,
   })}`;
   const { data, error, refresh } = usePoll<JobOverview>(path);
-  // The rows of before stay, paler, until those of a new filter are there: nothing jumps.
+  // The previous rows stay, paler, until those of a new filter arrive, so that nothing moves.
   const last = useRef<JobOverview | undefined>(undefined);
   if (data) last.current = data;
   const overview = data ?? last.current;
@@ -58,7 +58,7 @@ export function JobsPage({ route }: { route: Route }) {
     compare: () => chosen.rows.length > 1 && navigate("/compare", { jobs: chosen.rows.map((row) => row.id).join(",") }),
   });
 
-  // The newest view, not that of the time when a search began to wait.
+  // This uses the newest view, not the view at the time when the search began to wait.
   const newest = useRef(view);
   newest.current = view;
   const change = useCallback((part: Partial<JobsView>) => {
@@ -73,9 +73,14 @@ export function JobsPage({ route }: { route: Route }) {
           <h1>Jobs</h1>
           <Summary counts={overview?.counts} />
         </div>
-        <button type="button" class="quiet jobs-keys-button" title="Keys (?)" onClick={() => setHelpShown(true)}>
+        <button
+          type="button"
+          class="quiet jobs-keys-button"
+          title="Keyboard shortcuts (?)"
+          onClick={() => setHelpShown(true)}
+        >
           <kbd>?</kbd>
-          <span class="hidden-text">Keys of this page</span>
+          <span class="hidden-text">Keyboard shortcuts</span>
         </button>
         <Link to="/new-job" class="button primary">
           <Icon name="plus" /> New job
@@ -114,7 +119,7 @@ export function JobsPage({ route }: { route: Route }) {
         </>
       )}
       <p class="hidden-text" role="status">
-        {changed.told}
+        {changed.announcement}
       </p>
       <ChosenBar chosen={chosen} ask={setAsk} />
       {ask && <AskDialog ask={ask} actions={actions} onDone={chosen.clear} onClose={() => setAsk(null)} />}
@@ -137,16 +142,16 @@ function NothingFound({
   return (
     <section class="empty card">
       <Icon name="search" />
-      <h2>{isPastEnd ? "This page is past the end" : "No job fits"}</h2>
+      <h2>{isPastEnd ? "This page is past the end" : "No matching jobs"}</h2>
       <p>
         {isPastEnd
-          ? "There are fewer jobs by now."
+          ? "There are fewer jobs now."
           : view.search
-            ? `None that fits “${view.search}”${view.statuses.length ? ` and is ${view.statuses.join(" or ")}` : ""}.`
-            : `None is ${view.statuses.join(" or ")} just now.`}
+            ? `No job matches “${view.search}”${view.statuses.length ? ` and is ${view.statuses.join(" or ")}` : ""}.`
+            : `No job is ${view.statuses.join(" or ")} now.`}
       </p>
       <button type="button" onClick={() => change(isPastEnd ? { page: 1 } : { statuses: [], search: "" })}>
-        {isPastEnd ? "To the first page" : "Show all jobs"}
+        {isPastEnd ? "Go to the first page" : "Show all jobs"}
       </button>
     </section>
   );

@@ -1,16 +1,17 @@
-// The keys of the table, for those who leave the mouse alone.
+// The keyboard shortcuts of the table.
 
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { navigate } from "../../router";
 import { Dialog } from "../../ui/dialog";
+import "./keys.css";
 
 const KEYS: [keys: string[], what: string][] = [
   [["j", "↓"], "next job"],
-  [["k", "↑"], "job before"],
+  [["k", "↑"], "previous job"],
   [["Enter"], "open the job"],
-  [["x"], "choose it, or not"],
-  [["c"], "compare the chosen ones"],
+  [["x"], "choose the job or undo the choice"],
+  [["c"], "compare the chosen jobs"],
   [["Esc"], "choose none"],
   [["/"], "search"],
   [["n"], "new job"],
@@ -51,7 +52,7 @@ export function useJobKeys(keys: JobKeys): void {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
       const row = document.activeElement?.closest<HTMLElement>("tr[data-job]");
-      // The arrows scroll the page until a row has the focus.
+      // The arrow keys scroll the page until a row has the focus.
       if (event.key.startsWith("Arrow") && !row) return;
       switch (event.key) {
         case "j":
@@ -95,7 +96,7 @@ export function useJobKeys(keys: JobKeys): void {
 
 export function KeysDialog({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keys of this page" onClose={onClose}>
+    <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <dl class="dialog-body jobs-keys">
         {KEYS.map(([names, what]) => (
           <div key={what}>

@@ -1,10 +1,11 @@
-// One line: what the team's jobs and the installation's slots are busy with.
+// One line that summarises the team's jobs and the installation's slots.
 
 import { usePoll } from "../../api/poll";
 import type { Items, JobOverview, Slot } from "../../api/types";
 import { formatCount } from "../../lib/format";
 import { describeSlots } from "../../lib/jobs-view";
 import { Link } from "../../router";
+import "./summary.css";
 
 const SLOTS_POLL_MS = 10_000;
 

@@ -1,11 +1,12 @@
-// The request as a command: for scripts, and for those who'd rather type.
+// Shows the request as a command, for scripts and for people who prefer a shell.
 
 import { useState } from "preact/hooks";
 import type { JobCreate } from "../../api/types";
-import { makeCurl, makeSubmit } from "../../lib/job-commands";
 import { copyText } from "../../ui/copy-text";
 import { Dialog } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
+import { makeCurl, makeSubmit } from "./job-commands";
+import "./commands-dialog.css";
 
 export function CommandsDialog({
   body,
@@ -18,13 +19,13 @@ export function CommandsDialog({
 }) {
   const origin = window.location.origin;
   return (
-    <Dialog title="The same job by a command" onClose={onClose}>
+    <Dialog title="The same job as a command" onClose={onClose}>
       <div class="dialog-body new-job-commands">
         <Command name="curl" text={makeCurl(origin, body, idempotencyKey)} />
         <Command name="The command line" text={makeSubmit(origin, body)} />
         <p class="hint">
-          Both read your key from <code>EMOTUNE_API_KEY</code>. With the Idempotency-Key the first makes one job with
-          this page, however often it is sent; another key makes another job.
+          Both read your key from <code>EMOTUNE_API_KEY</code>. Because of its Idempotency-Key, the first command and
+          this page together make only one job, even if the command is sent again. Another key makes another job.
         </p>
       </div>
       <footer>
@@ -51,13 +52,15 @@ function Command({ name, text }: { name: string; text: string }) {
           aria-label={`Copy: ${name}`}
           onClick={(event) => {
             const place = event.currentTarget.closest("dialog") ?? document.body;
-            void copyText(text, place).then((isDone) => setSaid(isDone ? "copied" : "select it and copy it by hand"));
+            void copyText(text, place).then((isDone) =>
+              setSaid(isDone ? "copied" : "select the text and copy it by hand"),
+            );
           }}
         >
           <Icon name="copy" /> Copy
         </button>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling part has to be reachable by keyboard */}
       <pre class="log" tabIndex={0}>
         {text}
       </pre>

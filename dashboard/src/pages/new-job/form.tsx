@@ -1,4 +1,4 @@
-// The form itself: its parts, what is wrong with them, the estimate beside them, and posting.
+// The form of a new job: its parts, their errors, the estimate next to them, and the button that posts the job.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type ApiError, asError } from "../../api/client";
@@ -6,6 +6,19 @@ import { usePoll } from "../../api/poll";
 import type { BaseModel, Items, Job, Slot } from "../../api/types";
 import type { Config, ConfigField, ConfigValue } from "../../lib/config-fields";
 import { VALIDATION_FIELD } from "../../lib/config-fields";
+import { Link, navigate } from "../../router";
+import { Notice, StaleNotice } from "../../ui/feedback";
+import { toast } from "../../ui/toasts";
+import { CommandsDialog } from "./commands-dialog";
+import { MainSettings, MoreSettings } from "./config/settings-section";
+import { DataSection } from "./data/data-section";
+import { useDataset, useDatasets } from "./data/use-datasets";
+import { Described } from "./described";
+import { EstimatePanel } from "./estimate/estimate-panel";
+import { FitDialog } from "./estimate/fit-dialog";
+import { useEstimate } from "./estimate/use-estimate";
+import { FormContext, type FormControl } from "./form-context";
+import { FromOriginal, type Notes, type Original } from "./from-original";
 import {
   applyChanges,
   fillPreset,
@@ -17,23 +30,10 @@ import {
   type Preset,
   readValues,
   sortProblems,
-} from "../../lib/job-form";
-import { Link, navigate } from "../../router";
-import { Notice, StaleNotice } from "../../ui/feedback";
-import { toast } from "../../ui/toasts";
-import { CommandsDialog } from "./commands-dialog";
-import { DataSection } from "./data-section";
-import { Described } from "./described";
-import { EstimatePanel } from "./estimate-panel";
-import { FitDialog } from "./fit-dialog";
-import { FormContext, type FormControl } from "./form-context";
-import { FromOriginal, type Notes, type Original } from "./from-original";
+} from "./job-form";
 import { ModelSection, PresetSection } from "./model-section";
 import { QueueSection } from "./queue-section";
-import { MainSettings, MoreSettings } from "./settings-section";
 import { forget, type SentRequest, save } from "./storage";
-import { useDataset, useDatasets } from "./use-datasets";
-import { useEstimate } from "./use-estimate";
 import { useSubmit } from "./use-submit";
 
 const OTHER_FIELDS = [
@@ -96,7 +96,7 @@ export function JobFormView({
   const submitting = useSubmit(sent, setSent);
   const changed = listChanged(form, base, fields);
 
-  // What the server has refused stays until the request is another one.
+  // The server's errors stay until the request changes.
   const isKnown = (name: string) => OTHER_FIELDS.includes(name) || fields.some((field) => field.name === name);
   const lastRefusal = refused && refused.body === bodyText ? refused.error : null;
   const said = sortProblems(lastRefusal?.problems ?? estimated.error?.problems ?? [], isKnown);
@@ -186,17 +186,17 @@ export function JobFormView({
   return (
     <FormContext.Provider value={control}>
       <div class="page-head">
-        <h1>{original ? "New job, from another" : "New job"}</h1>
+        <h1>{original ? "New job from another job" : "New job"}</h1>
         {original && (
           <p class="soft">
             Copied from <Link to={`/jobs/${original.id}`}>{original.name}</Link>
           </p>
         )}
         <button type="button" class="quiet small" onClick={onStartOver}>
-          Start over
+          Start again
         </button>
       </div>
-      {/* Enter in a field posts nothing: a job costs a GPU's time. Ctrl+Enter and the button do. */}
+      {/* Enter in a field posts nothing, because a job takes GPU time. Ctrl+Enter and the button post the job. */}
       <form ref={element} class="new-job" noValidate onSubmit={(event) => event.preventDefault()}>
         <div class="stack">
           {original && <FromOriginal form={form} values={values} original={original} notes={notes} fields={fields} />}
@@ -205,7 +205,9 @@ export function JobFormView({
               <Notice kind="failed">
                 <strong>{lastRefusal?.isUnreachable ? "No answer" : "The job was not posted"}</strong>
                 {lastRefusal?.isUnreachable ? (
-                  <p>It isn't known whether the job was made. Post it again: however often, it becomes one job.</p>
+                  <p>
+                    The server may or may not have created the job. Post it again: repeated posts create only one job.
+                  </p>
                 ) : (
                   onTop.map((message) => (
                     <p key={message}>

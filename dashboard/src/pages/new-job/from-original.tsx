@@ -1,18 +1,19 @@
-// Of a job that is copied: in what the form differs from it, and what of it is gone.
+// For a copied job: shows how the form differs from the original, and which parts of the original are gone.
 
 import type { Config, ConfigField } from "../../lib/config-fields";
-import { type JobForm, listDifferences } from "../../lib/job-form";
 import { Notice } from "../../ui/feedback";
+import { type JobForm, listDifferences } from "./job-form";
+import "./from-original.css";
 
 const NOTED = ["datasetId", "validationDatasetId"] as const;
-/** What of the original is gone, to be said until something else is chosen. */
+/** The parts of the original that are gone, which are reported until something else is chosen. */
 export type Notes = Partial<Record<(typeof NOTED)[number], string>>;
 
 export interface Original {
   id: string;
   name: string;
   config: Record<string, unknown>;
-  /** The form that would make it again, as it was. */
+  /** The form that would make the original job again. */
   form: JobForm;
 }
 
@@ -38,7 +39,7 @@ export function FromOriginal({
             Differs from the original in <strong>{names.join(", ")}</strong>.
           </>
         ) : (
-          "The same as the original, but for the name."
+          "The same as the original, except for the name."
         )}
       </p>
       {NOTED.map(

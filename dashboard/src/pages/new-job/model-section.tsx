@@ -1,20 +1,21 @@
-// The base model, and the preset that the settings start from.
+// Chooses the base model, and the preset that the settings start from.
 
 import { useEffect } from "preact/hooks";
 import type { ApiError } from "../../api/client";
 import type { BaseModel } from "../../api/types";
 import { countOf, formatBytes } from "../../lib/format";
-import type { Preset } from "../../lib/job-form";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
-import { fieldId } from "./config-field";
+import { fieldId } from "./config/config-field";
 import { useForm } from "./form-context";
+import type { Preset } from "./job-form";
+import "./model-section.css";
 
 export function ModelSection({ models, error }: { models: BaseModel[] | undefined; error: ApiError | undefined }) {
   const { form, change, getProblem, original } = useForm();
   const problem = getProblem("base_model");
   const available = models?.filter((model) => model.is_available);
   const only = available?.length === 1 ? available[0]?.name : undefined;
-  // Where there is nothing to choose, nobody has to.
+  // With a single model, there is nothing to choose.
   useEffect(() => {
     if (only && !form.baseModel && !original) change({ baseModel: only });
   }, [only, form.baseModel, original, change]);
@@ -51,7 +52,7 @@ export function ModelSection({ models, error }: { models: BaseModel[] | undefine
                     ? model.size_bytes === null
                       ? "size not known: not on this machine's disk"
                       : `${formatBytes(model.size_bytes)} of weights`
-                    : "not available: its files are not there. Ask the operator."}
+                    : "not available: its files were not found. Ask the operator."}
                 </small>
               </span>
             </label>

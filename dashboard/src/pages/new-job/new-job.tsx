@@ -1,4 +1,4 @@
-// A new job, from nothing, for a dataset, or as another job was.
+// The page of a new job: an empty form, a form for a dataset, or a copy of another job.
 
 import "./new-job.css";
 import { useEffect, useMemo, useState } from "preact/hooks";
@@ -6,15 +6,15 @@ import { ApiError, request } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Items, Job } from "../../api/types";
 import { type ConfigField, type OpenApi, readConfigFields } from "../../lib/config-fields";
-import { copyJob, EMPTY_FORM, type JobForm, type Preset } from "../../lib/job-form";
 import { navigate, type Route } from "../../router";
 import { useSession } from "../../session";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
 import { JobFormView } from "./form";
 import type { Notes, Original } from "./from-original";
+import { copyJob, EMPTY_FORM, type JobForm, type Preset } from "./job-form";
 import { forget, readSaved } from "./storage";
 
-// The document is the same until the server is another, and then the pages are as well.
+// The document changes only with the release of the server, and then the pages change too.
 let known: ConfigField[] | undefined;
 
 export function NewJobPage({ route }: { route: Route }) {
@@ -45,7 +45,7 @@ interface Start {
   notes: Notes;
 }
 
-/** Everything that the form needs before it can be shown. */
+/** Loads everything that the form needs before it can be shown. */
 function Preparation({
   seed,
   datasetId,
@@ -124,7 +124,7 @@ function Preparation({
   );
 }
 
-/** A job outlives its datasets. */
+/** A job exists longer than its datasets, so they may have been deleted. */
 async function dropWhatIsGone(form: JobForm, job: Job): Promise<{ form: JobForm; notes: Notes }> {
   const [isGone, isValidationGone] = await Promise.all([
     isDeleted(form.datasetId),
@@ -134,11 +134,11 @@ async function dropWhatIsGone(form: JobForm, job: Job): Promise<{ form: JobForm;
   const kept = { ...form };
   if (isGone) {
     kept.datasetId = "";
-    notes.datasetId = `The dataset of that job, “${job.dataset.name}”, has been deleted since. Choose another one.`;
+    notes.datasetId = `The dataset of that job, “${job.dataset.name}”, has been deleted. Choose another one.`;
   }
   if (isValidationGone) {
     kept.validationDatasetId = "";
-    notes.validationDatasetId = `“${job.validation_dataset?.name}”, on which its loss was measured, has been deleted since. Choose another one.`;
+    notes.validationDatasetId = `“${job.validation_dataset?.name}”, on which its loss was measured, has been deleted. Choose another one.`;
   }
   return { form: kept, notes };
 }

@@ -1,12 +1,12 @@
-// What the job is called, and how it waits.
+// The name of the job, and how it waits in the queue.
 
 import type { ComponentChildren } from "preact";
 import { usePoll } from "../../api/poll";
 import type { Team } from "../../api/types";
-import { TIME_UNITS, type TimeUnit } from "../../lib/job-form";
-import { fieldId } from "./config-field";
+import { fieldId } from "./config/config-field";
 import { Described } from "./described";
 import { useForm } from "./form-context";
+import { TIME_UNITS, type TimeUnit } from "./job-form";
 
 const CLASSES = [
   { value: "low", label: "Low: may wait, and be interrupted" },
@@ -22,7 +22,7 @@ export function QueueSection({ datasetName }: { datasetName: string | undefined 
     <section class="card">
       <h2>Name and queue</h2>
       <div class="card-body new-job-grid">
-        <Row name="name" label="Name" hint="For people. Empty: the dataset's name." isWide>
+        <Row name="name" label="Name" hint="A name for people. Empty: the dataset's name." isWide>
           {(attributes) => (
             <input
               {...attributes}
@@ -40,8 +40,8 @@ export function QueueSection({ datasetName }: { datasetName: string | undefined 
           label="Class"
           hint={
             highest < CLASSES.length - 1
-              ? "Whose turn it is among all teams. Urgent needs the operator's leave for your team."
-              : "Whose turn it is among all teams. Urgent may take the slot of a job that runs."
+              ? "The order among all teams. Urgent needs the operator's permission for your team."
+              : "The order among all teams. Urgent may take the slot of a running job."
           }
         >
           {(attributes) => (
@@ -61,7 +61,7 @@ export function QueueSection({ datasetName }: { datasetName: string | undefined 
         <Row
           name="priority"
           label="Priority"
-          hint="Among your team's own jobs: -100 to 100, higher goes first. Default: 0."
+          hint="The order among your team's own jobs: -100 to 100, higher goes first. Default: 0."
         >
           {(attributes) => (
             <input
@@ -79,7 +79,7 @@ export function QueueSection({ datasetName }: { datasetName: string | undefined 
         <Row
           name="timeout_seconds"
           label="Time limit"
-          hint="The job fails when all its runs together have taken so long. Empty: it may take any time."
+          hint="The job fails when all its runs together have taken this long. Empty: no limit."
         >
           {(attributes) => (
             <>

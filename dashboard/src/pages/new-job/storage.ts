@@ -1,17 +1,17 @@
-// A form that is not posted yet survives a reload of the page, in this tab alone.
+// Keeps a form that is not posted yet over a reload of the page, in this tab only.
 
-import type { JobForm } from "../../lib/job-form";
+import type { JobForm } from "./job-form";
 
 const KEY = "emotune-new-job";
 
-/** The last request that was sent, and its Idempotency-Key: the same one again makes no second job. */
+/** The last request that was sent, with its Idempotency-Key: the same request with the same key makes no second job. */
 export interface SentRequest {
   key: string;
   body: string;
 }
 
 export interface SavedForm {
-  /** Whose form, and what it began from: another beginning is another form. */
+  /** Identifies the team and the start of the form; a form with another start is another form. */
   seed: string;
   form: JobForm;
   sent: SentRequest | null;
@@ -30,7 +30,7 @@ export function save(saved: SavedForm): void {
   try {
     window.sessionStorage.setItem(KEY, JSON.stringify(saved));
   } catch {
-    // Without room for it the form is lost by a reload, and by nothing else.
+    // If the browser has no space for it, only a reload loses the form.
   }
 }
 
@@ -38,7 +38,7 @@ export function forget(): void {
   window.sessionStorage.removeItem(KEY);
 }
 
-/** A random UUID. `crypto.randomUUID` is there on https only, and this page is often served on plain http. */
+/** Returns a random UUID. `crypto.randomUUID` exists only on https, but this page is often served on plain http. */
 export function makeUuid(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;

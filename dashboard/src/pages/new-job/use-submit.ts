@@ -1,4 +1,4 @@
-// Posting the job, so that a lost answer makes no second one.
+// Posts the job, so that a lost answer makes no second job.
 
 import { useState } from "preact/hooks";
 import { send } from "../../api/client";
@@ -7,9 +7,9 @@ import { makeUuid, type SentRequest } from "./storage";
 
 export interface Submitting {
   isBusy: boolean;
-  /** The key that this request has, or would get: the same one as long as the request is the same. */
+  /** Returns the key of this request, which stays the same as long as the request is the same. */
   getKey: (body: JobCreate) => string;
-  /** Throws ApiError. */
+  /** Posts the job. Throws ApiError. */
   post: (body: JobCreate) => Promise<Job>;
 }
 

@@ -1,4 +1,4 @@
-// What the operator is asked before a job is held or moved.
+// The dialogs in which the operator holds or moves a job.
 
 import { useState } from "preact/hooks";
 import { request } from "../../api/client";
@@ -13,7 +13,7 @@ export function HoldDialog({ job, onClose, onDone }: { job: QueuedJob; onClose: 
   return (
     <FormDialog
       title={`Hold ${job.name}`}
-      action="Hold it"
+      action="Hold the job"
       onClose={onClose}
       send={async () => {
         await request("POST", `/queue/${job.id}/hold`, { body: { reason } });
@@ -21,14 +21,16 @@ export function HoldDialog({ job, onClose, onDone }: { job: QueuedJob; onClose: 
         onDone();
       }}
     >
-      <p class="hint">No slot takes it until it is released. It keeps its age, and its team reads the reason.</p>
+      <p class="hint">
+        No slot takes the job until you release it. It keeps its age in the queue, and its team sees the reason.
+      </p>
       <label class="field">
         <span class="field-name">Reason</span>
         <input
           required
           maxLength={200}
           value={reason}
-          placeholder="the box gets new drivers tonight"
+          placeholder="the server gets new drivers tonight"
           onInput={(event) => setReason(event.currentTarget.value)}
         />
       </label>
@@ -51,15 +53,18 @@ export function MoveDialog({
   return (
     <FormDialog
       title={`Move ${job.name}`}
-      action="Move it"
+      action="Move the job"
       onClose={onClose}
       send={async () => {
         await request("POST", `/queue/${job.id}/move`, { body: { position: Number(wanted) } });
-        toast("done", `${job.name} is no. ${wanted} now.`);
+        toast("done", `${job.name} is now no. ${wanted}.`);
         onDone();
       }}
     >
-      <p class="hint">1 is next. The jobs before it keep their present order; “Unpin” gives it back to the rule.</p>
+      <p class="hint">
+        1 is next. The jobs before it keep their current order; “Unpin” returns the job to the order of the queue's
+        rules.
+      </p>
       <label class="field">
         <span class="field-name">Place in the queue</span>
         <input

@@ -1,16 +1,16 @@
-// The waiting jobs, and what the operator can do with each.
+// The table of the waiting jobs, with the operator's actions on each.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Queue, QueueEntry } from "../../api/types";
 import { countOf, formatAbout } from "../../lib/format";
-import { findStep, gatherRows, type QueueRow } from "../../lib/queue";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Empty } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
 import { toast } from "../../ui/toasts";
+import { findStep, gatherRows, type QueueRow } from "./entries";
 import { HoldDialog, MoveDialog } from "./queue-dialogs";
 
 type QueuedJob = NonNullable<QueueEntry["job"]>;
@@ -21,8 +21,8 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
   const [shown, setShown] = useState<Shown>(null);
   if (queue.total_count === 0) {
     return (
-      <Empty icon="queue" title="Nobody waits">
-        <p>A job that is posted now is taken by the first slot that is free.</p>
+      <Empty icon="queue" title="No jobs are waiting">
+        <p>The first free slot takes the next job that is posted.</p>
       </Empty>
     );
   }
@@ -33,7 +33,7 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
       await request("POST", `/queue/${job.id}/${verb}`, body === undefined ? {} : { body });
       toast("done", done);
     } catch (error) {
-      toast("failed", error instanceof ApiError ? error.message : String(error));
+      toast("failed", asError(error).message);
     }
     onChange();
   }
@@ -49,10 +49,10 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
               <th>Team</th>
               <th>Why it waits</th>
               <th>Starts</th>
-              <th class="queue-wide">Takes</th>
+              <th class="queue-wide">Duration</th>
               {session.is_operator && (
                 <th>
-                  <span class="hidden-text">What you can do</span>
+                  <span class="hidden-text">Actions</span>
                 </th>
               )}
             </tr>
@@ -64,7 +64,7 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
               ) : (
                 <tr key={row.job.id}>
                   <td class="queue-position" data-label="Place">
-                    {row.entry.position ?? <span title="It has no turn now.">–</span>}
+                    {row.entry.position ?? <span title="This job is not in turn at present.">–</span>}
                   </td>
                   <td class="queue-job" data-label="Job">
                     <span>
@@ -77,7 +77,8 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
                       <small>
                         {row.job.priority_class}
                         {row.job.priority !== 0 && ` · priority ${row.job.priority}`}
-                        {row.job.attempt > 0 && " · goes on after a run"} · posted <Time at={row.job.created_at} />
+                        {row.job.attempt > 0 && " · resumes after an earlier run"} · posted{" "}
+                        <Time at={row.job.created_at} />
                       </small>
                     </span>
                   </td>
@@ -86,7 +87,7 @@ export function QueueTable({ queue, onChange }: { queue: Queue; onChange: () => 
                   <td data-label="Starts" class="queue-short">
                     {row.entry.starts_at ? <Time at={row.entry.starts_at} /> : <span class="soft">not known</span>}
                   </td>
-                  <td data-label="Takes" class="soft queue-short queue-wide">
+                  <td data-label="Duration" class="soft queue-short queue-wide">
                     {row.job.expected_seconds ? formatAbout(row.job.expected_seconds) : "–"}
                   </td>
                   {session.is_operator && (
@@ -153,7 +154,7 @@ function OperatorButtons({
           class="quiet queue-step"
           aria-label={`Move ${job.name} one place up`}
           title="One place up"
-          onClick={() => void act(job, "move", { position: up }, `${job.name} is no. ${up} now.`)}
+          onClick={() => void act(job, "move", { position: up }, `${job.name} is now no. ${up}.`)}
         >
           <Icon name="up" />
         </button>
@@ -164,7 +165,7 @@ function OperatorButtons({
           class="quiet queue-step"
           aria-label={`Move ${job.name} one place down`}
           title="One place down"
-          onClick={() => void act(job, "move", { position: down }, `${job.name} is no. ${down} now.`)}
+          onClick={() => void act(job, "move", { position: down }, `${job.name} is now no. ${down}.`)}
         >
           <Icon name="down" />
         </button>
@@ -176,7 +177,9 @@ function OperatorButtons({
         <button
           type="button"
           class="quiet small"
-          onClick={() => void act(job, "move", { position: null }, `${job.name} stands where the rule puts it.`)}
+          onClick={() =>
+            void act(job, "move", { position: null }, `${job.name} is back in the order of the queue's rules.`)
+          }
         >
           Unpin
         </button>
@@ -185,7 +188,7 @@ function OperatorButtons({
         <button
           type="button"
           class="small"
-          onClick={() => void act(job, "release", undefined, `${job.name} may be taken again.`)}
+          onClick={() => void act(job, "release", undefined, `${job.name} is released.`)}
         >
           Release
         </button>

@@ -1,4 +1,4 @@
-// Who runs where, who waits, and why; and the operator's hand on both.
+// The page of the queue and the slots: which jobs run where, which jobs wait and why, and the operator's actions.
 
 import "./queue.css";
 import { useState } from "preact/hooks";
@@ -10,7 +10,7 @@ import { QueueTable } from "./queue-table";
 import { SlotCard } from "./slot-card";
 
 const PAGE_LENGTH = 50;
-// As many as the API answers at once.
+// The API returns at most this many entries at once.
 const MAX_LENGTH = 200;
 
 export function QueuePage() {
@@ -46,17 +46,17 @@ export function QueuePage() {
         )}
         {slots.data?.items.length === 0 && (
           <p class="soft">
-            No worker has been heard of yet. On a GPU host <code>emotune worker</code> starts one; docs/operations.md
-            says how.
+            No worker has been seen yet. Start one on a GPU host with <code>emotune worker</code>, as docs/operations.md
+            describes.
           </p>
         )}
       </section>
 
-      {/* After the slots, whose number decides where it stands: nothing jumps. */}
+      {/* This is shown after the slots, whose number decides its position, so that nothing moves. */}
       {(slots.data || slots.error) && (
         <section aria-labelledby="queue-title" class="card">
           <div class="card-head">
-            <h2 id="queue-title">Waiting, in the order of their turn</h2>
+            <h2 id="queue-title">Waiting jobs in the order of the queue</h2>
           </div>
           {queue.data ? (
             <QueueTable queue={queue.data} onChange={queue.refresh} />
@@ -74,7 +74,7 @@ export function QueuePage() {
               )}
               {offset > 0 && (
                 <button type="button" onClick={() => setOffset(Math.max(0, offset - MAX_LENGTH))}>
-                  Towards the front
+                  Back to the front
                 </button>
               )}
               {queue.data.next_offset && length >= MAX_LENGTH && (

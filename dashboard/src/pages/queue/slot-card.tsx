@@ -1,16 +1,16 @@
-// One GPU (or the CPU): what it is, how it is, and what runs there.
+// The card of one GPU (or the CPU): its kind, its state, and the job that runs there.
 
 import { useState } from "preact/hooks";
-import { ApiError, request } from "../../api/client";
+import { asError, request } from "../../api/client";
 import type { Slot } from "../../api/types";
 import { formatBytes, formatShare } from "../../lib/format";
-import { describeRelease } from "../../lib/slots";
 import { Link } from "../../router";
 import { useSession } from "../../session";
 import { Confirm } from "../../ui/dialog";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/time";
 import { toast } from "../../ui/toasts";
+import { describeRelease } from "./slot-order";
 
 const STATUS_WORDS: Record<Slot["status"], string> = {
   idle: "Idle",
@@ -81,7 +81,7 @@ export function SlotCard({ slot, onChange }: { slot: Slot; onChange: () => void 
       )}
       <footer>
         <span>
-          heard of <Time at={slot.seen_at} />
+          last seen <Time at={slot.seen_at} />
         </span>
         {session.is_operator && (
           <span class="slot-actions">
@@ -97,9 +97,9 @@ export function SlotCard({ slot, onChange }: { slot: Slot; onChange: () => void 
 function restOf(slot: Slot): string {
   switch (slot.status) {
     case "drained":
-      return "takes no new job: the operator drains it";
+      return "takes no new jobs: drained by the operator";
     case "away":
-      return "its worker doesn't answer";
+      return "its worker is not responding";
     default:
       return "free for the next job";
   }
@@ -126,15 +126,15 @@ function PreemptButton({ job, onChange }: { job: NonNullable<Slot["job"]>; onCha
       {isAsking && (
         <Confirm
           title={`Preempt ${job.name}?`}
-          action="Preempt it"
+          action="Preempt the job"
           onClose={() => setAsking(false)}
           act={async () => {
             await request("POST", `/jobs/${job.id}/preempt`);
-            toast("done", `${job.name} saves a checkpoint and waits again.`);
+            toast("done", `${job.name} saves a checkpoint and returns to the queue.`);
             onChange();
           }}
         >
-          <p>It saves a checkpoint, gives its slot to the next job, and goes on later from there.</p>
+          <p>It saves a checkpoint, gives its slot to the next job, and resumes later from the checkpoint.</p>
         </Confirm>
       )}
     </>
@@ -148,9 +148,12 @@ function DrainButton({ slot, onChange }: { slot: Slot; onChange: () => void }) {
     setBusy(true);
     try {
       await request<Slot>("POST", `/slots/${encodeURIComponent(slot.name)}/${isDrained ? "resume" : "drain"}`);
-      toast("done", isDrained ? `${slot.name} takes jobs again.` : `${slot.name} takes no new job; what runs goes on.`);
+      toast(
+        "done",
+        isDrained ? `${slot.name} takes jobs again.` : `${slot.name} takes no new jobs; a running job continues.`,
+      );
     } catch (error) {
-      toast("failed", error instanceof ApiError ? error.message : String(error));
+      toast("failed", asError(error).message);
     } finally {
       setBusy(false);
       onChange();

@@ -1,4 +1,4 @@
-// The keys that speak for a team: make one, see which are used, take one back.
+// The API keys of a team: make one, see which are used, revoke one.
 
 import { useState } from "preact/hooks";
 import { makeQuery, request } from "../../api/client";
@@ -15,7 +15,7 @@ import { SecretDialog } from "./secret-dialog";
 
 const POLL_MS = 10_000;
 
-/** `team` null is one's own. */
+/** A `team` of null is the reader's own team. */
 export function KeysCard({ team }: { team: string | null }) {
   const { session, logOut } = useSession();
   const keys = usePoll<Items<Key>>(`/keys${makeQuery({ team })}`, POLL_MS);
@@ -33,7 +33,7 @@ export function KeysCard({ team }: { team: string | null }) {
         </button>
       </div>
       {keys.data?.items.length === 0 && (
-        <Empty icon="key" title="No keys">
+        <Empty icon="key" title="There are no keys">
           <p>A key lets a person or a script post jobs for the team.</p>
         </Empty>
       )}
@@ -48,7 +48,7 @@ export function KeysCard({ team }: { team: string | null }) {
                 <th>Last used</th>
                 <th>Status</th>
                 <th>
-                  <span class="hidden-text">What you can do</span>
+                  <span class="hidden-text">Actions</span>
                 </th>
               </tr>
             </thead>
@@ -59,7 +59,7 @@ export function KeysCard({ team }: { team: string | null }) {
                     <span class="row">
                       <b>{key.name}</b>
                       {key.is_operator && <span class="badge busy">operator</span>}
-                      {key.is_current && <span class="badge good">yours now</span>}
+                      {key.is_current && <span class="badge good">this session</span>}
                     </span>
                   </td>
                   <td data-label="Begins with">
@@ -113,17 +113,17 @@ export function KeysCard({ team }: { team: string | null }) {
       {revoked && (
         <Confirm
           title={`Revoke ${revoked.name}?`}
-          action="Revoke it"
+          action="Revoke the key"
           onClose={() => setRevoked(null)}
           act={async () => {
             await request("POST", `/keys/${revoked.id}/revoke`);
-            toast("done", `${revoked.name} is revoked.`);
+            toast("done", `${revoked.name} was revoked.`);
             if (revoked.is_current) await logOut().catch(() => undefined);
             else keys.refresh();
           }}
         >
           <p>
-            Whatever uses it is refused from now on, for good.
+            All requests with this key will be refused from now on. This can't be undone.
             {revoked.is_current && " It is the key that you are logged in with, so you will be logged out."}
           </p>
         </Confirm>
@@ -147,7 +147,7 @@ function KeyDialog({
   return (
     <FormDialog
       title={team === null ? "New key" : `New key for ${team}`}
-      action="Make it"
+      action="Make the key"
       onClose={onClose}
       send={async () => {
         const body = { name, ...(team === null ? {} : { team }), ...(isOperator ? { is_operator: true } : {}) };
@@ -167,7 +167,7 @@ function KeyDialog({
       {session.is_operator && (
         <label class="team-check">
           <input type="checkbox" checked={isOperator} onChange={(event) => setOperator(event.currentTarget.checked)} />
-          An operator's key: it may steer the queue, slots and teams
+          An operator's key, which can manage the queue, slots and teams
         </label>
       )}
     </FormDialog>

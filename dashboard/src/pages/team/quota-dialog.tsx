@@ -1,11 +1,11 @@
-// The operator's: a team's weight and quotas.
+// The dialog in which the operator sets a team's weight and quotas.
 
 import { useState } from "preact/hooks";
 import { ApiError, request } from "../../api/client";
 import type { Team } from "../../api/types";
-import { readQuota } from "../../lib/usage";
 import { FormDialog } from "../../ui/form-dialog";
 import { toast } from "../../ui/toasts";
+import { readQuota } from "./usage-view";
 
 const HOUR_SECONDS = 3600;
 const CLASSES: Team["max_priority_class"][] = ["low", "normal", "urgent"];
@@ -33,13 +33,13 @@ export function QuotaDialog({ team, onClose, onDone }: { team: Team; onClose: ()
       max_priority_class: highest,
     };
     await request<Team>("PATCH", `/teams/${encodeURIComponent(team.id)}`, { body });
-    toast("done", `${team.name} is changed; it holds for what waits already, too.`);
+    toast("done", `${team.name} was changed. The change also applies to jobs that are already waiting.`);
     onDone();
   }
 
   return (
-    <FormDialog title={`Weight and quotas of ${team.name}`} action="Set them" onClose={onClose} send={send}>
-      <p class="hint">A quota that is left empty is no bound.</p>
+    <FormDialog title={`Weight and quotas of ${team.name}`} action="Save" onClose={onClose} send={send}>
+      <p class="hint">Leave a quota empty for no limit.</p>
       <div class="team-fields">
         <label class="field">
           <span class="field-name">Weight</span>
@@ -86,7 +86,7 @@ function Quota({
         type="number"
         min={0}
         step={step}
-        placeholder="no bound"
+        placeholder="no limit"
         value={value}
         onInput={(event) => onChange(event.currentTarget.value)}
       />
@@ -96,6 +96,7 @@ function Quota({
 
 function read(name: string, text: string): number | null {
   const value = readQuota(text);
-  if (value === undefined) throw new ApiError(422, "request_invalid", `${name}: give a number from 0 on, or nothing.`);
+  if (value === undefined)
+    throw new ApiError(422, "request_invalid", `${name}: enter a number of at least 0, or leave it empty.`);
   return value;
 }

@@ -1,4 +1,4 @@
-// A new key's secret, shown this once.
+// Shows the secret of a new key, this one time only.
 
 import { useState } from "preact/hooks";
 import { copyText } from "../../ui/copy-text";
@@ -11,7 +11,7 @@ export function SecretDialog({ name, secret, onClose }: { name: string; secret: 
   return (
     <Dialog title={`The key ${name}`} onClose={onClose}>
       <div class="dialog-body">
-        <Notice kind="warning">Copy it now: only a digest of it is kept, and it is not shown again.</Notice>
+        <Notice kind="warning">Copy the key now: only its digest is stored, and the key is never shown again.</Notice>
         <div class="team-secret">
           <code>{secret}</code>
           <button
@@ -31,7 +31,7 @@ export function SecretDialog({ name, secret, onClose }: { name: string; secret: 
       </div>
       <footer>
         <button type="button" class="primary" onClick={onClose}>
-          I have it
+          Done
         </button>
       </footer>
     </Dialog>

@@ -1,8 +1,8 @@
-// A team's share of the slots, and its quotas.
+// Shows a team's share of the slots, and its quotas.
 
 import type { Team } from "../../api/types";
 import { formatCount, formatShare } from "../../lib/format";
-import { formatSlotTime } from "../../lib/usage";
+import { formatSlotTime } from "./usage-view";
 
 export function ShareCard({ team }: { team: Team }) {
   return (
@@ -10,27 +10,27 @@ export function ShareCard({ team }: { team: Team }) {
       <h2 id="share-title">Share and quotas</h2>
       <div class="card-body team-meters">
         <Meter
-          name="Used of late"
-          text={`${formatShare(team.used_share)}, and ${formatShare(team.share)} is its share`}
+          name="Recently used"
+          text={`${formatShare(team.used_share)}, with a share of ${formatShare(team.share)}`}
           value={team.used_share}
           max={1}
-          hint="Of what all teams used, with half as much weight for each half-life ago. A team under its share goes first."
+          hint="The part of all teams' use, in which older use counts less: half as much after each half-life. A team below its share goes first."
         />
         <Meter
           name="Running"
-          text={withBound(formatCount(team.running_count), boundOf(team.max_running, formatCount))}
+          text={withLimit(formatCount(team.running_count), limitOf(team.max_running, formatCount))}
           value={team.running_count}
           max={team.max_running ?? null}
         />
         <Meter
           name="Waiting"
-          text={withBound(formatCount(team.queued_count), boundOf(team.max_queued, formatCount))}
+          text={withLimit(formatCount(team.queued_count), limitOf(team.max_queued, formatCount))}
           value={team.queued_count}
           max={team.max_queued ?? null}
         />
         <Meter
           name="Slot time in the window"
-          text={withBound(formatSlotTime(team.window_seconds), boundOf(team.max_slot_seconds, formatSlotTime))}
+          text={withLimit(formatSlotTime(team.window_seconds), limitOf(team.max_slot_seconds, formatSlotTime))}
           value={team.window_seconds}
           max={team.max_slot_seconds ?? null}
         />
@@ -42,12 +42,12 @@ export function ShareCard({ team }: { team: Team }) {
   );
 }
 
-function boundOf(value: number | null | undefined, format: (value: number) => string): string | null {
+function limitOf(value: number | null | undefined, format: (value: number) => string): string | null {
   return value === null || value === undefined ? null : format(value);
 }
 
-function withBound(text: string, bound: string | null): string {
-  return bound === null ? `${text} · no bound` : `${text} of ${bound}`;
+function withLimit(text: string, limit: string | null): string {
+  return limit === null ? `${text} · no limit` : `${text} of ${limit}`;
 }
 
 function Meter({
@@ -60,7 +60,7 @@ function Meter({
   name: string;
   text: string;
   value: number;
-  /** Null for no bound: there is nothing to measure against. */
+  /** A `max` of null means no limit, so there is nothing to measure against. */
   max: number | null;
   hint?: string;
 }) {

@@ -1,4 +1,4 @@
-// A team: what it may use, what it has used, and the keys that speak for it. Operators see all teams, too.
+// The page of a team: what it may use, what it has used, and its keys. Operators also see all teams.
 
 import "./team.css";
 import { usePoll } from "../../api/poll";
@@ -31,7 +31,7 @@ export function TeamPage({ route }: { route: Route }) {
         <h1>{name}</h1>
         {isOther && <Link to="/team">Back to your own team</Link>}
       </div>
-      {isMissing && <p class="soft">There is no team with this name.</p>}
+      {isMissing && <p class="soft">Team not found.</p>}
       {team ? (
         <div class="team-columns">
           <ShareCard team={team} />
@@ -42,7 +42,7 @@ export function TeamPage({ route }: { route: Route }) {
       ) : (
         !isMissing && <Skeleton lines={8} />
       )}
-      {/* Below what decides where it stands: nothing jumps. */}
+      {/* This is shown after the part above it, whose height decides its position, so that nothing moves. */}
       {!isMissing && (team || error) && <KeysCard key={name} team={isOther ? name : null} />}
       {session.is_operator && all.data && <TeamsCard teams={all.data.items} current={name} onChange={all.refresh} />}
       <StaleNotice error={team && error} />

@@ -1,15 +1,15 @@
-// The operator's: all teams, their weights and quotas.
+// The operator's table of all teams, with their weights and quotas.
 
 import { useState } from "preact/hooks";
 import { request } from "../../api/client";
 import type { Team } from "../../api/types";
 import { formatCount, formatShare } from "../../lib/format";
-import { formatSlotTime } from "../../lib/usage";
 import { Link } from "../../router";
 import { FormDialog } from "../../ui/form-dialog";
 import { Icon } from "../../ui/icons";
 import { toast } from "../../ui/toasts";
 import { QuotaDialog } from "./quota-dialog";
+import { formatSlotTime } from "./usage-view";
 
 export function TeamsCard({ teams, current, onChange }: { teams: Team[]; current: string; onChange: () => void }) {
   const [changed, setChanged] = useState<Team | null>(null);
@@ -29,13 +29,13 @@ export function TeamsCard({ teams, current, onChange }: { teams: Team[]; current
               <th>Team</th>
               <th class="number">Weight</th>
               <th class="number">Share</th>
-              <th class="number">Used of late</th>
+              <th class="number">Recently used</th>
               <th class="number">Running</th>
               <th class="number">Waiting</th>
               <th class="number">Slot time in the window</th>
               <th>Highest class</th>
               <th>
-                <span class="hidden-text">What you can do</span>
+                <span class="hidden-text">Actions</span>
               </th>
             </tr>
           </thead>
@@ -57,7 +57,7 @@ export function TeamsCard({ teams, current, onChange }: { teams: Team[]; current
                 <td class="number" data-label="Share">
                   {formatShare(team.share)}
                 </td>
-                <td class="number" data-label="Used of late">
+                <td class="number" data-label="Recently used">
                   {formatShare(team.used_share)}
                 </td>
                 <td class="number" data-label="Running">
@@ -97,11 +97,11 @@ function TeamDialog({ onClose, onDone }: { onClose: () => void; onDone: () => vo
   return (
     <FormDialog
       title="New team"
-      action="Make it"
+      action="Create the team"
       onClose={onClose}
       send={async () => {
         const team = await request<Team>("POST", "/teams", { body: { name } });
-        toast("done", `${team.name} is there. It needs a key: open it to make one.`);
+        toast("done", `${team.name} was created. Open the team to make a key for it.`);
         onDone();
       }}
     >

@@ -1,18 +1,18 @@
-// What a team has used, day by day.
+// Shows a team's usage, day by day.
 
 import { useState } from "preact/hooks";
 import { makeQuery } from "../../api/client";
 import { usePoll } from "../../api/poll";
 import type { Usage } from "../../api/types";
 import { countOf } from "../../lib/format";
-import { formatSlotTime, makeUsageBars } from "../../lib/usage";
 import { Choices } from "../../ui/choices";
 import { ErrorBox, Skeleton } from "../../ui/feedback";
+import { formatSlotTime, makeUsageBars } from "./usage-view";
 
 const SPANS = [7, 30, 90].map((days) => [days, `${days} days`] as const);
 const POLL_MS = 60_000;
 
-/** `team` null is one's own. */
+/** A `team` of null is the reader's own team. */
 export function UsageCard({ team }: { team: string | null }) {
   const [days, setDays] = useState(30);
   const base = team === null ? "/team/usage" : `/teams/${encodeURIComponent(team)}/usage`;
@@ -34,7 +34,7 @@ export function UsageCard({ team }: { team: string | null }) {
         )}
         {usage.data && (
           <p class="hint">
-            {formatSlotTime(total)} in {days} days. A day is one of UTC; a second on a slot counts as much as the slot's
+            {formatSlotTime(total)} in {days} days. Days are in UTC; a second on a slot is multiplied by the slot's
             size.
           </p>
         )}
