@@ -1,4 +1,4 @@
-"""Writes the README's annotated tree: a module's line is the first sentence of its docstring. A test checks it.
+"""Writes the README's tree of rooms: a room's line is the first sentence of its `__init__.py`. A test checks it.
 
 python scripts/make_readme_tree.py
 """
@@ -6,84 +6,98 @@ python scripts/make_readme_tree.py
 import ast
 import re
 import subprocess
-from pathlib import Path
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PACKAGES = ("cli", "api", "worker", "jobs", "emomodel")
+# The packages whose rooms the tree shows.
+PACKAGES = ("cli/", "api/", "worker/", "jobs/", "emomodel/")
 BLOCK = re.compile(r"(?<=<!-- tree -->\n```\n).*?(?=```\n)", re.DOTALL)
-NAME_WIDTH = 30
-LINE_WIDTH = 118
+NAME_WIDTH = 18
+LINE_WIDTH = 120
 
-TOP_LEVEL = {
-    "cli/": "the `emotune` command: starts the others, talks to the API",
-    "api/": "the web process: HTTP in, JSON and the dashboard out",
-    "worker/": "the GPU host's process: takes a job, sees one run through",
-    "jobs/": "the job domain both sides share: rows, rules, files, live metrics",
-    "emomodel/": "the model, alone: what the owner of a bundle imports",
-    "dashboard/": "the web pages: TypeScript sources, built into api/static/ (which git leaves alone)",
-    "migrations/": "Alembic's environment and versions",
-    "samples/": "the sample dataset",
-    "tests/": "unit, model, integration, gpu, which mirror the source; chaos",
-    "benchmarks/": "scripts that print ratios, side by side in one run",
-    "scripts/": "what the Makefile calls, and what writes generated pages",
-    "deploy/": "what the containers of others are told: Valkey, the TLS proxy",
-    "docs/": "architecture, API, configuration, data format, decisions/",
-    ".ci/": "what a clean clone has to pass",
-    "Makefile": "`make help` lists the targets",
-    "docker-compose.yml": "an installation on a GPU box (docs/operations.md)",
-    "Dockerfile": "the image of API, housekeeping and migrations, without torch",
-    "Dockerfile.gpu": "the image of a GPU slot's worker",
-    ".env.example": "what docker-compose.yml has to be told",
-    ".dockerignore": "what the images are not built from",
-    "pyproject.toml": "packages, dependencies, and the settings of every tool",
-    "MANIFEST.in": "what a source archive has beside the packages",
-    "constraints.txt": "exact versions of all dependencies",
-    "constraints-gpu.txt": "the same for the worker on a GPU, with Unsloth",
-    "README.md": "this page",
-    "CHANGELOG.md": "what changed for users",
-    ".gitignore": "what git leaves alone",
+# Each line of the top level in the order of the tree: the entries that share the line, and what they are.
+TOP_LEVEL: dict[tuple[str, ...], str] = {
+    ("cli/",): "the `emotune` command: starts the processes, calls the API, checks an installation",
+    ("api/",): "the web process: HTTP in, JSON and the dashboard out",
+    ("worker/",): "the GPU host's process: takes a job and supervises one run of it",
+    ("jobs/",): "the job domain that web and worker share: rows, rules, files, live metrics",
+    ("emomodel/",): "the model, alone: what the owner of a bundle imports",
+    ("dashboard/",): "the web pages: TypeScript sources, built into api/static/",
+    ("migrations/",): "Alembic's environment and the versions of the schema",
+    ("samples/",): "the sample dataset",
+    ("tests/",): "unit, model, integration, browser, gpu, chaos and stack tests",
+    ("benchmarks/",): "programs that print measurements, side by side with a baseline",
+    ("scripts/",): "what the Makefile calls, and what writes the generated pages",
+    ("deploy/",): "settings of Valkey, the TLS proxy, Prometheus and Grafana",
+    ("docs/",): "the pages below; decisions/ has the reasons",
+    ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"): "what everybody should read",
+    ("Makefile", ".ci/"): "`make help` lists the targets; .ci/run is what a clean clone has to pass",
+    ("docker-compose.yml", ".env.example", "Dockerfile", "Dockerfile.gpu"): "an installation on a GPU box",
+    ("pyproject.toml", "constraints.txt", "constraints-gpu.txt"): "packages, tools, contracts, exact versions",
+    ("MANIFEST.in", ".dockerignore", ".gitignore"): "what source archives, images and git leave out",
 }
 
 
+class TreeIncomplete(Exception):
+    """The tree can't be written: something in it has no description. The message says what to add where."""
+
+
 def main() -> None:
-    README.write_text(render(README.read_text()))
+    """Write the tree into the README; ends with a message and exit code 1 where a description is missing."""
+    try:
+        README.write_text(render(README.read_text()))
+    except TreeIncomplete as error:
+        sys.exit(f"make_readme_tree: {error}")
 
 
-def render(readme: str) -> str:
-    """The README with its tree as the files are now. Raises KeyError for a top-level entry without a description."""
+def render(readme: str, root: Path = ROOT) -> str:
+    """Return the text of a README with its tree as the tracked files of `root` are now. Raises TreeIncomplete."""
+    tracked = list_tracked(root)
+    present = {path.partition("/")[0] + ("/" if "/" in path else "") for path in tracked}
+    described = {name for names in TOP_LEVEL for name in names}
+    if unknown := sorted(present - described):
+        raise TreeIncomplete(
+            f"{', '.join(unknown)}: tracked by git, and without a description in the README's tree. "
+            "Add one to TOP_LEVEL in scripts/make_readme_tree.py, where it belongs in the order, or untrack the file."
+        )
     lines: list[str] = []
-    tracked = list_tracked()
-    present = {path.split("/")[0] + ("/" if "/" in path else "") for path in tracked}
-    for name in sorted(present, key=list(TOP_LEVEL).index):
-        lines.append(_line(name, TOP_LEVEL[name]))
-        if name.rstrip("/") in PACKAGES:
-            modules = sorted(path for path in tracked if path.startswith(name) and path.endswith(".py"))
+    for names, description in TOP_LEVEL.items():
+        shown = [name for name in names if name in present]
+        if shown:
+            lines.append(_line(", ".join(shown), description))
+        for package in set(shown).intersection(PACKAGES):
             lines += [
-                _line(f"  {path.removeprefix(name)}", _summarise(ROOT / path))
-                for path in modules
-                if not path.endswith("__init__.py")
+                _line(f"  {room}/", _summarise(root, f"{package}{room}")) for room in _list_rooms(package, tracked)
             ]
     return BLOCK.sub(lambda _: "\n".join(lines) + "\n", readme)
 
 
-def list_tracked() -> list[str]:
-    """Files of the repository, those not yet added included."""
-    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    out = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [path for path in out.splitlines() if (ROOT / path).exists()]
+def list_tracked(root: Path = ROOT) -> list[str]:
+    """Return the files in git's index that exist, as paths below `root`. A file that was not added is left out."""
+    out = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True, text=True).stdout
+    return [path for path in out.splitlines() if (root / path).exists()]
 
 
-def _summarise(path: Path) -> str:
-    text = ast.get_docstring(ast.parse(path.read_text())) or ""
-    first = re.split(r"(?<=[.:])\s", text.split("\n\n")[0].replace("\n", " "), maxsplit=1)[0]
-    # A title that ends with a colon goes on behind it.
-    whole = text.split("\n\n")[0].replace("\n", " ") if first.endswith(":") else first
-    return re.split(r"\.\s", whole)[0].rstrip(".")
+def _list_rooms(package: str, tracked: Sequence[str]) -> list[str]:
+    """Return the folders below a package that hold Python modules, as paths below it."""
+    modules = [path.removeprefix(package) for path in tracked if path.startswith(package) and path.endswith(".py")]
+    return sorted({str(PurePosixPath(module).parent) for module in modules if "/" in module})
+
+
+def _summarise(root: Path, room: str) -> str:
+    """Return the first sentence of a room's docstring, without its full stop. Raises TreeIncomplete."""
+    path = root / room / "__init__.py"
+    text = (ast.get_docstring(ast.parse(path.read_text())) if path.exists() else None) or ""
+    if not text:
+        raise TreeIncomplete(f"{room}/__init__.py needs a docstring of one line: what the room holds.")
+    return re.split(r"\.(?:\s|$)", text.partition("\n\n")[0].replace("\n", " "), maxsplit=1)[0]
 
 
 def _line(name: str, description: str) -> str:
-    line = f"{name:<{NAME_WIDTH}} {description}"
+    line = f"{name:<{NAME_WIDTH}}  {description}"
     return line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 4].rsplit(" ", 1)[0] + " ..."
 
 

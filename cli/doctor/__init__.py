@@ -1,0 +1,1 @@
+"""`emotune doctor`: checks an installation from the machine that it runs on."""

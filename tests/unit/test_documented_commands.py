@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = typer.main.get_command(app)
 
 # A path may stand before it; words of commands come before anything else.

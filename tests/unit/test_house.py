@@ -79,8 +79,14 @@ def test_every_decision_record_is_complete() -> None:
         assert [heading for heading in headings if heading not in text] == [], page.name
 
 
-def test_the_two_commands_of_the_readme_are_targets() -> None:
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/command-line.md", "docs/dashboard.md"])
+def test_the_targets_that_a_page_names_are_there(page: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    readme = (ROOT / "README.md").read_text()
-    for target in re.findall(r"`?make ([a-z-]+)", readme):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"the README names make {target}"
+    targets = re.findall(r"(?:^|`|sudo )make ([a-z-]+)", (ROOT / page).read_text(), re.MULTILINE)
+    assert [each for each in targets if not re.search(rf"^{each}:", makefile, re.MULTILINE)] == []
+
+
+def test_contributing_names_each_target() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)) - {"help", "secrets"}
+    named = set(re.findall(r"`make ([a-z-]+)`", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert targets - named == set()
