@@ -17,7 +17,7 @@ from jobs import claims, run_ends, slots, turns
 from jobs.errors import EmotuneError, RunFenced, StorageUnreachable
 from jobs.estimates import describe_error
 from jobs.models import Artifact, Job
-from jobs.python_processes import make_python_argv
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.rules import QueueRules
 from jobs.run_ends import RunEnd
 from jobs.status import JobStatus
@@ -345,7 +345,8 @@ class _Run:
             device=settings.slot_device,
             gpu_uuid=self.resources.device.read().gpu_uuid,
             cache_folder=self.resources.storage.get_cache_folder(settings.slot),
-        ) | name_run(self.job.id, self.job.attempt)
+        )
+        environment |= SAFE_PATH | name_run(self.job.id, self.job.attempt)
         limits = Limits(self._find_seconds_left(), settings.silence_seconds)
         with Trainer(argv, folder=self.folder, environment=environment, run_log=run_log) as trainer:
             lock.note_trainer(trainer.pid)
