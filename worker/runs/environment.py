@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.python_processes import SAFE_PATH
 from jobs.settings import GIB, MIB, PREFIX, Device
 
 # Of variables that may hold a password, which a training has no use for: our settings; those by which any program finds
@@ -50,7 +49,7 @@ def make_trainer_environment(
     to `cache_folder`, unless the operator has named other places.
     """
     environment = {name: value for name, value in own.items() if not name.startswith(HIDDEN_PREFIXES)}
-    environment |= SAFE_PATH | {"PYTHONUNBUFFERED": "1"}
+    environment["PYTHONUNBUFFERED"] = "1"
     if device == "cpu":
         environment |= BOUND_MEMORY
     else:

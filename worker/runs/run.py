@@ -10,7 +10,7 @@ from emomodel.config import halve_batch
 from jobs.errors import EmotuneError, StorageUnreachable
 from jobs.files.storage import LOG_FILE, METRICS_FILE
 from jobs.models import Job
-from jobs.python_processes import make_python_argv
+from jobs.python_processes import SAFE_PATH, make_python_argv
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from worker.resources import Resources
@@ -100,7 +100,8 @@ def _supervise(run: ClaimedRun, argv: Sequence[str], run_log: RunLog, relay: Rel
         device=settings.slot_device,
         gpu_uuid=run.resources.device.read().gpu_uuid,
         cache_folder=run.resources.storage.get_cache_folder(settings.slot),
-    ) | name_run(run.job.id, run.job.attempt)
+    )
+    environment |= SAFE_PATH | name_run(run.job.id, run.job.attempt)
     limits = Limits(_find_seconds_left(run), settings.silence_seconds)
     with TrainingProcess(argv, folder=run.folder, environment=environment, run_log=run_log) as trainer:
         lock.note_trainer(trainer.pid)
