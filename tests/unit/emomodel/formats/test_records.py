@@ -8,7 +8,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from emomodel.dataset_report import DatasetReport
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.formats import Limits, SourceTooLarge, codes, open_records, read_records
+from emomodel.formats import Limits, SourceTooLarge, codes, csv_file, open_records, read_records
 from emomodel.formats.checking import check_records
 from emomodel.formats.json_array import split_array
 from emomodel.formats.records import make_row_reader
@@ -110,6 +110,19 @@ def test_rows_may_have_a_system_message_and_keys_that_the_report_counts(path: Pa
     assert check(path, content).ignored_keys == {"id": 2}
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("content", [b"", b"\n" * 1000, b"\xef\xbb\xbf \r\n\t"])
+def test_a_table_that_ends_before_its_header_is_told(content: bytes) -> None:
+    stream: Any = io.BufferedReader(io.BytesIO(content))
+    ((place, finding),) = csv_file.read_rows(stream, make_row_reader(None, DEFAULT_AXES), 100)
+    assert isinstance(finding, Finding)
+    assert (place, finding.code, finding.message) == (1, "file_empty", "the file ends before its header")
+
+
+def test_a_header_that_is_broken_is_told(path: Path) -> None:
+    assert list_problems(path, b"prompt,response\ra,b\rc,d\r") == [(1, codes.CSV_ROW_BROKEN)]
+
+
 def test_rows_are_named_by_the_line_where_they_begin(path: Path) -> None:
     content = b'prompt,response\n"a\n\n\nb",c\n\nd,\ne,f,g\n"h"i,j\nk,l\n'
     assert list_problems(path, content) == [
@@ -164,6 +177,12 @@ def test_broken_arrays_name_the_object(path: Path, content: str, problems: list[
     assert list_problems(path, content.encode()) == problems
 
 
+def test_what_follows_an_array_is_told_wherever_the_file_is_torn() -> None:
+    for content in (b"[] x", b"[]\n \n x"):
+        found = list(split_array(cast("io.BufferedReader", SingleByteStream(content)), 1 << 20))
+        assert [item.code for item in found if isinstance(item, Finding)] == [codes.JSON_ARRAY_BROKEN], content
+
+
 def test_an_object_without_end_is_not_held(path: Path) -> None:
     path.write_bytes(b'[{"a": "' + b"x" * 5_000_000)
     records = list(read_records(path, make_row_reader(None, DEFAULT_AXES), Limits(max_line_bytes=1000)))
@@ -184,6 +203,13 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+
+
+class SingleByteStream(io.BytesIO):
+    """Gives a byte at a time, whatever was asked for."""
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        return super().read(1)
 
 
 class TornStream(io.BytesIO):
