@@ -1,5 +1,9 @@
 """`POST /datasets:validate`: the report of an upload, without the upload."""
 
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
@@ -73,3 +77,10 @@ def test_a_mapping_with_a_blank_name_is_refused_whatever_the_file(client: TestCl
 def test_a_file_of_nothing_is_empty_by_any_mapping(client: TestClient, content: str) -> None:
     response = client.post("/datasets:validate", params={"mapping": "goemotions"}, content=content)
     assert response.json()["problem_counts"] == {"file_empty": 1}
+
+
+def test_a_parquet_file_that_takes_too_much_memory_is_refused_by_its_column(client: TestClient) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"prompt": ["Hi"], "response": ["x" * (100 << 20)]}), sink, compression="zstd")
+    (problem,) = client.post("/datasets:validate", content=sink.getvalue()).json()["problems"]
+    assert (problem["code"], problem["line"], problem["field"]) == ("parquet_too_large", 1, "response")
