@@ -1,4 +1,4 @@
-"""What an installation without the extra `train` lacks, found without importing any of it. [light]
+"""What an installation without the extra `train` lacks, found without importing any of it.
 
 The API, the worker and the command line do without these packages; the processes that train and generate don't.
 """

@@ -15,6 +15,7 @@ ProblemCode = Literal[
     "column_twice",
     "csv_row_broken",
     "parquet_unreadable",
+    "parquet_too_large",
     "json_array_broken",
     "label_unknown",
     "lines_too_many",

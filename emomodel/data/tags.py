@@ -43,7 +43,10 @@ class _Opened:
 
 
 class TagReader:
-    """Takes the tags out of one text. `content` and `spans` are whole only when `findings` is empty."""
+    """Takes the tags out of one text.
+
+    `content` and `spans` are whole only when `findings` is empty; the spans lie in order within `content` in any case.
+    """
 
     def __init__(self, text: str, emotions: EmotionReader) -> None:
         """Read all of `text`. Columns in the findings count its characters from 1."""
@@ -113,7 +116,7 @@ class TagReader:
             self.findings.append(emotion._replace(column=column))
             self._push(column, None)
             return
-        if self._opened and any(opened.emotion is not None for opened in self._opened):
+        if self._is_in_a_tag():
             self._find(
                 "tag_nested", "a tag opens inside another", "Close the outer tag first: tags don't nest.", column
             )
@@ -131,4 +134,10 @@ class TagReader:
                 "tag_empty", "the tag holds no text", "Put its text between <emo ...> and </emo>.", opened.column
             )
             return
-        self.spans.append(Span(opened.start, self._length, opened.emotion))
+        # A nested tag is already reported; as a span it would overlap that of the tag around it.
+        if not self._is_in_a_tag():
+            self.spans.append(Span(opened.start, self._length, opened.emotion))
+
+    def _is_in_a_tag(self) -> bool:
+        """Whether a tag that can be read is open here."""
+        return any(opened.emotion is not None for opened in self._opened)

@@ -129,7 +129,8 @@ class DatasetValidator:
     def _take_lines(self, lines: list[bytes]) -> None:
         """Check whole lines; nearly all of a good file are plain and in no need of a closer look."""
         read, add, max_line_bytes = self._reader.read_plain, self._statistics.add, self._max_line_bytes
-        is_easy = not self._at_start and self._line_count + len(lines) <= self._max_lines
+        is_checking = not self._at_start and not self._only_counting
+        is_easy = is_checking and self._line_count + len(lines) <= self._max_lines
         for line in lines:
             is_short = len(line) <= max_line_bytes
             turns = read(line) if is_easy and is_short else None

@@ -24,6 +24,7 @@ const FILE_CODES = new Set([
   "column_twice",
   "csv_row_broken",
   "parquet_unreadable",
+  "parquet_too_large",
   "json_array_broken",
   "lines_too_many",
 ]);

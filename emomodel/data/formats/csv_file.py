@@ -12,6 +12,8 @@ from emomodel.data.problems import Finding
 
 _QUOTES_FIX = 'Put texts with separators or line breaks in double quotes, and write a double quote in them twice: "".'
 
+_HEADER_FIX = "End each line with a newline (LF or CR LF), and put names with line breaks in double quotes."
+
 
 class _RowTooLongError(Exception):
     """Raised where the csv module asks for the next line, to end it."""
@@ -25,7 +27,7 @@ def read_rows(stream: io.BufferedReader, reader: RowReader, max_row_bytes: int) 
     header = lines.read_header()
     separator = _find_separator(header, reader.columns)
     table = csv.reader(lines, delimiter=separator, strict=True)
-    names = read_header(next(csv.reader([header], delimiter=separator)), reader)
+    names = _read_names(header, separator, reader)
     if isinstance(names, Finding):
         yield 1, names
         return
@@ -59,10 +61,12 @@ class _Lines:
         self._count = 0
 
     def read_header(self) -> str:
-        """The first line that is not blank, as far as one row may go."""
-        while not (header := self._decode(self._stream.readline(self._max_row_bytes))).strip():
-            pass
-        return header
+        """The first line that is not blank, as far as one row may go; empty where the file holds none."""
+        while line := self._stream.readline(self._max_row_bytes):
+            header = self._decode(line)
+            if header.strip():
+                return header
+        return ""
 
     def begin_row(self) -> int:
         """The number of its first line."""
@@ -87,6 +91,15 @@ class _Lines:
             line = line.removeprefix(BYTE_ORDER_MARK)
         # Bytes that are no text survive as half characters, and the row that has them is told later.
         return line.decode("utf-8", "surrogateescape")
+
+
+def _read_names(header: str, separator: str, reader: RowReader) -> tuple[str, ...] | Finding:
+    if not header:
+        return Finding("file_empty", "the file ends before its header", "Begin it with a line that names the columns.")
+    try:
+        return read_header(next(csv.reader([header], delimiter=separator)), reader)
+    except csv.Error as error:
+        return Finding(CSV_ROW_BROKEN, f"the header can't be read: {error}", _HEADER_FIX)
 
 
 def _find_separator(header: str, columns: Collection[str]) -> str:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 
 _PIECE_BYTES = 1 << 18
+# A row group holds so many rows, or fewer of which texts take so many characters: a reader holds a column of it whole.
 _PARQUET_ROWS = 1000
+_PARQUET_CHARACTERS = 8 << 20
 
 # Text, or a number for an axis; None is an empty cell.
 Cells = list[str | float | None]
@@ -108,11 +110,13 @@ def _print_parquet(header: list[str], rows: Iterable[Cells]) -> Iterator[bytes]:
 
 def _batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:
     batch: list[Cells] = []
+    characters = 0
     for cells in rows:
         batch.append(cells)
-        if len(batch) == _PARQUET_ROWS:
+        characters += sum(len(cell) for cell in cells if isinstance(cell, str))
+        if len(batch) == _PARQUET_ROWS or characters >= _PARQUET_CHARACTERS:
             yield batch
-            batch = []
+            batch, characters = [], 0
     if batch:
         yield batch
 

@@ -85,11 +85,12 @@ class _Splitter:
 
 
 def _check_end(rest: bytes, stream: io.BufferedReader) -> Iterator[Finding]:
-    while rest:
-        if rest.strip(BLANK_BYTES):
-            yield Finding(JSON_ARRAY_BROKEN, "something follows the array's closing bracket", _FIX)
-            return
+    # The piece may end with the bracket: an empty rest is not yet the end.
+    while not rest.strip(BLANK_BYTES):
         rest = stream.read(_PIECE_BYTES)
+        if not rest:
+            return
+    yield Finding(JSON_ARRAY_BROKEN, "something follows the array's closing bracket", _FIX)
 
 
 def _on_one_line(element: bytes) -> bytes | Finding:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -50,12 +51,38 @@ class LabelMapping(BaseModel):
     @field_validator("text", "label")
     @classmethod
     def _column_is_lower_case(cls, value: str) -> str:
-        return value.strip().lower()
+        return _read_name(value)
 
     @field_validator("labels")
     @classmethod
     def _labels_are_lower_case(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        return {name.strip().lower(): emotion for name, emotion in value.items()}
+        labels = {_read_name(name): emotion for name, emotion in value.items()}
+        if len(labels) < len(value):
+            twice = next(name for name, count in Counter(map(_read_name, value)).items() if count > 1)
+            raise ValueError(f"the label {quote(twice)} occurs twice: blanks and upper case make no difference")
+        return labels
+
+    @field_validator("prompt", "system")
+    @classmethod
+    def _message_is_not_blank(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("the text is blank; write one, or leave the key out")
+        return value
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_names_its_columns(cls, value: str) -> str:
+        for name in _PLACEHOLDER.findall(value):
+            _read_name(name)
+        return value
+
+
+def _read_name(name: str) -> str:
+    """Of a column or label: blanks around it and upper case mean nothing."""
+    read = name.strip().lower()
+    if not read:
+        raise ValueError(f"the name {quote(name)} is blank; write the name of a column or label")
+    return read
 
 
 PRESETS = {"goemotions": LabelMapping.model_validate(GOEMOTIONS)}
@@ -84,7 +111,7 @@ def read_mapping(text: str, axes: Axes) -> LabelMapping:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(part if isinstance(part, str) and part.isprintable() else repr(part) for part in first["loc"])
-        raise MappingError(f"{place}: {first['msg']}") from error
+        raise MappingError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _checked(mapping: LabelMapping, axes: Axes) -> LabelMapping:

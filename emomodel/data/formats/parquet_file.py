@@ -1,28 +1,42 @@
-"""Parquet -> rows, a few at a time."""
+"""Parquet -> rows, a few at a time, and never more in memory than a few rows may take."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from emomodel.data.formats.codes import PARQUET_UNREADABLE
+from emomodel.data.formats.parquet_cells import measure_batch, measure_cells
+from emomodel.data.formats.parquet_memory import check_footer, choose_batch_rows
+from emomodel.data.formats.parquet_pages import PagesUnreadableError
 from emomodel.data.formats.rows import Row, RowReader, make_row, read_header
-from emomodel.data.formats.source import SourceTooLarge
-from emomodel.data.problems import Finding
+from emomodel.data.formats.source import Limits, SourceTooLarge
+from emomodel.data.problems import Finding, quote
 
 if TYPE_CHECKING:
-    from pyarrow import Schema
+    from pyarrow import RecordBatch
     from pyarrow.parquet import FileMetaData
 
-# Rows are decoded so many bytes at a time, as far as their average tells.
-_BATCH_BYTES = 4 << 20
-_MAX_BATCH_ROWS = 1024
+# A column's compressed bytes are read so many at a time.
+_READ_BYTES = 1 << 16
+# Where the rows of a batch take more as Python objects, each is measured before it is made.
+_EASY_BYTES = 16 << 20
 _FIX = "Write the table again, or convert it to JSON Lines."
+_ROW_FIX = "Split the dialogue into several examples, or leave out columns that aren't needed."
 
 
-def read_rows(file: BinaryIO, reader: RowReader, max_bytes: int) -> Iterator[tuple[int, Row | Finding]]:
-    """Each row with its number. A finding that the file can't be read, or lacks columns, is the last.
+def read_rows(file: BinaryIO, reader: RowReader, limits: Limits) -> Iterator[tuple[int, Row | Finding]]:
+    """Each row with its number. A row over `limits.max_line_bytes` is a finding, without being made.
 
-    Raises SourceTooLarge when its columns, decompressed, are more than `max_bytes`.
+    A finding that the file can't be read, takes too much memory, or lacks columns, is the last. Raises SourceTooLarge
+    when its columns, decompressed, are more than `limits.max_bytes`.
     """
+    too_large = check_footer(file)
+    if too_large is None:
+        yield from _read_rows(file, reader, limits)
+    else:
+        yield 1, too_large
+
+
+def _read_rows(file: BinaryIO, reader: RowReader, limits: Limits) -> Iterator[tuple[int, Row | Finding]]:
     # Imported where it is needed: it takes 50 MiB, and most uploads are plain text.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -30,20 +44,20 @@ def read_rows(file: BinaryIO, reader: RowReader, max_bytes: int) -> Iterator[tup
     number = 0
     try:
         with pq.ParquetFile(file) as table:
-            metadata, schema = table.metadata, table.schema_arrow
-        if _count_bytes(metadata) > max_bytes:
+            metadata, names = table.metadata, read_header(table.schema_arrow.names, reader)
+        if _count_bytes(metadata) > limits.max_bytes:
             raise SourceTooLarge
-        names = read_header(schema.names, reader)
         if isinstance(names, Finding):
             yield 1, names
             return
-        # A text that occurs in many rows then takes memory once, however many rows a batch has.
-        with pq.ParquetFile(file, metadata=metadata, read_dictionary=_list_text_columns(schema)) as table:
-            for batch in table.iter_batches(batch_size=_choose_batch_rows(metadata)):
-                for index in range(batch.num_rows):
-                    number += 1
-                    yield number, make_row(names, (column[index].as_py() for column in batch.columns))
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        for batch in _read_batches(file, metadata, limits.max_line_bytes):
+            if isinstance(batch, Finding):
+                yield number + 1, batch
+                return
+            for row in _make_rows(batch, names, limits.max_line_bytes):
+                number += 1
+                yield number, row
+    except (pa.ArrowException, OSError, UnicodeDecodeError, PagesUnreadableError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         yield number + 1, Finding(PARQUET_UNREADABLE, f"the Parquet file can't be read: {reason}", _FIX)
 
@@ -52,12 +66,33 @@ def _count_bytes(metadata: "FileMetaData") -> int:
     return sum(int(metadata.row_group(index).total_byte_size) for index in range(metadata.num_row_groups))
 
 
-def _choose_batch_rows(metadata: "FileMetaData") -> int:
-    row_bytes = _count_bytes(metadata) // max(int(metadata.num_rows), 1)
-    return max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // max(row_bytes, 1)))
+def _read_batches(file: BinaryIO, metadata: "FileMetaData", max_row_bytes: int) -> Iterator["RecordBatch | Finding"]:
+    """The rows of all row groups; a finding on a row group is the last."""
+    import pyarrow.parquet as pq
+
+    # Without `pre_buffer`, which reads the whole of a row group ahead.
+    with pq.ParquetFile(file, metadata=metadata, buffer_size=_READ_BYTES, pre_buffer=False) as table:
+        for group in range(metadata.num_row_groups):
+            rows = choose_batch_rows(file, table, group, max_row_bytes)
+            if isinstance(rows, Finding):
+                yield rows
+                return
+            yield from table.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
 
 
-def _list_text_columns(schema: "Schema") -> list[str]:
-    import pyarrow.types as types
+def _make_rows(batch: "RecordBatch", names: tuple[str, ...], max_row_bytes: int) -> Iterator[Row | Finding]:
+    is_easy = measure_batch(batch).object_bytes <= _EASY_BYTES
+    for index in range(batch.num_rows):
+        too_long = None if is_easy else _find_too_long(batch.slice(index, 1), names, max_row_bytes)
+        yield too_long or make_row(names, (column[index].as_py() for column in batch.columns))
 
-    return [field.name for field in schema if types.is_string(field.type) or types.is_large_string(field.type)]
+
+def _find_too_long(row: "RecordBatch", names: tuple[str, ...], max_row_bytes: int) -> Finding | None:
+    sizes = [measure_cells(column).line_bytes for column in row.columns]
+    if sum(sizes) <= max_row_bytes:
+        return None
+    largest = max(range(len(names)), key=sizes.__getitem__)
+    message = (
+        f"the row is longer than {max_row_bytes} bytes: the column {quote(names[largest])} alone has {sizes[largest]}"
+    )
+    return Finding("line_too_long", message, _ROW_FIX, names[largest])

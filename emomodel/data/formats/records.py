@@ -85,12 +85,12 @@ def _read_parquet(path: Path, stream: io.BufferedReader, reader: RowReader, limi
     """Parquet is read from its end: what was compressed as a whole gets a file of its own."""
     with path.open("rb") as file:
         if find_compression(file.read(SNIFFED_BYTES)) is None:
-            yield from _read_table(parquet_file.read_rows(file, reader, limits.max_bytes), reader)
+            yield from _read_table(parquet_file.read_rows(file, reader, limits), reader)
             return
     with tempfile.TemporaryFile(dir=path.parent) as plain:
         shutil.copyfileobj(stream, plain)
         plain.seek(0)
-        yield from _read_table(parquet_file.read_rows(plain, reader, limits.max_bytes), reader)
+        yield from _read_table(parquet_file.read_rows(plain, reader, limits), reader)
 
 
 def _split_array(stream: io.BufferedReader, limits: Limits) -> Iterator[Record]:

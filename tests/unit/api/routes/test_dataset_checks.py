@@ -1,5 +1,9 @@
 """`POST /datasets:validate`: the report of an upload, without the upload."""
 
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
@@ -7,6 +11,8 @@ from api.main import create_app
 from jobs.settings import Settings
 from tests.unit.api.routes.test_datasets import BAD_LINE, LINE, list_files
 from tests.unit.conftest import TestTeam
+
+BLANK_MAPPING = '{"text": " ", "labels": {"a": {}}}'
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["body", "form"])
@@ -53,3 +59,28 @@ def test_the_limits_are_those_of_an_upload(settings: Settings, team: TestTeam) -
         assert client.post("/datasets:validate", content=LINE * 4).status_code == 413
         assert client.post("/datasets:validate", content=LINE * 3).json()["problem_counts"] == {"lines_too_many": 1}
     assert list_files(settings) == []
+
+
+# Without an end the test would wait for the answer for ever.
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("content", ["", "\n" * 1000, " ", "text,label\n"])
+def test_a_mapping_with_a_blank_name_is_refused_whatever_the_file(client: TestClient, content: str) -> None:
+    response = client.post("/datasets:validate", params={"mapping": BLANK_MAPPING}, content=content)
+    assert response.status_code == 422
+    error = response.json()["error"]
+    assert (error["code"], error["field"]) == ("invalid", "mapping")
+    assert "text: the name ' ' is blank" in error["message"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("content", ["", "\n" * 1000, " "])
+def test_a_file_of_nothing_is_empty_by_any_mapping(client: TestClient, content: str) -> None:
+    response = client.post("/datasets:validate", params={"mapping": "goemotions"}, content=content)
+    assert response.json()["problem_counts"] == {"file_empty": 1}
+
+
+def test_a_parquet_file_that_takes_too_much_memory_is_refused_by_its_column(client: TestClient) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"prompt": ["Hi"], "response": ["x" * (100 << 20)]}), sink, compression="zstd")
+    (problem,) = client.post("/datasets:validate", content=sink.getvalue()).json()["problems"]
+    assert (problem["code"], problem["line"], problem["field"]) == ("parquet_too_large", 1, "response")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emomodel.data.drafts import Span
@@ -86,6 +86,8 @@ def test_other_angle_brackets_are_text(text: str) -> None:
         ("one <emo joy></emo> two", [("tag_empty", 5)]),
         ("one <emo joy> \n </emo> two", [("tag_empty", 5)]),
         ("<emo joy>a <emo fear>b</emo></emo>", [("tag_nested", 12)]),
+        ("<emo joy><emo joy><</emo></emo>", [("tag_nested", 10)]),
+        ("<emo joy>a <emo fear></emo></emo>", [("tag_nested", 12), ("tag_empty", 12)]),
         ("<emo joy>a", [("tag_not_closed", 1)]),
         ("a</emo>", [("tag_not_opened", 2)]),
         ("<emo joi>a</emo> <emo joy>b</emo> <emo>c</emo>", [("emotion_unknown", 1), ("tag_without_emotion", 35)]),
@@ -148,6 +150,9 @@ def test_a_text_tagged_from_known_spans_is_read_back_as_these(parts: list[tuple[
 
 
 @given(TEXTS)
+@example("<emo joy><emo joy><</emo></emo>")
+@example("<emo joy>a<emo joy>b</emo>c<emo joy>d</emo></emo>")
+@example("<emo joi><emo joy>a<emo joy>b</emo></emo></emo>")
 def test_whatever_a_text_is_spans_lie_in_order_within_it(text: str) -> None:
     reader = read(text)
     ends = [0]

@@ -5,7 +5,7 @@ import tracemalloc
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emomodel.data.dataset_report import DatasetReport, WarningCode
@@ -186,6 +186,9 @@ FRAGMENTS = st.sampled_from(
 
 
 @given(st.lists(FRAGMENTS, max_size=12).map(b"".join), st.lists(st.integers(0, 1500), max_size=8))
+@example(f"[\n{GOOD}\n".encode(), [2])
+@example(f"prompt,response\n{GOOD}\n{GOOD}\n".encode(), [16])
+@example(f"{GOOD}\n".encode() * 9, [115 * 7])
 def test_where_chunks_are_cut_makes_no_difference(data: bytes, cuts: list[int]) -> None:
     whole = check(data, max_line_bytes=180, max_lines=6)
     validator = DatasetValidator(AXES, max_line_bytes=180, max_lines=6)

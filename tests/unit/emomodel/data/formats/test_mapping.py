@@ -91,11 +91,23 @@ def test_a_mapping_may_begin_from_a_preset() -> None:
         ('{"labels": {"a": {"joy": 2}}}', "out of range"),
         ('{"labels": {"a": {}}, "extra": 1}', "extra"),
         ('{"labels": {"\\ud83d": {}}}', "half a character"),
+        ('{"labels": {"a": {}}, "text": " "}', r"^text: the name ' ' is blank; write the name of a column or label$"),
+        ('{"labels": {"a": {}}, "label": "\\t"}', "label: the name .* is blank"),
+        ('{"labels": {"a": {}, " ": {}}}', "labels: the name ' ' is blank"),
+        ('{"labels": {"a": {}, "A ": {"joy": 1}}}', "labels: the label 'a' occurs twice"),
+        ('{"labels": {"a": {}}, "prompt": " \\n"}', "prompt: the text is blank"),
+        ('{"labels": {"a": {}}, "prompt": "On { }:"}', "prompt: the name ' ' is blank"),
+        ('{"labels": {"a": {}}, "system": " "}', "system: the text is blank"),
     ],
 )
 def test_mappings_that_are_wrong_are_explained(text: str, words: str) -> None:
     with pytest.raises(MappingError, match=words):
         read_mapping(text, DEFAULT_AXES)
+
+
+def test_labels_may_stand_between_blanks(tmp_path: Path) -> None:
+    mapping = json.dumps({"labels": {"up": {"joy": 0.5}, "on": {"trust": 0.5}}, "separator": " "})
+    assert read_emotions(convert(tmp_path / "x", "text,label\na,up on\n", mapping)) == [{"joy": 0.5, "trust": 0.5}]
 
 
 def test_a_preset_needs_the_axes_that_it_speaks_of() -> None:

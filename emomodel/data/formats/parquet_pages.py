@@ -1,0 +1,159 @@
+"""The pages of a Parquet column: their headers, read without decoding what they hold, and their content.
+
+What a page takes in memory is told by its own header; the summary at the end of the file may say anything. The headers
+are structs in Thrift's compact protocol (PageHeader in https://github.com/apache/parquet-format).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+PageKind = Literal["data", "data_v2", "dictionary", "other"]
+
+_DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
+_KINDS: dict[int, PageKind] = {_DATA: "data", _DICTIONARY: "dictionary", _DATA_V2: "data_v2"}
+
+# Types of the compact protocol; lists, sets and maps occur in no page header.
+_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 12
+_DOUBLE_BYTES = 8
+_VARINT_BYTES = 10
+_MAX_DEPTH = 8
+
+Struct = dict[int, "int | Struct"]
+
+
+class PagesUnreadableError(ValueError):
+    """The column's pages are not where the file says, or their headers are damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. A row of a flat column is one value; in a nested one it may be many, or go on in the next page."""
+
+    kind: PageKind
+    # Where the content begins in the file, and its bytes there and decompressed.
+    offset: int
+    stored_bytes: int
+    plain_bytes: int
+    value_count: int
+    encoding: int
+    # Of pages of kind `data`: how the levels are encoded that say where rows begin.
+    level_encoding: int
+    # Of pages of kind `data_v2`: how many bytes these levels take, at the beginning of the content.
+    level_bytes: int
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the page holds values of rows."""
+        return self.kind in ("data", "data_v2")
+
+
+def read_pages(file: BinaryIO, start: int, end: int, value_count: int) -> Iterator[Page]:
+    """The pages between two places of the file, until they hold `value_count` values. Raises PagesUnreadableError.
+
+    This is how the decoder goes through them too, so no page that it will decode is left out.
+    """
+    seen = 0
+    while seen < value_count and start < end:
+        page = _read_page(file, start)
+        yield page
+        seen += page.value_count if page.is_data else 0
+        start = page.offset + page.stored_bytes
+
+
+def read_content(file: BinaryIO, page: Page, compression: str) -> bytes | None:
+    """A page's content, decompressed, or None where that can't be done here; the decoder says what is wrong with it."""
+    import pyarrow as pa
+
+    file.seek(page.offset)
+    content = file.read(page.stored_bytes)
+    if compression == "UNCOMPRESSED":
+        return content
+    try:
+        # Parquet's LZ4 is either plain blocks or those of Hadoop, which pyarrow doesn't offer.
+        codec = pa.Codec("lz4_raw" if compression == "LZ4" else compression.lower())
+        return bytes(codec.decompress(content, page.plain_bytes, asbytes=True))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+
+
+def _read_page(file: BinaryIO, start: int) -> Page:
+    file.seek(start)
+    header = _read_struct(file)
+    kind = _KINDS.get(_get_int(header, 1), "other")
+    details = header.get({"data": 5, "dictionary": 7, "data_v2": 8, "other": 0}[kind], {})
+    if not isinstance(details, dict):
+        raise PagesUnreadableError("a page's header is damaged")
+    page = Page(
+        kind=kind,
+        offset=file.tell(),
+        stored_bytes=_get_int(header, 3),
+        plain_bytes=_get_int(header, 2),
+        value_count=_get_int(details, 1),
+        encoding=_get_int(details, 4 if kind == "data_v2" else 2),
+        level_encoding=_get_int(details, 4),
+        level_bytes=_get_int(details, 6),
+    )
+    if min(page.stored_bytes, page.plain_bytes, page.value_count, page.level_bytes) < 0:
+        raise PagesUnreadableError("a page's header has a negative size")
+    return page
+
+
+def _get_int(struct: Struct, number: int) -> int:
+    value = struct.get(number, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _read_struct(file: BinaryIO, depth: int = 0) -> Struct:
+    """The fields by number, of those that are 32-bit numbers or structs; others are skipped."""
+    fields: Struct = {}
+    number = 0
+    while kind := (head := _read_byte(file)) & 0x0F:
+        delta = head >> 4
+        number = _wrap(number + delta if delta else _unzigzag(read_varint(file)), bits=16)
+        if kind == _I32:
+            fields[number] = _wrap(_unzigzag(read_varint(file) & 0xFFFF_FFFF), bits=32)
+        elif kind == _STRUCT and depth < _MAX_DEPTH:
+            fields[number] = _read_struct(file, depth + 1)
+        else:
+            _skip(file, kind)
+    return fields
+
+
+def _skip(file: BinaryIO, kind: int) -> None:
+    if kind in (_I16, _I64):
+        read_varint(file)
+    elif kind == _BINARY:
+        file.seek(read_varint(file), 1)
+    elif kind in (_BYTE, _DOUBLE):
+        file.seek(1 if kind == _BYTE else _DOUBLE_BYTES, 1)
+    elif kind not in (_TRUE, _FALSE):
+        raise PagesUnreadableError("a page's header is damaged")
+
+
+def _read_byte(file: BinaryIO) -> int:
+    byte = file.read(1)
+    if not byte:
+        raise PagesUnreadableError("the content ends too early")
+    return byte[0]
+
+
+def read_varint(file: BinaryIO) -> int:
+    """A number of 7 bits a byte, the lowest first. Raises PagesUnreadableError."""
+    value = 0
+    for index in range(_VARINT_BYTES):
+        byte = _read_byte(file)
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value
+    raise PagesUnreadableError("a number has too many bytes")
+
+
+def _unzigzag(value: int) -> int:
+    return (value >> 1) ^ -(value & 1)
+
+
+def _wrap(value: int, *, bits: int) -> int:
+    """As a signed number of so many bits, as the decoder has it."""
+    half = 1 << (bits - 1)
+    return ((value + half) & (2 * half - 1)) - half
