@@ -9,7 +9,7 @@ go on. The end of input means that the supervisor is gone, and the process ends 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TextIO
+from typing import Annotated, Generic, Literal, Protocol, TextIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -60,24 +60,39 @@ class Plan(_Line):
     device: str
 
 
-class Metric(_Line):
-    """Numbers at a step. Seconds and tokens count from the start of training; padding is no token."""
+Number = TypeVar("Number")
 
-    type: Literal["metric"] = "metric"
+
+class MetricNumbers(BaseModel, Generic[Number]):
+    """Numbers at a step: the one list of a metric's fields, which the API's schemas and the curves derive from.
+
+    Seconds and tokens count from the start of training; padding is no token. `Number` is `float` in a progress line,
+    and `float | None` where a number that is not finite becomes null.
+    """
+
     step: int
     total_steps: int
     epoch: float
-    loss: float
-    lora_learning_rate: float
-    emotion_learning_rate: float
+    loss: Number
+    lora_learning_rate: Number
+    emotion_learning_rate: Number
     grad_norm: float | None = None
-    tokens_per_second: float
+    tokens_per_second: Number
     token_count: int
     elapsed_seconds: float
-    eta_seconds: float
+    eta_seconds: Number
     memory_bytes: int = Field(description="Peak so far: of the GPU where there is one, else of the process.")
     eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
     eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
+
+
+class _MetricLine(_Line):
+    # A class of its own, so that the type is the first field of the line.
+    type: Literal["metric"] = "metric"
+
+
+class Metric(MetricNumbers[float], _MetricLine):
+    """The numbers at a step, as a progress line."""
 
 
 class Checkpoint(_Line):
