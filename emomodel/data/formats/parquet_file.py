@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyarrow import Schema
     from pyarrow.parquet import FileMetaData
 
-# Rows are decoded so many bytes at a time, as far as their average tells.
+# Rows are decoded in batches of about this many bytes, by their average size.
 _BATCH_BYTES = 4 << 20
 _MAX_BATCH_ROWS = 1024
 _FIX = "Write the table again, or convert it to JSON Lines."
