@@ -44,8 +44,8 @@ class ReplyPart(_Part):
 class Answer(_Part):
     """A sample of the logits at one position, in nats.
 
-    `log_probabilities` belong to the likeliest tokens, `top_ids`. `logits` belong to the Reference's `sample_ids`, less the
-    mean over the vocabulary. `spread` is the standard deviation of the logits over the vocabulary.
+    `log_probabilities` belong to the likeliest tokens, `top_ids`. `logits` belong to the Reference's `sample_ids`, less
+    the mean over the vocabulary. `spread` is the standard deviation of the logits over the vocabulary.
     """
 
     position: NonNegativeInt

@@ -1,8 +1,8 @@
-"""The journal: a diagnostic aid for tests that kill things, kept by the training process itself.
+"""The journal: a diagnostic aid for tests that kill processes, written by the training process itself.
 
 When the environment variable EMOMODEL_JOURNAL names a file, the process appends a JSON line to it at its start, each
 step, each checkpoint and its end. A line is one write to a file opened for appending, so the lines of several processes
-never mix, and what a killed process has done is there though nobody was listening to it any more.
+never mix, and what a killed process has done is recorded even if its supervisor was gone.
 """
 
 import json
@@ -17,12 +17,12 @@ VARIABLE = "EMOMODEL_JOURNAL"
 
 
 class Journal(Protocol):
-    """What a training process notes."""
+    """Records what a training process does."""
 
     def note_start(self, request_path: Path, output_dir: Path) -> None: ...
 
     def note_step(self, step: int, read_loss: Callable[[], float]) -> None:
-        """`read_loss` waits for the GPU, so it is called for a journal that is kept only."""
+        """`read_loss` waits for the GPU, so only a journal that is written calls it."""
 
     def note_checkpoint(self, step: int, path: Path) -> None: ...
 
@@ -30,13 +30,13 @@ class Journal(Protocol):
 
 
 class FileJournal:
-    """Appends to a file."""
+    """A journal in a file, one JSON object a line."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def note_start(self, request_path: Path, output_dir: Path) -> None:
-        # The attempt's folder is the one that the request lies in.
+        # The attempt's folder is the one that holds the request.
         attempt = request_path.absolute().parent.name
         self._note("start", session=os.getsid(0), output_dir=str(output_dir), attempt=attempt)
 
@@ -50,15 +50,15 @@ class FileJournal:
         self._note("end", kind=kind)
 
     def _note(self, event: str, **facts: object) -> None:
-        # Python writes a float so that it is read back as the same.
+        # Python writes a float so that it is read back unchanged.
         line = {"event": event, "pid": os.getpid(), "at": time.monotonic(), **facts}
-        # A disk that is full costs lines of the journal, and not the training.
+        # A full disk costs lines of the journal, not the training.
         with suppress(OSError):
             os.write(self._descriptor, (json.dumps(line) + "\n").encode())
 
 
 class NoJournal:
-    """Notes nothing."""
+    """A journal that records nothing."""
 
     def note_start(self, request_path: Path, output_dir: Path) -> None: ...
 
@@ -70,6 +70,6 @@ class NoJournal:
 
 
 def open_journal(environment: Mapping[str, str]) -> Journal:
-    """The journal that the environment asks for."""
+    """The journal in the file that `environment` names, or one that records nothing."""
     path = environment.get(VARIABLE)
     return FileJournal(Path(path)) if path else NoJournal()

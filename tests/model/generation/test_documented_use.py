@@ -14,6 +14,7 @@ _PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 def find_snippet(page: Path) -> str:
     """The one example in Python that imports emomodel."""
+    snippet: str
     (snippet,) = (block for block in _PYTHON_BLOCK.findall(page.read_text(encoding="utf-8")) if "emomodel" in block)
     return snippet
 
