@@ -1,4 +1,4 @@
-"""python -m emomodel train | generate | verify | import."""
+"""The command line of emomodel: python -m emomodel train | generate | verify | import."""
 
 import argparse
 import importlib.util
@@ -35,40 +35,45 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m emomodel", description="Train and use emotional Gemma.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    train = commands.add_parser("train", help="train as a request file says; progress goes to standard output")
-    train.add_argument("request", type=Path, help="a TrainRequest as JSON")
+    train = commands.add_parser("train", help="train as a request file describes; progress goes to standard output")
+    train.add_argument("request", type=Path, help="the request, a TrainRequest in JSON")
     train.add_argument(
         "--supervised", action="store_true", help="read stop requests from standard input, and end when it ends"
     )
 
-    generate = commands.add_parser("generate", help="write texts under emotions with a bundle")
+    generate = commands.add_parser("generate", help="write replies under emotions with a bundle")
     generate.add_argument("bundle", type=Path, help="the zip, or a folder")
     generate.add_argument("--base", help="the base model's folder or hub id; default: the one that the bundle names")
-    generate.add_argument("--prompt", action="append", required=True, help="may be given several times")
+    generate.add_argument(
+        "--prompt", action="append", required=True, help="the user's message; may be given several times"
+    )
     generate.add_argument(
         "--emotion",
         action="append",
-        help='such as "joy=0.9 fear=0.2", neutral, or "sadness=0.9 -> joy=0.9", which changes inside the reply: '
-        'by equal parts of --max-new-tokens, or as "sadness=0.9 for 12 -> joy=0.9" says; may be given several times',
+        help='such as "joy=0.9 fear=0.2", neutral, or "sadness=0.9 -> joy=0.9", which changes within the reply: each '
+        "emotion holds for an equal part of --max-new-tokens, or for as many tokens as given, as in "
+        '"sadness=0.9 for 12 -> joy=0.9"; may be given several times',
     )
     generate.add_argument("--max-new-tokens", type=int, default=64)
-    generate.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token each time")
+    generate.add_argument("--temperature", type=float, default=0.8, help="0 always takes the likeliest token")
     generate.add_argument("--top-p", type=float, default=0.95)
     generate.add_argument("--repetition-penalty", type=float, default=1.0)
     generate.add_argument("--seed", type=int, default=0)
     form = generate.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a line: prompt, emotion, text")
-    form.add_argument("--stream", action="store_true", help="one reply after the other, as they are written")
+    form.add_argument("--json", action="store_true", help="print one JSON object a line: prompt, emotion, text")
+    form.add_argument("--stream", action="store_true", help="print each reply while it is written, one after the other")
 
-    verify = commands.add_parser("verify", help="check a bundle's files, and with --base what its model answers")
+    verify = commands.add_parser("verify", help="check a bundle's files and, with --base, the answers of its model")
     verify.add_argument("bundle", type=Path, help="the zip, or a folder")
-    verify.add_argument("--base", help="the base model's folder or hub id: also run the self-test on it")
+    verify.add_argument("--base", help="the base model's folder or hub id: also run the self-test with it")
 
-    importing = commands.add_parser("import", help="make a bundle of a folder that the original project left")
-    importing.add_argument("folder", type=Path, help="with adapter_config.json and emotion_proj_weights.pth")
+    importing = commands.add_parser("import", help="make a bundle of a folder that the original project saved")
+    importing.add_argument("folder", type=Path, help="a folder with adapter_config.json and emotion_proj_weights.pth")
     importing.add_argument("--output", "-o", type=Path, required=True, help="the bundle to write, a zip")
-    importing.add_argument("--base", help="the base model's folder or hub id: try the bundle on it, for its self-test")
-    importing.add_argument("--name", help="what the bundle's card calls it; default: the folder's name")
+    importing.add_argument(
+        "--base", help="the base model's folder or hub id: load the bundle on it and add its self-test"
+    )
+    importing.add_argument("--name", help="the name on the bundle's card; default: the folder's name")
     return parser
 
 
@@ -100,7 +105,7 @@ def _generate(options: argparse.Namespace) -> int:
     )
     model = load_bundle(options.bundle, base=options.base)
     pairs = [(prompt, spoken) for prompt in options.prompt for spoken in options.emotion or [NEUTRAL]]
-    # All are read before the first is written.
+    # All emotions are parsed before the first reply is written.
     schedules = [parse_schedule(spoken, model.axes, sampling.max_new_tokens) for _, spoken in pairs]
     chats = [(Turn("user", prompt, model.axes.neutral),) for prompt, _ in pairs]
     if options.stream:
@@ -138,10 +143,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _compare_projection_files(folder: Path, manifest: Manifest) -> None:
     if manifest.format_version == 1:
-        print("emotion_proj.pth is the projection's only file: a bundle of format 1")
+        print("emotion_proj.pth is the projection's only file, as the bundle has format 1")
     elif importlib.util.find_spec("torch") is None:
-        # The service's own machines may be without it.
-        print("not compared: emotion_proj.pth and emotion_proj.safetensors; that needs torch, as in the train extra")
+        # The machines that run the service may not have it.
+        print("not compared: emotion_proj.pth and emotion_proj.safetensors; this needs torch, from the extra `train`")
     else:
         from emomodel.model.projection_files import compare_projection_files
 

@@ -1,4 +1,4 @@
-"""TrainConfig: the one source of hyperparameter truth.
+"""TrainConfig: the only definition of the hyperparameters.
 
 A job's config is a TrainConfig, frozen when the job is created; the training process reads the same object. Each
 field says what it does, its unit and its range: the API's schema and docs/configuration.md are made from it.
@@ -21,17 +21,17 @@ EmotionInit = Literal["zero_last", "xavier", "default"]
 EmotionSpan = Literal["lead", "token"]
 Schedule = Literal["linear", "cosine", "constant"]
 
-# Optimizer updates of a training at most.
+# The maximum number of optimizer updates of a training.
 MAX_STEPS = 10_000_000
 _MAX_ACCUMULATION = 4096
 
 
 class TrainConfig(BaseModel):
-    """The hyperparameters of a job. Unknown fields are refused; the defaults are the preset `default`."""
+    """The hyperparameters of a job. Unknown fields are refused; the defaults are those of the preset `default`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    # How long and in what portions
+    # Length and batches
     epochs: Annotated[float, Field(gt=0, le=1000)] = Field(4.0, description="Passes over the dataset.")
     max_steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = Field(
         None, description="Stop after this many optimizer updates, whatever `epochs` says."
@@ -41,86 +41,103 @@ class TrainConfig(BaseModel):
         1, description="Forward passes per optimizer update."
     )
     max_length: Annotated[int, Field(ge=8, le=131_072)] = Field(
-        256, description="Tokens per example; a longer example is cut, and the cut is counted in the log."
+        256, description="Maximum tokens per example; a longer one is cut, and the log counts the cuts."
     )
     batching: Batching = Field(
         "auto",
-        description="`fixed` pads each example to max_length, `dynamic` to the longest of its batch, `packed` puts "
-        "the batch's examples one after the other and keeps them apart. Same loss. `auto`: packed on CUDA, dynamic "
+        description="`fixed` pads each example to max_length, `dynamic` to the longest of its batch; `packed` joins "
+        "the batch's examples into one row without mixing them. The loss is the same. `auto`: packed on CUDA, dynamic "
         "on a CPU.",
     )
-    group_by_length: bool = Field(True, description="Put examples of similar length into a batch (dynamic batching).")
+    group_by_length: bool = Field(
+        True, description="Put examples of similar length into the same batch (dynamic batching)."
+    )
 
-    # Which examples
+    # Examples
     sample_limit: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Train on so many examples at most, chosen by their content: a larger limit only adds."
+        None,
+        description="Train on at most this many examples, chosen by content: a larger limit only adds examples.",
     )
     eval_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.0, description="Share of the examples that is held out, chosen by content, to measure the loss on."
+        0.0, description="Share of the examples, chosen by content, that is held out to measure the loss on."
     )
     eval_every: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = Field(
-        None, description="Steps between two measurements on what is held out; default: once an epoch, and at the end."
+        None,
+        description="Steps between two evaluations on the held-out examples; default: once an epoch, and at the end.",
     )
     row_report: bool = Field(
-        False, description="After the training, measure each example's loss: mislabelled and odd rows stand out."
+        False,
+        description="After the training, measure each example's loss, which shows mislabelled and unusual examples.",
     )
     balance: Balance = Field(
         "none", description="`axes` draws examples so that each pole that occurs, and neutral, gets an equal share."
     )
 
-    # The optimizer
-    lora_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(2e-4, description="Peak rate of the adapter.")
-    emotion_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
-        2e-3, description="Peak rate of the emotion projection."
+    # Optimizer
+    lora_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        2e-4, description="Peak learning rate of the adapter."
     )
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.01, description="On the adapter only.")
-    warmup_ratio: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="Share of the steps that warm up.")
-    schedule: Schedule = Field("linear", description="The rates after the warm-up.")
+    emotion_learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        2e-3, description="Peak learning rate of the emotion projection."
+    )
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="Weight decay, applied to the adapter only."
+    )
+    warmup_ratio: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05, description="Share of the steps over which the learning rates rise to their peaks."
+    )
+    schedule: Schedule = Field("linear", description="How the learning rates change after the warm-up.")
     max_grad_norm: Annotated[float, Field(gt=0, le=1e6)] = Field(1.0, description="Gradients are clipped to this norm.")
 
-    # The adapter
+    # Adapter
     lora_rank: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="Rank of each LoRA pair.")
     lora_alpha: Annotated[float, Field(gt=0, le=4096)] = Field(32.0, description="LoRA's scale is alpha / rank.")
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Dropout in front of each LoRA pair.")
-    # JSON has lists only; the list may come as one.
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Dropout on the input of each LoRA pair."
+    )
+    # Not strict, because JSON has lists only.
     lora_modules: Annotated[tuple[LinearModule, ...], Field(min_length=1, strict=False)] = Field(
         LINEAR_MODULES, description="The linear layers that get an adapter."
     )
 
-    # The emotion projection
+    # Emotion projection
     emotion_init: EmotionInit = Field(
         "zero_last",
         description="`zero_last` starts with no effect (last linear layer zero); `xavier` is the original project's "
         "(Xavier-uniform weights, zero biases), `default` PyTorch's own.",
     )
     emotion_centered: bool = Field(
-        True, description="Offset is scale * (proj(e) - proj(0)), so that neutral is exactly the adapter alone."
+        True, description="The offset is scale * (proj(e) - proj(0)), so that neutral is exactly the adapter alone."
     )
     emotion_scale: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="Factor on the projection's output.")
     emotion_span: EmotionSpan = Field(
         "lead",
-        description="`lead`: a position carries the emotion of the token that it predicts; `token`: each its own.",
+        description="`lead`: a position carries the emotion of the token that it predicts; `token`: of its own token.",
     )
 
-    # How it runs
+    # Execution
     backend: Backend = Field(
-        "auto", description="`auto`: transformers; Unsloth, where it is installed, on GPUs before Ampere."
+        "auto", description="`auto`: Unsloth on GPUs older than Ampere if it is installed, otherwise transformers."
     )
     acceleration: Acceleration = Field(
         "auto",
-        description="`auto`: the model's head only where labels are; on CUDA with packed batches compiled layers, "
-        "attention without masks and CUDA graphs as well. `off`: the libraries as they come.",
+        description="`auto`: compute the model's head only at positions with labels; on CUDA with packed batches also "
+        "use compiled layers, attention without masks and CUDA graphs. `off`: the libraries' standard code.",
     )
-    load_in_4bit: bool | None = Field(None, description="Hold the base model in nf4; default: on CUDA yes, on CPU no.")
-    dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="Of base model and activations.")
-    gradient_checkpointing: bool = Field(False, description="Less memory for about half the speed.")
+    load_in_4bit: bool | None = Field(
+        None, description="Load the base model in 4 bits (nf4); default: yes on CUDA, no on a CPU."
+    )
+    dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="The type of base model and activations.")
+    gradient_checkpointing: bool = Field(False, description="Use less memory at about half the speed.")
     auto_batch: bool = Field(
         False,
-        description="When the GPU's memory is full, try once more with half the batch and twice the accumulation.",
+        description="When the GPU's memory is full, try once more with half the batch size and twice the accumulation.",
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(42, description="Seeds data order, initialisation and dropout.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        42, description="Seed of data order, initialisation and dropout."
+    )
     checkpoint_every: Annotated[int, Field(ge=1, le=MAX_STEPS)] = Field(
-        200, description="Steps between two checkpoints, where the operator has given them a place."
+        200, description="Steps between two checkpoints, if the operator has enabled them."
     )
     log_every: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="Steps between two metrics.")
 
@@ -132,16 +149,16 @@ class TrainConfig(BaseModel):
 
     @property
     def needs_cuda(self) -> bool:
-        """Whether only a slot with CUDA can run this."""
+        """Whether only a slot with CUDA can run this config."""
         return self.backend == "unsloth" or self.load_in_4bit is True
 
 
 Preset = Literal["default", "original"]
 
-# What each preset sets otherwise than the fields' own defaults.
+# The values of each preset that differ from the fields' own defaults.
 PRESETS: dict[Preset, dict[str, Any]] = {
     "default": {},
-    # It starts from a spoilt model: an offset larger than a token's embedding.
+    # Its training starts from a damaged model: the initial offset is larger than a token's embedding.
     "original": {
         "epochs": 2.0,
         "batch_size": 12,
@@ -171,17 +188,17 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 
 PRESET_DESCRIPTIONS: dict[Preset, str] = {
     "default": "The best recipe measured so far.",
-    "original": "The project that emotune grew from, to the letter; kept for comparison.",
+    "original": "Exactly the settings of the project that emotune grew from; kept for comparison.",
 }
 
 
 def make_config(preset: Preset = "default", changes: Mapping[str, Any] | None = None) -> TrainConfig:
-    """The config of a preset, with `changes` on top. Raises pydantic.ValidationError for a change that is no field."""
+    """The config of a preset with `changes` applied. Raises pydantic.ValidationError for an unknown field or value."""
     return TrainConfig.model_validate(PRESETS[preset] | dict(changes or {}))
 
 
 def halve_batch(config: TrainConfig) -> TrainConfig | None:
-    """The config with half the examples per forward pass and twice the passes per update; None where that can't be.
+    """The config with half the examples per forward pass and twice the passes per update, or None if impossible.
 
     An update takes as many examples as before, one less for each pass of an odd `batch_size`.
     """

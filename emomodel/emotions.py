@@ -34,25 +34,25 @@ class EmotionError(EmomodelError, ValueError):
 
 
 class UnknownEmotion(EmotionError):
-    """The name is neither an axis nor a pole."""
+    """A name is neither an axis nor a pole."""
 
     code = "emotion_unknown"
 
 
 class EmotionOutOfRange(EmotionError):
-    """The value lies outside the range of its name."""
+    """A value is outside the range of its name, or is not a finite number."""
 
     code = "emotion_out_of_range"
 
 
 class AxisGivenTwice(EmotionError):
-    """Two names of one emotion lie on the same axis."""
+    """Two names in one emotion belong to the same axis."""
 
     code = "emotion_axis_twice"
 
 
 class WrongVectorLength(EmotionError):
-    """The list of numbers doesn't have one number per axis."""
+    """A list of numbers doesn't have one number per axis."""
 
     code = "emotion_vector_length"
 
@@ -80,7 +80,7 @@ class Axes:
 
     @cached_property
     def _directions(self) -> dict[str, tuple[int, float]]:
-        """Lower-case name -> (axis index, sign); sign 0 marks the axis itself, whose value brings its own sign."""
+        """Lower-case name -> (axis index, sign). Sign 0 marks the name of an axis, whose value has its own sign."""
         directions: dict[str, tuple[int, float]] = {}
         for index, name in enumerate(self.names):
             negative, positive = name.lower().split("_")
@@ -89,22 +89,23 @@ class Axes:
 
     @property
     def poles(self) -> list[str]:
-        """Both poles of each axis, lower case, negative first."""
+        """The poles of all axes in order, lower case, the negative one of each axis first."""
         return [pole for name in self.names for pole in name.lower().split("_")]
 
     @property
     def neutral(self) -> EmotionVector:
+        """The vector of no emotion: 0 on each axis."""
         return (0.0,) * len(self.names)
 
     def vector(self, values: Mapping[str, float] | Iterable[tuple[str, float]]) -> EmotionVector:
-        """The vector of named values, as in {"joy": 0.9, "fear": 0.2}; what is not named is 0. Raises EmotionError."""
+        """The vector of named values, such as {"joy": 0.9, "fear": 0.2}; other axes are 0. Raises EmotionError."""
         pairs = values.items() if isinstance(values, Mapping) else values
         vector = list(self.neutral)
         given: dict[int, str] = {}
         for name, value in pairs:
             index, sign = self._find_direction(name)
             if index in given:
-                raise AxisGivenTwice(f"{given[index]!r} and {name!r} lie on the same axis; give one of them")
+                raise AxisGivenTwice(f"{given[index]!r} and {name!r} are on the same axis; give only one of them")
             given[index] = name
             low = -1.0 if sign == 0.0 else 0.0
             if not math.isfinite(value) or not low <= value <= 1.0:
@@ -113,13 +114,13 @@ class Axes:
         return tuple(vector)
 
     def vector_from_list(self, numbers: Sequence[float]) -> EmotionVector:
-        """The vector of one number per axis, in order. Raises EmotionError."""
+        """The vector of a list with one number per axis, in the axes' order. Raises EmotionError."""
         if len(numbers) != len(self.names):
             raise WrongVectorLength(f"the list has {len(numbers)} numbers; give {len(self.names)}, one per axis")
         return self.vector(zip((name.lower() for name in self.names), numbers, strict=True))
 
     def describe(self, vector: EmotionVector) -> dict[str, float]:
-        """The same vector by poles, zeros left out: {"joy": 0.9}."""
+        """The values of a vector by the names of poles, such as {"joy": 0.9}; zeros are left out."""
         named: dict[str, float] = {}
         for name, value in zip(self.names, vector, strict=True):
             negative, positive = name.lower().split("_")

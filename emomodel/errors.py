@@ -44,7 +44,7 @@ raises it, unless several modules do. Names in brackets are the codes.
     ├── EmotionError (emotion_invalid)                  emotions.py
     │   ├── UnknownEmotion (emotion_unknown)            a name that is neither an axis nor a pole
     │   ├── EmotionOutOfRange (emotion_out_of_range)    a value outside the range of its name, or not finite
-    │   ├── AxisGivenTwice (emotion_axis_twice)         two names lie on the same axis
+    │   ├── AxisGivenTwice (emotion_axis_twice)         two names are on the same axis
     │   └── WrongVectorLength (emotion_vector_length)   a list that doesn't have one number per axis
     ├── EmotionUnreadable (emotion_unreadable)          a typed emotion can't be read; generation/spoken_emotion.py
     ├── ScheduleTooShort (schedule_too_short)           fewer emotions than tokens of the reply; generation/writing.py

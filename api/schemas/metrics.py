@@ -2,65 +2,40 @@
 
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import create_model
 
 from api.schemas.base import Read
-from jobs.runs.metrics import MetricPoint
+from emomodel.protocol.progress import MetricNumbers
+from jobs.runs.metrics import GpuReading, MetricPoint
 
 
-class MetricRead(Read):
-    """Numbers at a step, those of jobs.runs.metrics.SampledMetric. One that was not finite is null."""
-
+class _Place(Read):
     cursor: str
     attempt: int
-    step: int
-    total_steps: int
-    epoch: float
-    loss: float | None
-    lora_learning_rate: float | None
-    emotion_learning_rate: float | None
-    grad_norm: float | None
-    tokens_per_second: float | None
-    token_count: int
-    elapsed_seconds: float
-    eta_seconds: float | None
-    memory_bytes: int
-    eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
-    eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
-    gpu_utilization_percent: float | None = Field(
-        None, description="Of the slot's GPU a few seconds before, like the three that follow; null on a CPU slot."
-    )
-    gpu_memory_used_bytes: int | None = Field(None, description="By all who use the GPU.")
-    gpu_temperature_celsius: float | None = None
-    gpu_power_watts: float | None = None
+
+
+class MetricRead(GpuReading, MetricNumbers[float | None], _Place):
+    """Numbers at a step, those of jobs.runs.metrics.SampledMetric. One that was not finite is null."""
 
     @classmethod
     def of(cls, point: MetricPoint) -> "MetricRead":
         return cls(cursor=str(point.cursor), attempt=point.cursor.attempt, **point.values)
 
 
-class CurveColumns(Read):
-    """The numbers of metrics, a list for each field of MetricRead: the n-th of each are those of the n-th metric."""
+# A list for each field of MetricRead. Only the cursor has none: a curve has one at its end.
+_Columns = create_model(
+    "_Columns",
+    __base__=Read,
+    **{  # type: ignore[call-overload]  # mypy can't see which fields these are
+        name: (list[field.annotation], ...)  # type: ignore[name-defined]  # made here
+        for name, field in MetricRead.model_fields.items()
+        if name != "cursor"
+    },
+)
 
-    attempt: list[int]
-    step: list[int]
-    total_steps: list[int]
-    epoch: list[float]
-    loss: list[float | None]
-    lora_learning_rate: list[float | None]
-    emotion_learning_rate: list[float | None]
-    grad_norm: list[float | None]
-    tokens_per_second: list[float | None]
-    token_count: list[int]
-    elapsed_seconds: list[float]
-    eta_seconds: list[float | None]
-    memory_bytes: list[int]
-    eval_loss: list[float | None]
-    eval_neutral_loss: list[float | None]
-    gpu_utilization_percent: list[float | None]
-    gpu_memory_used_bytes: list[int | None]
-    gpu_temperature_celsius: list[float | None]
-    gpu_power_watts: list[float | None]
+
+class CurveColumns(_Columns):
+    """The numbers of metrics, a list for each field of MetricRead: the n-th of each are those of the n-th metric."""
 
     @classmethod
     def of(cls, points: Sequence[MetricPoint]) -> "CurveColumns":

@@ -1,6 +1,6 @@
-"""The bundle: the zip that a team downloads. Pack, verify, unpack, open.
+"""The bundle, the zip that a team downloads: pack, verify, unpack and open it.
 
-Checking a bundle needs no torch, and reads nothing in it but the manifest; the other files are only hashed.
+Checking a bundle needs no torch. Only the manifest is parsed; the other files are only hashed.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from emomodel.bundles.manifest import (
 )
 from emomodel.files import FileEntry, describe_file, sync
 
-# The whole of what others need to handle a bundle is here.
+# All that callers need to handle a bundle can be imported from here.
 __all__ = [
     "MANIFEST_NAME",
     "BundleError",
@@ -49,23 +49,24 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 1 << 20
-# A manifest of some dozen files takes 5 kB.
+# A manifest of a dozen files takes about 5 kB.
 _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_FILE_COUNT = 1000
-# A zip may unpack to this, however small it is; beyond, to so many times its own size. Weights hardly compress.
+# However small a zip is, it may unpack to this size; beyond that, to this multiple of its own size. Weights hardly
+# compress.
 _MAX_SMALL_BUNDLE_BYTES = 256 << 20
 _MAX_EXPANSION = 20
-# Fixed, so that the same files make the same zip: the earliest time that the format knows.
+# Fixed, so that the same files give the same zip: the earliest time that the format allows.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _FILE_MODE = 0o100644 << 16
 _COMPRESSION = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-# What zipfile raises for a damaged file, beside its own error: its checks leave much to the libraries below it.
+# What zipfile raises for a damaged file in addition to its own error, as it leaves many checks to lower libraries.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 _COMPRESSIBLE = {".json", ".jsonl", ".md", ".txt", ".jinja", ""}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Write `bundle.json` for all files that `folder` holds now; returns the manifest with its `files`."""
+    """Write `bundle.json` for all files in `folder`; return the manifest with `files`. Raises BundleError, OSError."""
     files = {name: describe_file(folder / name) for name in _list_files(folder) if name != MANIFEST_NAME}
     complete = manifest.model_copy(update={"files": files})
     with _write_atomically(folder / MANIFEST_NAME) as stream:
@@ -74,13 +75,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def pack(folder: Path, zip_path: Path) -> Path:
-    """Zip a folder that holds a manifest; the same files give the same bytes. Raises BundleError."""
+    """Zip a folder that holds a manifest; the same files give the same bytes. Raises BundleError, OSError."""
     manifest = verify(folder)
     with _write_atomically(zip_path) as stream, zipfile.ZipFile(stream, "w") as archive:
         for name in [MANIFEST_NAME, *sorted(manifest.files)]:
             entry = zipfile.ZipInfo(name, _ZIP_TIME)
             entry.external_attr = _FILE_MODE
-            # Weights and pictures don't compress: trying costs minutes for nothing.
+            # Weights and pictures don't compress; trying would cost minutes.
             is_text = PurePosixPath(name).suffix in _COMPRESSIBLE
             entry.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
             entry.file_size = (folder / name).stat().st_size
@@ -90,7 +91,7 @@ def pack(folder: Path, zip_path: Path) -> Path:
 
 
 def verify(path: Path) -> Manifest:
-    """Check every file of a bundle, zip or folder, against its manifest. Raises BundleError, which names the file."""
+    """Compare every file of a bundle, zip or folder, with its manifest. Raises BundleError, which names the file."""
     if path.is_dir():
         return _verify_folder(path)
     with _open_zip(path) as archive:
@@ -101,7 +102,7 @@ def verify(path: Path) -> Manifest:
 
 
 def unpack(zip_path: Path, target: Path) -> Manifest:
-    """Check a zipped bundle and lay its files into `target`, all of them or none. Raises BundleError, FileExistsError.
+    """Check a zipped bundle and write its files to `target`, all of them or none. Raises BundleError, FileExistsError.
 
     `target` must not exist, or be an empty folder.
     """
@@ -123,9 +124,9 @@ def unpack(zip_path: Path, target: Path) -> Manifest:
 
 @contextmanager
 def open_bundle(path: Path) -> Iterator[tuple[Path, Manifest]]:
-    """A checked bundle as a folder, with its manifest. A zip is unpacked for as long as it is open.
+    """Open a bundle, zip or folder: yields a folder whose files have been checked, and the manifest.
 
-    Raises BundleError.
+    A zip is unpacked into a temporary folder, which is deleted when the context ends. Raises BundleError.
     """
     if path.is_dir():
         yield path, verify(path)
@@ -138,7 +139,7 @@ def open_bundle(path: Path) -> Iterator[tuple[Path, Manifest]]:
 def _verify_folder(folder: Path) -> Manifest:
     present = _list_files(folder)
     if MANIFEST_NAME not in present:
-        raise NotABundle(f"{folder} holds no {MANIFEST_NAME}; give the folder or zip that a job made")
+        raise NotABundle(f"{folder} holds no {MANIFEST_NAME}; give the folder or the zip that a job made")
     manifest = parse_manifest((folder / MANIFEST_NAME).read_bytes())
     _compare_names(manifest, set(present))
     for name, entry in manifest.files.items():
@@ -147,7 +148,7 @@ def _verify_folder(folder: Path) -> Manifest:
 
 
 def _list_files(folder: Path) -> list[str]:
-    """Relative paths of all files, with slashes, sorted. Raises UnsafeBundle for a link."""
+    """The relative paths of all files in `folder`, with slashes, sorted. Raises UnsafeBundle for a link."""
     names = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -160,13 +161,13 @@ def _list_files(folder: Path) -> list[str]:
 
 @contextmanager
 def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    damage = f"{path.name} is not a whole zip file; download it again"
+    damage = f"{path.name} is not a complete zip file; download it again"
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise NotABundle(f"{path} does not exist") from error
     except (*_DAMAGE, OSError) as error:
-        # OSError too: the directory of a damaged zip may point anywhere.
+        # OSError too: in a damaged zip, offsets may point anywhere.
         raise NotABundle(f"{damage} ({error})") from error
     with archive:
         try:
@@ -176,12 +177,12 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _read_zip_manifest(archive: zipfile.ZipFile) -> Manifest:
-    """The manifest, when the zip's list of names is safe and is what the manifest says. Opens no other file."""
+    """Read the manifest, and check that the zip's list of names is safe and matches it. Opens no other file."""
     entries = archive.infolist()
     _check_entries(entries, sum(entry.compress_size for entry in entries))
     names = {entry.filename for entry in entries}
     if MANIFEST_NAME not in names:
-        raise NotABundle(f"the zip holds no {MANIFEST_NAME}; give the zip that a job made, whole")
+        raise NotABundle(f"the zip holds no {MANIFEST_NAME}; give the zip that a job made, unchanged")
     if archive.getinfo(MANIFEST_NAME).file_size > _MAX_MANIFEST_BYTES:
         raise UnsafeBundle(f"{MANIFEST_NAME} is larger than a manifest can be")
     manifest = parse_manifest(archive.read(MANIFEST_NAME))
@@ -190,7 +191,7 @@ def _read_zip_manifest(archive: zipfile.ZipFile) -> Manifest:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
-    """Raises UnsafeBundle, NotABundle."""
+    """Check the zip's directory. Raises UnsafeBundle, NotABundle."""
     if len(entries) > _MAX_FILE_COUNT:
         raise UnsafeBundle(f"the zip holds {len(entries)} files; a bundle holds at most {_MAX_FILE_COUNT}")
     unpacked_bytes = sum(entry.file_size for entry in entries)
@@ -198,7 +199,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
         raise UnsafeBundle(f"the zip would unpack from {packed_bytes} to {unpacked_bytes} bytes; it is not a bundle")
     seen: set[str] = set()
     for entry in entries:
-        # The name as written, before zipfile cuts it at a null byte or turns backslashes.
+        # The name as written, before zipfile cuts it at a null byte or replaces backslashes.
         name = entry.orig_filename
         parts = name.split("/")
         if name != entry.filename or "\\" in name or ":" in name or any(part in {"", ".", ".."} for part in parts):
@@ -215,23 +216,23 @@ def _check_entries(entries: list[zipfile.ZipInfo], packed_bytes: int) -> None:
 
 
 def _compare_names(manifest: Manifest, present: set[str]) -> None:
-    """Raises FileMissing, FileUnexpected."""
+    """Compare the names in the manifest with those present. Raises FileMissing, FileUnexpected."""
     expected = {*manifest.files, MANIFEST_NAME}
     if missing := sorted(expected - present):
         raise FileMissing(f"{', '.join(missing)} is missing from the bundle; download it again")
     if unexpected := sorted(present - expected):
-        raise FileUnexpected(f"{', '.join(unexpected)} is not part of the bundle; somebody has added it")
+        raise FileUnexpected(f"{', '.join(unexpected)} is not in the bundle's manifest; download the bundle again")
 
 
 def _copy_checked(name: str, entry: FileEntry, source: IO[bytes], target: IO[bytes] | None) -> None:
-    """Read `source` to its end and close it, copying to `target`. Raises FileAltered if it isn't what `entry` says."""
+    """Read `source` to its end, copying it to `target`, and close it. Raises FileAltered if it differs from `entry`."""
     digest = hashlib.sha256()
     size_bytes = 0
     try:
         with source:
             while chunk := source.read(_CHUNK_BYTES):
                 size_bytes += len(chunk)
-                # No more is read or written than the manifest allows for.
+                # Read and write no more than the manifest allows.
                 if size_bytes > entry.size_bytes:
                     break
                 digest.update(chunk)
@@ -245,7 +246,7 @@ def _copy_checked(name: str, entry: FileEntry, source: IO[bytes], target: IO[byt
 
 @contextmanager
 def _write_atomically(path: Path) -> Iterator[IO[bytes]]:
-    """A stream whose content is under `path` once all of it is on the disk, and nowhere after an error."""
+    """Yield a stream. Its content appears at `path` once all of it is on the disk, and not at all after an error."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as stream:

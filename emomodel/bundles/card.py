@@ -1,4 +1,4 @@
-"""The model card: the README.md of a bundle."""
+"""The model card of a bundle, its README.md."""
 
 import json
 from collections.abc import Sequence
@@ -67,8 +67,8 @@ _TRAINING = """\
 
 _IMPORT = """\
 It was not trained by emotune, but imported from the files of another program. Its dataset, training config and losses
-are not known. That its emotions mean these axes, in this order, with the factor {scale:g}, is what that program is
-known to do, not something that its files say."""
+are not known. Its files do not say what its emotions mean: these axes, in this order, and the factor {scale:g} are what
+that program is known to use."""
 
 _CONFIG = """
 ## Training config
@@ -87,13 +87,13 @@ notice file that could be copied here: look them up where the base model comes f
 
 
 def make_model_card(manifest: Manifest, notice_files: Sequence[str]) -> str:
-    """The card in Markdown. `notice_files` are the base model's licence and notice files in the bundle."""
+    """The card of a bundle in Markdown. `notice_files` names the base model's licence and notice files in it."""
     names = ", ".join(f"`{name}`" for name in notice_files)
     terms = (_NOTICES if notice_files else _NO_NOTICES).format(base_model=manifest.base_model, names=names)
     axes = manifest.get_axes()
     return _CARD.format(
         base_model=manifest.base_model,
-        # A JSON string is a YAML string and a Python string, too.
+        # A JSON string is also a YAML string and a Python string.
         base_model_quoted=json.dumps(manifest.base_model),
         base_model_string=json.dumps(manifest.base_model),
         source=manifest.source,

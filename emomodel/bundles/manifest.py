@@ -24,8 +24,9 @@ from emomodel.files import FileEntry
 # Format 2 added the projection as safetensors, the reference prompts, and bundles that are imported.
 FORMAT_VERSION = 2
 MANIFEST_NAME = "bundle.json"
-# A bundle's folders, and the weights file in the first.
+# A bundle's folders, and the files in the first.
 ADAPTER_FOLDER = "adapter"
+ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 
@@ -40,7 +41,7 @@ class BundleError(EmomodelError):
 
 
 class NotABundle(BundleError):
-    """The file is no bundle."""
+    """The file is not a bundle, or its manifest or another of its files can't be parsed."""
 
     code = "bundle_unreadable"
 
@@ -52,25 +53,25 @@ class NewerFormat(BundleError):
 
 
 class UnsafeBundle(BundleError):
-    """The zip would write where or what it must not."""
+    """The zip holds unsafe paths, links or sizes."""
 
     code = "bundle_unsafe"
 
 
 class FileMissing(BundleError):
-    """A file of the manifest is not in the bundle."""
+    """A file that the manifest lists is missing from the bundle."""
 
     code = "bundle_file_missing"
 
 
 class FileUnexpected(BundleError):
-    """The bundle holds a file that the manifest doesn't name."""
+    """The bundle holds a file that the manifest doesn't list."""
 
     code = "bundle_file_unexpected"
 
 
 class FileAltered(BundleError):
-    """A file is not the one that the manifest describes."""
+    """A file's size or sha256 differs from the manifest's."""
 
     code = "bundle_file_altered"
 
@@ -88,7 +89,7 @@ class DatasetEntry(_Part):
 
 
 class MetricsSummary(_Part):
-    """The training in a few numbers; metrics.jsonl has all."""
+    """The training in a few numbers; metrics.jsonl has every step."""
 
     first_loss: float
     final_loss: float
@@ -98,14 +99,14 @@ class MetricsSummary(_Part):
 
 
 DType = Literal["auto", "bfloat16", "float32"]
-# Where a bundle comes from: a training of ours, or a folder that another program left.
+# Where a bundle comes from: a training of emotune, or files of another program.
 Origin = Literal["training", "import"]
 
 
 class Manifest(_Part):
-    """`bundle.json`. `layer_sizes` are the projection's: axes, middle, hidden.
+    """The content of `bundle.json`. `layer_sizes` are the widths of the projection: axes, middle and hidden.
 
-    An imported bundle has an `imported_name`, and no config, dataset or metrics: nobody knows them.
+    An imported bundle has an `imported_name`, but no config, dataset or metrics, because they are not known.
     """
 
     format_version: int = FORMAT_VERSION
@@ -128,19 +129,19 @@ class Manifest(_Part):
     @model_validator(mode="after")
     def _origin_is_whole(self) -> Self:
         if self.origin == "training" and None in (self.config, self.dataset, self.metrics):
-            raise ValueError("config, dataset and metrics of the training are needed")
+            raise ValueError("a bundle of a training needs config, dataset and metrics")
         if self.origin == "import" and self.imported_name is None:
-            raise ValueError("imported_name is needed")
+            raise ValueError("an imported bundle needs imported_name")
         return self
 
     @property
     def source(self) -> str:
-        """Where the weights come from, in words."""
+        """Where the weights come from, as a phrase for people."""
         return f"imported from {self.imported_name}" if self.dataset is None else f"trained on {self.dataset.name}"
 
     @property
     def dtype(self) -> DType:
-        """Of base model and activations; `auto` for an import, which can't know."""
+        """The type of base model and activations; `auto` for an import, where it is not known."""
         return "auto" if self.config is None else self.config.dtype
 
     def get_axes(self) -> Axes:
@@ -149,7 +150,7 @@ class Manifest(_Part):
 
 
 def parse_manifest(content: bytes) -> Manifest:
-    """Read `bundle.json`. Raises NotABundle, NewerFormat."""
+    """Parse the content of `bundle.json`. Raises NotABundle, NewerFormat."""
     try:
         document: Any = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
 """The reference prompts of a bundle, and what its model answered when it was made: `reference.json`.
 
-The same prompts and emotions in every bundle, by its own axes. An answer is a sample of the logits at a few positions:
-compact, and near to what another machine computes, which a hash of floats never is.
+Every bundle has the same prompts, with emotions along its own axes. An answer is a sample of the logits at a few
+positions. It is compact and can be compared within a tolerance, while a hash of floats differs on every machine.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class _Part(BaseModel):
 
 
 class Precision(_Part):
-    """The numbers that a model computes with: the type of its activations, and whether its weights are nf4."""
+    """How a model computes: the type of its activations, and whether its weights are in 4 bits (nf4)."""
 
     dtype: Literal["bfloat16", "float16", "float32"]
     in_4bit: bool
@@ -35,17 +35,17 @@ class Precision(_Part):
 
 
 class ReplyPart(_Part):
-    """Some text of the reply, and its emotion by the names of poles."""
+    """A part of a reply: its text, and its emotion by the names of poles."""
 
     text: Annotated[str, Field(pattern=r"\S")]
     emotion: dict[str, float]
 
 
 class Answer(_Part):
-    """The logits at one position, in nats.
+    """A sample of the logits at one position, in nats.
 
-    `log_probabilities` are those of the likeliest tokens, `top_ids`; `logits` those of `sample_ids`, less the mean over
-    the vocabulary; `spread` is the logits' standard deviation over the vocabulary.
+    `log_probabilities` belong to the likeliest tokens, `top_ids`. `logits` belong to the Reference's `sample_ids`, less
+    the mean over the vocabulary. `spread` is the standard deviation of the logits over the vocabulary.
     """
 
     position: NonNegativeInt
@@ -62,7 +62,7 @@ class Answer(_Part):
 
 
 class ReferencePrompt(_Part):
-    """A question with its reply, and the answers of the model. `effect`: how far from them the base model alone is."""
+    """A question, its reply, and the model's answers. `effect` is how far the base model alone is from them."""
 
     name: str
     question: str
@@ -78,12 +78,12 @@ class ReferencePrompt(_Part):
         return self
 
     def make_turns(self, axes: Axes) -> tuple[Turn, Turn]:
-        """Raises EmotionError when `axes` lack a name."""
+        """The prompt as a chat of two turns. Raises EmotionError when a name is not one of `axes`."""
         return make_turns(self.question, self.reply, axes)
 
 
 class Reference(_Part):
-    """`reference.json`. `sample_ids`: the tokens whose logits are kept."""
+    """The content of `reference.json`. `sample_ids` are the tokens whose logits each answer keeps."""
 
     precision: Precision
     device: str
@@ -99,7 +99,7 @@ class Reference(_Part):
 
 
 def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
-    """The reference of a bundle, or None where it has none. Raises NotABundle."""
+    """Read the reference of a bundle in `folder`; None if it has none. Raises NotABundle for a broken file."""
     if REFERENCE_FILE not in manifest.files:
         return None
     try:
@@ -111,7 +111,7 @@ def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
 
 
 def make_turns(question: str, reply: Sequence[ReplyPart], axes: Axes) -> tuple[Turn, Turn]:
-    """The chat: a neutral question, and a reply whose parts have an emotion each. Raises EmotionError."""
+    """A chat of a neutral question and a reply whose parts have one emotion each. Raises EmotionError."""
     spans: list[Span] = []
     content = ""
     for part in reply:
@@ -121,7 +121,7 @@ def make_turns(question: str, reply: Sequence[ReplyPart], axes: Axes) -> tuple[T
 
 
 def make_prompts(axes: Axes) -> dict[str, tuple[str, tuple[ReplyPart, ...]]]:
-    """Question and reply of each reference prompt, by its name. Between them they move every axis."""
+    """The question and reply of each reference prompt, by its name. Together they use every axis."""
     negative, positive = axes.poles[:2]
     chosen = {
         "neutral": ({}, {}),
@@ -140,5 +140,5 @@ def make_prompts(axes: Axes) -> dict[str, tuple[str, tuple[ReplyPart, ...]]]:
 
 
 def _blend(axes: Axes) -> EmotionVector:
-    """A value of its own on each axis: exchanged axes, or a wrong one, give another emotion."""
+    """An emotion with another value on each axis, so that exchanged or wrong axes give another emotion."""
     return tuple((-1.0) ** index * (1.0 - 0.7 * index / len(axes)) for index in range(len(axes)))

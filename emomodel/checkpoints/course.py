@@ -1,16 +1,19 @@
-"""What decides a training's course, as one digest: a checkpoint fits no training of another course."""
+"""The course of a training: a digest of all that decides its weights. A checkpoint fits only its own course."""
 
 import hashlib
 import json
 
 from emomodel.protocol.train_request import TrainRequest
 
-# Fields of the config that decide how often something is told or saved, and no weight.
+# Fields of the config that decide how often something is reported or saved, and affect no weight.
 _WITHOUT_EFFECT = {"auto_batch", "checkpoint_every", "eval_every", "log_every", "row_report"}
 
 
 def digest_course(request: TrainRequest, *, batching: str) -> str:
-    """The sha256 of what a training is made of, the same on each machine. `batching` is what `auto` has come to."""
+    """The sha256 of config, datasets, base model and axes: what decides the weights, whatever the machine.
+
+    `batching` is the kind of batches that the training uses, with `auto` resolved.
+    """
     course = {
         "config": request.config.model_dump(mode="json", exclude=_WITHOUT_EFFECT) | {"batching": batching},
         "dataset": request.dataset_sha256,

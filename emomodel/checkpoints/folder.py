@@ -1,4 +1,4 @@
-"""The folder of one attempt's checkpoints: each is whole or not there, the last few and the best are kept."""
+"""The folder of one attempt's checkpoints: each is complete or absent; the latest few and the best are kept."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ from emomodel.files import sync
 
 
 class CheckpointFolder:
-    """Checkpoints of one course; see emomodel.checkpoints.course."""
+    """Keeps the checkpoints of one course (emomodel.checkpoints.course) in one folder."""
 
     def __init__(self, path: Path, *, course: str, kept_count: int, keeps_best: bool) -> None:
         self._path = path
@@ -27,16 +27,16 @@ class CheckpointFolder:
 
     @property
     def scratch(self) -> Path:
-        """Where a checkpoint is written until it is whole."""
+        """The folder in which a checkpoint is written until it is complete."""
         return self._path / PARTIAL_FOLDER
 
     def adopt(self, step: int, *, eval_loss: float | None) -> CheckpointInfo:
-        """Take over the checkpoint that was written to `scratch`; then older ones go. Raises OSError."""
+        """Move the checkpoint of `step` from `scratch` into place, then delete older ones. Raises OSError."""
         partial, final = make_checkpoint_path(self.scratch, step), make_checkpoint_path(self._path, step)
         write_index(partial, step=step, course=self._course, eval_loss=eval_loss)
         for file in [*partial.iterdir(), partial]:
             sync(file)
-        # A run that went on from an earlier checkpoint comes to the same step again.
+        # A run that resumed from an earlier checkpoint reaches the same step again.
         delete_checkpoint(final)
         partial.rename(final)
         for folder in (self._path, self._path.parent):
@@ -45,13 +45,13 @@ class CheckpointFolder:
         return read_checkpoint(final)
 
     def clear_scratch(self) -> None:
-        """Take away what a run has left there; whole or not, nothing in it counts."""
+        """Delete what a run has left in `scratch`; nothing in it counts as a checkpoint."""
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _clear_out(self, step: int) -> None:
-        """Keep the last ones and the best of this course. What lies here of another course is not this training's."""
+        """Keep the latest checkpoints and the best one of this course, and all that belong to another course."""
         whole = list_checkpoints(self._path)
-        # One of a later step was found unusable, or the training would have gone on from it.
+        # A checkpoint of a later step was found unusable, or the training would have resumed from it.
         own = [checkpoint for checkpoint in whole if checkpoint.course == self._course and checkpoint.step <= step]
         kept = {checkpoint.path for checkpoint in own[: self._kept_count]}
         measured = [(checkpoint.eval_loss, checkpoint.path) for checkpoint in own if checkpoint.eval_loss is not None]

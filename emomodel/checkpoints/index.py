@@ -1,7 +1,7 @@
 """The index of a checkpoint, `checkpoint.json`: its step, what it fits, and its files with their hashes.
 
-It is written last, so a folder that has one was complete. A folder counts as a whole checkpoint by its name, its index
-and the sizes of its files; `verify_checkpoint` also reads the files.
+It is written last, so a folder that has an index was complete. A folder counts as a complete checkpoint by its name,
+its index and the sizes of its files; `verify_checkpoint` also reads the files.
 """
 
 import re
@@ -16,16 +16,16 @@ from emomodel.errors import CheckpointUnusable
 from emomodel.files import FileEntry, describe_file
 
 INDEX_FILE = "checkpoint.json"
-# What is being written, or was when a process was killed, lies in here, beside the checkpoints.
+# Holds what is being written, or was when a process was killed; it is beside the checkpoints.
 PARTIAL_FOLDER = ".partial"
-# The Trainer's own name for a checkpoint's folder; it finds the step in it.
+# The name that the Trainer gives a checkpoint's folder, and from which it reads the step.
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 class CheckpointIndex(BaseModel):
-    """What `checkpoint.json` holds. `course` is the digest of emomodel.checkpoints.course.
+    """The content of `checkpoint.json`. `course` is the digest of emomodel.checkpoints.course.
 
-    The version goes up when what a checkpoint holds changes: an older emomodel, or a newer one, then begins anew.
+    `format_version` increases when the content of a checkpoint changes; another version of emomodel then starts over.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,7 +39,7 @@ class CheckpointIndex(BaseModel):
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """A checkpoint whose files are all there. `eval_loss` is what was measured at its step, if it was."""
+    """A checkpoint whose files are all present. `eval_loss` is the loss measured at its step, or None."""
 
     path: Path
     step: int
@@ -49,19 +49,19 @@ class CheckpointInfo:
 
 
 def make_checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies in the folder of the checkpoints."""
+    """The path of the checkpoint of `step` in `folder`."""
     return folder / f"checkpoint-{step}"
 
 
 def write_index(path: Path, *, step: int, course: str, eval_loss: float | None) -> None:
-    """Describe the files in `path`. What is written after this makes the checkpoint a damaged one."""
+    """Write the index of all files in `path`. A file written later makes the checkpoint a damaged one."""
     files = {file.name: describe_file(file) for file in sorted(path.iterdir())}
     index = CheckpointIndex(step=step, course=course, eval_loss=eval_loss, files=files)
     (path / INDEX_FILE).write_text(index.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def read_checkpoint(path: Path) -> CheckpointInfo:
-    """The checkpoint at `path`; its files are looked at, not read. Raises CheckpointUnusable."""
+    """Read the index of the checkpoint at `path` and compare file sizes, not contents. Raises CheckpointUnusable."""
     name = _NAME.fullmatch(path.name)
     if name is None:
         raise CheckpointUnusable(f"{path.name} is not the name of a checkpoint")
@@ -81,7 +81,7 @@ def read_checkpoint(path: Path) -> CheckpointInfo:
 
 
 def verify_checkpoint(path: Path) -> None:
-    """Read all files and compare their hashes. Raises CheckpointUnusable."""
+    """Read all files of a checkpoint and compare their hashes with its index. Raises CheckpointUnusable."""
     for file, entry in _read_index(path).files.items():
         try:
             found = describe_file(path / file)
@@ -92,7 +92,7 @@ def verify_checkpoint(path: Path) -> None:
 
 
 def list_checkpoints(folder: Path) -> list[CheckpointInfo]:
-    """The whole checkpoints in `folder`, newest first; none where there is no folder."""
+    """The complete checkpoints in `folder`, newest first; an empty list if the folder does not exist."""
     found = []
     for path in list_checkpoint_paths(folder):
         try:
@@ -103,7 +103,7 @@ def list_checkpoints(folder: Path) -> list[CheckpointInfo]:
 
 
 def delete_checkpoints(folder: Path) -> None:
-    """Take away all checkpoints in `folder`, damaged and half-written ones too, and the folder when nothing is left."""
+    """Delete all checkpoints in `folder`, damaged and partial ones too, and the folder if it is then empty."""
     for path in [*list_checkpoint_paths(folder), folder / PARTIAL_FOLDER]:
         delete_checkpoint(path)
     if folder.is_dir() and not any(folder.iterdir()):
@@ -111,20 +111,20 @@ def delete_checkpoints(folder: Path) -> None:
 
 
 def delete_checkpoint(path: Path) -> None:
-    """Take one checkpoint away, index first: what a crash leaves of it is not taken for a whole one."""
+    """Delete one checkpoint, its index first: what a crash leaves of it never looks complete."""
     (path / INDEX_FILE).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
 
 
 def list_checkpoint_paths(folder: Path) -> list[Path]:
-    """All that is called a checkpoint in `folder`, whole or not, in no order; none where there is no folder."""
+    """The folders named as checkpoints in `folder`, complete or not, in no order; empty if it does not exist."""
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
 
 
 def get_step(path: Path) -> int:
-    """The step that the folder's name tells; -1 where it tells none."""
+    """The step in a checkpoint folder's name, or -1 if the name has none."""
     name = _NAME.fullmatch(path.name)
     return int(name[1]) if name else -1
 
@@ -133,6 +133,6 @@ def _read_index(path: Path) -> CheckpointIndex:
     try:
         return CheckpointIndex.model_validate_json((path / INDEX_FILE).read_bytes())
     except OSError as error:
-        raise CheckpointUnusable(f"{path.name} is not whole: it has no {INDEX_FILE}") from error
+        raise CheckpointUnusable(f"{path.name} is incomplete: it has no {INDEX_FILE}") from error
     except ValidationError as error:
         raise CheckpointUnusable(f"{path.name} is damaged: its {INDEX_FILE} can't be read") from error

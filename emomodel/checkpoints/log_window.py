@@ -1,6 +1,6 @@
-"""LogWindow: where a training is between two metrics, which a checkpoint holds so that the next metric comes out right.
+"""LogWindow: the state of a training between two metrics. A checkpoint holds it, so that the next metric is right.
 
-A metric's loss is the mean since the one before. A checkpoint in between holds the part that is known by then.
+A metric's loss is the mean since the previous metric. A checkpoint between the two holds the sum so far.
 """
 
 from pathlib import Path
@@ -11,10 +11,11 @@ WINDOW_FILE = "log_window.json"
 
 
 class LogWindow(BaseModel):
-    """`loss_sum` is over the steps after `last_logged_step`; the seconds are those of training since its beginning.
+    """The state of a training's log after `step`.
 
-    `evaluation_is_due`: at this step something is to be measured first, and its metric told. It takes `grad_norm` and
-    the learning rates (of adapter and projection) of the step's update.
+    `loss_sum` is the sum of losses of the steps after `last_logged_step`. `elapsed_seconds` counts from the start of
+    training. `evaluation_is_due`: a resumed run first measures the loss on what is held out at this step, and reports
+    the metric, with the `grad_norm` and `learning_rates` (of adapter and projection) of the step's update.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,10 +30,10 @@ class LogWindow(BaseModel):
 
 
 def write_window(folder: Path, window: LogWindow) -> None:
-    """JSON holds a float so that it is read back as the same."""
+    """Write `window` into the checkpoint `folder`. Floats in JSON are read back unchanged."""
     (folder / WINDOW_FILE).write_text(window.model_dump_json() + "\n", encoding="utf-8")
 
 
 def read_window(folder: Path) -> LogWindow:
-    """What `write_window` has written."""
+    """Read the window that `write_window` wrote into `folder`. Raises OSError and pydantic.ValidationError."""
     return LogWindow.model_validate_json((folder / WINDOW_FILE).read_bytes())

@@ -1,4 +1,4 @@
-"""Saving checkpoints: what can't be saved costs the checkpoint, and never the training."""
+"""Saving checkpoints: if one can't be saved, the training continues without it."""
 
 import errno
 import logging
@@ -13,12 +13,12 @@ from emomodel.protocol.progress import CHECKPOINT_FAILED, Checkpoint, Checkpoint
 logger = logging.getLogger(__name__)
 
 _MIB = 1024**2
-# PyTorch's writer has no class of error for a file that can't be written.
+# PyTorch's writer has no exception class of its own for a file that can't be written.
 _WRITER_WORDS = ("PytorchStreamWriter", "inline_container", "unexpected pos", "iostream error")
 
 
 class CheckpointSaver:
-    """Guards the disk, has a checkpoint written, puts it in its place, and tells."""
+    """Checks the free space, has a checkpoint written, moves it into place, and reports it or the failure."""
 
     def __init__(
         self,
@@ -30,9 +30,11 @@ class CheckpointSaver:
         free_bytes: Callable[[Path], int],
         resumed_step: int | None,
     ) -> None:
-        """`expected_bytes` is about the size of a checkpoint; after the first it is the size of the last.
+        """Save into `folder`.
 
-        `resumed_step` is that of the checkpoint that the training goes on from, if any.
+        `expected_bytes`: the estimated size of a checkpoint; from the second on, the size of the one before.
+        `min_free_bytes`: what has to stay free on the disk. `free_bytes`: returns what is free on a folder's disk.
+        `resumed_step`: the step of the checkpoint that the training resumed from, or None.
         """
         self._folder = folder
         self._reporter = reporter
@@ -55,7 +57,7 @@ class CheckpointSaver:
         except (OSError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not any(words in str(error) for words in _WRITER_WORDS):
                 raise
-            logger.warning("the checkpoint of step %s is not saved", step, exc_info=True)
+            logger.warning("the checkpoint of step %s was not saved", step, exc_info=True)
             self._folder.clear_scratch()
             self._reporter.report(self._make_notice(step, reason, error))
             return
@@ -80,19 +82,19 @@ class CheckpointSaver:
         return self._free_bytes(self._folder.scratch.parent)
 
     def _make_notice(self, step: int, reason: CheckpointReason, error: Exception) -> Notice:
-        room = f"it takes {self._expected_bytes / _MIB:.1f} MiB"
+        room = f"it needs {self._expected_bytes / _MIB:.1f} MiB"
         if self._min_free_bytes:
-            room += f" beside {self._min_free_bytes / _MIB:.1f} MiB that have to stay free"
+            room += f" in addition to {self._min_free_bytes / _MIB:.1f} MiB that have to stay free"
         try:
             room += f", and {self._find_free() / _MIB:.1f} MiB are free"
         except OSError:
-            logger.warning("the free space can't be told", exc_info=True)
+            logger.warning("the free space can't be read", exc_info=True)
         if reason != "stop":
-            outlook = "the training goes on without it"
+            outlook = "the training continues without it"
         elif self._last_step is None:
-            outlook = "there is none yet, so the run begins anew"
+            outlook = "there is no earlier one, so the run will start again from the beginning"
         else:
-            outlook = f"the run goes on from the last one, of step {self._last_step}"
+            outlook = f"the run will resume from the last one, of step {self._last_step}"
         return Notice(
             code=CHECKPOINT_FAILED,
             message=f"the checkpoint of step {step} could not be saved: {_describe(error)} ({room}); {outlook}",
@@ -103,11 +105,11 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, RuntimeError):
-        # PyTorch says by how many bytes its file is too short, and not why.
-        return "a file could not be written whole"
+        # PyTorch reports by how many bytes its file is too short, but not why.
+        return "a file could not be written completely"
     return str(error).partition("\n")[0]
 
 
 def find_free_bytes(folder: Path) -> int:
-    """What the disk under `folder` has left for us."""
+    """The free bytes of the disk that holds `folder`. Raises OSError."""
     return shutil.disk_usage(folder).free

@@ -87,6 +87,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ImportRefused(
             f"{CONFIG_FILE} doesn't describe a LoRA adapter; supported is peft_type LORA, with its rank r"
         )
+    if config.get("megatron_config"):
+        # PEFT would import the module that it names.
+        raise ImportRefused(f"{CONFIG_FILE} describes an adapter for Megatron; supported is a plain LoRA adapter")
     return config
 
 

@@ -1,4 +1,4 @@
-"""DatasetReport: what a dataset holds, and what is wrong with it."""
+"""DatasetReport: what a dataset holds, and its problems and warnings."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ class _Part(BaseModel):
 
 
 class DatasetWarning(_Part):
-    """Something that makes a dataset worse, not wrong."""
+    """Something that makes a dataset worse, but not invalid."""
 
     code: WarningCode
     message: str
@@ -27,7 +27,7 @@ class PoleCoverage(_Part):
     """How often and how strongly one pole occurs."""
 
     segment_count: int
-    mean_intensity: float = Field(description="In (0, 1] where the pole occurs, 0 where it never does.")
+    mean_intensity: float = Field(description="In (0, 1]; 0 if the pole never occurs.")
 
 
 class EmotionCoverage(_Part):
@@ -39,22 +39,24 @@ class EmotionCoverage(_Part):
 
 
 class DatasetReport(_Part):
-    """What DatasetValidator found. Counts are of valid examples only, `line_count` of all lines or records."""
+    """The result of DatasetValidator. It counts valid examples only; `line_count` counts all lines or records."""
 
     line_count: int
     example_count: int
     turn_count: int = Field(description="Messages of any role.")
     target_count: int = Field(description="Assistant messages that the model learns.")
-    character_count: int = Field(description="Of all messages, without tags.")
-    longest_character_count: int | None = Field(None, description="Of the longest example, without tags.")
+    character_count: int = Field(description="The characters of all messages, without tags.")
+    longest_character_count: int | None = Field(
+        None, description="The characters of the longest example, without tags."
+    )
     problems: tuple[Problem, ...] = Field(description="The first ones, in the order of the file.")
     problem_count: int
-    problem_counts: dict[str, int] = Field(description="By code, the listed and the others.")
+    problem_counts: dict[str, int] = Field(description="The number of problems by code, including those not listed.")
     warnings: tuple[DatasetWarning, ...]
-    ignored_keys: dict[str, int] = Field(description="Keys that mean nothing here, and how often each occurs.")
+    ignored_keys: dict[str, int] = Field(description="Keys without a meaning in a dataset, and how often each occurs.")
     emotions: EmotionCoverage
 
     @property
     def ok(self) -> bool:
-        """Whether the dataset can be used: warnings don't stand in the way."""
+        """Whether the dataset can be used; warnings don't prevent it."""
         return self.problem_count == 0

@@ -1,4 +1,4 @@
-"""DatasetStatistics: counts what the examples of a dataset hold, one after another."""
+"""DatasetStatistics: counts what the examples of a dataset hold, one example at a time."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -7,22 +7,22 @@ from emomodel.data.dataset_report import DatasetWarning, EmotionCoverage, PoleCo
 from emomodel.data.drafts import Span, TurnDraft
 from emomodel.emotions import Axes, EmotionVector
 
-# "4." is a fair answer, but a dataset of such replies teaches no style.
+# "4." can be a good answer, but a dataset of such replies teaches no style.
 SHORT_REPLY_CHARACTERS = 10
 LISTED_LINES = 10
 
-# Fingerprints of lines seen, one per slot: 8 bytes each make 4 MiB however long the file is. Where two lines share a
-# slot the later one stays, so that in files of millions of lines some far duplicates go unnoticed.
+# Fingerprints of lines seen, one per slot: 8 bytes each make 4 MiB however long the file is. If two lines share a slot,
+# the later one is kept, so that in files of millions of lines some distant duplicates are missed.
 _SLOTS = 1 << 19
 
-# Intensities are added up in billionths.
+# Intensities are summed in billionths.
 _UNITS_PER_ONE = 10**9
-# More than emotion_reader keeps: else the emotions that it hands out again and again would be added up one by one.
+# More than emotion_reader caches; otherwise the emotions that it returns repeatedly would be summed one by one.
 _MAX_TALLIES = 20_000
 
 
 class DatasetStatistics:
-    """Counts of the examples given to `add`."""
+    """Counts the examples given to `add`."""
 
     def __init__(self, axes: Axes) -> None:
         self.example_count = 0
@@ -37,7 +37,7 @@ class DatasetStatistics:
         self._short = _Lines()
 
     def add(self, number: int, line: bytes, turns: list[TurnDraft]) -> None:
-        """Count the turns of line `number`; `line` is its text, to tell duplicates by."""
+        """Count the turns of line `number`; `line` is its content, by which duplicates are found."""
         self.example_count += 1
         self.turn_count += len(turns)
         fingerprint = hash(line)
@@ -85,15 +85,15 @@ class DatasetStatistics:
         return EmotionCoverage(segment_count=counts.total, neutral_count=counts.neutral, poles=poles)
 
     def warnings(self) -> tuple[DatasetWarning, ...]:
-        """What makes the dataset worse, not wrong."""
+        """Warnings about what makes the dataset worse, but not invalid."""
         found: list[DatasetWarning] = []
         if self._duplicates.count:
             message = f"{self._duplicates.count} lines repeat an earlier line"
-            advice = "Take them out, unless they are meant to weigh more."
+            advice = "Remove them, unless they are meant to count more than once."
             found.append(self._duplicates.warning("duplicate_line", message, advice))
         if self._short.count:
             message = f"{self._short.count} replies are shorter than {SHORT_REPLY_CHARACTERS} characters"
-            found.append(self._short.warning("short_reply", message, "Whole sentences carry an emotion better."))
+            found.append(self._short.warning("short_reply", message, "Full sentences express an emotion better."))
         return (*found, *self._emotion_warnings())
 
     def _emotion_warnings(self) -> Iterator[DatasetWarning]:
@@ -119,7 +119,7 @@ class DatasetStatistics:
 
 
 class _Lines:
-    """Counts lines and remembers the first few."""
+    """Counts lines and keeps the numbers of the first few."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -135,7 +135,7 @@ class _Lines:
 
 
 class _Tally:
-    """How often one emotion occurred; it holds the emotion, so that no other can take its identity meanwhile."""
+    """How often one emotion occurred. It holds the emotion, so that no other object can get the same id."""
 
     __slots__ = ("count", "emotion")
 
@@ -145,12 +145,12 @@ class _Tally:
 
 
 class _EmotionCounts:
-    """Counts emotions by identity first: readers hand out the same object for the same words. `flush` adds them up."""
+    """Counts emotions, first by object id: readers return the same object for the same words. `flush` sums them up."""
 
     def __init__(self, axes: Axes) -> None:
         self.total = 0
         self.neutral = 0
-        # By pole, in the order of Axes.poles. The sums are whole numbers: then the order of adding makes no difference.
+        # By pole, in the order of Axes.poles. The sums are whole numbers, so that the order of adding doesn't matter.
         self.poles = [0] * (2 * len(axes))
         self.sums = [0] * (2 * len(axes))
         self._tallies: dict[int, _Tally] = {}

@@ -1,4 +1,4 @@
-"""Emotions as people write them, in a tag's attributes or as JSON -> emotion vectors."""
+"""Reads emotions as people write them, in a tag's attributes or as JSON, into emotion vectors."""
 
 import difflib
 import math
@@ -14,25 +14,25 @@ _SEPARATORS = re.compile(r"[\s,]+")
 _ATTRIBUTE = re.compile(r'([A-Za-z]\w*)(?:(=)("?)([^"]*)\3)?', re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
-# Datasets repeat few distinct tags, and short ones; others are read again each time.
+# Most tags in a dataset are short and recur; others are read each time.
 _CACHED_ATTRIBUTES = 8192
 _CACHED_LENGTH = 80
-# Looking for the nearest name takes 0.1 ms. A file of endless misspellings gets that help for so many of them.
+# Finding the nearest name takes 0.1 ms, so that a file full of misspellings gets this help for a limited number.
 _CACHED_ADVICE = 256
 _LONGEST_GUESS = 40
 
 _DECODER = msgspec.json.Decoder(dict[str, float] | list[float])
 
 _OBJECT_FIX = 'Write an object such as {"joy": 0.8}, or a list with one number per axis.'
-_DECIMAL_FIX = "Write name=value, as in <emo joy=0.8>; decimals take a point."
+_DECIMAL_FIX = "Write name=value, as in <emo joy=0.8>, with a point before decimals."
 
 
 class EmotionReader:
-    """Reads emotions for one set of axes. Every method returns the vector, or a Finding that says what is wrong."""
+    """Reads emotions along one set of axes. Each method returns the vector, or a Finding that says what is wrong."""
 
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
-        # By name: the axis, the sign of a value along it, and the lowest value.
+        # By name: the axis, the sign of a value along it, and the lowest value allowed.
         self._directions: dict[str, tuple[int, float, float]] = {}
         for index, name in enumerate(axes):
             negative, positive = name.lower().split("_")
@@ -46,7 +46,7 @@ class EmotionReader:
         self._advice: dict[str, str] = {}
 
     def from_attributes(self, text: str) -> EmotionVector | Finding:
-        """What stands between `<emo` and `>`: `joy=0.9, fear="0.2"` or `joy`, which means joy=1."""
+        """Read the text between `<emo` and `>`: `joy=0.9, fear="0.2"`, or `joy`, which means joy=1."""
         emotion = self._attributes.get(text)
         if emotion is None:
             emotion = self._read_attributes(text)
@@ -55,7 +55,7 @@ class EmotionReader:
         return emotion
 
     def from_plain_json(self, text: bytes) -> EmotionVector | None:
-        """What `from_json` makes of this JSON where that is surely a vector, else None."""
+        """The vector that `from_json` returns for this JSON, or None if it may not be a vector."""
         emotion = self._plain_json.get(text)
         if emotion is None:
             emotion = self._read_plain_json(text)
@@ -64,7 +64,7 @@ class EmotionReader:
         return emotion
 
     def from_json(self, value: object) -> EmotionVector | Finding:
-        """An object of names and numbers, or a list of one number per axis."""
+        """Read an object of names and numbers, or a list with one number per axis."""
         if isinstance(value, list):
             return self._read_list(value)
         if not isinstance(value, dict):
@@ -82,7 +82,7 @@ class EmotionReader:
             value = _DECODER.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        # The decoder keeps the last of two equal keys; a colon stands after each, and in no known name.
+        # The decoder keeps the last of two equal keys. Each key is followed by a colon, and no known name contains one.
         if isinstance(value, dict) and len(value) != text.count(b":"):
             return None
         emotion = self.from_json(value)
@@ -126,7 +126,7 @@ class EmotionReader:
                 return self._explain(pairs)
             index, sign, _ = direction
             given.add(index)
-            # Plus 0.0: there is no negative zero in a vector.
+            # Adding 0.0 turns a negative zero into zero.
             vector[index] = sign * value + 0.0
         return tuple(vector)
 
@@ -140,7 +140,7 @@ class EmotionReader:
             return _finding_of(error)
 
     def _advise(self, name: str) -> str:
-        """The nearest known name. Axes.vector would find it too, but without a bound on the time spent."""
+        """Suggest the nearest known name. Axes.vector does so too, but without a limit on the time spent."""
         advice = self._advice.get(name)
         if advice is None:
             advice = f"Known are {', '.join(self._axes.poles)}."
@@ -155,17 +155,17 @@ def _read_number(value: object, key: str | int) -> float | Finding:
     name = quote(key) if isinstance(key, str) else f"number {key} of the list"
     if value is None:
         return Finding("emotion_value_missing", f"{name} has no value", _OBJECT_FIX)
-    # A bool is an int to Python, not to the people who write the file.
+    # In Python a bool is an int, but a dataset's author doesn't mean a number.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Finding("emotion_not_a_number", f"{name} is {_kind(value)}, not a number", _OBJECT_FIX)
     try:
         return float(value)
-    except OverflowError:  # an integer beyond all floats, so out of any range
+    except OverflowError:  # an integer larger than any float, so out of any range
         return math.inf
 
 
 def _finding_of(error: EmotionError) -> Finding:
-    """`message; advice` of an EmotionError as the two parts of a finding."""
+    """A finding from an EmotionError, whose text is `message; advice`."""
     message, _, advice = str(error).rpartition("; ")
     return Finding(cast("ProblemCode", error.code), message, f"{advice[:1].upper()}{advice[1:]}.")
 

@@ -1,6 +1,6 @@
-"""One line of JSON -> Example, with all that is wrong in it.
+"""Example: one dialogue of a dataset, parsed from one line of JSON.
 
-emomodel/data/validation.py reads whole files the same way, as they arrive: DatasetValidator and its DatasetReport.
+DatasetValidator in emomodel/data/validation.py checks whole files in the same way while they arrive.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 __all__ = ["Example", "Role", "Span", "Turn", "parse_example", "read_examples"]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# What JSON takes for blank.
+# The bytes that JSON treats as blank.
 BLANK_BYTES = b" \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn without tags. `emotion` holds wherever no span does; spans are in order and don't overlap."""
+    """One turn, without tags. `emotion` applies outside the spans, which are in order and don't overlap."""
 
     role: Role
     content: str
@@ -39,7 +39,7 @@ class Example:
 
 
 def parse_example(line: bytes | str, number: int, axes: Axes = DEFAULT_AXES) -> Example:
-    """The example on one line. Raises ExampleInvalid, which holds every problem of the line."""
+    """Parse the example on one line. Raises ExampleInvalid, which holds all problems of the line."""
     data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
     turns, findings = LineReader(axes).read(data)
     if findings:
@@ -49,7 +49,7 @@ def parse_example(line: bytes | str, number: int, axes: Axes = DEFAULT_AXES) -> 
 
 
 def read_examples(path: Path, axes: Axes = DEFAULT_AXES) -> Iterator[Example]:
-    """The examples of a file, in order, blank lines left out. Raises LinesInvalid at the first line that is wrong."""
+    """Read the examples of a file in order, skipping blank lines. Raises LinesInvalid at the first invalid line."""
     reader = LineReader(axes)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):

@@ -1,7 +1,7 @@
-"""The JSON object on one line, read strictly.
+"""Reads the JSON object on one line, strictly.
 
-Python's own reader keeps the last of two equal keys, takes NaN and Infinity for numbers, and half a surrogate pair for
-text. A dataset with any of these means something else than it says, so they are refused here.
+Python's own reader keeps the last of two equal keys, and accepts NaN, Infinity and half a surrogate pair. A dataset
+with any of these doesn't mean what it says, so they are refused here.
 """
 
 import json
@@ -11,13 +11,13 @@ from collections import Counter
 from emomodel.data.problems import Finding, quote
 
 BLANK = " \t\r\n"
-ONE_OBJECT = 'One JSON object a line is expected, such as {"messages": [{"role": "user", "content": "..."}, ...]}.'
+ONE_OBJECT = 'Write one JSON object per line, such as {"messages": [{"role": "user", "content": "..."}, ...]}.'
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class _RefusedError(Exception):
-    """Raised inside the JSON decoder, where a finding can't be returned."""
+    """Carries a finding out of the JSON decoder, whose hooks can't return one."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.message)
@@ -42,7 +42,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refu
 
 
 def parse_object(line: bytes) -> dict[str, object] | Finding:
-    """The object on the line, or what is wrong with it."""
+    """Parse the object on the line, or find what is wrong with it."""
     try:
         text = line.decode().rstrip(BLANK)
     except UnicodeDecodeError as error:
@@ -56,7 +56,7 @@ def parse_object(line: bytes) -> dict[str, object] | Finding:
     except (ValueError, RecursionError, _RefusedError) as error:
         return _explain(error, text)
     if end != len(text):
-        return Finding("json_invalid", "something follows the object", ONE_OBJECT, column=end + 1)
+        return Finding("json_invalid", "there is more text after the object", ONE_OBJECT, column=end + 1)
     if not isinstance(document, dict):
         return Finding("example_not_object", "the line is JSON, but not an object", ONE_OBJECT)
     return document
@@ -67,12 +67,14 @@ def _explain(error: Exception, text: str) -> Finding:
         case _RefusedError():
             return error.finding
         case json.JSONDecodeError() if error.pos >= len(text):
-            return Finding("json_invalid", "the JSON breaks off at the end of the line", ONE_OBJECT, column=len(text))
+            return Finding(
+                "json_invalid", "the JSON ends too early, at the end of the line", ONE_OBJECT, column=len(text)
+            )
         case json.JSONDecodeError():
             return Finding("json_invalid", f"not JSON: {error.msg}", ONE_OBJECT, column=error.pos + 1)
         case UnicodeEncodeError():
-            message = r"an escape such as \ud83d stands alone: half a character"
-            return Finding("json_surrogate", message, "Write the whole pair, or the character itself.")
+            message = r"an escape such as \ud83d is only half of a character"
+            return Finding("json_surrogate", message, "Write both halves, or the character itself.")
         case RecursionError():
             return Finding("json_invalid", "the JSON is nested too deeply", ONE_OBJECT)
         case _:  # Python reads integers of up to 4,300 digits

@@ -1,4 +1,4 @@
-"""One line of a dataset -> its turns, or all that is wrong in it."""
+"""Reads one line of a dataset into its turns, or finds all that is wrong in it."""
 
 from collections.abc import Iterable
 
@@ -14,11 +14,13 @@ _ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "
 _EXAMPLE_KEYS = {"messages", "emotion"}
 _MESSAGE_KEYS = {"role", "content", "emotion", "weight"}
 _CONTENT_FIX = 'Give each message its text as "content": "...".'
-_ORDER_FIX = "After an optional system message, user and assistant take turns, and the assistant has the last word."
+_ORDER_FIX = (
+    "After an optional system message, user and assistant messages must alternate and end with the assistant's."
+)
 
 
 class LineReader:
-    """Reads line after line; keeps what they share: the axes, emotions seen before, and the count of ignored keys."""
+    """Reads lines, and keeps what they share: the axes, a cache of emotions, and the count of ignored keys."""
 
     def __init__(self, axes: Axes) -> None:
         self.ignored = IgnoredKeys()
@@ -30,12 +32,12 @@ class LineReader:
         self._findings: list[Finding] = []
 
     def read(self, line: bytes) -> tuple[list[TurnDraft], list[Finding]]:
-        """The turns of a line, and its findings; the turns are whole only without findings."""
+        """Read a line: its turns and findings. The turns are complete only if there are no findings."""
         turns = self.read_plain(line)
         return self.read_exactly(line) if turns is None else (turns, [])
 
     def read_exactly(self, line: bytes) -> tuple[list[TurnDraft], list[Finding]]:
-        """The same without the shortcut for plain lines: the rule that the shortcut has to follow."""
+        """Read a line without the fast path for plain lines. This is the rule that the fast path has to follow."""
         self._findings = []
         document = parse_object(line)
         if isinstance(document, Finding):
@@ -121,9 +123,9 @@ class LineReader:
     def _read_weight(self, weight: object, index: int) -> bool:
         if weight is None:
             return True
-        # `True == 1` in Python: a bool must not pass for a number.
+        # `True == 1` in Python, but a bool must not count as a number.
         if isinstance(weight, bool) or weight not in (0, 1):
-            fix = "Write 0 for a reply that is not to be learned, or leave weight out."
+            fix = "Write 0 for a reply that is not to be learned, or omit weight."
             self._find("weight_invalid", "weight is neither 0 nor 1", fix, f"messages[{index}].weight")
         return weight != 0
 
@@ -133,7 +135,7 @@ class LineReader:
         if not isinstance(content, str):
             self._refuse_content(content, "content" in message, index)
             return "", spans
-        # Most texts hold neither tags nor control tokens, and are through here.
+        # Most texts hold neither tags nor control tokens, and need no more than this.
         found = len(self._findings)
         if "<" in content or "[" in content:
             content, spans = self._read_marks(content, f"messages[{index}].content")
@@ -146,19 +148,21 @@ class LineReader:
         if not given:
             self._find("content_missing", "the message has no content", _CONTENT_FIX, field)
         elif isinstance(content, list):
-            self._find("content_not_text", "content is a list of parts", "Join its texts into one string.", field)
+            self._find(
+                "content_not_text", "content is a list of parts", "Join the texts of the parts into one string.", field
+            )
         else:
             self._find("content_not_text", "content is not a string", _CONTENT_FIX, field)
 
     def _read_marks(self, text: str, field: str) -> tuple[str, tuple[Span, ...]]:
-        """The text without tags, and their spans. A control token may also come about by taking a tag away."""
+        """The text without tags, and their spans. Removing a tag may also join text into a control token."""
         tagged = TagReader(text, self._emotions)
         self._findings.extend(finding._replace(field=field) for finding in tagged.findings)
         token = CONTROL_TOKEN.search(text)
         column = token.start() + 1 if token else None
         token = token or CONTROL_TOKEN.search(tagged.content)
         if token:
-            message, fix = f"{token[0]} is a control token of a model", "Take it out, or put a blank into it."
+            message, fix = f"{token[0]} is a control token of a model", "Remove it, or put a space into it."
             self._find("control_token", message, fix, field, column)
         return tagged.content, tuple(tagged.spans)
 
@@ -170,7 +174,7 @@ class LineReader:
                 self._findings.append(finding)
                 return
         if not any(is_target for *_, is_target in turns):
-            fix = "Leave weight out of one assistant message at least."
+            fix = "Omit weight from at least one assistant message."
             self._find(
                 "target_missing", "every assistant message has weight 0: nothing is left to learn", fix, "messages"
             )
@@ -180,15 +184,15 @@ def _find_wrong_order(roles: list[Role]) -> Finding | None:
     if not roles:
         return Finding("messages_empty", "messages is empty", ONE_OBJECT, "messages")
     if "user" not in roles:
-        return Finding("user_missing", "no message is the user's", _ORDER_FIX, "messages")
+        return Finding("user_missing", "there is no user message", _ORDER_FIX, "messages")
     if "assistant" not in roles:
-        return Finding("assistant_missing", "no message is the assistant's", _ORDER_FIX, "messages")
+        return Finding("assistant_missing", "there is no assistant message", _ORDER_FIX, "messages")
     offset = 1 if roles[0] == "system" else 0
     for index, role in enumerate(roles[offset:]):
         expected = "assistant" if index % 2 else "user"
         if role != expected:
-            message = f"the role is {role} where {expected} is expected"
+            message = f"the role is {role}, but {expected} is expected here"
             return Finding("role_order", message, _ORDER_FIX, f"messages[{index + offset}].role")
     if roles[-1] != "assistant":
-        return Finding("assistant_not_last", "the last message is not the assistant's", _ORDER_FIX, "messages")
+        return Finding("assistant_not_last", "the last message is not from the assistant", _ORDER_FIX, "messages")
     return None

@@ -1,7 +1,7 @@
-"""A line without anything unusual -> its turns, several times faster than LineReader reads it.
+"""Reads a line without anything unusual into its turns, several times faster than LineReader.
 
-LineReader is the rule and this is its shortcut: whatever the shortcut isn't sure of, it leaves to LineReader. So it
-finds no problems, and needs no words for them. Its unit test holds the two against each other.
+LineReader defines the format; this is its fast path, which leaves everything that it isn't sure of to LineReader. It
+therefore reports no problems itself. A unit test compares the two.
 """
 
 import re
@@ -17,25 +17,25 @@ from emomodel.data.problems import Finding
 from emomodel.data.tags import looks_tagged
 from emomodel.emotions import EmotionVector
 
-# A tag and its text, with no other < near. Split by it, a text becomes: text, attributes, tagged text, text, ...
+# A tag and its text, without any other <. It splits a text into: text, attributes, tagged text, text, ...
 _PLAIN_TAG = re.compile(r"<emo([\s,][^<>]*)>([^<]*)</emo>")
 QUOTES_OF_KEY = 2
 _QUOTES_OF_TEXT = 2
-# A file may have a new key on every line; each known one costs time on every line.
+# A file may have a new key on every line, and each accepted one costs time on every line.
 _KNOWN_KEYS = 8
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,40}")
-# Values of other kinds may hold a key twice.
+# Values of other kinds may contain a key twice.
 _Scalar = str | int | float | bool | None | UnsetType
 _QUOTES_OF_CHAT = 2
 # role and content: two keys and two values.
 _QUOTES_OF_MESSAGE = 8
-# Datasets have few orders of roles, but may have one per line, and a line may have thousands of messages.
+# Most datasets have few sequences of roles, but one may have another on each line, with thousands of messages.
 _CACHED_ORDERS = 1024
 _CACHED_MESSAGES = 64
 
 
 class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """A message as it stands in the line."""
+    """A message as it is in the line."""
 
     role: Literal["system", "user", "assistant", "model"]
     content: str
@@ -44,14 +44,14 @@ class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only
 
 
 class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """An example as it stands in the line."""
+    """An example as it is in the line."""
 
     messages: list[PlainMessage]
     emotion: msgspec.Raw | UnsetType = UNSET
 
 
 class OtherKey(NamedTuple):
-    """A key without meaning for a dataset, and the field that a struct has for it."""
+    """A key without a meaning in a dataset, and the field of the struct that takes it."""
 
     prefix: str
     key: str
@@ -59,14 +59,14 @@ class OtherKey(NamedTuple):
 
 
 class PlainShape:
-    """The keys that plain lines may have: the ones with a meaning, and a few others that were seen before."""
+    """The keys that plain lines may have: those with a meaning, and a few others that have been seen."""
 
     def __init__(self) -> None:
         self.others: dict[tuple[str, str], OtherKey] = {}
         self.decode: Callable[[bytes], PlainChat] = msgspec.json.Decoder(PlainChat).decode
 
     def learn(self, prefix: str, key: str) -> None:
-        """Let lines have this key too, as one of the example or, with MESSAGE_PREFIX, of its messages."""
+        """Accept this key too, in the example or, with MESSAGE_PREFIX, in its messages."""
         if (prefix, key) in self.others or len(self.others) >= _KNOWN_KEYS or not _PLAIN_KEY.fullmatch(key):
             return
         self.others[prefix, key] = OtherKey(prefix, key, f"other_{len(self.others)}")
@@ -75,7 +75,7 @@ class PlainShape:
         self.decode = cast("Callable[[bytes], PlainChat]", msgspec.json.Decoder(chat).decode)
 
     def find_others(self, chat: PlainChat) -> Iterator[tuple[OtherKey, int]]:
-        """The other keys of a line, and how many quotes each takes with its value."""
+        """The other keys of a line, and the number of quotes in each and its value."""
         for other in self.others.values():
             for part in chat.messages if other.prefix else (chat,):
                 value = getattr(part, other.field)
@@ -96,23 +96,23 @@ class PlainShape:
 
 
 class _NotPlainError(Exception):
-    """The line may be wrong or merely unusual."""
+    """The line may be invalid, or only unusual."""
 
 
 class PlainLineReader:
-    """Reads plain lines; shares with LineReader what it knows about emotions, and the count of ignored keys."""
+    """Reads plain lines. It shares the cache of emotions and the count of ignored keys with LineReader."""
 
     def __init__(self, emotions: EmotionReader, neutral: EmotionVector, ignored: IgnoredKeys) -> None:
         self._emotions = emotions
         self._neutral = neutral
         self._read_attributes = emotions.from_attributes
         self._ignored = ignored
-        # What lines may look like; LineReader tells it of the keys that it meets.
+        # The keys that lines may have; LineReader adds those that it finds.
         self.shape = PlainShape()
         self._orders: dict[tuple[str, ...], tuple[Role, ...]] = {}
 
     def read(self, line: bytes) -> list[TurnDraft] | None:
-        """The turns of a line that is surely an example, else None."""
+        """The turns of a line that is certainly an example, or None."""
         try:
             return self._read_chat(line, self.shape.decode(line))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _NotPlainError):
@@ -121,7 +121,7 @@ class PlainLineReader:
     def _read_chat(self, line: bytes, chat: PlainChat) -> list[TurnDraft]:
         messages = chat.messages
         roles = self._read_order(tuple([message.role for message in messages]))
-        # How many quotes the line has if each key occurs once and no text holds a quote.
+        # The number of quotes in the line if each key occurs once and no text has a quote.
         quote_count = _QUOTES_OF_CHAT + _QUOTES_OF_MESSAGE * len(messages)
         neutral = default = self._neutral
         if chat.emotion is not UNSET:
@@ -165,7 +165,7 @@ class PlainLineReader:
         return roles
 
     def _read_emotion(self, value: msgspec.Raw) -> tuple[EmotionVector, int]:
-        """The emotion, and how many quotes it takes with its key."""
+        """The emotion, and the number of quotes in it and its key."""
         text = bytes(value)
         emotion = self._emotions.from_plain_json(text)
         if emotion is None:
@@ -188,14 +188,14 @@ class PlainLineReader:
             spans.append(Span(start, end, emotion))
         del parts[1::3]
         content = "".join(parts)
-        # Another < may be a tag or a control token, and a backslash may make text of a tag.
+        # Another < may be a tag or a control token, and a backslash may turn a tag into text.
         if "<" in content or "\\" in content or ("[" in content and CONTROL_TOKEN.search(content)):
             raise _NotPlainError
         return content, tuple(spans)
 
 
 def _check_order(names: tuple[str, ...]) -> tuple[Role, ...]:
-    """The roles, if user and assistant take turns after an optional system message. Raises _NotPlainError."""
+    """The roles, if user and assistant alternate after an optional system message. Raises _NotPlainError."""
     roles: list[Role] = ["system"] if names[:1] == ("system",) else []
     for index, name in enumerate(names[len(roles) :]):
         if (name == "user") == bool(index % 2) or name == "system":
@@ -207,10 +207,10 @@ def _check_order(names: tuple[str, ...]) -> tuple[Role, ...]:
 
 
 def _has_quotes(line: bytes, count: int) -> bool:
-    """Whether the line has so many quotes besides those that a backslash makes part of a text.
+    """Whether the line has `count` quotes, not counting those that a backslash makes part of a text.
 
-    The decoder keeps the last of two equal keys and says nothing; then there are more.
+    It has more if a key occurs twice: the decoder silently keeps the last.
     """
     others = line.count(b'"') - count
-    # After two backslashes, a quote is no part of the text.
+    # After two backslashes, a quote ends the text.
     return not others or (others == line.count(b'\\"') and b'\\\\"' not in line)

@@ -1,6 +1,6 @@
-"""Example -> its line in the dataset format, in one normal form: parse_example makes the same example of it.
+"""Writes an example as its line in the dataset format, in a normal form that parse_example reads back unchanged.
 
-Emotions stand on the message they belong to, by poles; those of spans stand in tags. Nothing stands on the example.
+Emotions are on the messages that they belong to, by poles; those of spans are in tags. The example itself has none.
 """
 
 import json
@@ -12,16 +12,16 @@ from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 
 
 def print_example(example: Example, axes: Axes = DEFAULT_AXES) -> str:
-    """One JSON object, without the newline. Raises ValueError as `print_tagged` does."""
+    """An example as one JSON object, without the newline. Raises ValueError as `print_tagged` does."""
     messages = [_print_turn(turn, axes) for turn in example.turns]
     return json.dumps({"messages": messages}, ensure_ascii=False)
 
 
 def print_tagged(content: str, spans: Sequence[Span], axes: Axes = DEFAULT_AXES) -> str:
-    """The text with its spans as tags, and a backslash before what would be read as a tag.
+    """A text with its spans as tags, and a backslash before all that would otherwise be read as a tag.
 
-    Raises ValueError when a backslash stands right before a tag: it would make text of the tag. No text that was
-    read from a dataset has one there.
+    Raises ValueError if a backslash precedes a tag, as it would turn the tag into text. A text that was read from a
+    dataset never has one there.
     """
     printed: list[str] = []
     position = 0
@@ -50,6 +50,6 @@ def _print_turn(turn: Turn, axes: Axes) -> dict[str, object]:
 
 
 def _print_attributes(emotion: EmotionVector, axes: Axes) -> str:
-    # A neutral span names a pole too: a tag has to name one.
+    # A neutral span names a pole too, because a tag has to name one.
     named = axes.describe(emotion) or {axes.poles[1]: 0.0}
     return " ".join(f"{name}={value!r}".removesuffix(".0") for name, value in named.items())

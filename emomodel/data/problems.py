@@ -1,4 +1,4 @@
-"""What can be wrong with a dataset: codes, findings and the errors that carry them."""
+"""The problems that a dataset can have: their codes, findings, and the errors that carry them."""
 
 from typing import Literal, NamedTuple
 
@@ -57,14 +57,14 @@ ProblemCode = Literal[
     "emotion_vector_length",
 ]
 
-# A line that is nothing but mistakes must not cost memory without bound: its remaining ones go unreported.
+# Limits the memory for a line that is full of mistakes; further ones in it are not reported.
 MAX_FINDINGS_PER_LINE = 100
 
 _QUOTE_LENGTH = 60
 
 
 class Finding(NamedTuple):
-    """One thing wrong in a line; `column` counts characters from 1, in `field` where there is one, else in the line."""
+    """One thing wrong in a line. `column` counts characters from 1, in `field` if there is one, else in the line."""
 
     code: ProblemCode
     message: str
@@ -74,12 +74,12 @@ class Finding(NamedTuple):
 
 
 class Problem(BaseModel):
-    """One thing wrong in a dataset, with its place and what to do about it."""
+    """One thing wrong in a dataset, with its place and how to correct it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     line: int = Field(description="Counted from 1, blank lines included.")
-    field: str | None = Field(description="Where in the line's object, such as `messages[1].content`.")
+    field: str | None = Field(description="The place in the line's object, such as `messages[1].content`.")
     column: int | None = Field(
         description="Characters from 1: in the text of `field` if that is given, else in the line."
     )
@@ -94,7 +94,7 @@ class Problem(BaseModel):
 
 
 class ExampleError(EmomodelError):
-    """The dataset can't be used as it is."""
+    """A dataset can't be used as it is; `problems` lists why."""
 
     code = "dataset_invalid"
 
@@ -104,17 +104,17 @@ class ExampleError(EmomodelError):
 
 
 class ExampleInvalid(ExampleError):
-    """The line is not an example."""
+    """A line is not an example."""
 
     code = "example_invalid"
 
 
 class LinesInvalid(ExampleError):
-    """The file holds a line that is not an example."""
+    """A file holds a line that is not an example."""
 
 
 def problem_at(line: int, finding: Finding) -> Problem:
-    """The finding as a problem of line `line`."""
+    """The problem that a finding is on line `line`."""
     return Problem(
         line=line,
         field=finding.field,
@@ -126,5 +126,5 @@ def problem_at(line: int, finding: Finding) -> Problem:
 
 
 def quote(text: str) -> str:
-    """Words of a user's file in quotes, cut to a length that fits a message."""
+    """Text from a user's file in quotes, cut to a length that fits a message."""
     return repr(text if len(text) <= _QUOTE_LENGTH else text[: _QUOTE_LENGTH - 3] + "...")

@@ -1,7 +1,7 @@
-"""Which examples of a dataset are trained on, and which are held out: by their content, not by their place.
+"""Chooses which examples of a dataset are trained on and which are held out, by content and not by position.
 
-An example keeps its side when the file is shuffled or grows, and equal examples are on one side: nothing that is held
-out was learnt.
+An example stays on its side when the file is shuffled or grows, and equal examples are on the same side, so that no
+held-out example was learned.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from emomodel.data.examples import Example, Turn
 
-# Of the digest: enough bits that no two examples of a dataset meet by chance.
+# Of the digest; enough bits that no two examples of a dataset collide by chance.
 _DIGEST_BYTES = 8
 _DIGEST_COUNT = 1 << (8 * _DIGEST_BYTES)
 
@@ -35,17 +35,17 @@ def split_examples(examples: Iterable[Example], *, held_out_share: float, limit:
 
 
 def limit_examples(examples: list[Example], limit: int | None) -> Iterator[Example]:
-    """At most `limit` of the examples, in their order: a larger limit only adds to a smaller one's."""
+    """At most `limit` of the examples, in their order. A larger limit only adds examples."""
     if limit is None or len(examples) <= limit:
         yield from examples
         return
-    # Equal examples share a place; their numbers in the file decide between them.
+    # Equal examples have the same place; their positions in the file decide.
     chosen = heapq.nsmallest(limit, enumerate(examples), key=lambda pair: (_get_place(pair[1], "limit"), pair[0]))
     yield from (example for _, example in sorted(chosen, key=lambda pair: pair[0]))
 
 
 def _get_place(example: Example, purpose: str) -> int:
-    """A number below _DIGEST_COUNT, evenly spread over contents; each purpose spreads them in its own way."""
+    """A number below _DIGEST_COUNT, evenly distributed over contents, and differently for each purpose."""
     digest = hashlib.sha256(purpose.encode())
     for turn in example.turns:
         _feed(digest, turn)
@@ -53,7 +53,7 @@ def _get_place(example: Example, purpose: str) -> int:
 
 
 def _feed(digest: "hashlib._Hash", turn: Turn) -> None:
-    # Each part with its length before it, so that no two turns run into one.
+    # Each part is preceded by its length, so that different turns never give the same bytes.
     for part in (turn.role, turn.content, repr((turn.emotion, turn.spans, turn.is_target))):
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8))

@@ -1,6 +1,6 @@
-"""Emotion tags in a text: `<emo joy=0.9>Hurray!</emo>` -> the text without tags, and spans.
+"""Reads emotion tags in a text: `<emo joy=0.9>Hurray!</emo>` becomes the text without tags, and spans.
 
-Whatever looks like a tag is one or is an error; it is never text by accident. A backslash makes it text: `\\<emo`.
+Anything that looks like a tag is a tag or an error, never text by accident. A backslash makes it text: `\\<emo`.
 """
 
 import re
@@ -29,7 +29,7 @@ def escape_tags(text: str) -> str:
 
 
 def looks_tagged(text: str) -> bool:
-    """Whether anything in the text is a tag or was meant as one."""
+    """Whether the text contains a tag, or something that was meant as one."""
     return _TAG_LIKE.search(text) is not None
 
 
@@ -43,9 +43,9 @@ class _Opened:
 
 
 class TagReader:
-    """Takes the tags out of one text.
+    """Removes the tags from one text.
 
-    `content` and `spans` are whole only when `findings` is empty; the spans lie in order within `content` in any case.
+    `content` and `spans` are complete only if `findings` is empty; the spans are in order within `content` in any case.
     """
 
     def __init__(self, text: str, emotions: EmotionReader) -> None:

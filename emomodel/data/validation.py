@@ -1,11 +1,11 @@
-"""Checks a dataset while it arrives, in bounded memory whatever arrives.
+"""Checks a dataset while it arrives, in bounded memory whatever it contains.
 
 validator = DatasetValidator(axes)
 for chunk in upload:
     validator.feed(chunk)
 report = validator.finish()      # report.ok, report.problems, report.warnings
 
-Of a file in another format its reader makes one JSON object per record, and calls `feed_record` in place of `feed`.
+The readers of other formats make one JSON object per record, and call `feed_record` in place of `feed`.
 """
 
 from collections import Counter
@@ -30,14 +30,14 @@ _UNSUPPORTED = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_EXPECTED = 'One JSON object a line is expected (JSON Lines, UTF-8), such as {"messages": [...]}.'
+_EXPECTED = 'Write one JSON object per line (JSON Lines, UTF-8), such as {"messages": [...]}.'
 
 
 class DatasetValidator:
-    """Reads a dataset in chunks, split anywhere. After `finish`, the report is final.
+    """Reads a dataset in chunks, which may be split anywhere. `finish` returns the final report.
 
-    A line over `max_line_bytes` is reported and skipped without being held; lines after `max_lines` are only counted;
-    at most `max_problems` problems are listed, all are counted.
+    A line over `max_line_bytes` is reported and skipped without being kept in memory. Lines after `max_lines` are only
+    counted. All problems are counted, and at most `max_problems` listed.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class DatasetValidator:
         self._reader = LineReader(axes)
         self._statistics = DatasetStatistics(axes)
         self._line_count = 0
-        # The place of the line under way, as problems name it: its count, or what a reader of another format says.
+        # The current line as problems name it: its number, or the place that the reader of another format gave.
         self._number = 0
         # The beginning of a line whose end has not arrived.
         self._pending = bytearray()
-        # Whether the line under way is already known to be too long.
+        # Whether the current line is already known to be too long.
         self._skipping = False
-        # Whether no line was checked yet, so that the next one may show what the file is.
+        # Whether no line has been checked yet, so that the next one may show what kind of file it is.
         self._at_start = True
-        # Whether the rest of the file is of no use: another format, or too many lines.
+        # Whether the rest of the file is only counted, after another format or too many lines.
         self._only_counting = False
         self._problems: list[Problem] = []
         self._problem_counts: Counter[str] = Counter()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Check the next bytes of the file."""
         first, *rest = chunk.split(b"\n")
         self._extend(first)
         if not rest:
@@ -81,8 +81,8 @@ class DatasetValidator:
     def feed_record(self, number: int, line: bytes) -> None:
         """Check one record that the reader of another format made; `number` is its line or row in the source file.
 
-        `line` is one JSON object, as a line of JSON Lines holds it. Limits and counts are those of lines; what the
-        file's beginning looks like is its reader's matter. A validator takes either chunks or records, never both.
+        `line` is one JSON object, as in a line of JSON Lines. Limits and counts are those of lines. The kind of file is
+        not checked, as its reader has done so. A validator takes either chunks or records, never both.
         """
         self._line_count += 1
         self._number = number
@@ -90,7 +90,7 @@ class DatasetValidator:
         self._check(line, len(line) > self._max_line_bytes)
 
     def finish(self) -> DatasetReport:
-        """The report on all that was fed."""
+        """Return the report on everything that was fed."""
         if self._pending or self._skipping:
             self._end_line()
         if self._at_start:
@@ -112,7 +112,7 @@ class DatasetValidator:
         )
 
     def _extend(self, part: bytes) -> None:
-        """Add to the line under way, unless it grows too long."""
+        """Add to the current line, unless it becomes too long."""
         if self._skipping:
             return
         room = self._max_line_bytes - len(self._pending)
@@ -127,7 +127,7 @@ class DatasetValidator:
         self._take(line, too_long)
 
     def _take_lines(self, lines: list[bytes]) -> None:
-        """Check whole lines; nearly all of a good file are plain and in no need of a closer look."""
+        """Check complete lines. In a good file nearly all are plain, and the fast path is enough."""
         read, add, max_line_bytes = self._reader.read_plain, self._statistics.add, self._max_line_bytes
         is_checking = not self._at_start and not self._only_counting
         is_easy = is_checking and self._line_count + len(lines) <= self._max_lines
@@ -163,7 +163,7 @@ class DatasetValidator:
             return
         if self._line_count > self._max_lines:
             message = f"the file has more than {self._max_lines} lines"
-            self._stop(Finding("lines_too_many", message, "Split it into several datasets, or take a sample of it."))
+            self._stop(Finding("lines_too_many", message, "Split it into several datasets, or use a sample of it."))
         elif too_long:
             message = f"the line is longer than {self._max_line_bytes} bytes"
             self._add(Finding("line_too_long", message, "Split the dialogue into several examples."))
@@ -178,7 +178,7 @@ class DatasetValidator:
             self._add(finding)
 
     def _stop(self, finding: Finding) -> None:
-        """What follows in the file is of no use: it is only counted."""
+        """Add a finding after which the rest of the file is only counted."""
         self._add(finding)
         self._only_counting = True
 
@@ -189,7 +189,7 @@ class DatasetValidator:
 
 
 def _find_unsupported(first_line: bytes) -> Finding | None:
-    """What the first line shows of a file that holds no JSON Lines: one problem then says more than one per line."""
+    """Recognise a file that is not JSON Lines by its first line: one problem is then clearer than one per line."""
     kind = next((kind for mark, kind in _UNSUPPORTED.items() if first_line.startswith(mark)), None)
     if first_line.strip(BLANK_BYTES) == b"{":
         kind = "an object spread over several lines"

@@ -1,4 +1,4 @@
-"""EmotionCounts: how the emotions lie on the tokens that are learnt."""
+"""EmotionCounts: how the emotions are distributed over the tokens that are learned."""
 
 import math
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from emomodel.emotions import Axes, EmotionVector
 from emomodel.insights.token_report import EmotionTokens, Insight, PoleTokens
 
 INTENSITY_BINS = 10
-# From this on one pole's tokens drown the other's.
+# From this ratio on, the tokens of one pole outweigh those of the other.
 UNBALANCED_RATIO = 4.0
-# Fewer segments may well have one intensity by chance.
+# Fewer segments may have the same intensity by chance.
 _MIN_CONSTANT_SEGMENTS = 10
 
 
 class EmotionCounts:
-    """Counts segments: stretches of one reply under one emotion."""
+    """Counts segments, which are stretches of one reply under one emotion, and their tokens."""
 
     def __init__(self, axes: Axes) -> None:
         count = 2 * len(axes)
@@ -28,11 +28,11 @@ class EmotionCounts:
         self._lowest = [math.inf] * count
         self._highest = [0.0] * count
         self._histograms = [[0] * INTENSITY_BINS for _ in range(count)]
-        # Its diagonal holds the segments of each pole.
+        # How many segments have both poles; the diagonal holds the segments of each pole.
         self._together = [[0] * count for _ in range(count)]
 
     def add(self, emotion: EmotionVector, token_count: int) -> None:
-        """A segment of so many tokens."""
+        """Count a segment of `token_count` tokens under `emotion`."""
         self._segments += 1
         self._tokens += token_count
         poles = [2 * axis + (value > 0) for axis, value in enumerate(emotion) if value]
@@ -45,7 +45,7 @@ class EmotionCounts:
             self._sums[pole] += intensity
             self._lowest[pole] = min(self._lowest[pole], intensity)
             self._highest[pole] = max(self._highest[pole], intensity)
-            # 0.3 is three tenths and a little, so that it would fall into the bin after its own.
+            # In floating point, 0.3 is slightly more than three tenths and would fall into the next bin.
             self._histograms[pole][max(math.ceil(round(intensity * INTENSITY_BINS, 6)), 1) - 1] += 1
             row = self._together[pole]
             for other in poles:
@@ -71,7 +71,7 @@ class EmotionCounts:
         )
 
     def warn(self) -> Iterator[Insight]:
-        """What keeps the model from learning the emotions, and what to do."""
+        """Warnings about what keeps the model from learning the emotions, with advice."""
         if not self._segments:
             return
         if self._neutral_segments == self._segments:
@@ -84,7 +84,7 @@ class EmotionCounts:
             count = self._together[pole][pole]
             if count >= _MIN_CONSTANT_SEGMENTS and self._lowest[pole] == self._highest[pole]:
                 message = f"{name} always has the intensity {self._highest[pole]:g}"
-                advice = f"Give some replies other degrees of {name}, or expect that the model can't tell degrees."
+                advice = f"Give some replies other intensities of {name}; otherwise the model can't learn to vary it."
                 yield Insight(code="intensity_constant", message=message, advice=advice, count=count)
 
     def _warn_of_axis(self, index: int, axis: str) -> Iterator[Insight]:
@@ -92,7 +92,7 @@ class EmotionCounts:
         tokens = self._pole_tokens[2 * index : 2 * index + 2]
         if not any(tokens):
             message = f"neither {names[0]} nor {names[1]} ever occurs: the model can't learn {axis}"
-            advice = "Add replies with both, or expect this axis to have no effect."
+            advice = "Add replies with both; otherwise this axis will have no effect."
             yield Insight(code="axis_unused", message=message, advice=advice, count=1)
             return
         (rare, rare_name), (common, common_name) = sorted(zip(tokens, names, strict=True))
@@ -102,5 +102,5 @@ class EmotionCounts:
             yield Insight(code="pole_unused", message=message, advice=advice, count=1)
         elif common / rare >= UNBALANCED_RATIO:
             message = f"{common_name} is {common / rare:.0f} times as common as {rare_name}, by tokens"
-            advice = f"Consider balancing: more replies with {rare_name}, or fewer with {common_name}."
+            advice = f"Consider more replies with {rare_name}, or fewer with {common_name}."
             yield Insight(code="poles_unbalanced", message=message, advice=advice, count=rare)

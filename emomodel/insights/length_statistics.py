@@ -1,4 +1,4 @@
-"""How long the examples of a dataset are, and how much of their batches would be padding."""
+"""The lengths of a dataset's examples, and how much of their batches would be padding."""
 
 import math
 import random
@@ -6,10 +6,10 @@ from collections import Counter
 
 from emomodel.insights.token_report import BatchingShares, Bin, Distribution
 
-# Padding is told from a sample: so many examples drawn by their lengths tell it to a thousandth.
+# Padding is estimated from a random sample: with this many examples, to about a thousandth.
 _SAMPLED_EXAMPLES = 20_000
 _SAMPLE_SEED = 0
-# The first bin of a histogram ends at 15.
+# The first bin of a histogram is 0 to 15.
 _FIRST_BIN_BITS = 4
 # As in emomodel.batches.order and emomodel.batches.packing, which load torch;
 # tests/model/insights/test_token_statistics.py holds them equal.
@@ -19,7 +19,7 @@ TOKEN_STEP = 64
 
 
 class Lengths:
-    """Whole numbers, counted. Memory grows with how many different ones there are."""
+    """Counts whole numbers. Memory grows with the number of different values."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
@@ -43,7 +43,7 @@ class Lengths:
         )
 
     def draw(self) -> list[int]:
-        """All of them, or where there are very many a sample, in random order; the same at each call."""
+        """All numbers, or a sample if there are very many, in random order; the same at each call."""
         generator = random.Random(_SAMPLE_SEED)  # noqa: S311  no secret
         if self._counts.total() <= _SAMPLED_EXAMPLES:
             drawn = sorted(self._counts.elements())
@@ -61,7 +61,7 @@ class Lengths:
         return 0
 
     def _make_histogram(self) -> tuple[Bin, ...]:
-        """0 to 15, 16 to 31, 32 to 63 and so on to the longest, without empty bins at either end."""
+        """Bins of 0 to 15, 16 to 31, 32 to 63 and so on, without empty bins at either end."""
         counts: Counter[int] = Counter()
         for length, count in self._counts.items():
             counts[max(length.bit_length(), _FIRST_BIN_BITS)] += count
@@ -72,7 +72,7 @@ class Lengths:
 
 
 def measure_batching(lengths: list[int], *, batch_size: int, max_length: int) -> BatchingShares:
-    """The shares of an epoch over examples of these lengths, which are in random order and at most `max_length`."""
+    """The shares for an epoch over examples of these lengths, in random order and at most `max_length` long."""
     real = sum(lengths)
     if not real:
         return BatchingShares(batch_size=batch_size, fixed=0.0, dynamic=0.0, packed=0.0)
@@ -87,7 +87,7 @@ def measure_batching(lengths: list[int], *, batch_size: int, max_length: int) ->
 
 
 def _count_dynamic(lengths: list[int], batch_size: int) -> int:
-    """Positions where each batch is padded to its longest, and batches are of like lengths (emomodel.batches.order)."""
+    """The positions of an epoch with dynamic batches of similar lengths (emomodel.batches.order)."""
     sorted_batches = min(max(len(lengths) // (batch_size * MIN_GROUPS), 1), SORTED_BATCHES)
     group_size = batch_size * sorted_batches
     ordered: list[int] = []

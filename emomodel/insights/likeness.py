@@ -1,9 +1,9 @@
-"""Examples that are like an earlier one: duplicates, and near-duplicates by MinHash, in bounded memory.
+"""Finds duplicates of earlier examples, and near-duplicates by MinHash, in bounded memory.
 
-Near-duplicates share most of their shingles, three words in a row each. A signature of 32 numbers stands for the
-shingles: these are dealt to 32 bins by their hash, and of each bin the smallest stays, so that two signatures agree in
-about the share of shingles that both examples have (one permutation hashing; Li, Owen and Zhang, 2012; a bin that stays
-empty takes from the next one, Shrivastava and Li, 2014). Only examples that agree in a whole band of four are compared.
+Near-duplicates share most of their shingles, which are sequences of three words. A signature of 32 numbers represents
+the shingles: they are assigned to 32 bins by their hash, and each bin keeps its smallest hash, so that two signatures
+agree in about the share of shingles that both examples have (one permutation hashing; Li, Owen and Zhang, 2012; empty
+bins borrow from the next one, Shrivastava and Li, 2014). Only examples that agree in a whole band of four are compared.
 """
 
 import re
@@ -14,34 +14,33 @@ from hashlib import blake2b
 from emomodel.data.examples import Example
 from emomodel.insights.token_report import Likeness, LinePair
 
-# Share of a signature that has to agree.
+# The share of a signature that has to agree in near-duplicates.
 NEAR_SHARE = 0.8
 LISTED_PAIRS = 10
 
 _SHINGLE_WORDS = 3
-# With fewer shingles nearly all that is short would be alike: "Hi!" - "Hello."
+# With fewer shingles, most short examples would count as alike, such as "Hi!" - "Hello."
 _MIN_SHINGLES = 6
 _BINS = 32
 _BAND_BINS = 4
 _NEEDED = round(NEAR_SHARE * _BINS)
 _HASH_BITS = 32
 _EMPTY = (1 << _HASH_BITS) - 1
-# Odd, and far from any other multiple: 2**32 by the golden ratio.
+# 2**32 divided by the golden ratio, and odd: its multiples are far apart.
 _DISTANCE_FACTOR = 0x9E3779B1
 
-# So many examples are remembered, 128 bytes each; of a longer dataset the latest ones. What is alike and further apart
-# goes unnoticed.
+# How many of the latest examples are remembered, in 128 bytes each. Near-duplicates further apart are not found.
 _REMEMBERED = 1 << 17
 _BAND_SLOTS = 1 << 18
-# Fingerprints of whole examples, one per slot, where the later one stays.
+# Fingerprints of whole examples, one per slot; a later one replaces an earlier one.
 _WHOLE_SLOTS = 1 << 19
 
-# A letter of a script that puts no spaces between words counts as a word.
+# In scripts without spaces between words, each letter counts as a word.
 _WORD = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 
 
 class LikenessFinder:
-    """Takes examples one after the other."""
+    """Finds duplicates and near-duplicates among the examples given to `add`."""
 
     def __init__(self) -> None:
         self._duplicates = _Pairs()
@@ -50,7 +49,7 @@ class LikenessFinder:
         self._whole_lines = array("I", bytes(4 * _WHOLE_SLOTS))
         self._signatures = array("I", bytes(4 * _BINS * _REMEMBERED))
         self._lines = array("I", bytes(4 * _REMEMBERED))
-        # By band and by hash of the band: the number, from 1, of the last example that has it.
+        # By band and by hash of the band: the number, counted from 1, of the last example that has it.
         self._bands = [array("I", bytes(4 * _BAND_SLOTS)) for _ in range(_BINS // _BAND_BINS)]
         self._count = 0
 
@@ -85,11 +84,11 @@ class LikenessFinder:
         return False
 
     def _find_near(self, signature: list[int]) -> int | None:
-        """The line of an earlier example with nearly this signature."""
+        """The line of an earlier example with nearly the same signature, or None."""
         seen = set()
         for band, slots in enumerate(self._bands):
             number = slots[_find_slot(signature, band)]
-            # Its place among the remembered ones may have gone to a later example.
+            # The place of a forgotten example belongs to a later one by now.
             if not number or number in seen or number <= self._count - _REMEMBERED:
                 continue
             seen.add(number)
@@ -109,10 +108,10 @@ class LikenessFinder:
 
 
 def make_signature(shingles: list[str]) -> list[int]:
-    """Of one shingle at least: 32 numbers of 32 bits."""
+    """The signature of at least one shingle: 32 numbers of 32 bits."""
     bins = [_EMPTY] * _BINS
     for shingle in shingles:
-        # Python's own hash is another one in each process.
+        # Python's own hash differs between processes.
         digest = int.from_bytes(blake2b(shingle.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
         index, value = digest % _BINS, digest >> _HASH_BITS
         if value < bins[index]:
@@ -123,7 +122,7 @@ def make_signature(shingles: list[str]) -> list[int]:
         while value == _EMPTY:
             distance += 1
             value = bins[(index + distance) % _BINS]
-        # The distance goes in, so that bins that borrow agree only where both examples borrow alike.
+        # The distance is added, so that borrowing bins agree only if both examples borrow in the same way.
         filled[index] = (value + distance * _DISTANCE_FACTOR) & _EMPTY if distance else value
     return filled
 
@@ -141,7 +140,7 @@ def _find_slot(signature: list[int], band: int) -> int:
 
 
 class _Pairs:
-    """Counts examples that are like an earlier one, and remembers the first few."""
+    """Counts examples that are like an earlier one, and keeps the lines of the first few."""
 
     def __init__(self) -> None:
         self._count = 0

@@ -1,6 +1,6 @@
-"""Examples as the model will see them: each token with its text, the emotion at its position, and whether it is learnt.
+"""Examples as the model sees them: each token with its text, its position's emotion, and whether it is learned.
 
-It makes samples by the functions that the training makes them by (emomodel.samples.dataset).
+The samples are made by the functions that a training uses (emomodel.samples.dataset).
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from emomodel.errors import DatasetRefused
 from emomodel.samples.chat import ChatFormat, TokenisedChat
 from emomodel.samples.dataset import IGNORED_LABEL, Sample, count_targets, fit_sample, lay_sample, tokenise_example
 
-# An answer of a few megabytes at most, however long the examples are; a page that reaches it ends early.
+# Keeps a page to a few megabytes however long the examples are: one that reaches this many tokens ends early.
 MAX_TOKENS = 50_000
-# Enough to see where a text was cut.
+# Enough to show where a text was cut.
 _CUT_CHARACTERS = 200
 
 
@@ -28,32 +28,36 @@ class _Part(BaseModel):
 
 
 class PreviewToken(_Part):
-    """One input position."""
+    """One input position of an example."""
 
     id: int
     text: str = Field(
-        description="The texts of all tokens together are the example's; of the tokens of one character, the first has "
-        "it and the others have none."
+        description="The texts of all tokens together are the example's text; if several tokens make up one character, "
+        "the first has it and the others are empty."
     )
-    emotion: EmotionVector = Field(description="What the position carries after the rule, a number per axis.")
-    is_target: bool = Field(description="Whether the token is learnt; else it is masked.")
+    emotion: EmotionVector = Field(
+        description="The emotion that the position carries by `emotion_span`, one number per axis."
+    )
+    is_target: bool = Field(description="Whether the token is learned; otherwise it is masked.")
 
 
 class PreviewExample(_Part):
-    """One example as a training takes it."""
+    """One example as a training uses it."""
 
     line: int
     tokens: tuple[PreviewToken, ...]
     is_truncated: bool
-    is_dropped: bool = Field(description="No target is left within max_length: a training leaves the example out.")
+    is_dropped: bool = Field(
+        description="The example has no token to learn within max_length, so a training leaves it out."
+    )
     whole_token_count: int
-    cut_text: str = Field(description="The beginning of what is cut off at max_length; empty where nothing is.")
-    error: str | None = Field(description="Why the base model's chat format can't hold it; a job would fail.")
+    cut_text: str = Field(description="The beginning of what is cut off at max_length; empty if nothing is.")
+    error: str | None = Field(description="Why the example doesn't fit the base model's chat format; a job would fail.")
 
 
 @dataclass(frozen=True)
 class PreviewPage:
-    """Some examples in the file's order, and at which to go on; None at the end."""
+    """Some examples in the file's order. `next_offset` is the offset of the next page, or None at the end."""
 
     examples: list[PreviewExample]
     next_offset: int | None
@@ -62,7 +66,7 @@ class PreviewPage:
 def preview_page(
     path: Path, axes: Axes, chat_format: ChatFormat, *, offset: int, limit: int, max_length: int, rule: EmotionSpan
 ) -> PreviewPage:
-    """At most `limit` examples from number `offset`, counted from 0. Raises OSError, ExampleInvalid."""
+    """A page of at most `limit` examples, from number `offset` on, counted from 0. Raises OSError, ExampleInvalid."""
     shown: list[PreviewExample] = []
     token_count = 0
     for example in islice(_read_from(path, axes, offset), limit + 1):
@@ -76,6 +80,7 @@ def preview_page(
 def preview_example(
     example: Example, axes: Axes, chat_format: ChatFormat, *, max_length: int, rule: EmotionSpan
 ) -> PreviewExample:
+    """One example as a training would use it; `error` is set if it can't be used."""
     try:
         chat = tokenise_example(example, chat_format)
     except DatasetRefused as error:
@@ -112,7 +117,7 @@ def _list_tokens(chat: TokenisedChat, sample: Sample) -> Iterator[PreviewToken]:
 
 
 def _read_from(path: Path, axes: Axes, offset: int) -> Iterator[Example]:
-    """The examples from number `offset` on. Those before it are not read: each line that isn't blank is one."""
+    """The examples from number `offset` on. Earlier ones are skipped unread: each line that isn't blank is one."""
     with path.open("rb") as file:
         numbered = ((number, line) for number, line in enumerate(file, start=1) if line.strip(BLANK_BYTES))
         for number, line in islice(numbered, offset, None):

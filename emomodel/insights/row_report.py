@@ -1,11 +1,11 @@
-"""Each example's loss after a training, as a Parquet file: rows that are mislabelled or odd stand out."""
+"""The row report: each example's loss after a training, as a Parquet file. It shows mislabelled and unusual rows."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# Of a line, for people: enough to know it again.
+# Enough of a line for people to recognise it.
 MAX_TEXT_CHARACTERS = 500
 _MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARACTERS
 
@@ -22,8 +22,8 @@ class ReportRow:
 
 
 def write_row_report(path: Path, rows: Iterable[ReportRow]) -> None:
-    """Write `rows` in their order, whole or not at all."""
-    # pyarrow brings numpy and takes a moment to import: few processes that know of this module want either.
+    """Write `rows` in order to a Parquet file, atomically. Raises OSError."""
+    # Imported here because pyarrow loads numpy and takes a moment, and few users of this module need it.
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -34,7 +34,7 @@ def write_row_report(path: Path, rows: Iterable[ReportRow]) -> None:
 
 
 def read_worst(path: Path, limit: int) -> list[ReportRow]:
-    """The rows of the highest loss under their own emotion, the highest first."""
+    """The `limit` rows with the highest loss under their own emotion, the highest first."""
     from pyarrow import compute, parquet
 
     table = parquet.read_table(path, schema=_make_schema())
@@ -43,7 +43,7 @@ def read_worst(path: Path, limit: int) -> list[ReportRow]:
 
 
 def read_texts(path: Path, lines: Iterable[int]) -> dict[int, str]:
-    """The beginnings of the given lines (from 1) of a JSON Lines file."""
+    """The beginnings of the given lines, counted from 1, of a JSON Lines file. Raises OSError."""
     wanted = set(lines)
     last = max(wanted, default=0)
     texts: dict[int, str] = {}

@@ -1,12 +1,12 @@
-"""Which scripts a dataset's letters belong to: a rough answer to which languages it is in."""
+"""The scripts of a dataset's letters, which show roughly which languages it is in."""
 
 from bisect import bisect_right
 from collections import Counter
 
 OTHER = "other"
 
-# First letter of each stretch of Unicode, and its script. Source: the Unicode Character Database, Blocks.txt, with the
-# blocks of one script put together and rare scripts left to `other`.
+# The first code point of each range of Unicode, and its script. Source: the Unicode Character Database, Blocks.txt;
+# adjacent blocks of one script are joined, and rare scripts count as `other`.
 _STARTS: tuple[tuple[int, str], ...] = (
     (0x0000, "Latin"),
     (0x0250, "Latin"),
@@ -77,7 +77,7 @@ _CODES = [code for code, _ in _STARTS]
 
 
 class ScriptCounts:
-    """Counts the letters of texts; signs and digits belong to no script."""
+    """Counts the letters of texts by script. Punctuation and digits are not counted."""
 
     def __init__(self) -> None:
         self._characters: Counter[str] = Counter()
@@ -86,7 +86,7 @@ class ScriptCounts:
         self._characters.update(text)
 
     def shares(self) -> dict[str, float]:
-        """Share of the letters by script, the commonest first; empty where there is no letter."""
+        """The share of letters of each script, the most common first; empty if there are no letters."""
         counts: Counter[str] = Counter()
         for character, count in self._characters.items():
             if character.isalpha():
@@ -96,5 +96,5 @@ class ScriptCounts:
 
 
 def find_script(letter: str) -> str:
-    """Roughly: by the stretch of Unicode that the letter lies in."""
+    """The script of a letter, by the range of Unicode that it is in."""
     return _STARTS[bisect_right(_CODES, ord(letter)) - 1][1]

@@ -1,4 +1,4 @@
-"""TokenReport: what a dataset holds in the tokens of a base model."""
+"""TokenReport: what a dataset holds, counted in the tokens of a base model."""
 
 from typing import Literal
 
@@ -33,7 +33,7 @@ class Insight(_Part):
 
 
 class Bin(_Part):
-    """Whole numbers from `low` to `high`, both included."""
+    """A bin of a histogram: the count of whole numbers from `low` to `high`, both included."""
 
     low: int
     high: int
@@ -41,7 +41,7 @@ class Bin(_Part):
 
 
 class Distribution(_Part):
-    """Whole numbers, one per example. Percentiles are by nearest rank."""
+    """The distribution of a whole number per example. Percentiles are by nearest rank."""
 
     total: int
     mean: float
@@ -52,72 +52,74 @@ class Distribution(_Part):
 
 
 class LineList(_Part):
-    """Examples, and the lines of the first few."""
+    """How many examples something applies to, and the lines of the first few."""
 
     count: int
     lines: tuple[int, ...]
 
 
 class LinePair(_Part):
-    """A line, and the earlier line that it is like."""
+    """A line, and the earlier line that is like it."""
 
     line: int
     like_line: int
 
 
 class Likeness(_Part):
-    """Examples that are like an earlier one, and the first few of them."""
+    """How many examples are like an earlier one, and the first few pairs."""
 
     count: int
     pairs: tuple[LinePair, ...]
 
 
 class BatchingShares(_Part):
-    """Of all positions that a pass over the dataset takes, the share that are tokens and no padding."""
+    """The share of tokens, rather than padding, in all positions of a pass over the dataset."""
 
-    batch_size: int = Field(description="Examples per batch, the default of TrainConfig; the shares are for it.")
+    batch_size: int = Field(description="The batch size that the shares are for, the default of TrainConfig.")
     fixed: float
-    dynamic: float = Field(description="With examples of like length in a batch, as by default.")
-    packed: float = Field(description="In rows of one length, as on CUDA; elsewhere rows have no padding at all.")
+    dynamic: float = Field(description="With examples of similar length in each batch, as by default.")
+    packed: float = Field(description="With rows of one length, as on CUDA; on a CPU packed rows have no padding.")
 
 
 class PoleTokens(_Part):
-    """One pole in the tokens that are learnt."""
+    """One pole in the tokens that are learned."""
 
     segment_count: int
     token_count: int
-    token_share: float = Field(description="Of all tokens that are learnt.")
-    mean_intensity: float = Field(description="Per segment, in (0, 1]; 0 where the pole never occurs.")
+    token_share: float = Field(description="Share of all tokens that are learned.")
+    mean_intensity: float = Field(description="Mean over the segments, in (0, 1]; 0 if the pole never occurs.")
     histogram: tuple[int, ...] = Field(description="Segments by intensity: up to 0.1, up to 0.2, ..., up to 1.")
 
 
 class EmotionTokens(_Part):
-    """The emotions of the tokens that are learnt. A segment is a stretch of one reply under one emotion."""
+    """The emotions of the tokens that are learned. A segment is a stretch of one reply under one emotion."""
 
     segment_count: int
     neutral_segment_count: int
     neutral_token_count: int
     poles: dict[str, PoleTokens] = Field(description="Every pole, in the order of the axes, negative first.")
     co_occurrence: tuple[tuple[int, ...], ...] = Field(
-        description="Segments that have both poles, a row and a column per pole in the order of `poles`."
+        description="How many segments have both poles: a row and a column per pole, in the order of `poles`."
     )
 
 
 class TokenReport(_Part):
-    """Made by token_statistics.py. What is cut off at `max_length` counts in `token_count_by_example` alone."""
+    """Statistics by token_statistics.py. What is cut off at `max_length` counts in `token_count_by_example` only."""
 
     max_length: int
     example_count: int
     turn_count: int = Field(description="Messages of any role.")
     character_count: int = Field(description="Of all messages, without tags.")
-    token_count_by_example: Distribution = Field(description="Whole examples, the template's tokens included.")
-    target_count_by_example: Distribution = Field(description="Tokens that are learnt, of examples as they are cut.")
+    token_count_by_example: Distribution = Field(description="Uncut examples, including the template's tokens.")
+    target_count_by_example: Distribution = Field(description="Tokens that are learned, in examples after the cut.")
     truncated: LineList = Field(description="Examples longer than max_length, which are cut there.")
     dropped: LineList = Field(description="Examples with no reply within max_length, which are left out.")
-    refused: LineList = Field(description="Examples that the base model's chat format can't hold; a job would fail.")
+    refused: LineList = Field(description="Examples that don't fit the base model's chat format; a job would fail.")
     real_token_share: BatchingShares
-    duplicates: Likeness = Field(description="The same turns with the same emotions.")
-    near_duplicates: Likeness = Field(description="Nearly the same words, or the same with other emotions.")
-    scripts: dict[str, float] = Field(description="Share of the letters by script, the commonest first.")
+    duplicates: Likeness = Field(description="Examples with the same turns and emotions as an earlier one.")
+    near_duplicates: Likeness = Field(
+        description="Examples with nearly the same words as an earlier one, or the same with other emotions."
+    )
+    scripts: dict[str, float] = Field(description="The share of letters of each script, the most common first.")
     emotions: EmotionTokens
     warnings: tuple[Insight, ...]

@@ -1,7 +1,7 @@
-"""TokenStatistics: what a training with a base model will find in a dataset, example after example.
+"""TokenStatistics: counts what a training with a base model finds in the examples of a dataset.
 
-The tokens, targets and cuts are those of emomodel.samples.dataset, by which the training's samples are made. Memory
-doesn't grow with the number of examples.
+Tokens, targets and cuts come from emomodel.samples.dataset, which also makes the training's samples. Memory doesn't
+grow with the number of examples.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ LISTED_LINES = 10
 
 
 class TokenStatistics:
-    """Counts of the examples given to `add`."""
+    """Counts the examples given to `add`."""
 
     def __init__(self, chat_format: ChatFormat, axes: Axes, max_length: int) -> None:
         self._chat_format = chat_format
@@ -84,7 +84,7 @@ class TokenStatistics:
         self._lengths.add(length)
         if length > kept:
             self._truncated.add(line)
-        # Nothing before the first token could predict it.
+        # The first token never counts, as no position before it predicts it.
         target_count = sum(chat.is_target[1:kept])
         self._targets.add(target_count)
         if not target_count:
@@ -100,7 +100,7 @@ class TokenStatistics:
         bound = f"max_length={self._max_length} tokens"
         if self._refused.count:
             message = f"a job with this base model would fail: {self._refusal}"
-            yield self._refused.warn("example_refused", message, "Mend or take out these examples.")
+            yield self._refused.warn("example_refused", message, "Correct or remove these examples.")
         if self._dropped.count:
             message = f"{self._dropped.count} examples have no reply within {bound} and would be left out"
             yield self._dropped.warn("example_dropped", message, "Raise max_length, or shorten what comes before.")
@@ -113,7 +113,7 @@ class TokenStatistics:
 
 
 def compute_statistics(path: Path, axes: Axes, chat_format: ChatFormat, max_length: int) -> TokenReport:
-    """Of a dataset's file. Raises OSError, and LinesInvalid for a file that was never validated."""
+    """The report on a dataset's file. Raises OSError, and LinesInvalid for a file that was never validated."""
     statistics = TokenStatistics(chat_format, axes, max_length)
     for example in read_examples(path, axes):
         statistics.add(example)
@@ -127,14 +127,16 @@ def _warn_of_likeness(found: LikenessFinder) -> Iterator[Insight]:
             message = f"{likeness.count} examples {what}"
             yield Insight(code=code, message=message, advice=advice, count=likeness.count, lines=lines)
 
-    advice = "Take them out, unless they are meant to weigh more."
+    advice = "Remove them, unless they are meant to count more than once."
     yield from warn("duplicate_example", found.duplicates, "repeat an earlier one", advice)
-    advice = "Look at a few pairs: what differs little teaches little, and other emotions on one text may contradict."
+    advice = (
+        "Check a few pairs: texts that differ little teach little, and different emotions on one text may conflict."
+    )
     yield from warn("near_duplicate", found.near_duplicates, "are nearly the same as an earlier one", advice)
 
 
 class _Lines:
-    """Counts examples and remembers the lines of the first few."""
+    """Counts examples and keeps the lines of the first few."""
 
     def __init__(self) -> None:
         self.count = 0

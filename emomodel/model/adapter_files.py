@@ -1,13 +1,14 @@
 """The adapter's files: saved so that plain PEFT loads them; loading refuses an adapter that doesn't fit exactly."""
 
+import json
 from pathlib import Path
 
+import torch
 from peft import PeftModel
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from emomodel.bundles.manifest import ADAPTER_FOLDER, ADAPTER_WEIGHTS
+from emomodel.bundles.manifest import ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS
 from emomodel.errors import BundleMismatch
 from emomodel.model.projection_files import compare_shapes
 
@@ -36,10 +37,14 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
     Raises BundleMismatch when the adapter lacks a weight that its config requires, or has an additional one or one of
     another shape. PEFT would only warn, and go on with an adapter that has no effect.
     """
+    _check_config(folder)
     try:
         present = {key: tuple(tensor.shape) for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}
         model = PeftModel.from_pretrained(base_model, str(folder))
-    except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        # A config can make PEFT fail in many classes; all mean the same to the owner of the bundle.
         reason = str(error).strip().partition("\n")[0]
         raise BundleMismatch(f"the adapter doesn't fit the base model: {reason}") from error
     expected = {
@@ -50,6 +55,16 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
     compare_shapes(f"{ADAPTER_FOLDER}/{ADAPTER_WEIGHTS}", expected, present)
     model.eval()
     return model
+
+
+def _check_config(folder: Path) -> None:
+    """Raises BundleMismatch for a config that PEFT must not act on: it would import the module that it names."""
+    try:
+        config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleMismatch(f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG} can't be read: {error}") from error
+    if not isinstance(config, dict) or config.get("megatron_config"):
+        raise BundleMismatch(f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG} is not the config of a plain LoRA adapter")
 
 
 def _remove_wrapper(key: str) -> str:

@@ -1,18 +1,18 @@
-"""The most memory that this process has used so far."""
+"""The peak memory of this process so far, of GPU and host."""
 
 import resource
 import sys
 
 
 def get_peak_memory_bytes() -> int:
-    """Of the GPU where there is one, else of this process."""
+    """The peak of the GPU's memory if this process uses a GPU, else of its own memory, in bytes."""
     gpu_bytes = find_peak_gpu_bytes()
     return get_peak_host_bytes() if gpu_bytes is None else gpu_bytes
 
 
 def find_peak_gpu_bytes() -> int | None:
-    """What PyTorch had allocated on the GPU; None without a GPU, and before anything is on it."""
-    # If torch was never imported, nothing is on the GPU. Its own count asks no driver, which may have failed.
+    """The peak of what PyTorch allocated on the GPU, in bytes; None if nothing has been on a GPU."""
+    # If torch was never imported, nothing is on the GPU. PyTorch's own count needs no driver, which may have failed.
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return None
@@ -21,7 +21,7 @@ def find_peak_gpu_bytes() -> int | None:
 
 
 def get_peak_host_bytes() -> int:
-    """The process's own memory that was resident at once."""
+    """The peak of the process's resident memory, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts kibibytes, macOS bytes.
     return peak if sys.platform == "darwin" else peak * 1024

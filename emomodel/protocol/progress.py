@@ -1,26 +1,26 @@
-"""The lines that a training process emits, and the requests that it takes.
+"""The progress lines that a training process emits, and the requests that it takes.
 
-The process writes one JSON object a line to its standard output, nothing else; whatever libraries print goes to
-standard error. Its standard input is the other direction, one request a line: ``stop`` asks it to end after the
-present step and to save nothing, ``save_and_stop`` to end there with a checkpoint, ``checkpoint`` to save one there and
-go on. The end of input means that the supervisor is gone, and the process ends at once.
+The process writes one JSON object a line to its standard output, and nothing else; what libraries print goes to
+standard error. Standard input carries requests, one a line: ``stop`` asks it to end after the current step without
+saving, ``save_and_stop`` to end there with a checkpoint, and ``checkpoint`` to save one there and continue. The end of
+input means that the supervisor is gone, and the process ends at once.
 """
 
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TextIO
+from typing import Annotated, Generic, Literal, Protocol, TextIO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from emomodel.errors import EmomodelError
 
-# A stop after a save_and_stop wins: nothing is saved. SIGTERM and SIGINT mean save_and_stop.
+# A stop overrides a save_and_stop: nothing is saved. SIGTERM and SIGINT mean save_and_stop.
 STOP_REQUEST = "stop"
 SAVE_AND_STOP_REQUEST = "save_and_stop"
 CHECKPOINT_REQUEST = "checkpoint"
 
-# The exit codes of `python -m emomodel train`. 1 is Python's own for an unforeseen exception.
+# The exit codes of `python -m emomodel train`. 1 is also Python's own for an unforeseen exception.
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_STOPPED = 3
@@ -42,14 +42,14 @@ class _Line(BaseModel):
 
 
 class Phase(_Line):
-    """What the process is busy with from now on."""
+    """The process enters a phase."""
 
     type: Literal["phase"] = "phase"
     name: PhaseName
 
 
 class Plan(_Line):
-    """What the training will be, known once dataset and model are loaded."""
+    """The size of the training, known once dataset and model are loaded."""
 
     type: Literal["plan"] = "plan"
     total_steps: int
@@ -60,44 +60,59 @@ class Plan(_Line):
     device: str
 
 
-class Metric(_Line):
-    """Numbers at a step. Seconds and tokens count from the start of training; padding is no token."""
+Number = TypeVar("Number")
 
-    type: Literal["metric"] = "metric"
+
+class MetricNumbers(BaseModel, Generic[Number]):
+    """Numbers at a step: the one list of a metric's fields, which the API's schemas and the curves derive from.
+
+    Seconds and tokens count from the start of training; padding is no token. `Number` is `float` in a progress line,
+    and `float | None` where a number that is not finite becomes null.
+    """
+
     step: int
     total_steps: int
     epoch: float
-    loss: float
-    lora_learning_rate: float
-    emotion_learning_rate: float
+    loss: Number
+    lora_learning_rate: Number
+    emotion_learning_rate: Number
     grad_norm: float | None = None
-    tokens_per_second: float
+    tokens_per_second: Number
     token_count: int
     elapsed_seconds: float
-    eta_seconds: float
+    eta_seconds: Number
     memory_bytes: int = Field(description="Peak so far: of the GPU where there is one, else of the process.")
     eval_loss: float | None = Field(None, description="On what is held out, where it was measured at this step.")
     eval_neutral_loss: float | None = Field(None, description="The same with every emotion left out.")
 
 
+class _MetricLine(_Line):
+    # A class of its own, so that the type is the first field of the line.
+    type: Literal["metric"] = "metric"
+
+
+class Metric(MetricNumbers[float], _MetricLine):
+    """The numbers at a step, as a progress line."""
+
+
 class Checkpoint(_Line):
-    """A checkpoint is whole and on the disk."""
+    """A checkpoint is complete and on the disk."""
 
     type: Literal["checkpoint"] = "checkpoint"
     step: int
     path: str
     size_bytes: int
-    seconds: float = Field(description="What saving it took.")
+    seconds: float = Field(description="How long saving it took.")
     reason: CheckpointReason = Field(description="By checkpoint_every, on request, or because the training stops.")
 
 
 class Notice(_Line):
-    """Something that the owner of the job should know, though the run goes on."""
+    """Something that the owner of the job should know; the run continues."""
 
     type: Literal["notice"] = "notice"
     code: str
     message: str
-    step: int | None = Field(None, description="The step that it is about, where it is about one.")
+    step: int | None = Field(None, description="The step that the notice is about, if it is about one.")
 
 
 class Result(_Line):
@@ -109,12 +124,12 @@ class Result(_Line):
     token_count: int
     train_seconds: float
     peak_memory_bytes: int = Field(description="The peak of the GPU where there is one, else of the process.")
-    peak_gpu_bytes: int | None = Field(None, description="The peak of the GPU's memory, where there is a GPU.")
+    peak_gpu_bytes: int | None = Field(None, description="The peak of the GPU's memory, if there is a GPU.")
     peak_host_bytes: int = Field(description="The peak of the process's own memory.")
 
 
 class Failure(_Line):
-    """The last line of a run that failed for a reason that the process could name; see emomodel.errors."""
+    """The last line of a run that failed for a reason known to the process; emomodel.errors has the codes."""
 
     type: Literal["failure"] = "failure"
     code: str
@@ -128,13 +143,13 @@ _PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
 
 
 class ProgressError(EmomodelError):
-    """The line is not a progress line."""
+    """A line is not a progress line."""
 
     code = "progress_invalid"
 
 
 def parse_progress(line: str | bytes) -> Progress:
-    """Read one line. Raises ProgressError."""
+    """Parse one progress line. Raises ProgressError."""
     try:
         return _PROGRESS.validate_json(line)
     except ValidationError as error:

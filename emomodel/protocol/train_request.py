@@ -1,4 +1,4 @@
-"""TrainRequest: all that one training process is told, as one JSON file."""
+"""TrainRequest: the JSON file that starts a training process and holds all that it needs to know."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from emomodel.emotions import DEFAULT_AXES
 
 
 class ValidationDataset(BaseModel):
-    """A dataset of its own to measure the loss on, in place of a share of the training's."""
+    """A separate dataset to measure the loss on, in place of a share of the training dataset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,18 +27,19 @@ class TrainRequest(BaseModel):
     dataset_name: str
     dataset_sha256: str
     validation: ValidationDataset | None = None
-    base_model: str = Field(description="The name that the adapter and the manifest carry.")
-    base_model_path: str = Field(description="A local folder or a hub id: what is really loaded.")
+    base_model: str = Field(description="The base model's name in the adapter and the manifest.")
+    base_model_path: str = Field(description="The local folder or hub id from which the base model is loaded.")
     config: TrainConfig
     axes: tuple[str, ...] = DEFAULT_AXES.names
-    output_dir: Path = Field(description="Made by the process; complete when the result line is out.")
-    row_report_path: Path | None = Field(None, description="Where the loss of each example goes, if it is wanted.")
+    output_dir: Path = Field(description="Created by the process; complete when it has written the result line.")
+    row_report_path: Path | None = Field(None, description="The file for the loss of each example, if it is wanted.")
     checkpoint_dir: Path | None = Field(
-        None, description="Where this attempt's checkpoints go. If it holds some, they count for going on, too."
+        None,
+        description="The folder for this attempt's checkpoints. If it holds some, the training may resume from them.",
     )
     resume_from: tuple[Path, ...] = Field(
-        (), description="Checkpoints of earlier attempts, each a folder. The newest that is whole and fits is taken."
+        (), description="Checkpoints of earlier attempts, each a folder. The newest usable one is resumed from."
     )
-    checkpoints_kept: int = Field(2, ge=1, description="So many of the last checkpoints are kept.")
-    keep_best: bool = Field(True, description="Keep the checkpoint with the lowest eval_loss, too, if it is measured.")
+    checkpoints_kept: int = Field(2, ge=1, description="How many of the latest checkpoints are kept.")
+    keep_best: bool = Field(True, description="Also keep the checkpoint with the lowest eval_loss, if it is measured.")
     min_free_bytes: int = Field(0, ge=0, description="A checkpoint is not saved if less than this would be left free.")

@@ -1,9 +1,9 @@
-"""Turns -> one tokenised text, with what each token belongs to and the emotion of its own.
+"""The turns of a chat -> one tokenised text, with the turn and the emotion of each token.
 
-The base model's own chat template writes the text, once, and it is tokenised whole: a word's tokens must be those of
-the untagged text. Where a turn's content lies in it is learnt by rendering marks in the place of the contents; what
-stands between the marks is the template's own. Then the contents are found between these pieces, whether the template
-trims them or not, and by character offsets each token gets what holds for its last character.
+The base model's own chat template writes the whole text, which is then tokenised at once: a word's tokens must be those
+of the untagged text. To find each turn's content in it, the template is also rendered with marks in place of the
+contents; what it writes between the marks is its own. The contents are then located between these pieces, whether the
+template trims them or not, and by character offsets each token gets the turn and the emotion of its last character.
 """
 
 from bisect import bisect_right
@@ -17,11 +17,11 @@ from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import EmomodelError
 
-# A private-use character cannot be confused with a template's own words; no template trims or splits it.
+# Private-use characters don't occur in templates, and no template trims or splits them.
 _MARK = "\ue000{}\ue001"
 
 
-# A template is a small program in a model's folder: beside what it refuses itself, it may fail as programs do.
+# A template is a small program from a model's folder: it may fail in other ways than refusing the turns.
 _TEMPLATE_FAULTS = (
     jinja2.TemplateError,
     TypeError,
@@ -34,7 +34,7 @@ _TEMPLATE_FAULTS = (
 
 
 class ChatError(EmomodelError):
-    """The turns can't be made a text for the model."""
+    """The turns can't be written as text for the model."""
 
     code = "chat_invalid"
 
@@ -46,55 +46,54 @@ class TemplateMissing(ChatError):
 
 
 class TemplateUnsuitable(ChatError):
-    """The template refuses the turns, or changes their text."""
+    """The template refuses the turns, or changes their text beyond trimming it."""
 
     code = "template_unsuitable"
 
 
 class ControlTokenInText(ChatError):
-    """A turn's text holds a control token."""
+    """A turn's text holds a control token of the tokenizer."""
 
     code = "control_token"
 
 
 class ChatTokenizer(Protocol):
-    """What a chat needs of a tokenizer: LightTokenizer has it, and so has every tokenizer of transformers."""
+    """The part of a tokenizer that a chat needs. LightTokenizer and all tokenizers of transformers have it."""
 
-    # Text, several texts by name, or None.
+    # A text, several texts by name, or None.
     chat_template: Any
 
     @property
     def is_fast(self) -> bool:
-        """Whether it can tell the offsets of tokens."""
+        """Whether the tokenizer returns the character offsets of tokens."""
 
     @property
     def all_special_ids(self) -> list[int]:
-        """Ids of the tokens that the tokenizer's config names as special."""
+        """The ids of the tokens that the tokenizer's config names as special."""
 
     @property
     def added_tokens_decoder(self) -> Mapping[int, Any]:
-        """The tokens that are found in a text before all others, by id; each knows whether it is `special`."""
+        """The tokens that are matched in a text before all others, by id; each has an attribute `special`."""
 
     def __call__(self, text: str, *, add_special_tokens: bool, return_offsets_mapping: bool) -> Mapping[str, Any]:
-        """`input_ids` and `offset_mapping` of a text."""
+        """Tokenise a text; the result has `input_ids` and `offset_mapping`."""
 
     def convert_ids_to_tokens(self, ids: int) -> Any:
-        """The vocabulary's word for an id."""
+        """The token of an id, as the vocabulary writes it."""
 
     def apply_chat_template(
         self, conversation: list[dict[str, str]], *, tokenize: Literal[False], add_generation_prompt: bool
     ) -> Any:
-        """The text of a chat."""
+        """Render a chat as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenisedChat:
-    """A text, and lists of one length, an entry per token.
+    """A text and its tokens. The lists have one entry per token.
 
-    `offsets`: the token's first character in the text, and the one after its last.
-
-    `own`: the emotion that the token's own text has: always there in a reply, in other turns only where one was given.
-    `is_reply`: the token belongs to an assistant turn's content, or ends it. `is_target`: and it is to be learnt.
+    `offsets`: the token's first character in `text`, and the one after its last. `own`: the emotion of the token's own
+    text; replies always have one, other turns only if one was given, else it is None. `is_reply`: whether the token
+    belongs to the content of an assistant turn, or ends it. `is_target`: whether it is also to be learned.
     """
 
     text: str
@@ -107,7 +106,7 @@ class TokenisedChat:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A turn's content in the rendered text: from `start` to `end`; `shift` is `start` less the trimmed characters."""
+    """The place of a turn's content in the rendered text. `shift` is `start` minus the characters trimmed before it."""
 
     turn: Turn
     start: int
@@ -115,7 +114,7 @@ class _Place:
     shift: int
 
     def own_emotion(self, position: int) -> EmotionVector | None:
-        """The emotion of the character at `position` of the rendered text."""
+        """The emotion of the character at `position` of the rendered text, or None."""
         character = position - self.shift
         last_begun = bisect_right(self.turn.spans, character, key=lambda span: span.start) - 1
         if last_begun >= 0 and character < self.turn.spans[last_begun].end:
@@ -128,7 +127,7 @@ class ChatFormat:
     """The chat format of one base model: its tokenizer and its template."""
 
     def __init__(self, tokenizer: ChatTokenizer) -> None:
-        """Raises TemplateMissing, and TemplateUnsuitable when the tokenizer can't tell offsets."""
+        """Raises TemplateMissing, and TemplateUnsuitable for a tokenizer that gives no offsets."""
         if not tokenizer.chat_template:
             raise TemplateMissing(
                 "the base model's tokenizer has no chat template; use an instruction-tuned base model, "
@@ -143,14 +142,11 @@ class ChatFormat:
         }
 
     def tokenise(self, turns: Sequence[Turn], *, with_reply_header: bool = False) -> TokenisedChat:
-        """The whole chat as tokens; `with_reply_header` ends it with the header of a reply that is yet to come.
-
-        Raises ChatError.
-        """
+        """Tokenise a chat. `with_reply_header` appends the header of the assistant's next reply. Raises ChatError."""
         text, places = self._render(turns, with_reply_header)
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         input_ids: list[int] = encoded["input_ids"]
-        # A token of no width, which some tokenizers know, goes with the character before it.
+        # A token without characters, which some tokenizers produce, belongs to the character before it.
         offsets: list[tuple[int, int]] = encoded["offset_mapping"]
         last_characters = [max(end - 1, 0) for _, end in offsets]
         count = len(input_ids)
@@ -161,7 +157,7 @@ class ChatFormat:
         return chat
 
     def find_end_of_turn_id(self) -> int | None:
-        """The control token that ends a reply, or None when the template has none."""
+        """The id of the control token that ends a reply, or None if the template has none. Raises ChatError."""
         turns = (Turn("user", "a", ()), Turn("assistant", "a", (), is_target=True))
         chat = self.tokenise(turns)
         last = max(index for index, is_reply in enumerate(chat.is_reply) if is_reply)
@@ -169,7 +165,7 @@ class ChatFormat:
         return token_id if token_id in self._control_ids else None
 
     def _lay_turn(self, chat: TokenisedChat, place: _Place, last_characters: list[int], first: int) -> int:
-        """Enter one turn's tokens into the lists, looking from token `first`; returns the first after its content."""
+        """Fill in the tokens of one turn, from token `first` on; return the first token after its content."""
         index = first
         while index < len(last_characters) and last_characters[index] < place.start:
             index += 1
@@ -178,12 +174,12 @@ class ChatFormat:
         while index < len(last_characters) and last_characters[index] < place.end:
             if chat.input_ids[index] in self._control_ids:
                 token = self._tokenizer.convert_ids_to_tokens(chat.input_ids[index])
-                raise ControlTokenInText(f"a {place.turn.role} turn holds the control token {token}; take it out")
+                raise ControlTokenInText(f"a turn of the {place.turn.role} holds the control token {token}; remove it")
             emotion = place.own_emotion(last_characters[index])
             self._enter(chat, index, emotion, is_reply=is_assistant, is_target=place.turn.is_target)
             index += 1
         if is_assistant:
-            # A reply includes what ends it, up to the first control token, else the model would never learn to stop.
+            # A reply includes its ending, up to the first control token; otherwise the model would never learn to stop.
             for closing in range(index, self._end_of_closing(chat.input_ids, index)):
                 self._enter(chat, closing, emotion, is_reply=True, is_target=place.turn.is_target)
         return index
@@ -203,7 +199,7 @@ class ChatFormat:
         chat.is_target[index] = is_reply and is_target
 
     def _render(self, turns: Sequence[Turn], with_reply_header: bool) -> tuple[str, list[_Place]]:
-        """The template's text, and where each turn's content lies in it."""
+        """The rendered text, and the place of each turn's content in it."""
         text = self._apply_template([(turn.role, turn.content) for turn in turns], with_reply_header)
         pieces = self._find_pieces(tuple(turn.role for turn in turns), with_reply_header)
         places: list[_Place] = []
@@ -221,7 +217,7 @@ class ChatFormat:
         return text, places
 
     def _find_pieces(self, roles: tuple[str, ...], with_reply_header: bool) -> list[str]:
-        """What the template writes before, between and after the contents of turns with these roles."""
+        """The pieces that the template writes before, between and after the contents of turns with these roles."""
         key = (roles, with_reply_header)
         if key not in self._pieces:
             marks = [_MARK.format(index) for index in range(len(roles))]
@@ -247,7 +243,7 @@ class ChatFormat:
 
 
 def _find_place(text: str, turn: Turn, position: int, piece: str) -> _Place | None:
-    """The content of `turn` at `position`, as it is or trimmed, with the template's `piece` after it."""
+    """Find the content of `turn`, unchanged or trimmed, at `position` and before the template's `piece`."""
     content = turn.content
     for candidate in (content, content.strip(), content.lstrip(), content.rstrip()):
         if text.startswith(candidate + piece, position):

@@ -1,4 +1,4 @@
-"""Chat templates, rendered without transformers, in an environment equal to its own.
+"""Chat templates, rendered without transformers, in an environment equal to that of transformers.
 
 Source of the environment: transformers.utils.chat_template_utils, version 5.
 """
@@ -16,9 +16,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
 class _Generation(Extension):
-    """`{% generation %}`, which marks a reply for tools that ask where it lies: here its content is just text."""
+    """Supports `{% generation %}`, which marks replies for other tools; here its content is plain text."""
 
-    # jinja2 reads a class attribute.
+    # jinja2 reads this class attribute.
     tags = {"generation"}  # noqa: RUF012
 
     def parse(self, parser: Parser) -> nodes.Node:
@@ -28,10 +28,13 @@ class _Generation(Extension):
 
 
 class ChatTemplate:
-    """One base model's template. Raises jinja2.TemplateError for a template that is no Jinja."""
+    """One base model's chat template."""
 
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
-        """`special_tokens` by the names that templates know them by, such as `bos_token`."""
+        """`special_tokens` maps the names that templates use, such as `bos_token`, to tokens.
+
+        Raises jinja2.TemplateError for a source that is not valid Jinja.
+        """
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
         )
@@ -42,7 +45,7 @@ class ChatTemplate:
         self._special_tokens = dict(special_tokens)
 
     def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:
-        """The text of a chat. Raises jinja2.TemplateError, also where the template refuses the messages."""
+        """Render a chat as text. Raises jinja2.TemplateError, also when the template refuses the messages."""
         values = self._special_tokens | {
             "messages": messages,
             "tools": None,
@@ -59,7 +62,7 @@ def _to_json(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """Jinja's own filter would escape what HTML needs escaped."""
+    """Dump as transformers does; Jinja's own filter would escape the text for HTML."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
@@ -68,5 +71,5 @@ def _raise(message: str) -> NoReturn:
 
 
 def _format_now(form: str) -> str:
-    """Local time: a template asks for the date that the user sees."""
+    """The local time, as a template shows the user's date."""
     return datetime.now().astimezone().strftime(form)

@@ -1,6 +1,6 @@
-"""Example -> sample: input_ids, attention_mask, emotion_vectors and labels, four lists of one length.
+"""Example -> sample: input_ids, attention_mask, emotion_vectors and labels, lists with one entry per token.
 
-`lay_emotions` is the one rule for which input position carries which emotion; training and generation both use it.
+`lay_emotions` is the rule for which input position carries which emotion; training and generation both use it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from emomodel.emotions import EmotionVector
 from emomodel.errors import DatasetRefused
 from emomodel.samples.chat import ChatError, ChatFormat, TokenisedChat
 
-# The loss leaves out positions with this label (PyTorch's and transformers' convention).
+# The loss ignores positions with this label (a convention of PyTorch and transformers).
 IGNORED_LABEL = -100
 
 
 class Sample(TypedDict):
-    """One example as the model takes it; an entry per token. `emotion_vectors` holds one number per axis and token."""
+    """One example as model input: lists of T tokens; `emotion_vectors` has T vectors with one number per axis."""
 
     input_ids: list[int]
     attention_mask: list[int]
@@ -28,7 +28,7 @@ class Sample(TypedDict):
 
 @dataclass
 class Samples:
-    """The samples of a dataset, and what was lost on the way. `dropped_lines` had no target left within max_length."""
+    """The samples of a dataset. The examples of `dropped_lines` had no target within max_length and are left out."""
 
     samples: list[Sample] = field(default_factory=list)
     truncated_count: int = 0
@@ -50,15 +50,15 @@ def lay_emotions(
 ) -> list[EmotionVector]:
     """The emotion vector that each input position carries.
 
-    `own` holds each token's own emotion, None where it has none: replies always have one, other turns where one was
-    given. Rule `token`: a position carries its token's own emotion, neutral where there is none. Rule `lead`: a causal
-    model decides a token at the position before it, so
+    `own` and `is_reply` have one entry per token. `own` is the token's own emotion, or None: replies always have one,
+    other turns only if one was given. With the rule `token`, a position carries its token's own emotion, or neutral.
+    With the rule `lead`, since a causal model predicts a token at the position before it:
 
-    1. a position before a token of a reply carries that token's emotion: a reply's first token, a span's first token
-       and the end of the turn are all decided under their own emotion;
-    2. else a token outside replies that has its own emotion carries it: the model hears the user's emotion there;
-    3. else the position carries the first emotion of the next reply: so does the whole prompt, from the end of the
-       reply before. After the last reply it is neutral.
+    1. A position before a token of a reply carries that token's emotion. So a reply's first token, a span's first
+       token and the end of the turn are all predicted under their own emotion.
+    2. Otherwise, a token outside replies that has its own emotion carries it: the model sees the user's emotion there.
+    3. Otherwise, the position carries the first emotion of the next reply, as all of a prompt does, from the end of the
+       previous reply. After the last reply it is neutral.
     """
     if rule == "token":
         return [neutral if emotion is None else emotion for emotion in own]
@@ -77,7 +77,7 @@ def lay_emotions(
 
 
 def tokenise_example(example: Example, chat_format: ChatFormat) -> TokenisedChat:
-    """The example's text and tokens. Raises DatasetRefused, which names the line."""
+    """Tokenise an example. Raises DatasetRefused, which names the line."""
     try:
         return chat_format.tokenise(example.turns)
     except ChatError as error:
@@ -85,7 +85,7 @@ def tokenise_example(example: Example, chat_format: ChatFormat) -> TokenisedChat
 
 
 def lay_sample(chat: TokenisedChat, neutral: EmotionVector, rule: EmotionSpan) -> Sample:
-    """A tokenised example as the model takes it, not cut."""
+    """The sample of a tokenised example, at its full length."""
     return Sample(
         input_ids=chat.input_ids,
         attention_mask=[1] * len(chat.input_ids),
@@ -98,12 +98,12 @@ def lay_sample(chat: TokenisedChat, neutral: EmotionVector, rule: EmotionSpan) -
 
 
 def make_sample(example: Example, chat_format: ChatFormat, neutral: EmotionVector, rule: EmotionSpan) -> Sample:
-    """The whole example, not cut. Raises DatasetRefused, which names the line."""
+    """The sample of an example, at its full length. Raises DatasetRefused, which names the line."""
     return lay_sample(tokenise_example(example, chat_format), neutral, rule)
 
 
 def fit_sample(sample: Sample, max_length: int, *, pad_id: int | None, neutral: EmotionVector) -> Sample:
-    """The sample cut at `max_length` tokens and, when `pad_id` is given, padded at its end to exactly that."""
+    """The sample, cut to `max_length` tokens and, with `pad_id`, padded at its end to exactly that length."""
     missing = 0 if pad_id is None else max(max_length - len(sample["input_ids"]), 0)
     return Sample(
         input_ids=sample["input_ids"][:max_length] + [pad_id or 0] * missing,
@@ -122,7 +122,7 @@ def make_samples(
     max_length: int,
     fixed_pad_id: int | None = None,
 ) -> Samples:
-    """Samples of at most `max_length` tokens; with `fixed_pad_id`, of exactly as many. Raises DatasetRefused."""
+    """Samples of at most `max_length` tokens, or of exactly that many with `fixed_pad_id`. Raises DatasetRefused."""
     made = Samples()
     for example in examples:
         whole = make_sample(example, chat_format, neutral, rule)
@@ -136,5 +136,5 @@ def make_samples(
 
 
 def count_targets(sample: Sample) -> int:
-    """Labels that count in the loss. The first position's never does: nothing before it could predict it."""
+    """The number of labels that count in the loss. The first never does, as no position before it predicts it."""
     return sum(label != IGNORED_LABEL for label in sample["labels"][1:])

@@ -1,8 +1,8 @@
-"""LightTokenizer: a base model's tokenizer and chat template from its folder, without transformers.
+"""LightTokenizer: a base model's tokenizer and chat template, read from its folder without transformers.
 
 It reads the files that transformers reads, and has the part of a transformers tokenizer that emomodel.samples.chat
-needs (ChatTokenizer). Some of transformers' classes build their tokenizer again from the vocabulary, with rules of
-their own in place of those in tokenizer.json; emomodel.training.sample_loading compares the two before a training.
+needs (ChatTokenizer). Some classes of transformers rebuild their tokenizer from the vocabulary, with their own rules in
+place of those in tokenizer.json; emomodel.training.sample_loading compares the two before a training.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 TEMPLATE_FILE = "chat_template.jinja"
-# All that decides what a text's tokens are.
+# All files that decide a text's tokens.
 _FILES = (TOKENIZER_FILE, CONFIG_FILE, SPECIAL_TOKENS_FILE, TEMPLATE_FILE)
 
 _ENDOFTEXT = "<|endoftext|>"
-# What transformers' classes name where the config leaves it out, by the class's name without "Fast".
+# The tokens that transformers' classes use when the config doesn't name them, by class name without "Fast".
 _CLASS_TOKENS: dict[str, dict[str, str]] = {
     "GemmaTokenizer": {
         "unk_token": "<unk>",
@@ -38,26 +38,26 @@ _CLASS_TOKENS: dict[str, dict[str, str]] = {
     "Qwen2Tokenizer": {"unk_token": _ENDOFTEXT, "eos_token": _ENDOFTEXT, "pad_token": _ENDOFTEXT},
 }
 
-# The key of further special tokens, in files by transformers 5 and before.
+# The keys of further special tokens, in files written by transformers 5 and by earlier versions.
 _EXTRA_KEYS = ("extra_special_tokens", "additional_special_tokens")
 
 
 class TokenizerUnusable(ChatError):
-    """The folder has no tokenizer.json, or its tokenizer files can't be read."""
+    """A base model's folder has no tokenizer.json, or its tokenizer files can't be read."""
 
     code = "tokenizer_unusable"
 
 
 class LightTokenizer:
-    """Makes the tokens that a training makes."""
+    """A tokenizer that gives the same tokens as a training."""
 
-    # It can tell offsets.
+    # It returns offsets.
     is_fast = True
 
     def __init__(
         self, backend: Tokenizer, template: str | None, special_tokens: Mapping[str, str], extra_tokens: Sequence[str]
     ) -> None:
-        """`special_tokens` by name, such as `bos_token`. Raises TokenizerUnusable for a template that is no Jinja."""
+        """`special_tokens` are by name, such as `bos_token`. Raises TokenizerUnusable for an invalid chat template."""
         self.chat_template: Any = template
         self._backend = backend
         self._special_tokens = [*special_tokens.values(), *extra_tokens]
@@ -68,48 +68,50 @@ class LightTokenizer:
 
     @property
     def all_special_ids(self) -> list[int]:
-        """Ids of the tokens that the tokenizer's config names as special."""
+        """The ids of the tokens that the tokenizer's config names as special."""
         ids = [self._backend.token_to_id(token) for token in self._special_tokens]
         return [token_id for token_id in ids if token_id is not None]
 
     @property
     def added_tokens_decoder(self) -> dict[int, AddedToken]:
-        """The tokens that are found in a text before all others, by id."""
+        """The tokens that are matched in a text before all others, by id."""
         return self._backend.get_added_tokens_decoder()
 
     def __call__(self, text: str, *, add_special_tokens: bool, return_offsets_mapping: bool) -> dict[str, Any]:
-        """`input_ids` and `offset_mapping`, the first and the last character + 1 of each token."""
+        """Tokenise a text: `input_ids`, and `offset_mapping` with each token's first and last character + 1."""
         encoding = self._backend.encode(text, add_special_tokens=add_special_tokens)
         return {"input_ids": encoding.ids} | ({"offset_mapping": encoding.offsets} if return_offsets_mapping else {})
 
     def convert_ids_to_tokens(self, ids: int) -> str | None:
-        """The vocabulary's word for an id."""
+        """The token of an id, as the vocabulary writes it; None for an unknown id."""
         return self._backend.id_to_token(ids)
 
     def apply_chat_template(
         self,
         conversation: Sequence[Mapping[str, Any]],
         *,
-        tokenize: bool,  # noqa: ARG002  transformers' default is to tokenise, so callers say that they want text
+        tokenize: bool,  # noqa: ARG002  callers pass it because transformers would tokenise by default
         add_generation_prompt: bool,
     ) -> str:
-        """The text of a chat. Raises jinja2.TemplateError where the template refuses it."""
+        """Render a chat as text. Raises jinja2.TemplateError when the template refuses it."""
         return self._template.render(conversation, add_generation_prompt=add_generation_prompt)
 
 
 def load_light_tokenizer(folder: Path) -> LightTokenizer:
-    """From a model's folder. Raises TokenizerUnusable."""
+    """Load the tokenizer in a model's folder. Raises TokenizerUnusable."""
     if not (folder / TOKENIZER_FILE).is_file():
-        raise TokenizerUnusable(f"the base model's folder holds no {TOKENIZER_FILE}; copy the model's own there")
+        raise TokenizerUnusable(
+            f"the base model's folder holds no {TOKENIZER_FILE}; copy the model's own tokenizer.json there"
+        )
     config = _read_json(folder / CONFIG_FILE)
     if "added_tokens_decoder" not in config:
         config |= _read_json(folder / SPECIAL_TOKENS_FILE)
     try:
-        # What the library raises for a file that it can't read is an Exception and no more.
+        # For a file that it can't read, the library raises a plain Exception.
         backend = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
     except Exception as error:
         raise TokenizerUnusable(f"the base model's {TOKENIZER_FILE} can't be read: {error}") from error
-    # The file may ask for lengths that the tokenizer was once trained with.
+    # The file may still ask for the lengths that were used when the tokenizer was trained.
     backend.no_truncation()
     backend.no_padding()
     try:
@@ -131,7 +133,7 @@ def _make_tokenizer(backend: Tokenizer, folder: Path, config: dict[str, Any]) ->
 
 
 def hash_tokenizer(folder: Path) -> str:
-    """The sha256 of all files that decide what a text's tokens are; a file that is missing counts as empty."""
+    """The sha256 of all files that decide a text's tokens; a missing file counts as empty."""
     digest = hashlib.sha256()
     for name in _FILES:
         path = folder / name
@@ -141,13 +143,13 @@ def hash_tokenizer(folder: Path) -> str:
 
 
 def stat_tokenizer(folder: Path) -> tuple[tuple[int, int], ...]:
-    """Time of change in nanoseconds and size of each of these files: a cheap sign that one has changed."""
+    """The modification time in nanoseconds and the size of each file that decides tokens: a cheap check for changes."""
     stats = (path.stat() if (path := folder / name).is_file() else None for name in _FILES)
     return tuple((stat.st_mtime_ns, stat.st_size) if stat else (0, 0) for stat in stats)
 
 
 def _find_template(folder: Path, config: Mapping[str, Any]) -> str | None:
-    """The file goes before the config. Of several named templates, the default one."""
+    """The chat template's file takes precedence over the config. Of several named templates, the default is used."""
     if (folder / TEMPLATE_FILE).is_file():
         return (folder / TEMPLATE_FILE).read_text(encoding="utf-8")
     template = config.get("chat_template")
@@ -157,7 +159,7 @@ def _find_template(folder: Path, config: Mapping[str, Any]) -> str | None:
 
 
 def _add_tokens(backend: Tokenizer, listed: Mapping[str, Mapping[str, Any]], special: Sequence[str]) -> None:
-    """What the configs know of added tokens goes before tokenizer.json, as it does in transformers."""
+    """Add tokens from the configs, which take precedence over tokenizer.json, as in transformers."""
     present = {repr(token) for token in backend.get_added_tokens_decoder().values()}
     for index in sorted(listed, key=int):
         token = AddedToken(**listed[index])
@@ -176,7 +178,7 @@ def _read_token(value: str | Mapping[str, str]) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Empty where there is no such file. Raises TokenizerUnusable."""
+    """The JSON object in a file; empty if the file doesn't exist. Raises TokenizerUnusable."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

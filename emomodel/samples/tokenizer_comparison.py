@@ -1,7 +1,7 @@
-"""Whether transformers' tokenizer and LightTokenizer give the same tokens for a dataset's chats.
+"""Compares the tokens that transformers' tokenizer and LightTokenizer give for a dataset's chats.
 
-Statistics and preview come from the latter. Where transformers' class for a folder is not the tokenizer's own, it may
-cut texts otherwise than the folder's tokenizer.json says.
+Statistics and preview come from LightTokenizer. If transformers uses a class for a folder that doesn't belong to its
+tokenizer, it may split texts differently than the folder's tokenizer.json says.
 """
 
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from emomodel.data.examples import Example
 from emomodel.samples.chat import ChatError, ChatFormat
 from emomodel.samples.light_tokenizer import TOKENIZER_FILE, load_light_tokenizer
 
-# A class that is not the tokenizer's own shows in nearly every chat.
+# A class that doesn't belong to the tokenizer shows in nearly every chat.
 _COMPARED_EXAMPLES = 32
 
 
 def find_difference(folder: Path, chat_format: ChatFormat, examples: Iterable[Example]) -> str | None:
-    """What is otherwise, in words; None where nothing is, or where `folder` has no tokenizer.json to compare with.
+    """Describe the first difference; None if there is none, or if `folder` has no tokenizer.json to compare with.
 
-    `chat_format` is that of the training, which has made tokens of the examples.
+    `chat_format` is the training's own, with transformers' tokenizer.
     """
     if not (folder / TOKENIZER_FILE).is_file():
         return None
@@ -27,7 +27,7 @@ def find_difference(folder: Path, chat_format: ChatFormat, examples: Iterable[Ex
         light = ChatFormat(load_light_tokenizer(folder))
         for example in islice(examples, _COMPARED_EXAMPLES):
             if light.tokenise(example.turns) != chat_format.tokenise(example.turns):
-                return f"line {example.line} has other tokens by the base model's {TOKENIZER_FILE}"
+                return f"line {example.line} has other tokens with the base model's {TOKENIZER_FILE}"
     except ChatError as error:
         return str(error)
     return None

@@ -1,6 +1,6 @@
-"""How much memory a training will need at its peak, without loading anything, and what would make it need less.
+"""Estimates the peak memory of a training without loading anything, and suggests how to reduce it.
 
-docs/memory.md says what is counted and how far the estimate is from measured peaks.
+docs/memory.md explains what is counted, and compares the estimate with measured peaks.
 """
 
 import math
@@ -28,35 +28,35 @@ from emomodel.sizing.memory_costs import (
 )
 from emomodel.sizing.model_shape import ModelShape
 
-# Plain English or German in Gemma's tokens. Other scripts take more tokens for a text, so that for them the estimate is
-# too low: it then lets a job pass that has to fail, and never refuses one that could run.
+# Of English or German text with Gemma's tokenizer. Texts in other scripts take more tokens, so that the estimate is too
+# low: it may then accept a job that fails, but never refuses one that could run.
 CHARACTERS_PER_TOKEN = 4
-# Gemma's chat template puts these around each message.
+# Tokens that Gemma's chat template adds to each message.
 TEMPLATE_TOKENS_PER_TURN = 5
 
-# The most that TrainConfig takes.
+# The maximum that TrainConfig accepts.
 MAX_ACCUMULATION = 4096
-# A shorter example than this holds no reply worth learning.
+# Shorter examples hold no reply that is worth learning.
 MIN_ADVISED_LENGTH = 64
 
 
 @dataclass(frozen=True)
 class DatasetStats:
-    """What the memory of a training depends on. None: not known."""
+    """What a training's memory depends on in its dataset. None stands for an unknown value."""
 
     average_tokens: int | None = None
-    """Of an example."""
+    """Of all examples."""
     longest_tokens: int | None = None
-    """Of the longest example; None where only the average is known."""
+    """Of the longest example; None if only the average is known."""
     example_count: int | None = None
     label_share: float = 1.0
-    """Of the tokens, those that are learnt."""
+    """The share of tokens that are learned."""
 
     @classmethod
     def of_report(cls, report: Mapping[str, Any]) -> "DatasetStats":
-        """From a DatasetReport as JSON; one of an earlier release may lack any count.
+        """The statistics in a DatasetReport, as JSON. A report of an earlier release may lack any count.
 
-        Some batch is as long as the average one, so what can't hold that can't hold the dataset.
+        At least one batch is as long as the average batch, so memory that can't hold that can't hold the dataset.
         """
         examples, characters = report.get("example_count"), report.get("character_count")
         turns, targets = report.get("turn_count"), report.get("target_count")
@@ -74,7 +74,7 @@ class DatasetStats:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes at the peak of a training, by what they are for."""
+    """The bytes at the peak of a training, by purpose."""
 
     weights: int
     adapter: int
@@ -85,15 +85,17 @@ class Estimate:
 
     @property
     def peak_bytes(self) -> int:
-        """What PyTorch allocates at most."""
+        """The most that PyTorch allocates."""
         return self.total_bytes - self.reserve
 
     @property
     def total_bytes(self) -> int:
+        """All bytes at the peak, including the reserve."""
         return sum(self.parts.values())
 
     @property
     def parts(self) -> dict[str, int]:
+        """The bytes by purpose."""
         return asdict(self)
 
     @property
@@ -102,11 +104,12 @@ class Estimate:
         return max(self.parts, key=lambda name: self.parts[name])
 
     def fits(self, memory_bytes: int) -> bool:
+        """Whether the training fits into `memory_bytes`."""
         return self.total_bytes <= memory_bytes
 
 
 def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device: Device) -> Estimate:
-    """The peak of the longest batch."""
+    """The memory at the peak, which is reached in the longest batch."""
     engine = find_engine(config, device)
     rows, length = _find_batch(config, stats, device)
     trained = _count_trained(config, shape)
@@ -118,7 +121,7 @@ def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device
         weights=_count_weights(config, shape, device),
         adapter=trained * FLOAT32_BYTES,
         optimizer=trained * OPTIMIZER_BYTES,
-        # The logits are gone when the layers' backward pass begins: of the two only the larger counts.
+        # The logits are freed before the layers' backward pass begins: only the larger of the two counts.
         activations=round((kept + max(passing - logits, 0)) * heap_factor),
         logits=round(logits * heap_factor),
         reserve=CUDA_RESERVE_BYTES if device == "cuda" else CPU_RESERVE_BYTES,
@@ -128,9 +131,9 @@ def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device
 def suggest(
     config: TrainConfig, shape: ModelShape, stats: DatasetStats, device: Device, memory_bytes: int
 ) -> list[dict[str, Any]]:
-    """Changes of fields, each of which alone makes the training fit, the cheapest first.
+    """Changes to the config, each of which alone makes the training fit into `memory_bytes`, the cheapest first.
 
-    Where none does alone, the first that do together; empty where nothing helps.
+    If no single change is enough, the first combination that is; empty if nothing helps.
     """
 
     def helps(changes: Mapping[str, Any]) -> bool:
@@ -149,7 +152,7 @@ def suggest(
 
 
 def _list_changes(config: TrainConfig, device: Device) -> list[list[dict[str, Any]]]:
-    """What leaves the training's outcome as it is, or nearly: kinds of changes, each with its mildest first."""
+    """Kinds of changes that hardly alter the training's result; within each kind, the mildest first."""
     changes: list[list[dict[str, Any]]] = []
     if device == "cuda" and config.load_in_4bit is False:
         changes.append([{"load_in_4bit": True}])
@@ -165,7 +168,7 @@ def _list_changes(config: TrainConfig, device: Device) -> list[list[dict[str, An
 
 
 def _list_batches(config: TrainConfig) -> Iterator[dict[str, Any]]:
-    """Smaller batches, of which as many more make the same update."""
+    """Smaller batches with more accumulation, so that updates stay the same."""
     product = config.batch_size * config.gradient_accumulation
     for batch_size in range(config.batch_size - 1, 0, -1):
         if product % batch_size == 0 and product // batch_size <= MAX_ACCUMULATION:
@@ -182,9 +185,9 @@ def _list_lengths(config: TrainConfig) -> list[dict[str, Any]]:
 
 
 def _find_batch(config: TrainConfig, stats: DatasetStats, device: Device) -> tuple[int, int]:
-    """Examples of a batch, and the tokens that each of them takes.
+    """The examples of a batch, and the tokens that each takes.
 
-    A batch is padded to its longest example. Packed, examples take what they have: many together the average of each.
+    A batch is padded to its longest example; in packed batches examples take their own length, on average the mean.
     """
     rows = config.batch_size if stats.example_count is None else min(config.batch_size, stats.example_count)
     own = stats.average_tokens if is_packed(config, device) else stats.longest_tokens or stats.average_tokens
@@ -211,7 +214,7 @@ def _count_trained(config: TrainConfig, shape: ModelShape) -> int:
 def _count_activations(
     config: TrainConfig, shape: ModelShape, engine: Engine, rows: int, length: int, device: Device
 ) -> tuple[int, int]:
-    """Bytes that are kept from the forward pass on, and what the backward pass of a layer adds to them."""
+    """The bytes kept from the forward pass on, and the bytes that the backward pass of a layer adds."""
     tokens = rows * length
     mask_length = 0 if is_packed(config, device) else length
 
@@ -229,13 +232,13 @@ def _count_activations(
     backward = count_layer(engine.backward)
     if not config.gradient_checkpointing:
         return ends + shape.layer_count * count_layer(engine.layer), backward
-    # One layer at a time is made again, and holds what its backward pass holds before it begins.
+    # Layers are recomputed one at a time; each then holds its activations and those of its backward pass.
     size = FLOAT32_BYTES if config.dtype == "float32" else BFLOAT16_BYTES
     return ends + shape.layer_count * tokens * size * shape.hidden_size, 2 * backward
 
 
 def _count_logits(shape: ModelShape, engine: Engine, tokens: int, learnt: int) -> int:
-    """Of `tokens` in the batch, padding included, of which `learnt` are labels."""
+    """The bytes of the logits of a batch of `tokens`, including padding, of which `learnt` have labels."""
     if engine.full_logits == "all":
         return tokens * shape.vocab_size * FULL_LOGIT_BYTES
     if engine.full_logits == "labels":

@@ -1,7 +1,7 @@
-"""What a training keeps in memory, in bytes per unit of width and token: the constants of memory.py.
+"""The constants of memory.py: what a training keeps in memory, in bytes per unit of width and token.
 
-Each is a count of the tensors that autograd keeps; docs/memory.md holds the estimate against measured peaks. Correct a
-constant here, and nowhere else, when a measurement says so.
+Each counts the tensors that autograd keeps; docs/memory.md compares the estimate with measured peaks. If a measurement
+shows that a constant is wrong, correct it here.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ NF4_BYTES = 0.5 + 1 / 64 + FLOAT32_BYTES / (64 * 256)
 # AdamW in float32, per trained parameter: its gradient and two moments.
 OPTIMIZER_BYTES = 3 * FLOAT32_BYTES
 
-# Beside the layers, per token and unit of the hidden size: three middles of the emotion projection, of half that size,
-# and the final norm's input, all float32; the head's input and its gradient, in 16 bits.
+# In addition to the layers, per token and unit of the hidden size: three tensors within the emotion projection, of half
+# that size, and the final norm's input, all float32; the head's input and its gradient, in 16 bits.
 ENDS_BYTES = 3 * FLOAT32_BYTES // 2 + FLOAT32_BYTES + 2 * BFLOAT16_BYTES
 
 # Full logits at their peak in the backward pass, each per token and vocabulary entry: the logarithms of the
-# probabilities, the gradient by them, and the gradient by the logits, all float32. The 16-bit logits are gone by then.
+# probabilities, the gradient by them, and the gradient by the logits, all float32. The 16-bit logits are freed by then.
 FULL_LOGIT_BYTES = 3 * FLOAT32_BYTES
 
 # A fused loss makes the logits of a chunk of tokens and their gradient, in 16 bits. emomodel/model/head_loss.py takes
@@ -36,14 +36,14 @@ FUSED_LOGIT_BYTES = 2 * BFLOAT16_BYTES
 HEAD_LOSS_CHUNK_BYTES = GIB // 2
 UNSLOTH_CHUNK_BYTES = GIB
 
-# The CUDA context and its libraries (about 0.6 GiB), and what the allocator can't fill between its blocks. PyTorch's
+# The CUDA context and its libraries (about 0.6 GiB), and what fragmentation of the allocator leaves unused. PyTorch's
 # own peak doesn't count them.
 CUDA_RESERVE_BYTES = 3 * GIB // 2
 # Interpreter, libraries and tokenizer of a training process on a CPU (measured: 0.7 to 0.8 GiB).
 CPU_RESERVE_BYTES = 8 * GIB // 10
 
-# On a CPU the C library's heap keeps more than is in use: batches of different lengths leave gaps in it. Measured over
-# a few steps of Gemma 3 270M, with worker/runs/environment.py's settings.
+# On a CPU the C library's heap keeps more than is in use, as batches of different lengths leave gaps. Measured over a
+# few steps of Gemma 3 270M, with worker/runs/environment.py's settings.
 CPU_HEAP_FACTOR = 1.3
 
 
@@ -57,48 +57,48 @@ class LayerCost:
     intermediate: int
     rank: int
     mask: int
-    """Per token of the row: the attention mask, which PyTorch's attention keeps in the activations' type."""
+    """Per token of the row: the attention mask, which PyTorch's attention keeps in the type of the activations."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A way of running the layers and the loss."""
+    """A way of computing the layers and the loss."""
 
     layer: LayerCost
     """What each layer keeps from the forward pass on."""
     backward: LayerCost
-    """What the backward pass of one layer adds: the gradients within it, and what it makes again."""
+    """What the backward pass of one layer adds: the gradients within it, and what it recomputes."""
     full_logits: Literal["all", "labels", "none"]
-    """Which positions get all their logits at once."""
+    """The positions whose logits are all computed at once."""
     chunk_bytes: int = 0
-    """With none: the most that the fused loss takes."""
+    """If `full_logits` is "none": the most that the fused loss takes."""
 
 
-# The libraries as they come, 16-bit activations. PEFT makes a float32 copy of each module's input, and Gemma's norms of
-# theirs. hidden: 4 norms and the inputs of q, k, v, gate and up, in float32. query: rotated queries, repeated keys and
-# values, the output (16 bits); the query norm's and o_proj's input (float32). key_value: the key norm's input.
-# intermediate: gate before and after its activation, and up (16 bits); down_proj's input (float32). rank: one for each
-# of 7 modules.
+# The libraries' standard code with 16-bit activations. PEFT makes a float32 copy of each module's input, and Gemma's
+# norms do of theirs. hidden: 4 norms and the inputs of q, k, v, gate and up, in float32. query: rotated queries,
+# repeated keys and values, the output (16 bits); the query norm's and o_proj's input (float32). key_value: the key
+# norm's input. intermediate: gate before and after its activation, and up (16 bits); down_proj's input (float32).
+# rank: one for each of 7 modules.
 EAGER = LayerCost(hidden=9 * 4, query=4 * 2 + 2 * 4, key_value=4, intermediate=3 * 2 + 4, rank=7 * 4, mask=2)
 
-# The same with float32 activations, where nothing has to be copied: modules share their inputs.
+# The libraries' standard code with float32 activations, where nothing is copied: modules share their inputs.
 EAGER_FLOAT32 = LayerCost(hidden=6 * 4, query=5 * 4, key_value=4, intermediate=4 * 4, rank=7 * 4, mask=4)
 
-# Compiled layers that make in the backward pass what is cheap to make again. hidden: two residuals, two inputs of the
+# Compiled layers that recompute in the backward pass what is cheap. hidden: two residuals, two inputs of the
 # modules and one output, 16 bits. query: queries before and after their norm, repeated keys and values, the output.
 # key_value: keys and values. intermediate: gate, up and their product. Two measured peaks of one model with Unsloth, at
 # 8,192 and 32,768 tokens, lie 62 KiB per token and layer apart, and this makes 63.
 UNSLOTH = LayerCost(hidden=5 * 2, query=5 * 2, key_value=2 * 2, intermediate=3 * 2, rank=7 * 2, mask=2)
 
-# The accelerated layers (emomodel/training/acceleration.py) make more of this again, and keep what matrix products
-# and attention gave, and no more. hidden: their input and the outputs of o_proj and down_proj. query: queries before
+# The accelerated layers (emomodel/training/acceleration.py) recompute more, and keep only the results of matrix
+# products and attention. hidden: their input and the outputs of o_proj and down_proj. query: queries before
 # and after their norm, and the output. key_value: keys before and after their norm, and values. intermediate: gate
 # and up.
 COMPILED = LayerCost(hidden=3 * 2, query=3 * 2, key_value=3 * 2, intermediate=2 * 2, rank=7 * 2, mask=2)
 
 
 def find_engine(config: TrainConfig, device: Device) -> Engine:
-    """The way in which `config` runs on `device`."""
+    """How a training with `config` computes on `device`."""
     is_float32 = config.dtype == "float32"
     eager = EAGER_FLOAT32 if is_float32 else EAGER
     takes_all = config.acceleration == "off" and not is_packed(config, device)
@@ -109,17 +109,17 @@ def find_engine(config: TrainConfig, device: Device) -> Engine:
     with_unsloth = Engine(compiled, compiled, "none", UNSLOTH_CHUNK_BYTES)
     if config.acceleration == "auto" and not is_float32 and is_packed(config, device):
         with_transformers = Engine(COMPILED, UNSLOTH, "none", HEAD_LOSS_CHUNK_BYTES)
-    # Left to itself the training takes Unsloth on GPUs before Ampere only, which are too few to be asked after.
+    # By default a training uses Unsloth only on GPUs older than Ampere, which are too rare to consider here.
     return with_unsloth if config.backend == "unsloth" else with_transformers
 
 
 def is_packed(config: TrainConfig, device: Device) -> bool:
-    """Whether the examples of a batch lie one after the other, without padding."""
+    """Whether the examples of a batch are joined into one row, without padding."""
     return config.batching == "packed" or (config.batching == "auto" and device == "cuda")
 
 
 def _widen(cost: LayerCost) -> LayerCost:
-    """With float32 in place of 16 bits."""
+    """The cost with float32 activations in place of 16-bit ones."""
     return LayerCost(
         hidden=2 * cost.hidden,
         query=2 * cost.query,

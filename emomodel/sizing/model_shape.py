@@ -1,4 +1,4 @@
-"""ModelShape: the sizes of a base model, read from its folder without loading it."""
+"""ModelShape: the sizes of a base model, read from the config in its folder without loading it."""
 
 import json
 import math
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Bytes of a parameter in a weights file, by the config's word for its type.
+# The bytes of a parameter in a weights file, by the type's name in the config.
 _FILE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-# What Gemma 3's config leaves out where it is transformers' default: Google's own folders of the models for text and
-# images do. (transformers: Gemma3TextConfig)
+# transformers' defaults for Gemma 3 (Gemma3TextConfig). A config may omit these values, as those of Google's models for
+# text and images do.
 _GEMMA3_DEFAULTS: dict[str, Any] = {
     "vocab_size": 262_208,
     "num_attention_heads": 8,
@@ -29,19 +29,19 @@ class ModelShape:
     layer_count: int
     intermediate_size: int
     query_size: int
-    """Heads times their size."""
+    """The number of query heads times the head size."""
     key_value_size: int
-    """Key heads times their size; as much again for the values."""
+    """The number of key heads times the head size; the values take as much again."""
     vocab_size: int
     tied_embeddings: bool
     vision_count: int
-    """All parameters beside the text model: a vision tower, and what joins it to the text."""
+    """The parameters outside the text model: a vision tower, and its connection to the text model."""
     file_count: int | None
-    """Of the whole model, from the sizes of its weights files."""
+    """All parameters of the model, from the sizes of its weights files; None if unknown."""
 
     @property
     def linear_sizes(self) -> dict[str, tuple[int, int]]:
-        """Input and output width of each linear module of a layer, by the name that LoRA knows it by."""
+        """The input and output width of each linear module of a layer, by the module's name for LoRA."""
         hidden, query, key_value = self.hidden_size, self.query_size, self.key_value_size
         return {
             "q_proj": (hidden, query),
@@ -55,27 +55,26 @@ class ModelShape:
 
     @property
     def linear_count(self) -> int:
-        """Of the layers' linear modules: what 4-bit loading quantises."""
+        """The parameters of the layers' linear modules, which 4-bit loading quantises."""
         return self.layer_count * sum(width * height for width, height in self.linear_sizes.values())
 
     @property
     def embedding_count(self) -> int:
-        """Of the embeddings, and of the head where it is another matrix."""
+        """The parameters of the embeddings, and of the head if it is a separate matrix."""
         return self.vocab_size * self.hidden_size * (1 if self.tied_embeddings else 2)
 
     @property
     def parameter_count(self) -> int:
-        """Of the whole model. Norms and biases count for nothing where no weights file tells."""
+        """The parameters of the model. Without weights files, norms and biases are not counted."""
         return self.file_count or self.linear_count + self.embedding_count + self.vision_count
 
 
 def find_model_shape(folder: Path, weights_bytes: int | None = None) -> ModelShape | None:
-    """The shape of the model in `folder`, or None where its config.json is missing, or of no known kind.
+    """The shape of the model in `folder`, or None if its config.json is missing, broken or of an unsupported kind.
 
-    `weights_bytes` is the size of the weights files where they are elsewhere.
-
-    Known are Gemma 3 (for text, and for text and images), Llama, Qwen and what has the same layers and names. A mixture
-    of experts is not: how many of its experts a step keeps in memory depends on the text.
+    `weights_bytes` is the size of the weights files if they are not in `folder`. Supported are Gemma 3 (for text, and
+    for text and images), Llama, Qwen and models with the same layers and names. Mixtures of experts are not: how many
+    experts a step keeps in memory depends on the text.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -120,9 +119,9 @@ def _find_size(config: dict[str, Any], name: str) -> int | None:
 
 
 def _count_vision(vision: dict[str, Any], text_hidden: int) -> int:
-    """A vision transformer's layers (four matrices of attention, two of the MLP), and the one that leads to the text.
+    """The parameters of a vision transformer's layers (four attention matrices, two of the MLP) and of its projection.
 
-    Its patch and position embeddings, less than a hundredth, are left out.
+    Its patch and position embeddings are omitted; they are less than a hundredth.
     """
     sizes = [_find_size(vision, name) for name in ("hidden_size", "num_hidden_layers", "intermediate_size")]
     hidden, layers, intermediate = (size or 0 for size in sizes)
@@ -130,7 +129,7 @@ def _count_vision(vision: dict[str, Any], text_hidden: int) -> int:
 
 
 def _count_in_files(config: dict[str, Any], text: dict[str, Any], file_bytes: int) -> int | None:
-    """None where there are no weights, or quantised ones, whose size doesn't tell their number."""
+    """The number of parameters by file size; None without weights, or for quantised ones, whose size is no measure."""
     word = config.get("dtype") or config.get("torch_dtype") or text.get("dtype") or text.get("torch_dtype")
     size = _FILE_BYTES.get(word) if isinstance(word, str) else None
     if not file_bytes or size is None or "quantization_config" in config:

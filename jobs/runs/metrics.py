@@ -11,6 +11,7 @@ import time
 from typing import Any, NamedTuple, cast
 
 import structlog
+from pydantic import BaseModel, Field
 from pydantic_core import from_json
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -37,13 +38,19 @@ REDIS_PAUSE_SECONDS = 5
 log = structlog.get_logger()
 
 
-class SampledMetric(MetricLine):
-    """A metric with how the slot's GPU was at the time; null on a CPU slot, and where the GPU doesn't tell."""
+class GpuReading(BaseModel):
+    """How the slot's GPU was at the time of a metric; null on a CPU slot, and where the GPU doesn't report it."""
 
-    gpu_utilization_percent: float | None = None
-    gpu_memory_used_bytes: int | None = None
+    gpu_utilization_percent: float | None = Field(
+        None, description="Of the slot's GPU a few seconds before, like the three that follow; null on a CPU slot."
+    )
+    gpu_memory_used_bytes: int | None = Field(None, description="By all who use the GPU.")
     gpu_temperature_celsius: float | None = None
     gpu_power_watts: float | None = None
+
+
+class SampledMetric(GpuReading, MetricLine):
+    """A metric with a reading of the slot's GPU."""
 
 
 # This and MetricPoint are tuples because there are many of them.

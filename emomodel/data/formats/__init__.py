@@ -1,6 +1,6 @@
-"""Datasets in the formats that people have: JSON Lines, a JSON array, CSV, Parquet, each plain, gzip or zstd.
+"""The formats of datasets: JSON Lines, a JSON array, CSV and Parquet, each plain or compressed by gzip or zstd.
 
-`records.open_records` makes one JSON Lines record of each of their examples; `exporting` goes the other way.
+`records.open_records` reads their examples as JSON Lines records; `exporting` writes them.
 """
 
 from emomodel.data.formats.records import Record, open_records, read_records

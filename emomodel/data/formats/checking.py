@@ -1,4 +1,4 @@
-"""A file in any supported format through the validator: its records as JSON Lines, and one report on all."""
+"""Checks a file in any supported format: writes its records as JSON Lines and makes one report on all of them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,9 +18,9 @@ def check_records(
     max_bytes: int,
     max_problems: int = MAX_PROBLEMS,
 ) -> DatasetReport:
-    """Hand each record to `write`, a line each, and report on them all, with the places that they have in the source.
+    """Pass each record to `write` as a line, and report on all of them with their places in the source.
 
-    What `write` got is a dataset only if the report is ok. Raises SourceTooLarge when it would be over `max_bytes`.
+    What was written is a dataset only if the report is ok. Raises SourceTooLarge if it would exceed `max_bytes`.
     """
     problems: list[Problem] = []
     counts: Counter[str] = Counter()
@@ -34,7 +34,7 @@ def check_records(
         validator.feed_record(place, content)
         written_bytes += len(content) + 1
         if written_bytes > max_bytes:
-            raise SourceTooLarge
+            raise SourceTooLarge(f"the file has more than {max_bytes} bytes as JSON Lines; split it")
         write(content + b"\n")
     report = validator.finish()
     return _with_problems(report, problems, counts, max_problems) if counts else report
@@ -43,7 +43,7 @@ def check_records(
 def _with_problems(
     report: DatasetReport, problems: list[Problem], counts: Counter[str], max_problems: int
 ) -> DatasetReport:
-    """The report with what kept records from being made. A file of which nothing could be read is not called empty."""
+    """Add the problems that kept records from being made. A file that could not be read at all is not called empty."""
     others = [problem for problem in report.problems if problem.code != "file_empty"]
     all_counts = counts + Counter(
         {code: count for code, count in report.problem_counts.items() if code != "file_empty"}

@@ -1,4 +1,4 @@
-"""The codes of what can be wrong with a file before its examples can be read."""
+"""The codes of problems that prevent a file's examples from being read."""
 
 from emomodel.data.problems import ProblemCode
 

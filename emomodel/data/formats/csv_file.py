@@ -21,7 +21,7 @@ class _RowTooLongError(Exception):
 
 def read_rows(stream: io.BufferedReader, reader: RowReader, max_row_bytes: int) -> Iterator[tuple[int, Row | Finding]]:
     """The line where each row begins, and the row. A finding on the header is the last, and so is a row without end."""
-    # The module's own bound is one for the process, and lower than ours.
+    # The csv module's own limit is lower, and applies to the whole process.
     csv.field_size_limit(max(csv.field_size_limit(), max_row_bytes))
     lines = _Lines(stream, max_row_bytes)
     header = lines.read_header()
@@ -89,7 +89,7 @@ class _Lines:
         self._count += 1
         if self._count == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
-        # Bytes that are no text survive as half characters, and the row that has them is told later.
+        # Bytes that are not UTF-8 become half characters, and their row is reported later.
         return line.decode("utf-8", "surrogateescape")
 
 

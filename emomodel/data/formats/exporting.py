@@ -1,7 +1,7 @@
-"""A dataset in JSON Lines -> its normal form as JSON Lines, a JSON array, CSV or Parquet, a piece at a time.
+"""Exports a dataset in JSON Lines to its normal form as JSON Lines, a JSON array, CSV or Parquet, piece by piece.
 
-CSV and Parquet get the columns `prompt`, `response`, `system` and one per axis, if every example is one prompt and one
-reply whose emotions these columns can hold; else a single column `messages`.
+CSV and Parquet get the columns `system`, `prompt`, `response` and one per axis if every example is one prompt and one
+reply whose emotions fit these columns, or else a single column `messages`.
 """
 
 import csv
@@ -31,7 +31,7 @@ Cells = list[str | float | None]
 
 
 def export(path: Path, axes: Axes, to: ExportFormat) -> Iterator[bytes]:
-    """The bytes of the dataset at `path` in another format. Raises LinesInvalid at a line that is no example."""
+    """Yield the bytes of the dataset at `path` in the format `to`. Raises LinesInvalid for an invalid line."""
     if to == "jsonl":
         pieces: Iterator[bytes] = (
             f"{print_example(example, axes)}\n".encode() for example in read_examples(path, axes)
@@ -47,7 +47,7 @@ def export(path: Path, axes: Axes, to: ExportFormat) -> Iterator[bytes]:
 
 
 def _is_flat(example: Example) -> bool:
-    """Whether a row of prompt, response and emotion says all of it."""
+    """Whether a row of prompt, response and emotion can hold the example."""
     *before, reply = example.turns
     is_single = [turn.role for turn in before] in (["user"], ["system", "user"])
     is_plain = not any(turn.spans for turn in example.turns) and not any(any(turn.emotion) for turn in before)
@@ -122,7 +122,7 @@ def _batches(rows: Iterable[Cells]) -> Iterator[list[Cells]]:
 
 
 class _Sink(io.RawIOBase):
-    """Holds what was written until it is taken."""
+    """Keeps what is written until it is taken."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -147,7 +147,7 @@ class _Sink(io.RawIOBase):
 
 
 def _join(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Fewer and larger pieces: each costs the sender a switch of threads."""
+    """Join small pieces into larger ones, as each costs the sender a switch of threads."""
     pending = bytearray()
     for piece in pieces:
         pending += piece

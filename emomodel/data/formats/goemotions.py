@@ -1,7 +1,7 @@
-"""The 28 labels of GoEmotions on the eight axes.
+"""The 28 labels of GoEmotions as emotions on the eight axes.
 
 The labels are of Demszky et al., "GoEmotions: A Dataset of Fine-Grained Emotions" (2020), in the order of their
-numbers. The values are our reading of the labels' definitions there: what a typical text with this label alone has.
+numbers. The values are our interpretation of the definitions there: the emotion of a typical text with only this label.
 """
 
 _LABELS: dict[str, dict[str, float]] = {

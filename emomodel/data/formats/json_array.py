@@ -1,4 +1,4 @@
-"""A JSON array of examples, split into its elements without holding it."""
+"""Splits a JSON array of examples into its elements without keeping it in memory."""
 
 import io
 import json
@@ -11,16 +11,15 @@ from emomodel.data.json_line import parse_object
 from emomodel.data.problems import Finding
 
 _PIECE_BYTES = 1 << 16
-# Whole strings at once, and what gives a JSON text its structure. A quote alone begins a string whose end has yet to
-# be read.
+# A complete string, or a character of JSON's structure. A single quote begins a string whose end has not been read yet.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
 _FIX = "Write one array of objects, [{...}, {...}], or one object a line."
 
 
 def split_array(stream: io.BufferedReader, max_element_bytes: int) -> Iterator[bytes | Finding]:
-    """Each element on one line. After a finding that the array is broken, or that an element has no end, nothing comes.
+    """Yield each element on one line. A finding that the array is broken, or an element too long, is the last.
 
-    The array's opening bracket is the stream's first character other than blanks.
+    The stream's first character other than blanks is the array's opening bracket.
     """
     splitter = _Splitter()
     buffer = b""
@@ -35,23 +34,23 @@ def split_array(stream: io.BufferedReader, max_element_bytes: int) -> Iterator[b
             message = f"the object is longer than {max_element_bytes} bytes, or never ends"
             yield Finding("line_too_long", message, "Split the dialogue into several examples.")
             return
-    yield Finding(JSON_ARRAY_BROKEN, "the array breaks off: its closing bracket is missing", _FIX)
+    yield Finding(JSON_ARRAY_BROKEN, "the array is incomplete: its closing bracket is missing", _FIX)
 
 
 class _Splitter:
-    """Looks through a buffer that begins, from the second time on, where `start` said at the end of the first."""
+    """Finds the elements in a buffer. Each further buffer begins at the `start` of the one before."""
 
     def __init__(self) -> None:
         self.is_ended = False
-        # Where in the buffer the element under way begins.
+        # Where in the buffer the current element begins.
         self.start = 0
-        # How much of that element has been looked through.
+        # How much of that element has been scanned.
         self._seen = 0
         self._depth = 0
         self._count = 0
 
     def take(self, buffer: bytes) -> Iterator[bytes | Finding]:
-        """The elements that end in the buffer."""
+        """Yield the elements that end in the buffer."""
         self.start, position = 0, self._seen
         for match in _TOKEN.finditer(buffer, position):
             token, position = match.group(), match.end()
@@ -81,7 +80,7 @@ class _Splitter:
             self._count += 1
             yield element
         elif self._count or not is_last:
-            yield Finding(JSON_ARRAY_BROKEN, "a comma has no object beside it", _FIX)
+            yield Finding(JSON_ARRAY_BROKEN, "there is no object before or after a comma", _FIX)
 
 
 def _check_end(rest: bytes, stream: io.BufferedReader) -> Iterator[Finding]:
@@ -90,11 +89,11 @@ def _check_end(rest: bytes, stream: io.BufferedReader) -> Iterator[Finding]:
         rest = stream.read(_PIECE_BYTES)
         if not rest:
             return
-    yield Finding(JSON_ARRAY_BROKEN, "something follows the array's closing bracket", _FIX)
+    yield Finding(JSON_ARRAY_BROKEN, "there is more text after the array's closing bracket", _FIX)
 
 
 def _on_one_line(element: bytes) -> bytes | Finding:
-    """A line break is a blank between the parts of an object, and an error within its texts."""
+    """An element on one line. A line break is blank space between the parts of an object, but an error in a text."""
     if b"\n" not in element and b"\r" not in element:
         return element
     document = parse_object(element)

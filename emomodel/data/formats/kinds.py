@@ -1,4 +1,4 @@
-"""What a file is, told by how its plain content begins and never by its name."""
+"""Recognises the kind of a file by the beginning of its plain content, never by its name."""
 
 import re
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from emomodel.data.formats.source import find_compression
 
 Kind = Literal["jsonl", "json", "csv", "parquet"]
 
-# The header of a table with 64 axes fits in.
+# Enough for the header of a table with 64 axes.
 SNIFFED_BYTES = 1 << 14
 PARQUET_MARK = b"PAR1"
 SEPARATORS = ",;\t"
@@ -17,9 +17,9 @@ _SEPARATOR = re.compile(f"[{SEPARATORS}]".encode())
 
 
 def find_kind(beginning: bytes, columns: Collection[str]) -> Kind:
-    """Of content that begins like this. What is nothing else counts as JSON Lines, whose reader says what is wrong.
+    """The kind of a file's plain content. All that is not recognised counts as JSON Lines, whose reader reports it.
 
-    A text is CSV if its first line holds one of `columns`, lower case.
+    A text is CSV if its first line has one of `columns`, which are in lower case.
     """
     if beginning.startswith(PARQUET_MARK):
         return "parquet"
@@ -34,5 +34,5 @@ def find_kind(beginning: bytes, columns: Collection[str]) -> Kind:
 
 
 def is_plain_json_lines(beginning: bytes, columns: Collection[str]) -> bool:
-    """Whether a file that begins like this needs no reader of its own."""
+    """Whether a file is uncompressed JSON Lines, which need no conversion."""
     return find_compression(beginning) is None and find_kind(beginning, columns) == "jsonl"

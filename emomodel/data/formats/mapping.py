@@ -1,4 +1,4 @@
-"""Emotion data of other kinds, a text and its labels, as our chats: what a mapping says, and how it is applied."""
+"""Mappings: how data with a text and emotion labels becomes chats."""
 
 import json
 import re
@@ -31,7 +31,7 @@ class MappingError(EmomodelError):
 
 
 class LabelMapping(BaseModel):
-    """How rows of a text and labels become chats: the text is the assistant's reply, under the labels' emotion."""
+    """How rows with a text and labels become chats: the text is the assistant's reply, under the labels' emotion."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,7 +46,7 @@ class LabelMapping(BaseModel):
     prompt: Words = Field(
         "Write what you would say.", description="The user's message; `{column}` stands for that column's text."
     )
-    system: Words | None = Field(None, description="The system message, if there shall be one.")
+    system: Words | None = Field(None, description="The system message, if there is to be one.")
 
     @field_validator("text", "label")
     @classmethod
@@ -89,7 +89,7 @@ PRESETS = {"goemotions": LabelMapping.model_validate(GOEMOTIONS)}
 
 
 def read_mapping(text: str, axes: Axes) -> LabelMapping:
-    """A preset's name, or a mapping as JSON, which may begin from a `"preset"`. Raises MappingError."""
+    """Read a mapping: a preset's name, or JSON, which may start from a `"preset"`. Raises MappingError."""
     known = f"known presets are {', '.join(PRESETS)}"
     if not text.lstrip().startswith("{"):
         if text not in PRESETS:
@@ -158,7 +158,7 @@ class LabelRowReader:
         return to_line({MESSAGES: messages})
 
     def _read_labels(self, row: Row) -> list[str] | Finding:
-        """A row without any label is neutral."""
+        """The labels of a row; a row without any is neutral."""
         if self._mapping.label not in row:
             return self._read_label_columns(row)
         value = row[self._mapping.label]
@@ -188,7 +188,7 @@ class LabelRowReader:
         return self._names[int(name)] if is_position else None
 
     def _combine(self, labels: Iterable[str]) -> dict[str, float]:
-        """Along each axis the sum: alike emotions add up as far as the axis goes, contrary ones cancel out."""
+        """The sum along each axis: similar emotions add up, to at most 1, and opposite ones cancel out."""
         sums = [0.0] * len(self._axes)
         for label in dict.fromkeys(labels):
             sums = [total + value for total, value in zip(sums, self._vectors[label], strict=True)]
@@ -203,5 +203,5 @@ def _split(value: object, separator: str) -> list[str]:
 
 
 def _escape(text: object) -> object:
-    """What looks like a tag in a text from elsewhere is text."""
+    """Escape what looks like a tag, as in a text from another source it is not one."""
     return escape_tags(text) if isinstance(text, str) else text

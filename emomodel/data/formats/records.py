@@ -35,9 +35,9 @@ class Record(NamedTuple):
 def open_records(
     path: Path, mapping: LabelMapping | None = None, *, axes: Axes = DEFAULT_AXES, limits: Limits | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """Place and record, one after another. Raises LinesInvalid at the first that can't be read, and SourceTooLarge.
+    """Yield each record with its place. Raises LinesInvalid at the first that can't be read, and SourceTooLarge.
 
-    A record may still be no example: DatasetValidator.feed_record tells.
+    A record may still not be an example: DatasetValidator.feed_record checks that.
     """
     for place, content in read_records(path, make_row_reader(mapping, axes), limits or Limits()):
         if isinstance(content, Finding):
@@ -47,13 +47,14 @@ def open_records(
 
 
 def make_row_reader(mapping: LabelMapping | None, axes: Axes) -> RowReader:
+    """The reader of rows with labels, if there is a mapping for them, or else of chats."""
     return ChatRowReader(axes) if mapping is None else LabelRowReader(mapping, axes)
 
 
 def read_records(path: Path, reader: RowReader, limits: Limits) -> Iterator[Record]:
-    """The same with all that is wrong, each in its place. Holds no more than a few records. Raises SourceTooLarge.
+    """Yield records, and findings for those that can't be read, keeping only a few in memory. Raises SourceTooLarge.
 
-    A record over `limits.max_line_bytes` comes cut, one byte longer than that.
+    A record over `limits.max_line_bytes` is cut to one byte more than that.
     """
     place = 0
     try:
@@ -82,7 +83,7 @@ def _read_table(rows: Iterator[tuple[int, Row | Finding]], reader: RowReader) ->
 
 
 def _read_parquet(path: Path, stream: io.BufferedReader, reader: RowReader, limits: Limits) -> Iterator[Record]:
-    """Parquet is read from its end: what was compressed as a whole gets a file of its own."""
+    """Read Parquet, which is read from its end: a compressed file is first decompressed into a temporary one."""
     with path.open("rb") as file:
         if find_compression(file.read(SNIFFED_BYTES)) is None:
             yield from _read_table(parquet_file.read_rows(file, reader, limits), reader)
@@ -113,6 +114,7 @@ def _split_lines(stream: io.BufferedReader, max_line_bytes: int) -> Iterator[Rec
 
 
 def skip_byte_order_mark(stream: io.BufferedReader) -> None:
+    """Skip a UTF-8 byte order mark at the stream's position, if there is one."""
     if stream.peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
         stream.read(len(BYTE_ORDER_MARK))
 

@@ -1,4 +1,4 @@
-"""One row of a table, or object with other keys than ours -> one JSON Lines record."""
+"""Makes one JSON Lines record of a row of a table, or of an object with other keys."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from emomodel.data.json_line import parse_object
 from emomodel.data.problems import Finding, quote
 from emomodel.emotions import Axes
 
-# A cell without a value is not in its row.
+# A row omits cells without a value.
 Row = Mapping[str, object]
 
 MESSAGES, EMOTION = "messages", "emotion"
@@ -24,24 +24,24 @@ _COLUMNS_FIX = "Name the columns prompt and response, or put whole chats into a 
 
 
 class RowReader(Protocol):
-    """Knows which columns it needs, and makes records of rows."""
+    """Checks the columns of a table, and makes records of its rows."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names, lower case, of which a table holds one at least."""
+        """Column names in lower case; a table has at least one of them."""
         ...
 
     def check_columns(self, names: Iterable[str]) -> Finding | None:
-        """What is wrong with a table of these columns, lower case."""
+        """What is wrong with a table that has these columns, in lower case; None if nothing is."""
         ...
 
     def read(self, row: Row) -> bytes | Finding:
-        """The record, or why there is none. What is wrong within an example is found later, by the validator."""
+        """The record of a row, or why there is none. The validator later finds what is wrong within an example."""
         ...
 
 
 class ChatRowReader:
-    """Columns `prompt`, `response`, perhaps `system`, or `messages`, and any of the axes and poles."""
+    """Reads columns `prompt`, `response` and optionally `system`, or `messages`, with any axes and poles."""
 
     columns = CHAT_COLUMNS
 
@@ -74,23 +74,24 @@ class ChatRowReader:
         if emotion:
             others[EMOTION] = emotion
         if isinstance(value, str):
-            # The cell may hold the list alone or the whole object around it.
+            # The cell holds either the list alone or the object around it.
             is_list = value.lstrip().startswith("[")
             text = f'{{"{MESSAGES}": {value}}}' if is_list else value
             document = parse_object(text.encode("utf-8", "surrogateescape"))
             if isinstance(document, Finding):
-                # Its column would count from what was put before the list, or lie in the middle of the line.
+                # Its column would count from the text added before the list, or be somewhere within the line.
                 return document._replace(field=MESSAGES, column=None)
             return to_line(others | document)
         return to_line({MESSAGES: _without_nulls(value), **others})
 
 
 def make_message(role: str, text: object) -> dict[str, object]:
-    """Without a text there is no `content`, which the validator tells."""
+    """A message; without a text it has no `content`, which the validator reports."""
     return {"role": role} if text is None else {"role": role, "content": text}
 
 
 def find_missing_columns(wanted: Iterable[str], names: Iterable[str], fix: str) -> Finding | None:
+    """A finding for the columns of `wanted` that are not in `names`; None if all are."""
     names = list(names)
     missing = [name for name in wanted if name not in names]
     if not missing:
@@ -104,7 +105,7 @@ def find_missing_columns(wanted: Iterable[str], names: Iterable[str], fix: str) 
 
 
 def read_header(names: Iterable[object], reader: RowReader) -> tuple[str, ...] | Finding:
-    """The names of a table's columns: blanks around them and upper case mean nothing."""
+    """The names of a table's columns in lower case, without blanks around them, or what is wrong with them."""
     read = tuple(str(name).strip().lower() for name in names)
     twice = next((name for index, name in enumerate(read) if name in read[:index]), None)
     if twice is not None:
@@ -113,24 +114,25 @@ def read_header(names: Iterable[object], reader: RowReader) -> tuple[str, ...] |
 
 
 def make_row(names: Iterable[str], cells: Iterable[object]) -> Row:
-    """An empty text, a null and NaN, which data frames write for null, are no values."""
+    """A row without its empty cells: an empty text, null, or NaN, which data frames write for null."""
     read = ((name, _to_plain(cell)) for name, cell in zip(names, cells, strict=True))
     return {name: cell for name, cell in read if not _is_absent(cell)}
 
 
 def to_line(document: Mapping[str, object]) -> bytes | Finding:
+    """A document as one line of JSON, or why it can't be written as such."""
     try:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str).encode()
     except UnicodeEncodeError:
         return Finding("not_utf8", "the row has bytes that are not UTF-8", "Save the file as UTF-8.")
     except RecursionError:
-        return Finding("json_invalid", "the value is nested too deeply", "Write plain messages.")
+        return Finding("json_invalid", "the value is nested too deeply", "Write a plain list of messages.")
 
 
 def _to_plain(cell: object) -> object:
-    """Some writers of Parquet leave texts as bytes, and some numbers are decimals."""
+    """A cell as text or number: some writers of Parquet store texts as bytes, and some numbers are decimals."""
     if isinstance(cell, bytes):
-        # What is no UTF-8 is found when the record is written.
+        # Bytes that are not UTF-8 are found when the record is written.
         return cell.decode("utf-8", "surrogateescape")
     return float(cell) if isinstance(cell, Decimal) else cell
 
@@ -140,14 +142,14 @@ def _is_absent(cell: object) -> bool:
 
 
 def _read_number(value: object) -> object:
-    """Text that is no number stays text, for the validator to refuse."""
+    """The number in a text; any other text is returned unchanged for the validator to refuse."""
     if isinstance(value, str):
         return float(value) if _NUMBER.fullmatch(value.strip()) else value
     return value
 
 
 def _read_json(value: object) -> object:
-    """A column `emotion` holds an object or a list; other text stays for the validator to refuse."""
+    """The object or list in a column `emotion`; any other text is returned unchanged for the validator to refuse."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         document = parse_object(f'{{"{EMOTION}": {value}}}'.encode("utf-8", "surrogateescape"))
         return value if isinstance(document, Finding) else document[EMOTION]
@@ -155,7 +157,7 @@ def _read_json(value: object) -> object:
 
 
 def _without_nulls(value: object) -> object:
-    """Columns of one type give every message each key that any has: those without a value are none."""
+    """Drop keys without a value: typed columns give every message all keys that any message has."""
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value

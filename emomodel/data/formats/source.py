@@ -1,4 +1,4 @@
-"""A file's content as a plain stream, whether it is compressed or not, and never more of it than allowed."""
+"""Opens a file as a plain stream, decompressed if necessary, with a limit on its size."""
 
 import gzip
 import io
@@ -21,21 +21,21 @@ GIB = 1024**3
 _PIECE_BYTES = 1 << 18
 _GZIP_MARK = b"\x1f\x8b"
 _ZSTD_MARK = b"\x28\xb5\x2f\xfd"
-# A zstd file may begin with a frame that holds no data; its first byte is one of sixteen.
+# A zstd file may begin with a frame that holds no data; its first byte has sixteen possible values.
 _ZSTD_SKIPPED_MARK = b"\x2a\x4d\x18"
 _MARK_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is read: of the whole content, decompressed, and of one record."""
+    """The most bytes that are read: of the decompressed content, and of one record."""
 
     max_bytes: int = 2 * GIB
     max_line_bytes: int = MAX_LINE_BYTES
 
 
 class SourceTooLarge(EmomodelError):
-    """The content, decompressed and as JSON Lines, has more bytes than allowed."""
+    """The content, decompressed or as JSON Lines, has more bytes than allowed."""
 
     code = "dataset_too_large"
 
@@ -51,7 +51,7 @@ class _Readable(Protocol):
 
 
 def find_compression(beginning: bytes) -> Compression | None:
-    """How a file that begins like this is compressed."""
+    """The compression of a file, by its first bytes; None if it is plain."""
     if beginning.startswith(_GZIP_MARK):
         return "gzip"
     is_skipped_frame = beginning[1:_MARK_BYTES] == _ZSTD_SKIPPED_MARK and beginning[0] & 0xF0 == 0x50
@@ -60,7 +60,7 @@ def find_compression(beginning: bytes) -> Compression | None:
 
 @contextmanager
 def open_source(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
-    """The decompressed content. Reading it raises SourceTooLarge and CompressedDamagedError."""
+    """Open the decompressed content of a file. Reading it raises SourceTooLarge and CompressedDamagedError."""
     with path.open("rb") as file:
         compression = find_compression(file.read(_MARK_BYTES))
         file.seek(0)
@@ -74,7 +74,7 @@ def _make_reader(file: BinaryIO, compression: Compression | None) -> Callable[[i
         return file.read
     if compression == "gzip":
         return _translate(gzip.GzipFile(fileobj=file, mode="rb"), (EOFError, gzip.BadGzipFile, zlib.error))
-    # Imported where it is needed: it takes 40 MiB, and most uploads are plain text.
+    # Imported only when needed, as it takes 40 MiB and most uploads are plain text.
     import pyarrow as pa
 
     return _translate(pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"), (OSError,))
@@ -91,11 +91,11 @@ def _translate(source: _Readable, errors: tuple[type[Exception], ...]) -> Callab
 
 
 class _BoundedStream(io.RawIOBase):
-    """What `read` gives, up to a number of bytes. A small file may decompress to terabytes."""
+    """The bytes that `read` returns, up to a limit, as a small file may decompress to terabytes."""
 
     def __init__(self, read: Callable[[int], bytes], max_bytes: int) -> None:
         self._read = read
-        self._left = max_bytes
+        self._max_bytes = self._left = max_bytes
 
     def readable(self) -> bool:
         return True
@@ -105,6 +105,6 @@ class _BoundedStream(io.RawIOBase):
         piece = self._read(len(view))
         self._left -= len(piece)
         if self._left < 0:
-            raise SourceTooLarge
+            raise SourceTooLarge(f"the file has more than {self._max_bytes} bytes, decompressed; split it")
         view[: len(piece)] = piece
         return len(piece)

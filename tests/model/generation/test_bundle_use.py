@@ -239,10 +239,18 @@ def _raise_lora_rank(folder: Path) -> None:
     _edit_manifest(folder)
 
 
+def _name_a_module_to_import(folder: Path) -> None:
+    path = folder / "adapter" / "adapter_config.json"
+    changes = {"megatron_config": {"x": 1}, "megatron_core": "this"}
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes))
+    _edit_manifest(folder)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (_drop_adapter_weight, "lacks 1 of 28 weights"),
+        (_name_a_module_to_import, r"adapter_config\.json is not the config of a plain LoRA adapter"),
         (_undo_the_mended_keys, "lacks 28 of 28 weights"),
         (_raise_lora_rank, "doesn't fit the base model"),
         (_drop_projection_weight, r"emotion_proj\.safetensors lacks 1 of 6 weights, such as 3\.bias"),

@@ -108,7 +108,7 @@ def test_user_emotion_lies_on_the_user_tokens(tokenizer: PreTrainedTokenizerBase
 
 def test_control_tokens_in_a_text_are_refused(chat_format: ChatFormat) -> None:
     turns = (Turn("user", "a<end_of_turn>b", NEUTRAL), Turn("assistant", "c", NEUTRAL, is_target=True))
-    with pytest.raises(ControlTokenInText, match="user turn holds the control token <end_of_turn>"):
+    with pytest.raises(ControlTokenInText, match="a turn of the user holds the control token <end_of_turn>"):
         chat_format.tokenise(turns)
     with pytest.raises(DatasetRefused, match="line 7"):
         make_sample(Example(7, turns), chat_format, NEUTRAL, "lead")

@@ -163,7 +163,7 @@ def test_a_folder_that_transformers_reads_otherwise_is_told(tmp_path: Path) -> N
     assert pieces in content
     (folder / "tokenizer.json").write_text(content.replace(pieces, pieces.replace('" "', '"I"')))
     heavy = ChatFormat(AutoTokenizer.from_pretrained(folder))
-    assert find_difference(folder, heavy, examples) == "line 1 has other tokens by the base model's tokenizer.json"
+    assert find_difference(folder, heavy, examples) == "line 1 has other tokens with the base model's tokenizer.json"
 
 
 def test_a_training_tells_when_its_tokens_are_not_those_of_the_statistics(tiny_gemma: Path, tmp_path: Path) -> None:

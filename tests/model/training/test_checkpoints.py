@@ -143,7 +143,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, t
         assert "too little space" in message
         assert "10.0 MiB that have to stay free, and 10.0 MiB are free" in message
     if by == SAVE_AND_STOP_REQUEST:
-        assert messages[0].endswith("the run goes on from the last one, of step 3")
+        assert messages[0].endswith("the run will resume from the last one, of step 3")
 
 
 def test_a_checkpoint_is_not_saved_of_a_loss_that_is_no_number(tmp_path: Path, tiny_gemma: Path) -> None:

@@ -267,7 +267,7 @@ def test_an_import_says_that_it_knows_no_training_and_a_training_must_know_it() 
     document = json.loads(make_manifest().model_dump_json()) | unknown
     imported = json.dumps(document | {"origin": "import", "imported_name": "old"}).encode()
     assert parse_manifest(imported).source == "imported from old"
-    with pytest.raises(NotABundle, match="imported_name is needed"):
+    with pytest.raises(NotABundle, match="an imported bundle needs imported_name"):
         parse_manifest(json.dumps(document | {"origin": "import"}).encode())
-    with pytest.raises(NotABundle, match="config, dataset and metrics of the training are needed"):
+    with pytest.raises(NotABundle, match="a bundle of a training needs config, dataset and metrics"):
         parse_manifest(json.dumps(document).encode())

@@ -218,5 +218,5 @@ def test_a_file_with_a_bad_line_is_refused_with_its_number(tmp_path: Path) -> No
     path.write_text(f"{chat(user(), assistant())}\n{chat(user())}\n")
     examples = read_examples(path)
     assert next(examples).line == 1
-    with pytest.raises(LinesInvalid, match=r"^chats.jsonl, line 2, messages: no message is the assistant's\. "):
+    with pytest.raises(LinesInvalid, match=r"^chats.jsonl, line 2, messages: there is no assistant message\. "):
         next(examples)

@@ -87,7 +87,7 @@ def test_a_bad_file_gets_one_problem(code: str, data: bytes | str, line: int) ->
 
 
 def test_other_formats_are_told_what_is_expected() -> None:
-    assert only_problem("{\n" + GOOD).fix.startswith("One JSON object a line is expected")
+    assert only_problem("{\n" + GOOD).fix.startswith("Write one JSON object per line")
     assert only_problem(b"PK\x03\x04" * 1000, max_line_bytes=1000).message == "the file looks like a zip archive"
 
 

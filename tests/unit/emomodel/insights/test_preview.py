@@ -76,7 +76,7 @@ def test_what_a_training_leaves_out_or_refuses_is_told(path: Path, chat_format: 
     assert [shown.line for shown in page.examples] == [1, 3, 5, 7]
     refused = page.examples[2]
     assert (refused.tokens, refused.whole_token_count) == ((), 0)
-    assert refused.error == "line 5: a assistant turn holds the control token <tiny>; take it out"
+    assert refused.error == "line 5: a turn of the assistant holds the control token <tiny>; remove it"
 
 
 @pytest.mark.parametrize(

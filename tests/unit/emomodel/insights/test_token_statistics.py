@@ -63,7 +63,7 @@ def test_examples_that_are_lost_are_told_with_their_lines(tmp_path: Path, chat_f
         "poles_unbalanced",
         "axis_unused",
     ]
-    assert "line 5: a assistant turn holds the control token <tiny>" in warnings["example_refused"].message
+    assert "line 5: a turn of the assistant holds the control token <tiny>" in warnings["example_refused"].message
     assert warnings["example_dropped"].lines == (4,)
     assert warnings["duplicate_example"].lines == (6,)
 
