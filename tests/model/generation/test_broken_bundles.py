@@ -4,7 +4,6 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +50,17 @@ BROKEN_COUNT = 6
 
 def break_value(document: Any, random_: random.Random) -> Any:
     """The document with one of its values, at any depth, replaced by one of another kind."""
-    places: list[Callable[[Any], None]] = []
+    places: list[tuple[Any, Any]] = []
 
     def visit(value: Any) -> None:
         keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
         for key in keys:
-            places.append(lambda new, owner=value, key=key: owner.__setitem__(key, new))
+            places.append((value, key))
             visit(value[key])
 
     visit(document)
-    random_.choice(places)(random_.choice(WRONG_VALUES))
+    owner, key = random_.choice(places)
+    owner[key] = random_.choice(WRONG_VALUES)
     return document
 
 
