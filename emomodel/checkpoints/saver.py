@@ -1,4 +1,4 @@
-"""Saving checkpoints: what can't be saved costs the checkpoint, and never the training."""
+"""CheckpointSaver: saves checkpoints. One that can't be saved is reported, and the training goes on."""
 
 import errno
 import logging
@@ -15,12 +15,12 @@ from emomodel.protocol.progress import CHECKPOINT_FAILED, Checkpoint, Checkpoint
 logger = logging.getLogger(__name__)
 
 _MIB = 1024**2
-# PyTorch's writer has no class of error for a file that can't be written.
+# PyTorch's writer raises a RuntimeError with one of these words for a file that can't be written.
 _WRITER_WORDS = ("PytorchStreamWriter", "inline_container", "unexpected pos", "iostream error")
 
 
 class CheckpointSaver:
-    """Guards the disk, has a checkpoint written, puts it in its place, and tells."""
+    """Checks the free space of the disk, has a checkpoint written, puts it in its place and reports it."""
 
     def __init__(
         self,
@@ -32,9 +32,10 @@ class CheckpointSaver:
         free_bytes: Callable[[Path], int],
         resumed_step: int | None,
     ) -> None:
-        """`expected_bytes` is about the size of a checkpoint; after the first it is the size of the last.
+        """`expected_bytes` is the estimated size of the first checkpoint; later ones are expected to be like the last.
 
-        `resumed_step` is that of the checkpoint that the training goes on from, if any.
+        `min_free_bytes` have to stay free on the disk, of which `free_bytes` returns the free space. `resumed_step` is
+        that of the checkpoint that the training resumes from, if any.
         """
         self._folder = folder
         self._reporter = reporter
@@ -44,7 +45,7 @@ class CheckpointSaver:
         self._last_step = resumed_step
 
     def save(self, step: int, reason: CheckpointReason, *, eval_loss: float | None, write: Callable[[], None]) -> None:
-        """`write` puts the files into the folder's scratch. A failure is told with a notice."""
+        """Save a checkpoint, whose files `write` writes into the scratch folder. A failure is reported as a notice."""
         began = time.monotonic()
         try:
             self._check_room()
@@ -69,7 +70,7 @@ class CheckpointSaver:
         )
 
     def _check_room(self) -> None:
-        """Raises OSError."""
+        """Raise OSError when the disk has too little space for a checkpoint."""
         self._folder.scratch.mkdir(parents=True, exist_ok=True)
         if self._find_free() < self._expected_bytes + self._min_free_bytes:
             raise OSError(errno.ENOSPC, "too little space is left on the disk")
@@ -84,13 +85,13 @@ class CheckpointSaver:
         try:
             room += f", and {self._find_free() / _MIB:.1f} MiB are free"
         except OSError:
-            logger.warning("the free space can't be told", exc_info=True)
+            logger.warning("the free space can't be determined", exc_info=True)
         if reason != "stop":
-            outlook = "the training goes on without it"
+            outlook = "the training continues without it"
         elif self._last_step is None:
-            outlook = "there is none yet, so the run begins anew"
+            outlook = "there is none yet, so the next run starts from the beginning"
         else:
-            outlook = f"the run goes on from the last one, of step {self._last_step}"
+            outlook = f"the next run resumes from the last one, of step {self._last_step}"
         return Notice(
             code=CHECKPOINT_FAILED,
             message=f"the checkpoint of step {step} could not be saved: {_describe(error)} ({room}); {outlook}",
@@ -101,11 +102,11 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, RuntimeError):
-        # PyTorch says by how many bytes its file is too short, and not why.
-        return "a file could not be written whole"
+        # PyTorch's message says by how many bytes its file is too short, but not why.
+        return "a file could not be written completely"
     return str(error).partition("\n")[0]
 
 
 def find_free_bytes(folder: Path) -> int:
-    """What the disk under `folder` has left for us."""
+    """Return the bytes that are free for this process on the disk under `folder`. Raises OSError."""
     return shutil.disk_usage(folder).free

@@ -1,4 +1,4 @@
-"""The journal: a file in which a training process notes what it does, for the tests that kill such processes. [light]
+"""The journal: a file in which a training process notes what it does, for the tests that kill such processes.
 
 When the environment variable EMOMODEL_JOURNAL names a file, the process appends a JSON line to it at its start, at each
 step, at each checkpoint and at its end. Each line is one write to a file opened for appending, so the lines of several

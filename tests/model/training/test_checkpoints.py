@@ -61,7 +61,7 @@ def test_a_checkpoint_of_another_config_is_told_and_left_alone(tmp_path: Path, t
     request = make(tmp_path, tiny_gemma, lora_rank=4)
     metrics, reporter = finish(request)
     assert [code for code, _ in list_notices(reporter)] == ["checkpoint_unusable", "began_anew"]
-    assert list_notices(reporter)[0][1].startswith("checkpoint-3 is not of this training")
+    assert list_notices(reporter)[0][1].startswith("checkpoint-3 does not belong to this training")
     assert len(metrics) == STEPS
     assert list_names(request) == ["checkpoint-6", "checkpoint-9"]
 
@@ -143,7 +143,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, t
         assert "too little space" in message
         assert "10.0 MiB that have to stay free, and 10.0 MiB are free" in message
     if by == SAVE_AND_STOP_REQUEST:
-        assert messages[0].endswith("the run goes on from the last one, of step 3")
+        assert messages[0].endswith("the next run resumes from the last one, of step 3")
 
 
 def test_a_checkpoint_is_not_saved_of_a_loss_that_is_no_number(tmp_path: Path, tiny_gemma: Path) -> None:

@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_written_costs_the_checkpoint_and_not_the_training
     assert len(messages) == 3
     for step, message in zip(range(10, 13), messages, strict=True):
         assert message.startswith(f"the checkpoint of step {step} could not be saved: ")
-        assert message.endswith("the training goes on without it")
+        assert message.endswith("the training continues without it")
     assert_equal(read_metrics(request), whole)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == sorted(
         f"checkpoint-{step}" for step in (STEPS - 1, STEPS)

@@ -55,7 +55,7 @@ def test_a_training_stopped_after_every_step_equals_an_uninterrupted_one_bit_for
         reporter = interrupt(request, after=step, by=SAVE_AND_STOP_REQUEST)
         assert list_saved(reporter) == [(step, "stop")]
         assert [message for code, message in list_notices(reporter) if code == "resumed"] == [
-            f"the training goes on from checkpoint-{step - 1}"
+            f"the training resumes from checkpoint-{step - 1}"
         ] * (step > 1)
     parts, _ = finish(request)
     assert tell(parts) == tell(whole)

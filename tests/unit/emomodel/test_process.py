@@ -20,7 +20,7 @@ from emomodel.protocol.train_request import TrainRequest
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk_full"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "host_out_of_memory"),
         (MemoryError(), "host_out_of_memory"),
-        (DatasetChanged("the dataset file has changed since the job was made"), "dataset_changed"),
+        (DatasetChanged("the dataset file has changed since the job was created"), "dataset_changed"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "cuda_error"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"), "cuda_error"),
         (RuntimeError("CUDA error: out of memory"), "cuda_out_of_memory"),
