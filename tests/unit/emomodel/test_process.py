@@ -38,7 +38,7 @@ def test_causes_that_can_be_named(error: Exception, code: str) -> None:
 
 
 def test_every_error_of_a_training_has_a_code_with_advice() -> None:
-    # These are told to whoever generates or verifies, or lead to a notice: no training fails of them.
+    # These are reported by other commands than train, or become a notice: no training fails with them.
     elsewhere = {"failed", "bundle_mismatch", "prompt_invalid", "checkpoint_unusable"}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ModelError)]
     assert {kind.code for kind in kinds} - elsewhere <= FAILURE_CODES.keys()
@@ -53,7 +53,7 @@ def test_a_request_that_cannot_be_read_is_named() -> None:
     assert failure.code == "request_invalid"
 
 
-def test_an_unforeseen_error_stays_what_it_is() -> None:
+def test_an_unforeseen_error_is_not_described() -> None:
     assert describe_failure(RuntimeError("a bug")) is None
     assert describe_failure(OSError(errno.EACCES, "Permission denied")) is None
 
