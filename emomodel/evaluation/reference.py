@@ -11,7 +11,15 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from emomodel.bundles.reference_prompts import Answer, Precision, Reference, ReferencePrompt, make_prompts, make_turns
+from emomodel.bundles.reference_prompts import (
+    Answer,
+    Precision,
+    Reference,
+    ReferencePrompt,
+    ReplyPart,
+    make_prompts,
+    make_turns,
+)
 from emomodel.bundles.tolerance import Tolerance
 from emomodel.config import EmotionSpan
 from emomodel.data.examples import Turn
@@ -94,7 +102,9 @@ def make_reference(model: AskedModel) -> Reference:
     )
 
 
-def _ask_prompt(model: AskedModel, name: str, question: str, reply: str, sample_ids: list[int]) -> ReferencePrompt:
+def _ask_prompt(
+    model: AskedModel, name: str, question: str, reply: tuple[ReplyPart, ...], sample_ids: list[int]
+) -> ReferencePrompt:
     input_ids, vectors, positions = _lay(model, make_turns(question, reply, model.axes))
     logits = _ask(model.wrapper, input_ids, vectors, positions)
     answers = [_take_answer(row, place, sample_ids) for row, place in zip(logits, positions, strict=True)]
