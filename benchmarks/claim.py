@@ -1,10 +1,10 @@
-"""How long a claim and the drawing of the board take, by the length of the queue, on SQLite and PostgreSQL.
+"""How long a claim and drawing the board take, by the length of the queue, on SQLite and PostgreSQL.
 
     .venv/bin/python -m benchmarks.claim
 
-Side by side in one run: 50 teams, jobs of all classes and sizes, rows as wide as real ones. PostgreSQL is started where
-its server programs are installed. "nothing" is a claim by a slot that is too small for all, "poll" a look at one job's
-place, again and again. Exits 1 when the best claim takes over 50 ms.
+Both databases are measured in one run, with 50 teams, jobs of all classes and sizes, and rows as wide as real ones.
+PostgreSQL is started if its server programs are installed. "nothing" is a claim by a slot that is too small for every
+job, "poll" reads the place of one job repeatedly. The exit code is 1 when the best claim takes over 50 ms.
 """
 
 import statistics
@@ -78,7 +78,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
 
 
 def measure(database: Database, action: Callable[[Session], None]) -> float:
-    """Seconds of one transaction, whose claims are then undone."""
+    """The seconds of one transaction, whose claims are then rolled back."""
     began = time.perf_counter()
     with database.write() as session:
         action(session)
@@ -89,7 +89,7 @@ def measure(database: Database, action: Callable[[Session], None]) -> float:
 
 
 def measure_polls(database: Database) -> float:
-    """Seconds of one poll of a waiting job's place, at the rate of many clients: the mean over some seconds."""
+    """The mean seconds of one poll of a waiting job's place, at the rate of many clients."""
     keeper = BoardKeeper(RULES)
     with database.read() as session:
         job_ids = session.scalars(select(Job.id).where(Job.status == JobStatus.QUEUED).limit(100)).all()

@@ -1,10 +1,10 @@
-"""How far the loss curves of a run are from those of the plain way, step by step, on the same chats.
+"""How far the loss curves of accelerated trainings are from those of plain transformers, step by step.
 
     python -m benchmarks.compare_losses benchmarks/results/training_speed_h200_2026-11-26.json
 
-It reads what benchmarks.training_speed and benchmarks.real_weights write. Curves are compared where they took the same
-chats in the same order: with that of the plain way in 16 bits, and with that of the plain way in float32, which has
-next to no rounding. How far the plain one is from the exact one is what 16 bits cost anyway.
+It reads what benchmarks.training_speed and benchmarks.real_weights write. Trainings are compared that took the same
+chats in the same order: each with plain transformers in 16 bits, and with plain transformers in float32, which has
+almost no rounding. The difference between these two is what computing in 16 bits costs anyway.
 """
 
 import argparse
@@ -14,27 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Names of curves begin so.
+# The beginnings of the names of curves.
 PLAIN = ("a: ", "plain 16-bit")
 EXACT = "exact: "
-# Of the variants that were measured with all activations kept.
+# The end of the names of variants that kept all activations.
 KEEPING_ALL = ", keeping all"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The losses of a training, one for each step. Those of one `chats` took the same chats in the same order."""
+    """The losses of a training, one for each step. Curves with equal `chats` took the same chats in the same order."""
 
     name: str
     chats: str
     losses: tuple[float, ...]
 
     def differences(self, reference: "Curve") -> list[float]:
-        """By step, as shares of the reference's loss; as many as both have."""
+        """The differences at each step that both curves have, as fractions of the reference's loss."""
         return [(own - theirs) / theirs for own, theirs in zip(self.losses, reference.losses, strict=False)]
 
     def furthest(self, reference: "Curve") -> float:
-        """The largest difference of any step, whatever its sign."""
+        """The difference with the largest absolute value."""
         return max(map(abs, self.differences(reference)))
 
     def average(self, reference: "Curve") -> float:
@@ -55,7 +55,7 @@ def read_curves(path: Path) -> list[Curve]:
 
 
 def find_references(curves: list[Curve], chats: str) -> tuple[Curve, Curve] | None:
-    """The plain curve and the exact one for these chats, where both were measured."""
+    """The plain and the exact curve for these chats, as far as they were measured."""
     plain = [curve for curve in curves if curve.chats == chats and curve.name.startswith(PLAIN)]
     exact = [curve for curve in curves if curve.chats == chats and curve.name.startswith(EXACT)]
     return (plain[0], exact[0]) if plain and exact else None
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path)
     curves = read_curves(parser.parse_args().results)
-    print(f"{'':66}{'steps':>6}{'from plain: mean':>18}{'most':>8}{'from exact: mean':>18}{'most':>8}")
+    print(f"{'':66}{'steps':>6}{'from plain: mean':>18}{'max':>8}{'from exact: mean':>18}{'max':>8}")
     for curve in curves:
         references = find_references(curves, curve.chats)
         if references is None or curve.name.startswith(EXACT):

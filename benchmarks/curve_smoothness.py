@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.curve_smoothness [--data-dir FOLDER] [--seconds 4]
 
-Tells the time from the navigation to the drawn curve, and the times between two frames while nothing is done, while the
-crosshair moves, while the curve is zoomed, and while live points come, a point a second. A folder that is staged
-already is taken as it is.
+Prints the time from the navigation to the drawn curve, and the times between two frames while nothing is done, while
+the crosshair moves, while the curve is zoomed, and while live points arrive, one a second. A folder that is already
+staged is used as it is.
 """
 
 import argparse
@@ -26,7 +26,7 @@ WAIT_MS = 30_000
 WIDTH, HEIGHT = 1440, 900
 MOVES_PER_SWEEP = 60
 
-# The times between two frames in milliseconds, until they are asked for.
+# Collects the times between two frames, in milliseconds, until they are read.
 START_FRAMES = """() => {
   const frames = (window.__frames = []);
   let last = performance.now();
@@ -39,7 +39,7 @@ START_FRAMES = """() => {
 }"""
 TAKE_FRAMES = "() => { const frames = window.__frames; window.__frames = null; return frames.slice(1); }"
 
-# When the chart's canvas has been painted: two frames after it is there with something on it.
+# Resolves when the chart's canvas has been painted, two frames after it has content.
 MARK_DRAWN = """
 window.__drawnMs = 0;
 const isPainted = (canvas) => {
@@ -61,11 +61,11 @@ requestAnimationFrame(look);
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=4.0, help="seconds of each measurement")
     options = parser.parse_args()
     executable = find_chromium()
     if executable is None:
-        raise SystemExit("Chromium is not installed, and CHROMIUM names none")
+        raise SystemExit("Chromium is not installed; install it, or name its program in CHROMIUM")
     with (
         tempfile.TemporaryDirectory() as scratch,
         serve_staged(options.data_dir or Path(scratch)) as server,
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def measure_opening(page: Page, server: StagedServer) -> None:
-    """From the navigation until the curve is drawn: the assets are in the cache from the second visit on."""
+    """Measure the time from the navigation until the curve is drawn; from the second visit on, assets are cached."""
     drawn = []
     for _ in range(VISITS):
         page.goto("about:blank")
@@ -121,7 +121,7 @@ def collect(page: Page, seconds: float, act: Callable[[], None]) -> list[float]:
 
 
 def sweep(page: Page, chart: Locator) -> None:
-    """The mouse goes once over the chart."""
+    """Move the mouse once across the chart."""
     box = find_box(chart)
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 80, y)
@@ -131,12 +131,12 @@ def sweep(page: Page, chart: Locator) -> None:
 def find_box(chart: Locator) -> FloatRect:
     box = chart.bounding_box()
     if box is None:
-        raise SystemExit("the chart is not to be seen")
+        raise SystemExit("the chart is not visible")
     return box
 
 
 def zoom(page: Page, chart: Locator) -> None:
-    """Drags over the middle third, twice, and back out."""
+    """Zoom twice by dragging over the middle third, and back out."""
     box = find_box(chart)
     y = box["y"] + box["height"] / 2
     for _ in range(2):

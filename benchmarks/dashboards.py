@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.dashboards
 
-A uvicorn of its own serves a team with 2,000 jobs, from SQLite. Each dashboard shows 50 of them, some waiting, three
-running, and sends `If-None-Match`. First nothing changes; then each running job gets metrics and a sign of life every
-second, as its worker would write them. Prints how many cores the API takes, and exits 1 where that is half a core.
+A separate uvicorn serves a team with 2,000 jobs, from SQLite. Each dashboard shows 50 of them, some waiting, three
+running, and sends `If-None-Match`. First nothing changes; then each running job gets metrics and a heartbeat every
+second, as its worker would write them. Prints how many cores the API uses; the exit code is 1 from half a core on.
 """
 
 import http.client
@@ -48,7 +48,7 @@ MOST_CORES = 0.5
 
 @dataclass
 class Tally:
-    """What the dashboards got in one phase."""
+    """The answers to the dashboards in one phase."""
 
     new_count: int = 0
     same_count: int = 0
@@ -57,7 +57,7 @@ class Tally:
 
 
 def fill(settings: Settings) -> tuple[Database, str, list[str]]:
-    """The database, a key's secret, and the running jobs. The newest 50 jobs are those that run or wait."""
+    """Make the database; return it, a key's secret and the running jobs. The newest 50 jobs are running or waiting."""
     migrate(settings)
     database = Database(settings.sqlalchemy_url)
     columns = make_job_columns() | {"config": TrainConfig().model_dump(mode="json"), "base_model": "gemma-3-1b"}
@@ -88,7 +88,7 @@ def fill(settings: Settings) -> tuple[Database, str, list[str]]:
 
 
 def report(database: Database, running: list[str], step: int) -> None:
-    """What the workers write in one second: five steps of each job."""
+    """Write what the workers write in one second: five steps of each job."""
     for number, job_id in enumerate(running):
         metrics = [
             (
@@ -116,7 +116,7 @@ def report(database: Database, running: list[str], step: int) -> None:
 
 
 def watch(url: str, secret: str, *, first_at: float, end_at: float, tally: Tally, lock: threading.Lock) -> None:
-    """One dashboard."""
+    """Poll as one dashboard."""
     host, path = re.fullmatch(r"http://([^/]+)(/.*)", url).groups()  # type: ignore[union-attr]  # we made the URL
     connection = http.client.HTTPConnection(host, timeout=30)
     headers = {"Authorization": f"Bearer {secret}"}
@@ -141,14 +141,14 @@ def watch(url: str, secret: str, *, first_at: float, end_at: float, tally: Tally
 
 
 def run_phase(url: str, secret: str, seconds: float, each_second: Callable[[int], None]) -> tuple[Tally, float]:
-    """What the dashboards got, and the CPU seconds of the API per second."""
+    """Run one phase, and return the answers and the CPU seconds of the API per second."""
     (server,) = psutil.Process().children()
     tally, lock, began = Tally(), threading.Lock(), time.monotonic()
     threads = [
         threading.Thread(
             target=watch,
             args=(url, secret),
-            # Spread evenly: browsers are not opened at one moment.
+            # Spread evenly, since browsers are not all opened at the same moment.
             kwargs={
                 "first_at": began + number * POLL_SECONDS / DASHBOARDS,
                 "end_at": began + seconds,

@@ -2,14 +2,14 @@
 
     .venv/bin/python -m benchmarks.load [--database postgresql|sqlite] [--seconds 120] [--api-processes 4]
 
-Real processes on 127.0.0.1 in a temporary folder: Valkey, the API by as many processes as docker-compose.yml gives it,
-the housekeeping and five slots, whose training processes are the chaos suite's, that train nothing and report ten steps
-a second. Beside them runs a bare FastAPI that reads one row by its primary key (benchmarks/poll.py, `make_hello`): by
-SQLAlchemy in a plain `def`, from the same database by the same engine settings, in a uvicorn of its own. One client
-process polls both in the same seconds, so whatever the machine does slows both. Another one uploads.
+Real processes on 127.0.0.1 in a temporary folder: Valkey, the API in as many processes as docker-compose.yml gives it,
+the housekeeping and five slots, whose training processes are those of the chaos suite, which train nothing and report
+ten steps a second. Beside them a bare FastAPI reads one row by its primary key (benchmarks/poll.py, `make_hello`): with
+SQLAlchemy in a plain `def`, from the same database with the same engine settings, in a uvicorn of its own. One client
+process polls both in the same seconds, so that a slow machine slows both. Another one uploads.
 
-The exit code is 1 where anything but 200, 201 and 304 was answered, where the 99th percentile of all polls is 10 times
-that of the bare read or more, or where the API's memory grew.
+The exit code is 1 if any answer was not 200, 201 or 304, if the 99th percentile of all polls is at least 10 times that
+of the bare read, or if the API's memory grew.
 """
 
 import argparse
@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 120.0
 POLLERS = 200
 UPLOADERS = 20
-# Beyond the load itself: making, starting, ending.
+# The time for starting and ending, beyond the load itself.
 EXTRA_SECONDS = 300
 
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def run(folder: Path, size: Size) -> Seen:
-    # Processes of PostgreSQL's own account have to get through.
+    # Processes of PostgreSQL's own account need access.
     folder.chmod(0o711)
     with serve_database(folder, size.database) as url:
         settings = make_settings(folder, url, size)
@@ -96,7 +96,7 @@ def run(folder: Path, size: Size) -> Seen:
 
 
 def load(system: System, timeline: Timeline, size: Size, bare_url: str) -> Seen:
-    """Post the jobs, wait until all run, let the clients loose, and watch."""
+    """Post the jobs, wait until all of them run, start the clients, and measure."""
     url = f"http://{system.settings.host}:{system.settings.port}"
     keys = fill(system.settings)
     jobs = post_jobs(url, keys)
@@ -107,7 +107,7 @@ def load(system: System, timeline: Timeline, size: Size, bare_url: str) -> Seen:
         if not timeline.run_until(timeline.now + START_SECONDS, stop_when=lambda: count_running(database) == JOBS):
             raise RuntimeError(f"{count_running(database)} of {JOBS} jobs run after {START_SECONDS:.0f} s")
         first_step = count_steps(database)
-        print(f"{JOBS} jobs run; the load begins", flush=True)
+        print(f"{JOBS} jobs run; the load starts", flush=True)
         plans = make_plans(size, url, bare_url, f"/hello/{team_id}", keys, jobs)
         clients = [start_clients(system.settings.data_dir, name, plan) for name, plan in plans.items()]
         api = psutil.Process(system.components["api"].pid)
@@ -129,7 +129,7 @@ def load(system: System, timeline: Timeline, size: Size, bare_url: str) -> Seen:
 
 
 class Taken(NamedTuple):
-    """What a process and its children have in use, and have used."""
+    """The memory that a process and its children use, and the CPU time that they have used."""
 
     rss_bytes: int
     cpu_seconds: float
@@ -152,7 +152,7 @@ def start_clients(folder: Path, name: str, plan: Plan) -> Process:
 def read_result(folder: Path, process: Process) -> Result:
     if process.is_running or process.popen.returncode != 0:
         process.stop()
-        raise RuntimeError(f"the clients {process.name} did not come to their end: {process.read_log_tail()}")
+        raise RuntimeError(f"the clients {process.name} did not end: {process.read_log_tail()}")
     return Result(**json.loads((folder / f"{process.name}.result.json").read_text()))
 
 

@@ -1,7 +1,8 @@
-"""The clients of the load test: `python -m benchmarks.load_clients PLAN RESULT`, one process for some of them.
+"""The clients of the load test: `python -m benchmarks.load_clients PLAN RESULT` runs some of them in one process.
 
-Plain sockets and as little as HTTP/1.1 with kept connections needs, so that what is measured is the server and not its
-clients: a request costs them some 0.1 ms. Each client asks at an interval of its own, and never before it was answered.
+They use plain sockets and the minimum of HTTP/1.1 with persistent connections, so that the server is measured and not
+its clients: a request costs them about 0.1 ms. Each client has an interval between its requests, and never sends one
+before the last was answered.
 """
 
 import asyncio
@@ -22,24 +23,24 @@ LINE = (
     '{"messages": [{"role": "user", "content": "How was concert %d of client %d?"}, {"role": "assistant", '
     '"content": "<emo joy=0.9>I am overjoyed, it was wonderful!</emo> <emo sadness=0.4>A pity it is over.</emo>"}]}\n'
 )
-# How often the clients' own loop is looked at.
+# How often the delay of the clients' event loop is measured.
 LAG_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process does. Kinds say which requests a client makes, in turns."""
+    """What the clients of one process do, and how many of each kind there are."""
 
     url: str
     bare_url: str
     bare_path: str
     seconds: float
-    # Each with its key and the job that it follows.
+    # The key and the followed job of each client.
     followers: list[tuple[str, str]]
     dashboards: list[str]
     bare_count: int
     uploaders: list[str]
-    # Of each client: between two requests, or two datasets.
+    # The seconds between two requests, or two datasets, of each client.
     follow_seconds: float
     dashboard_seconds: float
     bare_seconds: float
@@ -49,14 +50,14 @@ class Plan:
 
 @dataclass
 class Result:
-    """Seconds of each answer by kind, how many were "you have it" (304), and what else came."""
+    """The seconds of each answer by kind, the number of answers 304, and all other answers."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     not_modified_count: int = 0
     uploaded_bytes: int = 0
     metric_count: int = 0
     errors: list[str] = field(default_factory=list)
-    # By how much this process's own loop was late: what is in the clients and not in the server.
+    # By how much this process's event loop was late, which is a delay of the clients and not of the server.
     lags: list[float] = field(default_factory=list)
 
 
@@ -68,7 +69,7 @@ class Answer:
 
 
 class Connection:
-    """One kept connection, opened again when the server has closed it."""
+    """A persistent connection, which is opened again when the server has closed it."""
 
     def __init__(self, url: str, key: str = "") -> None:
         parts = urlsplit(url)
@@ -77,7 +78,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, method: str, path: str, *, headers: str = "", body: bytes = b"") -> Answer:
-        """Raises OSError, TimeoutError, asyncio.IncompleteReadError."""
+        """Send a request and read the answer. Raises OSError, TimeoutError, asyncio.IncompleteReadError."""
         async with asyncio.timeout(ANSWER_SECONDS):
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -104,7 +105,7 @@ class Connection:
 
 
 class Clients:
-    """All clients of a process."""
+    """All clients of one process."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -127,7 +128,7 @@ class Clients:
         async with asyncio.TaskGroup() as tasks:
             for asks, interval in groups:
                 for number, ask in enumerate(asks):
-                    # Spread evenly: nobody starts all clients at one moment.
+                    # Spread evenly, since clients don't all start at the same moment.
                     first_at = began + number * interval / len(asks)
                     tasks.create_task(self._repeat(ask, first_at=first_at, interval=interval))
             tasks.create_task(self._watch_own_loop(began + plan.seconds))
@@ -148,7 +149,7 @@ class Clients:
     async def _measure(
         self, kind: Kind, connection: Connection, method: str, path: str, *, headers: str = "", body: bytes = b""
     ) -> Answer | None:
-        """The answer, or None for one that is an error."""
+        """Send a request, and return the answer, or None if it is an error."""
         began = time.perf_counter()
         try:
             answer = await connection.ask(method, path, headers=headers, body=body)
@@ -164,7 +165,7 @@ class Clients:
         return answer
 
     def _make_follower(self, key: str, job_id: str) -> Callable[[], Awaitable[None]]:
-        """Who watches one job, as `emotune watch` does: the job, then what is new of its metrics."""
+        """A client that follows one job, as `emotune watch` does: it reads the job, then its new metrics."""
         connection, after, is_turn_of_job = self._connect(self._plan.url, key), "", True
 
         async def ask() -> None:
@@ -181,7 +182,7 @@ class Clients:
         return ask
 
     def _make_dashboard(self, key: str) -> Callable[[], Awaitable[None]]:
-        """Who has the table of jobs open."""
+        """A client that has the table of jobs open."""
         connection, tag = self._connect(self._plan.url, key), ""
 
         async def ask() -> None:
@@ -201,7 +202,7 @@ class Clients:
         return ask
 
     def _make_uploader(self, number: int, key: str) -> Callable[[], Awaitable[None]]:
-        """Who posts datasets, none like another: equal ones would be stored once."""
+        """A client that uploads datasets, all of them different, since equal ones would be stored once."""
         connection, count = self._connect(self._plan.url, key), 0
 
         async def ask() -> None:
@@ -225,7 +226,7 @@ class Clients:
 def main(plan_path: Path, result_path: Path) -> None:
     content: dict[str, Any] = json.loads(plan_path.read_text())
     clients = Clients(Plan(**content))
-    # A collection would stop all clients at once, and count as the server's.
+    # A garbage collection would stop all clients at once, and be measured as a delay of the server.
     gc.freeze()
     asyncio.run(clients.run())
     result_path.write_text(json.dumps(asdict(clients.result)))

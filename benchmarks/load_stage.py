@@ -1,4 +1,4 @@
-"""What a load test is made of: a database, teams with a past, running jobs, and what the clients are to do."""
+"""The setting of a load test: a database, teams with earlier jobs, running jobs, and the plans of the clients."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,26 +23,26 @@ from tests.support.postgres import create_database, find_postgres_binaries, run_
 from tests.support.queues import make_job_columns
 from tests.support.system import START_SECONDS
 
-# Of the pollers; the others have the table of jobs open.
+# The number of pollers that follow one job; the others have the table of jobs open.
 FOLLOWER_SHARE = 0.5
 BARE_POLLERS = 20
-# Between two requests of one who follows a job, of a page (dashboard/src/api/poll.ts), and of one at the bare API.
+# Seconds between two requests of a follower of a job, of a page (dashboard/src/api/poll.ts), and to the bare API.
 FOLLOW_SECONDS = 1.0
 DASHBOARD_SECONDS = 2.0
 BARE_SECONDS = 1.0
-# Each uploader's pause from one dataset to the next, and how large these are, in turns.
+# The pause of each uploader between two datasets, and the sizes of these, in turns.
 UPLOAD_SECONDS = 5.0
 UPLOAD_BYTES = (300_000, 600_000, 1_000_000, 2_000_000)
 JOBS = 5
 STEP_MS = 100
 TEAMS = 2
-# What a team has done before, so that its table is full.
+# The earlier jobs of a team, so that its table is full.
 ENDED_COUNT = 200
 
 
 @contextmanager
 def serve_database(folder: Path, kind: DatabaseKind) -> Iterator[str | None]:
-    """Its URL; None for SQLite, which is a file in the data folder. PostgreSQL syncs each commit, as installed."""
+    """Yield the URL of a database; None for SQLite in the data folder. PostgreSQL syncs each commit, its default."""
     if kind == "sqlite":
         yield None
         return
@@ -55,7 +55,7 @@ def serve_database(folder: Path, kind: DatabaseKind) -> Iterator[str | None]:
 
 
 def read_api_processes() -> int:
-    """As many as an installation by docker-compose.yml has, whose `.env` says nothing of it."""
+    """The number of API processes of an installation by docker-compose.yml whose `.env` doesn't set it."""
     return int(load_compose()["services"]["api"]["environment"]["EMOTUNE_API_PROCESSES"])
 
 
@@ -71,7 +71,7 @@ def make_settings(folder: Path, url: str | None, size: Size) -> Settings:
 
 
 def fill(settings: Settings) -> list[str]:
-    """A key of each team, which has had jobs before."""
+    """Make teams with earlier jobs, and return a key of each."""
     database, keys = Database(settings.sqlalchemy_url), []
     for name in list_teams(TEAMS):
         with database.write() as session:
@@ -85,7 +85,7 @@ def fill(settings: Settings) -> list[str]:
 
 
 def post_jobs(url: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Of each job its team's key, and its id. None of them ends before the load does."""
+    """Post jobs that run longer than the load, and return the key of its team and the id of each."""
     config = {"max_steps": 1_000_000, "seed": STEP_MS, "checkpoint_every": 1000, "batch_size": 2}
     jobs = []
     content = (ROOT / "samples" / "chats.jsonl").read_bytes()
@@ -103,7 +103,7 @@ def post_jobs(url: str, keys: Sequence[str]) -> list[tuple[str, str]]:
 def make_plans(
     size: Size, url: str, bare_url: str, bare_path: str, keys: Sequence[str], jobs: Sequence[tuple[str, str]]
 ) -> dict[str, Plan]:
-    """One process for all who poll, one for those who upload."""
+    """Make the plans of two client processes: one polls, the other uploads."""
     follower_count = int(FOLLOWER_SHARE * size.pollers)
     common: dict[str, Any] = {
         "url": url,

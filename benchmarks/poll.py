@@ -1,9 +1,9 @@
-"""How fast `GET /jobs/{id}` answers, against a bare FastAPI hello with one database read, side by side.
+"""How fast `GET /jobs/{id}` answers, compared with a bare FastAPI route that reads one row, in the same run.
 
     .venv/bin/python benchmarks/poll.py
 
-Both are served by uvicorn in processes of their own, from the same SQLite file through the same engine settings, and
-asked in turns by 16 connections: by `wrk` where it is installed, else by threads of this process, which measure lower.
+Both are served by uvicorn in two processes, from the same SQLite file with the same engine settings, and requested in
+turns by 16 connections: of `wrk` if it is installed, else of threads of this process, which measure lower rates.
 """
 
 import http.client
@@ -45,12 +45,12 @@ START_SECONDS = 60
 
 
 def make_service() -> FastAPI:
-    """The service as it is, by its settings from the environment."""
+    """Make the service with its settings from the environment."""
     return create_app(Settings())
 
 
 def make_hello() -> FastAPI:
-    """What the framework and one row from the database cost at the least."""
+    """Make an app that measures the minimum cost of the framework and of reading one row."""
     app = FastAPI()
     database = Database(Settings().sqlalchemy_url)
 
@@ -64,7 +64,7 @@ def make_hello() -> FastAPI:
 
 
 def make_running_job(settings: Settings) -> tuple[str, str, str]:
-    """A team's id, its key's secret, and the id of a job that runs: what is polled the most."""
+    """Make a running job, since those are polled most; return its team's id, the key's secret, and its own id."""
     database = Database(settings.sqlalchemy_url)
     with database.write() as session:
         team = get_or_create_team(session, name="bench")
@@ -91,7 +91,7 @@ def make_running_job(settings: Settings) -> tuple[str, str, str]:
 
 @contextmanager
 def serve(factory: str, data_dir: Path, *, database_url: str | None = None) -> Iterator[str]:
-    """A uvicorn of its own on a free port; gives the URL. Without a database's it is SQLite in the data folder."""
+    """Start a uvicorn on a free port and yield its URL. Without a database URL it uses SQLite in the data folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -115,7 +115,7 @@ def serve(factory: str, data_dir: Path, *, database_url: str | None = None) -> I
 
 
 def measure(url: str, secret: str) -> float:
-    """Requests per second over one round."""
+    """Return the requests per second in one round."""
     if shutil.which("wrk") is None:
         return measure_by_threads(url, secret)
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{ROUND_SECONDS}s", "-H", f"Authorization: Bearer {secret}", url]

@@ -1,10 +1,10 @@
-"""The real Gemma 3 270M on the sample chats, on one GPU: the plain way, the accelerated ones, what the default writes.
+"""The real Gemma 3 270M on the sample chats, on one GPU: plain transformers, the accelerated ways, and some replies.
 
     python -m emomodel.conversion.sample_model FOLDER
     python -m benchmarks.real_weights FOLDER RESULTS.json
 
-The runs take the same chats in the same order, so that their losses can be compared step by step
-(benchmarks.compare_losses).
+All runs take the same chats in the same order, so that their losses can be compared step by step with
+benchmarks.compare_losses.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def run_emomodel(*argv: str) -> str:
 
 
 def train(name: str, base: Path, folder: Path) -> tuple[dict[str, Any], Path]:
-    """Train; what the process reported, and the bundle."""
+    """Train, and return what the process reported, and the bundle."""
     request = TrainRequest(
         dataset_path=SAMPLES,
         dataset_name=SAMPLES.name,

@@ -1,9 +1,9 @@
-"""Speed and peak memory of a CPU training that gives large blocks back (BOUND_MEMORY in worker/runs/environment.py),
-and of one that keeps all in its heap, in turns, in one run.
+"""Speed and peak memory of a CPU training that returns large blocks to the system, and of one that keeps all memory.
 
     python benchmarks/trainer_memory.py BASE_MODEL_FOLDER [ROUNDS]
 
-Prints both of each round, and the ratios of the medians. The base model: data/models/gemma-3-270m after `make demo`.
+The first has BOUND_MEMORY of worker/runs/environment.py in its environment. The two alternate; both results of each
+round and the ratios of the medians are printed. After `make demo` a base model is in data/models/gemma-3-270m.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from jobs.settings import GIB
 from worker.runs.environment import BOUND_MEMORY
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "chats.jsonl"
-# The heap grows with each batch length that it has not seen.
+# The heap grows with each new length of a batch.
 STEPS = 31
 KEPT = {"MALLOC_MMAP_THRESHOLD_": str(4 * GIB), "MALLOC_TRIM_THRESHOLD_": str(16 * GIB)}
 
 
 def measure(base: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Tokens per second, and the peak in GiB, at the last step."""
+    """Return the tokens per second, and the peak of memory in GiB, at the last step."""
     with tempfile.TemporaryDirectory(prefix="emotune-bench-") as scratch:
         folder = Path(scratch)
         request = TrainRequest(
@@ -58,7 +58,7 @@ def main() -> None:
         print(f"round {number + 1}: kept {words[0]}; given back {words[1]}", flush=True)
     for what, index in (("speed", 0), ("peak memory", 1)):
         ratio = statistics.median(each[index] for each in bound) / statistics.median(each[index] for each in kept)
-        print(f"{what}: {ratio:.2f} of what it is where all is kept")
+        print(f"{what}: {ratio:.2f} of that of the training which keeps all memory")
 
 
 main()

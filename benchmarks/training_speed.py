@@ -1,12 +1,13 @@
-"""Training speed on one GPU: the plain recipe, Unsloth's and ours, in one run, each in the real training process.
+"""Training speed on one GPU in the real training process: plain transformers, Unsloth and emotune's acceleration.
 
     python -m scripts.make_gemma_shape FOLDER --shape 1b --vocabulary 262144
     python -m benchmarks.training_speed FOLDER RESULTS.json [--only NAME ...] [--seconds 500]
 
-Short chats have the lengths of samples/chats.jsonl under Gemma's tokenizer (benchmarks/sample_lengths.json: tokens and
+Short chats have the lengths of samples/chats.jsonl with Gemma's tokenizer (benchmarks/sample_lengths.json: tokens and
 targets of each); full rows have 1,024 tokens. All variants with one batch size take the same chats in the same order,
-so that their losses can be compared (benchmarks.compare_losses). Speeds are of real tokens, by the median of the last
-half of the steps; the first step, with all that is compiled, stands apart. RESULTS.json is written after each variant.
+so that their losses can be compared (benchmarks.compare_losses). Speeds count tokens without padding, at the median of
+the last half of the steps; the first step, which compiles, is reported separately. RESULTS.json is written after each
+variant.
 """
 
 import argparse
@@ -33,20 +34,20 @@ from tests.support.tiny_gemma import make_tiny_tokenizer
 
 LENGTHS_FILE = Path(__file__).with_name("sample_lengths.json")
 PEAK_FLOPS = 790e12
-# A step through a frozen base with adapters: forward, and backward for the activations only.
+# Floating-point operations for a token and parameter of a frozen base: forward, and backward for the activations only.
 FLOPS_PER_PARAMETER_AND_TOKEN = 4
 FULL_ROW = 1024
-# Tokens of the chat template around a prompt and a reply, and at the end of the reply.
+# The tokens of the chat template around a prompt and a reply, and at the end of the reply.
 TEMPLATE_TOKENS = 10
 REPLY_END_TOKENS = 1
-# Enough for batches of 800; fewer of the long ones, whose reading takes time.
+# Enough for batches of 800. There are fewer of the long ones, which take time to read.
 CHAT_COUNTS = {"short": 4000, "full": 400}
 POLES = ("joy", "sadness", "anger", "calmness", "fear", "trust")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A config, and the chats that it trains on: `short`, or `full` rows of 1,024 tokens."""
+    """A config, and the chats that it trains on: short ones, or with `full` rows of 1,024 tokens."""
 
     name: str
     data: str
@@ -67,7 +68,7 @@ IN_FLOAT32 = {"dtype": "float32"}
 VARIANTS = [
     Variant("a: plain, 12x128", "short", 24, PLAIN | SEED_BATCH),
     Variant("a: plain, 8x1024", "full", 12, PLAIN | ROWS),
-    # The same trainings as a: without the noise of 16 bits, and with the noise of other shapes.
+    # The same trainings as a, without the noise of 16 bits and with the noise of other shapes.
     Variant("exact: plain in float32, 12x128", "short", 24, PLAIN | SEED_BATCH | IN_FLOAT32),
     Variant(
         "exact: plain in float32, 8x1024", "full", 12, PLAIN | ROWS | IN_FLOAT32 | {"gradient_checkpointing": True}
@@ -100,7 +101,7 @@ VARIANTS = [
 
 
 def make_chats(kind: str, count: int) -> bytes:
-    """`count` chats as JSON Lines, of one-token words, so that their lengths are those wanted."""
+    """Make `count` chats of one-token words, and so of exact lengths, as JSON Lines."""
     generator = random.Random(7)  # noqa: S311 - the same chats each time
     words = sorted(_find_words())
     lengths = json.loads(LENGTHS_FILE.read_text()) if kind == "short" else [[FULL_ROW, FULL_ROW // 2]]
@@ -120,7 +121,7 @@ def make_chats(kind: str, count: int) -> bytes:
 
 
 def _find_words() -> list[str]:
-    """Words that are one token each, at the start of a text and within."""
+    """Find words that are one token each, both at the start of a text and inside."""
     tokenizer = make_tiny_tokenizer()
     return [
         token[1:]
@@ -130,7 +131,7 @@ def _find_words() -> list[str]:
 
 
 def measure(variant: Variant, base: Path, log: Path) -> dict[str, Any]:
-    """Train, and sum up what the process reports."""
+    """Train, and summarise what the process reports."""
     batch_size = int(variant.config["batch_size"])
     with tempfile.TemporaryDirectory(prefix="emotune-bench-") as scratch:
         folder = Path(scratch)
@@ -169,7 +170,7 @@ def measure(variant: Variant, base: Path, log: Path) -> dict[str, Any]:
 
 
 def summarise(metrics: list[dict[str, Any]], batch_size: int, base: Path) -> dict[str, Any]:
-    """Speeds over the last half of the steps, by the median step."""
+    """The speeds at the median of the last half of the steps."""
     late = metrics[len(metrics) // 2 - 1 :]
     step_seconds = statistics.median(
         after["elapsed_seconds"] - before["elapsed_seconds"] for before, after in itertools.pairwise(late)
@@ -189,7 +190,7 @@ def summarise(metrics: list[dict[str, Any]], batch_size: int, base: Path) -> dic
 
 
 def _count_parameters(base: Path) -> int:
-    """Of the layers and the head; Gemma's head is its embedding."""
+    """The number of parameters of the layers and the head; Gemma's head is its embedding."""
     from safetensors import safe_open
 
     with safe_open(base / "model.safetensors", framework="pt") as weights:
@@ -200,8 +201,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("base", type=Path)
     parser.add_argument("results", type=Path)
-    parser.add_argument("--only", nargs="*", default=[""], help="variants whose name holds one of these")
-    parser.add_argument("--seconds", type=float, default=3600, help="begin no variant after so long")
+    parser.add_argument("--only", nargs="*", default=[""], help="run only variants whose name contains one of these")
+    parser.add_argument("--seconds", type=float, default=3600, help="start no variant after this many seconds")
     options = parser.parse_args()
     began = time.monotonic()
     results: list[dict[str, Any]] = []

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/upload.py
 
-Once as a raw body and once as a form, to a uvicorn in a process of its own. The memory is the most
-that the process was seen to hold during the upload, above what it held before.
+The file is uploaded as a raw body and as a form, to a uvicorn in another process. The memory is the maximum that was
+measured during the upload, less that before it.
 """
 
 import sys
@@ -45,7 +45,7 @@ def read_pieces(path: Path) -> Iterator[bytes]:
 
 
 class PeakMemory:
-    """The most memory that a process holds between two moments, looked at often."""
+    """Measures the maximum memory of a process between two moments, by frequent samples."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process

@@ -1,11 +1,11 @@
-"""How fast datasets are validated, beside json.loads of each line in the same run.
+"""How fast datasets are validated, compared with json.loads of each line in the same run.
 
     .venv/bin/python -m benchmarks.validate
     .venv/bin/python -m benchmarks.validate --gigabytes 2    # the memory for a file of this size, made on the fly
 
-Chats of four kinds: plain, plain with keys that mean nothing here, with an emotion on each reply, with two tags in each
-reply. Each is validated in pieces as an upload brings them, on one thread. The better of several turns counts, taken in
-alternation: machines have moods.
+There are chats of four kinds: plain, plain with unknown keys, with an emotion on each reply, with two tags in each
+reply. Each is validated on one thread, in pieces as they arrive in an upload. Both ways are measured several times in
+alternation, and the fastest time of each counts, since the speed of a machine varies.
 """
 
 import argparse
@@ -27,7 +27,7 @@ TEXT = (
     "from a rainy street and she said the dog had eaten half of the cake which made everybody laugh"
 )
 WORDS = TEXT.split()
-# One of each axis: an emotion names an axis once.
+# One pole of each axis, since an emotion names an axis only once.
 POLES = ("joy", "fear", "acceptance", "anger", "surprise", "trust", "boredom", "empathy")
 
 
@@ -40,7 +40,7 @@ def make_emotion(random: Random) -> dict[str, float]:
 
 
 def make_line(random: Random, kind: str) -> bytes:
-    """A question of about 9 words, and a reply of about 22."""
+    """Make a chat with a question of about 9 words and a reply of about 22."""
     reply: dict[str, object] = {"role": "assistant", "content": make_text(random, random.randint(14, 30))}
     if kind == "message emotions":
         reply["emotion"] = make_emotion(random)
@@ -67,7 +67,7 @@ def validate(pieces: list[bytes]) -> None:
 
 
 def measure(*tasks: Callable[[], None]) -> Iterator[float]:
-    """The shortest time of each task in seconds."""
+    """The shortest time of each task, in seconds."""
     times: list[list[float]] = [[] for _ in tasks]
     for _ in range(TURNS):
         for task, measured in zip(tasks, times, strict=True):
@@ -88,7 +88,7 @@ def make_lines(kind: str, size_bytes: int) -> list[bytes]:
 
 
 def measure_memory(size_bytes: int) -> None:
-    """Feed a file of this size, in which no line occurs twice, and print what the process held at most."""
+    """Feed a file of this size, in which no line occurs twice, and print the maximum memory of the process."""
     template = b"\n".join(make_lines("tags", PIECE_BYTES)) + b"\n"
     validator = DatasetValidator(max_lines=size_bytes)
     fed_bytes = shown_bytes = 0
@@ -107,7 +107,7 @@ def measure_memory(size_bytes: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--megabytes", type=int, default=10, help="How much of each kind.")
+    parser.add_argument("--megabytes", type=int, default=10, help="How many megabytes of each kind.")
     parser.add_argument("--gigabytes", type=int, default=0, help="Measure the memory for a file of this size instead.")
     arguments = parser.parse_args()
     if arguments.gigabytes:

@@ -1,6 +1,7 @@
 """The training as a process of its own: its streams, signals, exit codes, and errors in words.
 
-Nothing heavy is imported before the supervisor can be heard: a stop, or its death, is noticed while libraries load.
+The supervisor's requests are read before anything heavy is imported: a stop, or the end of the supervisor, is noticed
+while libraries load.
 """
 
 import errno
@@ -40,18 +41,19 @@ logger = logging.getLogger(__name__)
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _READ_BYTES = 4096
-# How the allocators of PyTorch and the file formats put it; they have no class of error for it.
+# What the allocators of PyTorch and of the file formats say; they have no class of error for it.
 _NO_MEMORY_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allocate memory", "not enough memory")
-# What the GPU's libraries say that PyTorch has no class of error for, or a new one with each release.
+# What the GPU's libraries say where PyTorch has no class of error, or a different one in each release.
 _GPU_MEMORY_WORDS = ("CUDA error: out of memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _GPU_FAULT_WORDS = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error")
 _DISK_FULL_WORDS = "No space left on device"
 
 
 def run_train_process(request_path: Path, *, supervised: bool) -> int:
-    """Run `python -m emomodel train`; returns the exit code. Unforeseen exceptions go through, after the log has them.
+    """Run `python -m emomodel train` for the request in a file, and return the exit code.
 
-    `supervised`: standard input is a pipe from the supervisor. It carries requests, and its end ends this process.
+    `supervised` says that standard input is a pipe from a supervisor, which carries requests and whose end ends this
+    process. An exception whose cause can't be named is passed on.
     """
     reporter = keep_journal(_take_stdout(), os.environ)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -84,7 +86,7 @@ def run_train_process(request_path: Path, *, supervised: bool) -> int:
 
 
 def describe_failure(error: Exception) -> Failure | None:
-    """The failure line for an exception whose cause can be named, else None."""
+    """Return the failure line for an exception whose cause can be named, else None."""
     code = _find_code(error)
     if code is None:
         return None
@@ -106,7 +108,7 @@ def _find_code(error: Exception) -> str | None:
         return "request_invalid"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or _DISK_FULL_WORDS in text:
         return "disk_full"
-    # If torch was never imported, the error isn't its.
+    # If torch was never imported, the error doesn't come from it.
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
         return "cuda_out_of_memory"
@@ -137,7 +139,7 @@ def _run(request_path: Path, reporter: ProcessReporter, requests: RunRequests) -
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """For imports: what they make stays, and to look through it for garbage again and again takes a seventh longer."""
+    """Switch garbage collection off for imports: what they make stays, and collecting takes a seventh longer."""
     gc.disable()
     try:
         yield
@@ -146,16 +148,16 @@ def without_collection() -> Iterator[None]:
 
 
 def keep_to_one_gpu(environment: MutableMapping[str, str]) -> None:
-    """Hide all GPUs but the first that the process may use; to be called before CUDA is looked for.
+    """Hide all GPUs but the first that the process may use. This has to be called before CUDA is initialised.
 
-    A slot is one GPU. With several in sight the Trainer would spread each batch over all of them.
+    A slot is one GPU. If several were visible, the Trainer would spread each batch over all of them.
     """
     first = environment.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
     environment["CUDA_VISIBLE_DEVICES"] = first
 
 
 def _take_stdout() -> LineReporter:
-    """Keep standard output for progress alone: whatever else is printed, by C libraries too, goes to standard error."""
+    """Reserve standard output for progress. Whatever else is printed, by C libraries too, goes to standard error."""
     sys.stdout.flush()
     own = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)
@@ -163,11 +165,11 @@ def _take_stdout() -> LineReporter:
 
 
 def _stop_on_signals(requests: RunRequests) -> None:
-    """Whoever sends a signal may know nothing of requests: what was trained is saved."""
+    """Take SIGTERM and SIGINT for a save_and_stop, since their sender may not know the requests."""
 
     def request_stop(number: int, _: FrameType | None) -> None:
         requests.take(SAVE_AND_STOP_REQUEST)
-        # A second one ends the process in the usual way, whatever it is busy with.
+        # A second signal ends the process at once, whatever it is doing.
         signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -175,9 +177,9 @@ def _stop_on_signals(requests: RunRequests) -> None:
 
 
 def _watch_stdin(requests: RunRequests, finished: threading.Event, reporter: ProcessReporter) -> None:
-    """Take requests; when the input ends before the work does, end the process at once."""
+    """Take requests. When the input ends before the training does, end the process at once."""
     rest = b""
-    # os.read, because a daemon thread inside sys.stdin holds a lock that the interpreter wants when it ends.
+    # os.read, since a daemon thread that reads sys.stdin holds a lock that the interpreter needs when it exits.
     while chunk := os.read(_STDIN, _READ_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:

@@ -1,4 +1,4 @@
-"""Saving checkpoints: if one can't be saved, the training continues without it."""
+"""CheckpointSaver: saves checkpoints. One that can't be saved is reported, and the training goes on."""
 
 import errno
 import logging
@@ -13,12 +13,12 @@ from emomodel.protocol.progress import CHECKPOINT_FAILED, Checkpoint, Checkpoint
 logger = logging.getLogger(__name__)
 
 _MIB = 1024**2
-# PyTorch's writer has no exception class of its own for a file that can't be written.
+# PyTorch's writer raises a RuntimeError with one of these words for a file that can't be written.
 _WRITER_WORDS = ("PytorchStreamWriter", "inline_container", "unexpected pos", "iostream error")
 
 
 class CheckpointSaver:
-    """Checks the free space, has a checkpoint written, moves it into place, and reports it or the failure."""
+    """Checks the free space of the disk, has a checkpoint written, puts it in its place and reports it."""
 
     def __init__(
         self,
@@ -30,11 +30,10 @@ class CheckpointSaver:
         free_bytes: Callable[[Path], int],
         resumed_step: int | None,
     ) -> None:
-        """Save into `folder`.
+        """`expected_bytes` is the estimated size of the first checkpoint; later ones are expected to be like the last.
 
-        `expected_bytes`: the estimated size of a checkpoint; from the second on, the size of the one before.
-        `min_free_bytes`: what has to stay free on the disk. `free_bytes`: returns what is free on a folder's disk.
-        `resumed_step`: the step of the checkpoint that the training resumed from, or None.
+        `min_free_bytes` have to stay free on the disk, of which `free_bytes` returns the free space. `resumed_step` is
+        that of the checkpoint that the training resumes from, if any.
         """
         self._folder = folder
         self._reporter = reporter
@@ -44,11 +43,7 @@ class CheckpointSaver:
         self._last_step = resumed_step
 
     def save(self, step: int, reason: CheckpointReason, *, eval_loss: float | None, write: Callable[[], None]) -> None:
-        """Have `write` put the checkpoint's files into the scratch folder, and move them into place.
-
-        A file that can't be written costs this checkpoint only, and a notice reports it: `write` raises OSError, or
-        PyTorch's RuntimeError for that. Any other RuntimeError goes through.
-        """
+        """Save a checkpoint, whose files `write` writes into the scratch folder. A failure is reported as a notice."""
         began = time.monotonic()
         try:
             self._check_room()
@@ -73,7 +68,7 @@ class CheckpointSaver:
         )
 
     def _check_room(self) -> None:
-        """Raises OSError."""
+        """Raise OSError when the disk has too little space for a checkpoint."""
         self._folder.scratch.mkdir(parents=True, exist_ok=True)
         if self._find_free() < self._expected_bytes + self._min_free_bytes:
             raise OSError(errno.ENOSPC, "too little space is left on the disk")
@@ -88,13 +83,13 @@ class CheckpointSaver:
         try:
             room += f", and {self._find_free() / _MIB:.1f} MiB are free"
         except OSError:
-            logger.warning("the free space can't be read", exc_info=True)
+            logger.warning("the free space can't be determined", exc_info=True)
         if reason != "stop":
             outlook = "the training continues without it"
         elif self._last_step is None:
-            outlook = "there is no earlier one, so the run will start again from the beginning"
+            outlook = "there is none yet, so the next run starts from the beginning"
         else:
-            outlook = f"the run will resume from the last one, of step {self._last_step}"
+            outlook = f"the next run resumes from the last one, of step {self._last_step}"
         return Notice(
             code=CHECKPOINT_FAILED,
             message=f"the checkpoint of step {step} could not be saved: {_describe(error)} ({room}); {outlook}",
@@ -105,11 +100,11 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, RuntimeError):
-        # PyTorch reports by how many bytes its file is too short, but not why.
+        # PyTorch's message says by how many bytes its file is too short, but not why.
         return "a file could not be written completely"
     return str(error).partition("\n")[0]
 
 
 def find_free_bytes(folder: Path) -> int:
-    """The free bytes of the disk that holds `folder`. Raises OSError."""
+    """Return the bytes that are free for this process on the disk under `folder`. Raises OSError."""
     return shutil.disk_usage(folder).free

@@ -1,1 +1,1 @@
-"""Models from and to other tools: GGUF, the original project's files."""
+"""Models of other tools are converted to ours: GGUF files, and the files of the original project."""

@@ -6,7 +6,7 @@
     ├── FolderOccupied    the folder holds something that isn't a converted model
     └── PackagesMissing   the packages with the sample model aren't installed
 
-A folder with a readable report is finished: the report is written last, and the folder gets its name after that.
+A folder with a readable report is complete: the report is written last, and the folder gets its name after that.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from emomodel.errors import EmomodelError
 from emomodel.files import sync
 
 REPORT_NAME = "conversion.json"
-# Raise it when a conversion of the same source comes out differently: folders of other versions are then made anew.
+# To be raised when the conversion of a source gives another result: folders of other versions are then converted again.
 CONVERTER_VERSION = 1
 
 
@@ -59,7 +59,7 @@ class PackagesMissing(ConversionError):
 
 @dataclass(frozen=True)
 class LossCheck:
-    """Known texts, and the range in which a right model's mean loss per token (nats) on them lies."""
+    """Known texts, and the range, in nats, of the mean loss per token that a correct model has on them."""
 
     texts: tuple[str, ...]
     minimum: float
@@ -81,7 +81,7 @@ class ConversionReport(BaseModel):
 
 
 def find_conversion(folder: Path, source_sha256: str) -> ConversionReport | None:
-    """The report of a folder with this very source, converted by this version, every file in its full size."""
+    """Return the report of a folder if it has this source, converted by this version, and all files have their size."""
     try:
         report = ConversionReport.model_validate_json((folder / REPORT_NAME).read_bytes())
     except (OSError, ValidationError):
@@ -91,14 +91,14 @@ def find_conversion(folder: Path, source_sha256: str) -> ConversionReport | None
 
 
 def measure_files(folder: Path) -> dict[str, int]:
-    """Size in bytes of every file in the folder but the report."""
+    """Return the size in bytes of every file in the folder but the report, by name."""
     files = (path for path in sorted(folder.iterdir()) if path.name != REPORT_NAME)
     return {path.name: path.stat().st_size for path in files}
 
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the one lock for making `folder`; others wait. It ends with the process, however that ends.
+    """Hold the lock for making `folder`, while other processes wait. It ends with the process, however that ends.
 
     The lock file, `.NAME.lock` beside the folder, stays: deleting it would let two processes lock two files.
     """
@@ -110,14 +110,14 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `folder` in one step when the block ends well. The caller holds `exclusive`.
+    """Yield a new folder, which becomes `folder` in one step when the block ends well. The caller holds `exclusive`.
 
-    The fresh folder's parent is scratch space that goes away. An earlier conversion at `folder` is replaced.
-    Raises FolderOccupied when something else is there.
+    The parent of the new folder is scratch space, which is deleted. An earlier conversion at `folder` is replaced.
+    Raises FolderOccupied when `folder` holds something else.
     """
     _refuse_occupied(folder)
     prefix = f".{folder.name}.building-"
-    for left in folder.parent.glob(f"{prefix}*"):  # by a process that was killed: the lock says that nobody works there
+    for left in folder.parent.glob(f"{prefix}*"):  # left by a killed process: this one holds the lock
         shutil.rmtree(left)
     work = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:

@@ -1,8 +1,8 @@
-"""A Gemma 3 in one GGUF file -> a normal Hugging Face folder with a right tokenizer, checked before it gets its name.
+"""convert_gguf: a Gemma 3 in one GGUF file becomes a normal, checked Hugging Face folder with a correct tokenizer.
 
 The weights are read by transformers. The tokenizer that transformers makes of a GGUF file splits text differently and
-has no <bos>, so it is rebuilt here (gguf_tokenizer). Meant for the small text models (270M, 1B): a GGUF file doesn't
-tell the attention scale of the larger ones. docs/decisions/0005-sample-model-from-packages.md tells why.
+has no <bos>, so it is rebuilt here (gguf_tokenizer). This is meant for the small text models (270M, 1B): a GGUF file
+doesn't hold the attention scale of the larger ones. docs/decisions/0005-sample-model-from-packages.md has the reasons.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _ARCHITECTURE_KEY = "general.architecture"
 _ARCHITECTURE = "gemma3"
 _TIED_HEAD = "lm_head.weight"
 _PACKAGES = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
-# What transformers writes into the config of a model from GGUF, and what no longer holds for the folder.
+# Keys that transformers writes into the config of a model from GGUF, and that are wrong for the folder.
 _STALE_CONFIG = {
     "quantization_config",
     "_name_or_path",
@@ -52,7 +52,7 @@ _STALE_CONFIG = {
     "architectures",
     "dtype",
 }
-# Letters, digits, runs of spaces, tabs and newlines, characters that need bytes: what a wrong decoder loses.
+# What a wrong decoder loses: letters, digits, runs of spaces, tabs and newlines, characters that need byte tokens.
 _ROUND_TRIP_TEXT = "Grüße, 世界 — 12345  two   spaces,\ttab,\n\n\nnewlines; \U0001f9ff\U000130b8 end. "
 
 
@@ -66,8 +66,8 @@ def convert_gguf(
 ) -> ConversionReport:
     """Make `folder` a Hugging Face folder of the Gemma 3 in `gguf_path`: bf16 weights, config, tokenizer, notices.
 
-    The folder appears whole or not at all, and one that already holds this conversion is kept. Concurrent callers wait
-    for each other. Raises ConversionError, and OSError when the disk fails.
+    The folder appears when it is complete, and one that already holds this conversion is kept. Concurrent callers wait
+    for each other. `notices` are copied into the folder. Raises ConversionError, and OSError when the disk fails.
     """
     with exclusive(folder):
         return convert_locked(gguf_path, folder, chat_template=chat_template, notices=notices, check=check)
@@ -81,7 +81,7 @@ def convert_locked(
     notices: Sequence[Path] = (),
     check: LossCheck | None = None,
 ) -> ConversionReport:
-    """As convert_gguf, for a caller who holds `exclusive(folder)` already."""
+    """Do what convert_gguf does, for a caller who holds `exclusive(folder)` already."""
     started = time.monotonic()
     with gguf_path.open("rb") as file:
         source_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -113,7 +113,7 @@ def convert_locked(
 
 def _write_model(gguf_path: Path, header: GgufHeader, vocabulary: Vocabulary, fresh: Path) -> Gemma3TextConfig:
     """Write weights, config and generation config into the folder. Raises GgufInvalid."""
-    # transformers spends 20 s and a gigabyte on the vocabulary, only to count it. It gets the count instead.
+    # transformers spends 20 s and a gigabyte on the vocabulary, only to count it, so it gets the count instead.
     weights_path = fresh.parent / "weights.gguf"
     numbers = {f"{_ARCHITECTURE}.vocab_size": len(vocabulary.pieces)}
     copy_gguf(gguf_path, weights_path, header, without=(PIECES_KEY, SCORES_KEY, KINDS_KEY), numbers=numbers)
@@ -129,11 +129,11 @@ def _write_model(gguf_path: Path, header: GgufHeader, vocabulary: Vocabulary, fr
     config = Gemma3TextConfig(**stated, architectures=["Gemma3ForCausalLM"], dtype=torch.bfloat16)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if config.tie_word_embeddings:
-        del tensors[_TIED_HEAD]  # the same memory as the embedding; loading ties it again
+        del tensors[_TIED_HEAD]  # shares the memory of the embedding; loading ties it again
     config.save_pretrained(fresh)
     weights = fresh / "model.safetensors"
     save_file(tensors, weights, metadata={"format": "pt"})
-    weights.chmod((fresh / "config.json").stat().st_mode)  # safetensors lets nobody else read what it writes
+    weights.chmod((fresh / "config.json").stat().st_mode)  # safetensors makes files that only their owner can read
     GenerationConfig(  # type: ignore[no-untyped-call]  # transformers leaves its constructor untyped
         bos_token_id=vocabulary.bos_id, eos_token_id=vocabulary.end_ids, pad_token_id=vocabulary.pad_id
     ).save_pretrained(fresh)
@@ -141,14 +141,17 @@ def _write_model(gguf_path: Path, header: GgufHeader, vocabulary: Vocabulary, fr
 
 
 def _check_folder(folder: Path, vocabulary: Vocabulary, check: LossCheck | None) -> float | None:
-    """Load the folder as its users will; the mean loss per token, if a check is given. Raises ConversionWrong."""
+    """Load the folder as its users will, and return the mean loss per token in nats, if a check is given.
+
+    Raises ConversionWrong.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     ids = tokenizer(_ROUND_TRIP_TEXT)["input_ids"]
     if ids[0] != vocabulary.bos_id or ids.count(vocabulary.bos_id) != 1:
         raise ConversionWrong("the tokenizer doesn't put one <bos> in front of a text")
     if tokenizer.decode(ids[1:]) != _ROUND_TRIP_TEXT:
-        raise ConversionWrong(f"the tokenizer doesn't give a text back: {tokenizer.decode(ids[1:])!r}")
-    # With output_loading_info it returns a pair, which its annotation doesn't say.
+        raise ConversionWrong(f"the tokenizer doesn't decode a text to itself: {tokenizer.decode(ids[1:])!r}")
+    # With output_loading_info it returns a pair, which its annotation leaves out.
     loaded: Any = Gemma3ForCausalLM.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
     )
@@ -161,14 +164,14 @@ def _check_folder(folder: Path, vocabulary: Vocabulary, check: LossCheck | None)
     loss = _mean_loss(model, tokenizer, check.texts)
     if not check.minimum <= loss <= check.maximum:
         raise ConversionWrong(
-            f"the converted model's loss is {loss:.3f} nats per token on known sentences; right is"
-            f" {check.minimum} to {check.maximum}"
+            f"the converted model's loss is {loss:.3f} nats per token on known sentences; it should be"
+            f" from {check.minimum} to {check.maximum}"
         )
     return round(loss, 4)
 
 
 def _mean_loss(model: Gemma3ForCausalLM, tokenizer: Any, texts: Sequence[str]) -> float:
-    """Mean negative log likelihood per token over all texts, each on its own, in nats."""
+    """The mean negative log likelihood per token over all texts, each taken by itself, in nats."""
     total, count = 0.0, 0
     with torch.inference_mode():
         for text in texts:

@@ -19,7 +19,7 @@ GgufValue = GgufScalar | list[bool] | list[int] | list[float] | list[str]
 
 _MAGIC = b"GGUF"
 _HEAD = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of pairs
-_VERSIONS = (2, 3)  # Both are little-endian with 64-bit lengths, and alike in all that is read here.
+_VERSIONS = (2, 3)  # Both are little-endian with 64-bit lengths; what is read here is the same in both.
 _DEFAULT_ALIGNMENT = 32
 _ALIGNMENT_KEY = "general.alignment"
 
@@ -32,7 +32,7 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", _UINT32: "I", 5: "i", 6: "f", 7: "?"
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What stands before the tensors' data. Byte strings are the file's own, for copying."""
+    """What a file has before the data of its tensors. `raw_` fields are the bytes of the file, for copying."""
 
     version: int
     values: dict[str, GgufValue]
@@ -43,7 +43,7 @@ class GgufHeader:
 
     @property
     def alignment(self) -> int:
-        """Bytes to whose multiple the data start is padded."""
+        """The start of the data is padded to a multiple of this number of bytes. Raises GgufInvalid."""
         alignment = self.values.get(_ALIGNMENT_KEY, _DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or alignment < 1:
             raise GgufInvalid(f"{_ALIGNMENT_KEY} is {alignment!r}, not a positive number")
@@ -51,7 +51,7 @@ class GgufHeader:
 
 
 def read_gguf_header(path: Path) -> GgufHeader:
-    """Read all metadata of the file at `path`. The data may be missing or cut. Raises GgufInvalid."""
+    """Read all metadata of the file at `path`. The data of the tensors may be missing. Raises GgufInvalid."""
     if path.stat().st_size < _HEAD.size:
         raise GgufInvalid(f"{path.name} is too short to be a GGUF file")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -64,7 +64,10 @@ def read_gguf_header(path: Path) -> GgufHeader:
 def copy_gguf(
     source: Path, target: Path, header: GgufHeader, *, without: Collection[str], numbers: Mapping[str, int]
 ) -> None:
-    """Copy the file with pairs left out and 32-bit numbers added; tensors stay as they are. Raises OSError."""
+    """Copy the file `source` without the pairs named in `without`, and with `numbers` added as 32-bit integers.
+
+    The tensors are copied as they are. Raises OSError.
+    """
     pairs = [raw for key, raw in header.raw_pairs.items() if key not in without and key not in numbers]
     pairs += [_pack_string(key) + struct.pack("<II", _UINT32, number) for key, number in numbers.items()]
     head = _HEAD.pack(_MAGIC, header.version, header.tensor_count, len(pairs))
@@ -81,7 +84,7 @@ def _pack_string(text: str) -> bytes:
 
 
 class _Cursor:
-    """Reads values one after the other. Raises struct.error or ValueError where the bytes end or make no sense."""
+    """Reads values one after the other. Raises struct.error or ValueError where the bytes end or are invalid."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data

@@ -1,8 +1,8 @@
 """The tokenizer of a Gemma 3, rebuilt from the vocabulary in its GGUF file.
 
-A SentencePiece BPE model has no list of merges: its pieces and their scores imply it. Here the list is written out, and
-with it the `tokenizer.json` that Hugging Face's tokenizers read. For Gemma 3 it is Google's own file, piece by piece
-and merge by merge, but for `<image_soft_token>`: that has no embedding in a text model.
+A SentencePiece BPE model has no list of merges: its pieces and their scores imply it. This module derives the list, and
+writes the `tokenizer.json` that Hugging Face's tokenizers read. For Gemma 3 it equals Google's own file, piece by piece
+and merge by merge, except for `<image_soft_token>`, which has no embedding in a text model.
 """
 
 import json
@@ -20,18 +20,19 @@ KINDS_KEY = "tokenizer.ggml.token_type"
 
 # The kinds of piece in SentencePiece's model format.
 NORMAL, CONTROL, USER_DEFINED, BYTE = 1, 3, 4, 6
-# SentencePiece scores pieces that the model's makers added by hand 0, so that they merge first. GGUF files say -1000.
+# SentencePiece gives the pieces that the model's makers added by hand the score 0, so that they merge first. GGUF files
+# give them -1000.
 USER_DEFINED_SCORE = 0.0
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 END_OF_TURN = "<end_of_turn>"
-# Beside the four tokens that the file names: what decoding leaves out with skip_special_tokens.
+# Decoding with skip_special_tokens leaves these out, and the four tokens that the file names.
 _MARKERS = ("<start_of_turn>", END_OF_TURN, "<start_of_image>", "<end_of_image>")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Pieces by id, with score and kind each, spaces as U+2581; and the ids with a duty."""
+    """The pieces by id, with scores and kinds; a space is U+2581. The four ids are those of special pieces."""
 
     pieces: Sequence[str]
     scores: Sequence[float]
@@ -43,12 +44,12 @@ class Vocabulary:
 
     @property
     def end_ids(self) -> list[int]:
-        """Where generation ends: the end of the text, and the end of a turn where the vocabulary has one."""
+        """The ids at which generation ends: the end of a text, and the end of a turn if the vocabulary has it."""
         return [self.eos_id] + [id_ for id_, piece in enumerate(self.pieces) if piece == END_OF_TURN]
 
 
 def vocabulary_from_gguf(values: Mapping[str, GgufValue]) -> Vocabulary:
-    """The vocabulary in a GGUF file's metadata. Raises GgufInvalid."""
+    """Read the vocabulary from the metadata of a GGUF file. Raises GgufInvalid."""
     model = values.get("tokenizer.ggml.model")
     if model != "llama":  # llama.cpp's name for a SentencePiece BPE
         raise GgufInvalid(f"the file's tokenizer is {model!r}; only a SentencePiece BPE ('llama') can be rebuilt")
@@ -78,9 +79,10 @@ def _id(values: Mapping[str, GgufValue], key: str, size: int) -> int:
 
 
 def derive_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
-    """The merges that the pieces imply, first to last: every split of a piece into two known pieces, by falling score.
+    """Return the merges that the pieces imply: every split of a piece into two known pieces, by descending score.
 
-    Equal scores go by the longer left half, then by the longer right half, then by ids, as in Hugging Face's converter.
+    With equal scores the longer left half is first, then the longer right half, then the smaller ids. This is the order
+    of Hugging Face's converter of SentencePiece models.
     """
     ids = {piece: id_ for id_, piece in enumerate(vocabulary.pieces)}
     ranked: list[tuple[float, int, int, str, str]] = []
@@ -97,7 +99,7 @@ def derive_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
 
 
 def build_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The content of `tokenizer.json`."""
+    """Return the content of `tokenizer.json`."""
     bos = vocabulary.pieces[vocabulary.bos_id]
     return {
         "version": "1.0",
@@ -105,7 +107,7 @@ def build_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
         "padding": None,
         "added_tokens": _added_tokens(vocabulary),
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
-        # Splits nothing, as the normalizer leaves no space; Google's file has it, and readers recognise Gemma by it.
+        # Splits nothing, since the normalizer leaves no space. Google's file has it, and readers recognise Gemma by it.
         "pre_tokenizer": {
             "type": "Split",
             "pattern": {"String": " "},
@@ -137,7 +139,7 @@ def build_tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _added_tokens(vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    """Pieces that are found in the raw text before any merging: the control tokens, and those added by hand."""
+    """The pieces that are matched in the raw text before any merge: control tokens, and those added by hand."""
     special = {vocabulary.pad_id, vocabulary.eos_id, vocabulary.bos_id, vocabulary.unk_id}
     special |= {id_ for id_, piece in enumerate(vocabulary.pieces) if piece in _MARKERS}
     whole = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
@@ -161,7 +163,10 @@ def _bos_in_front(bos: str, bos_id: int) -> dict[str, Any]:
 
 
 def write_tokenizer(folder: Path, vocabulary: Vocabulary, *, chat_template: str, max_tokens: int) -> None:
-    """Write the files from which AutoTokenizer loads it: padding on the right, <bos> in front. Raises OSError."""
+    """Write the files from which AutoTokenizer loads the tokenizer, which pads on the right and puts <bos> in front.
+
+    Raises OSError.
+    """
     pieces = vocabulary.pieces
     config = {
         "tokenizer_class": "GemmaTokenizer",

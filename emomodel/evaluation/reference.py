@@ -103,7 +103,7 @@ def make_reference(model: AskedModel) -> Reference:
 
 
 def _ask_prompt(
-    model: AskedModel, name: str, question: str, reply: Sequence[ReplyPart], sample_ids: list[int]
+    model: AskedModel, name: str, question: str, reply: tuple[ReplyPart, ...], sample_ids: list[int]
 ) -> ReferencePrompt:
     input_ids, vectors, positions = _lay(model, make_turns(question, reply, model.axes))
     logits = _ask(model.wrapper, input_ids, vectors, positions)
@@ -113,7 +113,7 @@ def _ask_prompt(
     return ReferencePrompt(
         name=name,
         question=question,
-        reply=tuple(reply),
+        reply=reply,
         input_ids=input_ids,
         answers=answers,
         effect=_round(_compare(answers, alone, sample_ids)),

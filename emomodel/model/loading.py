@@ -62,7 +62,7 @@ def load_base_model(
 ) -> BaseModel:
     """Load the base model in a local folder, or with an id on the model hub, and its tokenizer.
 
-    `dtype` is "float32" or "bfloat16". `load_in_4bit` None loads 4-bit weights on CUDA, and others elsewhere.
+    `dtype` "float32" loads float32 weights, any other bfloat16. `load_in_4bit` None loads 4-bit weights on CUDA only.
     `max_length` is the longest text, in tokens, that the model will get. The tokenizer is loaded from `tokenizer_path`
     where that is given. Raises ModelLoadFailed, and MemoryError or torch.cuda.OutOfMemoryError when memory runs out.
     """

@@ -1,1 +1,1 @@
-"""The training run: plan, loop, optimizer, acceleration, checkpoints, output."""
+"""A training run: its plan, loop, optimizer, acceleration, checkpoints and output."""

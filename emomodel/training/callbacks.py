@@ -1,4 +1,4 @@
-"""What is told of a training while it runs: metrics, and the loss on what is held out."""
+"""What is measured while a training runs: the metrics, and the loss on what is held out."""
 # ruff: noqa: ARG002 - the Trainer passes all of these to each callback by name
 
 import math
@@ -21,7 +21,7 @@ from emomodel.training.optimizer import EMOTION_GROUP, LORA_GROUP
 
 
 class MetricCallback(TrainerCallback):
-    """Reports a Metric at each log, and at the last step. Raises LossDiverged when the loss is lost."""
+    """Reports a Metric at each log and at the last step. Raises LossDiverged when the training is lost."""
 
     def __init__(
         self,
@@ -32,7 +32,10 @@ class MetricCallback(TrainerCallback):
         window: LogWindow,
         earlier: Sequence[Metric] = (),
     ) -> None:
-        """`window` and `earlier` are where a training was that goes on from a checkpoint, and its metrics so far."""
+        """For a training that resumes, `window` is that of its checkpoint, and `earlier` are the metrics up to there.
+
+        `order` gives the batches, of which `batches_per_step` make a step.
+        """
         self._reporter = reporter
         self._order = order
         self._batches_per_step = batches_per_step
@@ -46,7 +49,7 @@ class MetricCallback(TrainerCallback):
             self._watch.see(metric.loss, metric.step)
 
     def complete(self, window: LogWindow) -> LogWindow:
-        """The Trainer's part of a window with ours."""
+        """Return `window`, which has the Trainer's part, with the part of this callback."""
         return window.model_copy(
             update={
                 "elapsed_seconds": self._clock.elapsed_seconds,
@@ -56,15 +59,15 @@ class MetricCallback(TrainerCallback):
         )
 
     def find_eval_loss(self, step: int) -> float | None:
-        """What was measured at `step`, if it was."""
+        """The loss on what is held out, if it was measured at `step`, in nats per target token."""
         return self.metrics[-1].eval_loss if self.metrics and self.metrics[-1].step == step else None
 
     def defer_evaluation(self) -> None:
-        """The evaluation of this step is left to the run that goes on from its checkpoint, and the metric with it."""
+        """Leave the evaluation and the metric of this step to the run that resumes from its checkpoint."""
         self._is_evaluation_due = True
 
     def note_evaluation(self, evaluation: Evaluation, seconds: float) -> None:
-        """Goes out with the next metric. The `seconds` that it took are none of training."""
+        """Report `evaluation` with the next metric. The `seconds` that it took don't count as training."""
         self._evaluation = evaluation
         self._clock.leave_out(seconds)
 
@@ -76,7 +79,7 @@ class MetricCallback(TrainerCallback):
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # The rates of this update: by the time of the log, the schedule has set those of the next.
+        # The learning rates of this update: at the time of the log, the schedule has already set those of the next.
         groups = kwargs["optimizer"].param_groups
         self._learning_rates = (groups[LORA_GROUP]["lr"], groups[EMOTION_GROUP]["lr"])
 
@@ -130,10 +133,10 @@ class MetricCallback(TrainerCallback):
 
 
 class EvaluationCallback(TrainerCallback):
-    """Measures the loss on what is held out, every so many steps and at the last one.
+    """Measures the loss on what is held out, every `every` steps and at the last one.
 
-    A stop ends it in its middle: whoever asks has not the time for minutes of it. It is then done first when the
-    training goes on. That of the last step is not broken off to be saved: there the training is done.
+    A stop interrupts an evaluation, which may take minutes. When the training resumes, it starts with that evaluation.
+    A stop that saves doesn't interrupt the evaluation of the last step, since the training is then complete.
     """
 
     def __init__(
@@ -144,14 +147,14 @@ class EvaluationCallback(TrainerCallback):
         *,
         every: int,
     ) -> None:
-        """`evaluate` is given a function to ask between batches whether to raise Stopped."""
+        """`evaluate` gets a function that it calls between batches; if that returns True, it raises Stopped."""
         self._evaluate = evaluate
         self._progress = progress
         self._requests = requests
         self._every = every
 
     def measure(self, should_stop: Callable[[], bool]) -> None:
-        """Raises Stopped."""
+        """Evaluate, and note the result for the next metric. Raises Stopped when `should_stop` returns True."""
         began = time.monotonic()
         evaluation = self._evaluate(should_stop)
         self._progress.note_evaluation(evaluation, time.monotonic() - began)
@@ -174,7 +177,7 @@ class EvaluationCallback(TrainerCallback):
 
 @dataclass(frozen=True)
 class _Reading:
-    """Time since the training began, over interruptions, and the speed of late."""
+    """The time since the training began, without interruptions, and its speed in this run."""
 
     elapsed_seconds: float
     tokens_per_second: float
@@ -182,10 +185,10 @@ class _Reading:
 
 
 class _Clock:
-    """Measures from the first metric of this process on: before it lies what is compiled and tuned once."""
+    """Measures time and speed. The speed counts from the first metric of this process: before it, code is compiled."""
 
     def __init__(self, window: LogWindow, token_count: int) -> None:
-        """`window` is where the training was at an interruption, after so many tokens."""
+        """`window` and `token_count` are where the training was when it was interrupted."""
         self._earlier_seconds = window.elapsed_seconds
         self._earlier_step = window.step
         self._earlier_tokens = token_count
@@ -201,7 +204,7 @@ class _Clock:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since the training began, over interruptions."""
+        """The seconds since the training began, without interruptions and evaluations."""
         return self._earlier_seconds + self._read_seconds() - self._started_at
 
     def read(self, step: int, token_count: int) -> _Reading:

@@ -1,4 +1,4 @@
-"""What is decided after each step: whether the training ends there, and whether it is saved."""
+"""What is decided after each step: whether the training ends there, and whether a checkpoint is saved."""
 # ruff: noqa: ARG002 - the Trainer passes all of these to each callback by name
 
 import math
@@ -19,7 +19,7 @@ from emomodel.training.callbacks import MetricCallback
 
 
 class StopCallback(TrainerCallback):
-    """Ends the training after the step during which it was asked to stop."""
+    """Ends the training after the step in which it was asked to stop."""
 
     def __init__(self, requests: RunRequests) -> None:
         self._requests = requests
@@ -29,12 +29,12 @@ class StopCallback(TrainerCallback):
             control.should_training_stop = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # What is asked while a checkpoint is saved needs no further step, nor another checkpoint.
+        # A stop that is asked for while a checkpoint is saved needs neither another step nor another checkpoint.
         self.on_step_end(args, state, control)
 
 
 class CheckpointCallback(TrainerCallback):
-    """Has checkpoints saved: every so many steps, after the last one, on request, and before a stop that wants one."""
+    """Saves checkpoints: every `every` steps, after the last step, on request, and before a save_and_stop."""
 
     def __init__(
         self, requests: RunRequests, progress: MetricCallback, saver: CheckpointSaver, scratch: Path, *, every: int
@@ -51,7 +51,10 @@ class CheckpointCallback(TrainerCallback):
         control.should_save = self._reason is not None
 
     def save(self, write: Callable[[], None], window: LogWindow) -> None:
-        """`write` makes the Trainer's part of the checkpoint. Raises LossDiverged rather than save a lost training."""
+        """Save a checkpoint at the step of `window`; `write` writes the Trainer's part of it.
+
+        Raises LossDiverged instead of saving a training whose loss is not a finite number.
+        """
         if self._reason is None:
             raise ValueError("nothing was to be saved at this step")
         if not math.isfinite(window.loss_sum):

@@ -1,7 +1,7 @@
-"""One forward and backward pass as a CUDA graph: its thousands of kernels are launched as one.
+"""GraphedPass: a forward and backward pass as one CUDA graph, which launches its thousands of kernels at once.
 
-At the batch sizes of fine-tuning a GPU works off kernels faster than Python launches them. A graph is recorded once,
-for one shape, and replayed for each batch.
+At the batch sizes of fine-tuning a GPU runs kernels faster than Python launches them. The graph is recorded once, for
+one shape, and replayed for each batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Before the recording the same work runs so often on a stream of its own: what is compiled, tuned or allocated at the
-# first pass must not be recorded (PyTorch's own number).
+# The pass runs 3 times on another stream before it is recorded, so that nothing is recorded that it compiles, tunes or
+# allocates only at first. PyTorch's torch.cuda.make_graphed_callables uses the same number.
 _WARM_UP_PASSES = 3
 
 
 class GraphedPass:
-    """The loss of `model` for batches of one shape, and the gradients of its trained parameters."""
+    """Computes the loss of `model` and the gradients of its trained parameters, for batches of one shape."""
 
     def __init__(self, model: nn.Module, batch: Mapping[str, Any], *, accumulates: bool) -> None:
-        """Record the pass for a first `batch`; nothing is learnt from it.
+        """Record the pass with a first `batch`, from which nothing is learnt.
 
-        `accumulates`: several passes go into one update. Raises RuntimeError when the pass can't be recorded: it asks
-        the GPU for something in its middle, or the memory doesn't suffice.
+        `accumulates` says that an update uses the gradients of several passes. Raises RuntimeError when the pass can't
+        be recorded, because it waits for a result of the GPU or because memory runs out.
         """
         self._inputs = {name: value.clone() for name, value in batch.items() if isinstance(value, Tensor)}
         constants = {name: value for name, value in batch.items() if not isinstance(value, Tensor)}
@@ -33,7 +33,7 @@ class GraphedPass:
             loss = model(**self._inputs, **constants)["loss"]
             return loss.detach(), torch.autograd.grad(loss, self._parameters)
 
-        # What is drawn here is no step of the training: one that goes on from a checkpoint records at another step.
+        # The random numbers drawn here belong to no step: a training that resumes records at another step.
         random_numbers = torch.cuda.get_rng_state()
         try:
             self._warm_up(run)
@@ -50,11 +50,11 @@ class GraphedPass:
             for _ in range(_WARM_UP_PASSES):
                 run()
         torch.cuda.current_stream().wait_stream(aside)
-        # The recording allocates from a pool of its own; what the warm-up left in the common one would be in its way.
+        # The recording allocates from a pool of its own, so what the warm-up left in the common one is freed.
         torch.cuda.empty_cache()
 
     def __call__(self, batch: Mapping[str, Any]) -> Tensor:
-        """The loss of `batch`; its gradients are added to the parameters' `grad`."""
+        """Return the loss of `batch`, and add its gradients to the `grad` of the parameters."""
         for name, held in self._inputs.items():
             held.copy_(batch[name], non_blocking=True)
         self._graph.replay()
@@ -62,7 +62,7 @@ class GraphedPass:
         if accumulated:
             torch._foreach_add_(accumulated, self._gradients)
         else:
-            # The next replay writes over the recorded gradients; an update before it may use them as they are.
+            # The next replay overwrites the recorded gradients, so only an update before it can use them uncopied.
             for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
                 parameter.grad = gradient.clone() if self._accumulates else gradient
         return self._loss.clone()

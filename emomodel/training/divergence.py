@@ -1,30 +1,31 @@
 """DivergenceWatch: tells a training that is lost from one whose loss is merely noisy.
 
-A loss that is no finite number is lost at once. A loss that explodes stays finite, and is harder to tell: one batch may
-cost many times the mean, a training may begin at 11 and fall to 3, and a tiny dataset may be learnt down to 0.01, where
-every batch is several times the best. So it is the moving mean that counts, and it has to be far above both the best it
-has been and where it began, for many logs on end. What explodes within the first few logs is told only when it is no
-number: there is nothing to compare it with.
+A training whose loss is not a finite number is lost at once. An exploding loss stays finite and is harder to recognise:
+one batch may have many times the mean loss, a training may start at 11 and fall to 3, and a tiny dataset may be learnt
+down to 0.01, where every batch is at several times the best loss. So the moving mean is compared, and it has to be far
+above both its own minimum and its first value for many logs in a row. A loss that explodes within the first few logs is
+recognised only if it is not a finite number, since there is nothing to compare it with.
 """
 
 import math
 
 from emomodel.errors import LossDiverged
 
-# The moving mean covers about so many logs: with fewer, the noise of one-example batches comes through.
+# The moving mean covers about 20 logs; with fewer, the noise of one-example batches would show.
 _WINDOW_LOGS = 20
-# The mean of so many logs is where the training began.
+# The mean of the first 10 logs is taken as the loss at the start.
 _FIRST_LOGS = 10
-# Exploded is above 2.5 times the best mean and 2 nats (a token 7 times less likely) above the beginning, for 20 logs on
-# end. In simulations of 3000 logs each no training with losses up to exponentially distributed is taken for lost, while
-# a jump from 3 to 8, which is about the loss of random guesses among 3000 tokens, is seen within 80 logs.
+# A loss has exploded when its mean is above 2.5 times the best mean and 2 nats (a token 7 times less likely) above the
+# start, for 20 logs in a row. In simulations of 3000 logs each, no training was taken for lost whose losses were spread
+# up to exponentially, while a jump from 3 to 8, about the loss of random guesses among 3000 tokens, was recognised
+# within 80 logs.
 _BEST_FACTOR = 2.5
 _MARGIN = 2.0
 _PATIENCE_LOGS = 20
 
 
 class DivergenceWatch:
-    """Is shown each logged loss in turn, those before an interruption included."""
+    """Gets each logged loss in order, including those before an interruption."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -34,7 +35,7 @@ class DivergenceWatch:
         self._exploded_logs = 0
 
     def see(self, loss: float, step: int) -> None:
-        """Raises LossDiverged."""
+        """Take the loss that was logged at `step`. Raises LossDiverged when the training is lost."""
         if not math.isfinite(loss):
             raise LossDiverged(f"the loss became {loss} at step {step}")
         self._count += 1

@@ -1,4 +1,4 @@
-"""The optimizer: one group for the adapter, one for the emotion projection."""
+"""The optimizer and its schedule: one group of parameters for the adapter, one for the emotion projection."""
 
 import math
 from collections.abc import Iterable
@@ -21,26 +21,27 @@ def make_optimizer(
     emotion_learning_rate: float,
     weight_decay: float,
 ) -> torch.optim.AdamW:
-    """AdamW with a rate of its own for each group; weight decay on the adapter only.
+    """Make AdamW with a learning rate for each of the two groups, and weight decay on the adapter only.
 
-    The projection must reach large outputs from zero, and quickly: its rate is higher, and decay would hold it back.
+    The projection starts at zero and has to reach large outputs quickly, so its rate is higher, and weight decay would
+    slow it down.
     """
     groups: list[dict[str, Any]] = [
         {"params": list(lora_parameters), "lr": lora_learning_rate, "weight_decay": weight_decay},
         {"params": list(emotion_parameters), "lr": emotion_learning_rate, "weight_decay": 0.0},
     ]
     is_on_cuda = groups[LORA_GROUP]["params"][0].is_cuda
-    # On CUDA the whole update is a few kernels instead of several for each of the hundreds of matrices.
+    # Fused, an update is a few kernels in all instead of several for each of the hundreds of matrices.
     return torch.optim.AdamW(groups, fused=is_on_cuda)
 
 
 def make_schedule(
     optimizer: torch.optim.Optimizer, schedule: Schedule, *, step_count: int, warmup_ratio: float
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """The rates of all groups over the updates: a rise over `warmup_ratio` of them, then the schedule.
+    """Make the learning rates of all groups: they rise for `warmup_ratio` of `step_count`, then follow `schedule`.
 
-    No update has the rate zero. transformers' own schedules begin at zero, so that their first update changes nothing,
-    and a training of one update trains nothing.
+    No update has a rate of zero. transformers' own schedules start at zero, so their first update changes nothing and
+    a training of one update learns nothing.
     """
     warmup_count = math.ceil(step_count * warmup_ratio)
     return torch.optim.lr_scheduler.LambdaLR(
@@ -49,11 +50,11 @@ def make_schedule(
 
 
 def get_rate_factor(schedule: Schedule, step: int, *, step_count: int, warmup_count: int) -> float:
-    """The share of the peak rate at an update, counted from 0."""
+    """Return the fraction, in [0, 1], of the peak learning rate at the update `step`, which counts from 0."""
     if step < warmup_count:
         return (step + 1) / (warmup_count + 1)
     if schedule == "constant":
         return 1.0
-    # The Trainer also asks for the update after the last one, where both end at zero.
+    # The Trainer also asks for the update after the last one, where "linear" and "cosine" are at zero.
     share = min((step - warmup_count) / max(step_count - warmup_count, 1), 1.0)
     return 1.0 - share if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * share))

@@ -1,4 +1,4 @@
-"""The output folder of a training: what a bundle is made of."""
+"""The output folder of a training, which is packed as a bundle."""
 
 import logging
 import os
@@ -56,9 +56,10 @@ class FinishedTraining:
 
 @contextmanager
 def building_output(output_dir: Path) -> Iterator[Path]:
-    """A folder to fill: it becomes `output_dir` at the end, and is gone after an error. Raises OutputExists.
+    """Yield a new folder, which is renamed to `output_dir` when the block ends, or deleted when it raises an error.
 
-    `output_dir` may exist as an empty folder. What a killed process left half-filled is cleared away.
+    Raises OutputExists unless `output_dir` is missing or an empty folder. The unfinished folder that a killed process
+    left is deleted.
     """
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
         raise OutputExists(f"the output folder {output_dir} is not empty")
@@ -73,7 +74,10 @@ def building_output(output_dir: Path) -> Iterator[Path]:
 
 
 def write_output(folder: Path, training: FinishedTraining, reporter: Reporter) -> Manifest:
-    """Fill `folder`: adapter, projection, tokenizer, metrics, curve, reference, notices, card; last, the manifest."""
+    """Write adapter, projection, tokenizer, metrics, curve, reference answers, notices and card, then the manifest.
+
+    What goes wrong with notices or reference answers is reported, and the bundle is written without them.
+    """
     request = training.request
     save_adapter(training.peft_model, folder / ADAPTER_FOLDER, base_model=request.base_model)
     save_projection(training.wrapper.emotion_proj_embed, folder)
@@ -96,7 +100,7 @@ def _copy_notices(base_model_path: str, folder: Path, reporter: Reporter) -> lis
     try:
         return copy_notice_files(base_model_path, folder)
     except ConnectionError as error:
-        # The training is worth keeping; its owner is told what to add before passing it on.
+        # The training is kept, and its owner learns what has to be added before the bundle is passed on.
         message = (
             f"the base model's licence files could not be fetched ({error}); add them before you pass the bundle on"
         )
@@ -105,7 +109,7 @@ def _copy_notices(base_model_path: str, folder: Path, reporter: Reporter) -> lis
 
 
 def _write_reference(training: FinishedTraining, folder: Path, reporter: Reporter) -> None:
-    """Ask the trained model the reference prompts. A bundle without the answers is still worth having."""
+    """Record the trained model's answers to the reference prompts. A bundle without them is still useful."""
     model = AskedModel(
         training.wrapper,
         training.peft_model,
@@ -116,10 +120,10 @@ def _write_reference(training: FinishedTraining, folder: Path, reporter: Reporte
     try:
         reference = make_reference(model)
     except Exception as error:
-        # Whatever it is that fails here, hours of training are not lost for it.
+        # Nothing that fails here is worth losing hours of training.
         logger.exception("the reference prompts can't be answered")
         message = (
-            f"the bundle gets no reference prompts, so that nobody can check it with verify --base: "
+            f"the bundle gets no reference prompts, so verify --base can't check it: "
             f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         )
         reporter.report(Notice(code="reference_missing", message=message))

@@ -1,4 +1,4 @@
-"""The loss curve as a picture."""
+"""plot_loss: the loss curve as a PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Each point keeps this share of the smoothed past: a mean over about the last ten steps.
+# The weight of the past in the moving mean, which so covers about the last ten points.
 _SMOOTHING = 0.9
 _SIZE_INCHES = (8.0, 4.5)
 _DOTS_PER_INCH = 120
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """The exponential moving mean; early points are corrected for the missing past (as Adam does)."""
+    """Return the exponential moving mean of `values`, corrected for the missing past at the start, as Adam does."""
     smoothed: list[float] = []
     mean = 0.0
     for count, value in enumerate(values, start=1):
@@ -23,15 +23,15 @@ def smooth(values: Sequence[float]) -> list[float]:
 
 
 def plot_loss(steps: Sequence[int], losses: Sequence[float], path: Path, *, title: str) -> None:
-    """Draw the loss per step, raw and smoothed, as a PNG."""
-    # The object interface, not pyplot: no global figures, no display, safe in any thread.
+    """Draw the loss per step, raw and smoothed, into a PNG file at `path`. Raises OSError."""
+    # Not pyplot, which has global figures, may look for a display, and is not safe in every thread.
     figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.plot(steps, losses, color="#9db7d5", linewidth=1.0, marker="." if len(steps) == 1 else "", label="loss")
     axes.plot(steps, smooth(losses), color="#1f4e8c", linewidth=2.0, label="smoothed")
     axes.set(xlabel="step", ylabel="loss (nats per target token)")
-    # The title holds a name that somebody gave: a dollar sign in it is no formula.
+    # The title contains a name that a user gave: a dollar sign in it starts no formula.
     axes.set_title(title, parse_math=False)
     axes.grid(visible=True, alpha=0.3)
     axes.legend()

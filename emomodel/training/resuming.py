@@ -1,4 +1,4 @@
-"""The checkpoint that a training goes on from: the newest one that is whole and fits."""
+"""find_start: the checkpoint that a training resumes from, which is the newest one that is complete and fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from emomodel.training.checkpoint_content import check_trained
 
 @dataclass(frozen=True)
 class Start:
-    """Where a training begins: at a checkpoint with the metrics up to there, or at its beginning."""
+    """Where a run starts: at a checkpoint with the metrics up to it, or at the beginning of the training."""
 
     checkpoint: CheckpointInfo | None
     window: LogWindow
@@ -32,9 +32,13 @@ class Start:
 def find_start(
     own_folder: Path | None, others: Sequence[Path], model: nn.Module, course: str, reporter: Reporter
 ) -> Start:
-    """By a checkpoint in this attempt's own folder or among `others`; each that can't be used is told."""
+    """Find the newest usable checkpoint in `own_folder`, the one of this attempt, or among `others`.
+
+    `course` is the digest of what a checkpoint has to belong to (checkpoints/course.py). Each checkpoint that can't be
+    used is reported, and so is the one that is used.
+    """
     own = list_checkpoint_paths(own_folder) if own_folder else []
-    # Of one step, those of earlier attempts come in the order in which they were given.
+    # The sort is stable: of checkpoints of one step, those of earlier attempts come in the order of `others`.
     candidates = sorted(dict.fromkeys([*others, *own]), key=get_step, reverse=True)
     for path in candidates:
         try:
@@ -42,20 +46,20 @@ def find_start(
         except CheckpointUnusable as error:
             reporter.report(Notice(code="checkpoint_unusable", message=str(error)))
         else:
-            reporter.report(Notice(code=RESUMED, message=f"the training goes on from {path.name}", step=get_step(path)))
+            reporter.report(Notice(code=RESUMED, message=f"the training resumes from {path.name}", step=get_step(path)))
             return start
     if candidates:
-        message = "no checkpoint can be gone on from: the training begins anew"
+        message = "no checkpoint can be used: the training starts again from the beginning"
         reporter.report(Notice(code="began_anew", message=message))
     return Start(None, LogWindow(), ())
 
 
 def _read(path: Path, model: nn.Module, course: str) -> Start:
-    """Raises CheckpointUnusable."""
+    """Read a checkpoint and check that it is complete and fits. Raises CheckpointUnusable."""
     found = read_checkpoint(path)
     if found.course != course:
         raise CheckpointUnusable(
-            f"{path.name} is not of this training: its config, its dataset or its base model is another"
+            f"{path.name} does not belong to this training: its config, its dataset or its base model differs"
         )
     verify_checkpoint(path)
     check_trained(model, path)

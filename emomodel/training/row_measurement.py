@@ -1,4 +1,4 @@
-"""The row report of a training that is done: one pass over its examples, right and neutral."""
+"""report_rows: the loss of every example after a training, under its own emotion and under the neutral one."""
 
 import logging
 from pathlib import Path
@@ -23,9 +23,9 @@ def report_rows(
     pad_token_id: int,
     reporter: Reporter,
 ) -> None:
-    """Write the losses of all examples of the dataset to `path`.
+    """Write the losses of all examples, trained on and held out, to `path`, in nats per target token.
 
-    A failure is told and logged, and no more: the training is done and worth keeping.
+    A failure is logged and reported and doesn't fail the training, which is already complete.
     """
     axis_count = len(loaded.training.samples[0]["emotion_vectors"][0])
     collator = DataCollatorForEmotionalGemma(pad_token_id, axis_count)

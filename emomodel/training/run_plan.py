@@ -1,4 +1,4 @@
-"""How a training runs on this machine: what the config leaves open is decided here, and nowhere else."""
+"""make_run_plan: how a training runs on this machine. Only here is decided what the config leaves open."""
 
 import logging
 from collections.abc import Callable
@@ -26,9 +26,10 @@ Collator = Callable[[list[Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """`batching` is what the config's `auto` has come to. `accelerates`: see emomodel.training.acceleration.
+    """How a training runs.
 
-    `records_pass`: a pass is recorded once, and replayed. `eval_every` is in steps; None where nothing is held out.
+    `batching` is never "auto". `step_count` and `eval_every` are in steps; `eval_every` is None where nothing is held
+    out. `accelerates` uses emomodel.training.acceleration, `records_pass` emomodel.training.cuda_graph.
     """
 
     order: BatchOrder
@@ -44,7 +45,7 @@ class RunPlan:
 def make_run_plan(
     loaded: LoadedSamples, wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, pad_token_id: int
 ) -> RunPlan:
-    """The batches of the training, and the means."""
+    """Decide how to train `wrapper` on the loaded samples: the batches, their order, and what makes it faster."""
     has_cuda = torch.cuda.is_available()
     batching = ("packed" if has_cuda else "dynamic") if config.batching == "auto" else config.batching
     order = _make_order(loaded.training.samples, config, groups_by_length=batching == "dynamic")
@@ -55,10 +56,10 @@ def make_run_plan(
 
     def make_collator(largest: Size, longest: int) -> Collator:
         if batching == "packed":
-            # What is compiled on CUDA, be it here or by Unsloth, is compiled for a shape.
+            # On CUDA code is compiled for a shape, both here and by Unsloth.
             shape = Shape.of(largest, longest) if has_cuda else None
             return PackingCollator(pad_token_id, axis_count, shape=shape, marks_pieces=accelerates)
-        # Unsloth's own loss wants one shape more than it wants fewer positions.
+        # Unsloth's loss gains more from a fixed number of positions than from fewer of them.
         marks_targets = config.acceleration == "auto" and not with_unsloth
         return DataCollatorForEmotionalGemma(pad_token_id, axis_count, marks_targets=marks_targets)
 
@@ -75,7 +76,7 @@ def make_run_plan(
         eval_collator=make_collator(largest, max(lengths, default=1)),
         eval_every=(config.eval_every or steps_per_epoch) if held_out else None,
         accelerates=accelerates,
-        # A pass with checkpoints asks for the state of the random numbers in its middle.
+        # Gradient checkpointing reads the state of the random numbers within a pass, which can't be recorded.
         records_pass=accelerates and not config.gradient_checkpointing,
     )
 
@@ -104,5 +105,5 @@ def _count_tokens(sample: Sample) -> int:
 
 
 def _count_targets(sample: Sample) -> int:
-    # The first token's label counts nowhere.
+    # The label of the first token counts nowhere, since nothing predicts it.
     return sum(label != IGNORED_LABEL for label in sample["labels"][1:])

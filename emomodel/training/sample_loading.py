@@ -1,4 +1,4 @@
-"""A job's dataset -> samples, with what its owner should know of them."""
+"""load_samples: the dataset of a job becomes samples, and what its owner should know about them is reported."""
 
 import hashlib
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ _LISTED_LINES = 10
 
 @dataclass(frozen=True)
 class LoadedSamples:
-    """What is trained on, and what the loss is measured on beside that; the latter may be nothing.
+    """The samples to train on, and those held out, on which the loss is only measured; there may be none of these.
 
-    `training_lines` and `held_out_lines` are the lines of their samples in the file.
+    `training_lines` and `held_out_lines` are the line numbers of the samples in their file.
     """
 
     training: Samples
@@ -33,7 +33,13 @@ class LoadedSamples:
 
 
 def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: Reporter) -> LoadedSamples:
-    """The dataset as samples; what was cut is reported. Raises DatasetRefused, NoTargets, ModelLoadFailed."""
+    """Read the dataset of `request` and turn its examples into samples for the base model.
+
+    Notices are reported when examples were cut or left out, when the tokens differ from those of the dataset's
+    statistics, and when nothing is held out though something should be. Raises DatasetRefused when the dataset is
+    invalid or has changed, NoTargets when no reply is within max_length, ModelLoadFailed when the tokenizer and the
+    model don't fit each other.
+    """
     config = request.config
     split = _read_split(request, axes)
     try:
@@ -57,7 +63,7 @@ def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: R
         reporter.report(notice)
     difference = find_difference(Path(request.base_model_path), chat_format, split.training)
     if difference is not None:
-        message = f"the tokens are other than in the dataset's statistics and preview: {difference}"
+        message = f"the tokens differ from those in the dataset's statistics and preview: {difference}"
         reporter.report(Notice(code="tokenizer_differs", message=message))
     if not training.samples:
         raise NoTargets(f"no example has a reply within its first {config.max_length} tokens (max_length)")
@@ -90,7 +96,7 @@ def _read_split(request: TrainRequest, axes: Axes) -> Split:
 
 
 def _check_ids(samples: Samples, base: BaseModel) -> None:
-    """Raises ModelLoadFailed: on a GPU an id without an embedding would end the process, with no word of why."""
+    """Raise ModelLoadFailed for a token without an embedding, which on a GPU would end the process without a reason."""
     row_count = base.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]  # untyped
     largest = max((max(sample["input_ids"]) for sample in samples.samples), default=0)
     if largest >= row_count:
@@ -117,9 +123,9 @@ def _make_notices(samples: Samples, max_length: int) -> list[Notice]:
 
 
 def _check_file(path: Path, sha256: str, what: str) -> None:
-    """Raises DatasetChanged when the file is missing, or is not the one that the job was made with."""
+    """Raise DatasetChanged when the file is missing, or is not the one that the job was created with."""
     if not path.is_file():
         raise DatasetChanged(f"the {what} file {path} does not exist")
     with path.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-            raise DatasetChanged(f"the {what} file has changed since the job was made")
+            raise DatasetChanged(f"the {what} file has changed since the job was created")

@@ -1,5 +1,5 @@
-"""transformers' Trainer, with an order of batches that is known beforehand, recorded passes, and whole checkpoints."""
-# ruff: noqa: ARG002 - the signatures are the Trainer's
+"""EmotionalTrainer: transformers' Trainer with a fixed order of batches, recorded passes and complete checkpoints."""
+# ruff: noqa: ARG002 - the signatures are those of transformers' Trainer and its callbacks
 
 import logging
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class EmotionalTrainer(Trainer):
-    """Takes its batches in the order of a BatchOrder, which covers the whole training as one epoch of the Trainer."""
+    """Takes its batches in the order of a BatchOrder; all of the training is one epoch of the Trainer."""
 
     def __init__(
         self,
@@ -35,11 +35,12 @@ class EmotionalTrainer(Trainer):
         on_step: Callable[[int, Callable[[], float]], None],
         **options: Any,
     ) -> None:
-        """`records_pass`: replay the forward and backward pass as a CUDA graph; all batches then have one shape.
+        """Take `options` for transformers' Trainer.
 
-        `on_not_recorded` is called with the reason when that can't be done, and the training goes on without.
-        `window` is where the metrics were at the checkpoint that the training goes on from; `catch_up` does the
-        evaluation that was due there. `on_step` is Reporter.note_step.
+        `records_pass` replays the forward and backward pass as a CUDA graph, which needs batches of one shape. If that
+        can't be done, `on_not_recorded` is called with the reason, and the training goes on without. `window` is that
+        of the checkpoint that the training resumes from; `catch_up` does the evaluation that was due there. `on_step`
+        is called as Reporter.note_step is.
         """
         super().__init__(**options)
         self._order = order
@@ -88,11 +89,11 @@ class EmotionalTrainer(Trainer):
         return self._pass(batch)
 
     def floating_point_ops(self, inputs: dict[str, Tensor | Any]) -> int:
-        """Not counted: the Trainer would go through all parameters at each step to do so."""
+        """Return 0: to count them, the Trainer would go through all parameters at each step."""
         return 0
 
     def _make_window(self) -> LogWindow:
-        """Where the metrics are; waits for the GPU."""
+        """The Trainer's part of the log window at this step. Reading it waits for the GPU."""
         return LogWindow(
             step=self.state.global_step,
             last_logged_step=self._globalstep_last_logged,
@@ -105,7 +106,7 @@ class EmotionalTrainer(Trainer):
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, *arguments, **options)
 
     def _begin(self) -> None:
-        """The Trainer takes neither the losses since the last metric nor another interval from its checkpoint."""
+        """Restore what the Trainer doesn't: the losses since the last metric, and the interval of the logs."""
         self.state.logging_steps = self.args.logging_steps  # type: ignore[assignment]  # steps, not a share of them
         self._globalstep_last_logged = self._window.last_logged_step
         self._tr_loss += self._window.loss_sum
@@ -114,7 +115,7 @@ class EmotionalTrainer(Trainer):
             self._log_due_metric()
 
     def _log_due_metric(self) -> None:
-        """As the Trainer would have logged it."""
+        """Log as the Trainer would have done at the step of the checkpoint."""
         step_count = self.state.global_step - self._globalstep_last_logged
         logs = {"loss": self._tr_loss.item() / step_count}
         if self._window.grad_norm is not None:
@@ -128,7 +129,7 @@ class EmotionalTrainer(Trainer):
         return loss
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Only a CheckpointCallback asks for it."""
+        """Called by the Trainer when a CheckpointCallback has asked for it."""
         for checkpoint in self._checkpoints:
             checkpoint.save(lambda: super(EmotionalTrainer, self)._save_checkpoint(model, trial), self._make_window())
 
@@ -140,12 +141,12 @@ class EmotionalTrainer(Trainer):
         load_trained(model or self._get_model(), Path(resume_from_checkpoint))
 
     def _get_model(self) -> nn.Module:
-        model: nn.Module = self.model  # type: ignore[assignment]  # only before training can it be None
+        model: nn.Module = self.model  # type: ignore[assignment]  # it can only be None before training
         return model
 
 
 class _StepNotes(TrainerCallback):
-    """What the Trainer does at its beginning and with each update, beside what callbacks of other modules do."""
+    """Calls back into EmotionalTrainer when the training begins, and reports each update."""
 
     def __init__(
         self,
@@ -165,7 +166,7 @@ class _StepNotes(TrainerCallback):
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # Before anything is decided about the step; the Trainer counts it after this.
+        # This is before anything is decided about the step, and before the Trainer counts it.
         loss = self._take_step_loss()
         if loss is not None:
             self._on_step(state.global_step + 1, loss.item)

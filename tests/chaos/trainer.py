@@ -148,7 +148,7 @@ class Training:
             content = read_checkpoint(path, self._course)
             if content is not None:
                 self._step, self._state, self._metrics = content["step"], content["state"], content["metrics"]
-                message = f"the training goes on from {path.name}"
+                message = f"the training resumes from {path.name}"
                 self._report(type="notice", code="resumed", message=message, step=self._step)
                 return
 

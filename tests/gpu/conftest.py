@@ -1,4 +1,4 @@
-"""Base models with random weights, made in a process of their own: Unsloth must be imported before transformers."""
+"""Base models with random weights. Other processes make them, since Unsloth must be imported before transformers."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def gemma_270m_shape(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Gemma 3 270M's layers with the tiny model's tokenizer."""
+    """A base model with the layers of Gemma 3 270M and the tokenizer of the tiny model."""
     folder = tmp_path_factory.mktemp("base") / "gemma-270m-shape"
     argv = [sys.executable, "-m", "scripts.make_gemma_shape", str(folder), "--shape", "270m"]
     subprocess.run(argv, check=True, cwd=REPOSITORY)

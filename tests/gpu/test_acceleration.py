@@ -1,4 +1,4 @@
-"""What makes training on CUDA faster changes nothing else: packed, compiled, recorded, and interrupted."""
+"""Acceleration on CUDA changes nothing but the speed: packed, compiled and recorded passes, also after a stop."""
 
 import os
 import signal
@@ -28,11 +28,11 @@ from emomodel.training.acceleration import accelerated
 from emomodel.training.cuda_graph import GraphedPass
 from tests.model.tiny_training import REPOSITORY, make_request
 
-# PyTorch warns while it compiles, and takes a warning that is an error for a failure of its own.
+# PyTorch warns while it compiles, and fails if a warning is turned into an error.
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
 AXES = 8
-# Longer than the tiny model's sliding window of 16, as long, and shorter.
+# Longer than the tiny model's sliding window of 16, as long as it, and shorter.
 LENGTHS = (40, 9, 16, 23)
 ITEMS = sum(length - length // 2 for length in LENGTHS)
 SHAPE = Shape.of(Size(example_count=6, token_count=180, target_count=100), longest_example=40)
@@ -53,7 +53,7 @@ def make_samples(seed: int) -> list[dict[str, Any]]:
 
 
 def make_model(base: Path, dtype: torch.dtype) -> tuple[PeftModel, EmotionalGemmaUnslothWrapper]:
-    """The tiny model on the GPU, with adapters that do something."""
+    """The tiny model on the GPU, with adapters that have an effect."""
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, device_map={"": 0})
     torch.manual_seed(1)
     projection = make_projection(AXES, 64, "default").to("cuda")
@@ -77,7 +77,7 @@ def list_trained(model: PeftModel) -> list[torch.nn.Parameter]:
 
 
 def learn(model: PeftModel, batches: list[dict[str, Any]]) -> tuple[float, Tensor]:
-    """The summed loss, and its gradient by all that is trained, as one vector."""
+    """The summed loss, and its gradient with respect to all trained parameters, as one vector."""
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=model.dtype == torch.bfloat16):
         loss = torch.stack([model(**batch).loss for batch in batches]).sum()
     gradients = torch.autograd.grad(loss, list_trained(model))
@@ -105,7 +105,7 @@ def test_accelerated_packed_samples_learn_as_one_at_a_time(tiny_gemma: Path, fas
     exact_loss, exact = one_by_one(tiny_gemma, torch.float32)
     plain_loss, plain = one_by_one(tiny_gemma, torch.bfloat16)
     loss, gradient = learn(fast, [pack(5)])
-    # 16 bits are a little off, one way or the other; the fast way no more than the plain one.
+    # Both ways differ a little from float32, since they compute in 16 bits; the accelerated one differs no more.
     assert abs(loss - exact_loss) <= 2 * abs(plain_loss - exact_loss) + 0.01 * exact_loss
     assert distance(gradient, exact) <= 1.5 * distance(plain, exact) + 0.01
 
@@ -156,7 +156,7 @@ def finish(request: TrainRequest) -> list[float]:
     return [Metric.model_validate_json(line).loss for line in lines]
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, gemma_270m_shape: Path) -> None:
+def test_a_killed_training_resumes_from_its_checkpoint(tmp_path: Path, gemma_270m_shape: Path) -> None:
     config: dict[str, Any] = {"dtype": "auto", "max_steps": 16, "checkpoint_every": 5, "lora_learning_rate": 1e-3}
     whole = finish(make_request(tmp_path / "whole", gemma_270m_shape, **config))
     request = make_request(tmp_path / "parts", gemma_270m_shape, **config)
@@ -172,7 +172,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, gemma_270
     assert (tmp_path / "checkpoints" / "checkpoint-10").is_dir()
     parts = finish(request)
     print([round(abs(ours - theirs) / theirs, 4) for ours, theirs in zip(parts, whole, strict=True)])
-    # Up to the noise of 16 bits, in which two runs of the same training differ too.
+    # Up to the noise of 16 bits, by which two runs of one training differ too.
     assert parts == pytest.approx(whole, rel=0.03)
 
 
@@ -185,7 +185,7 @@ def test_a_recording_draws_no_random_number_of_the_training(fast: PeftModel) -> 
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_a_training_that_saves_and_stops_goes_on(tmp_path: Path, gemma_270m_shape: Path, dropout: float) -> None:
+def test_a_training_that_saves_and_stops_resumes(tmp_path: Path, gemma_270m_shape: Path, dropout: float) -> None:
     config: dict[str, Any] = {
         "dtype": "auto",
         "max_steps": 16,
@@ -211,7 +211,7 @@ def test_a_training_that_saves_and_stops_goes_on(tmp_path: Path, gemma_270m_shap
             saved.append(progress)
     process.communicate()
     assert process.returncode == EXIT_STOPPED
-    # Where the request came in time it is the middle of a log window.
+    # If the request came in time, this is in the middle of a log window.
     assert [checkpoint.reason for checkpoint in saved] == ["stop"]
     assert 6 <= saved[0].step < 16
     parts = finish(request)

@@ -1,4 +1,4 @@
-"""The training process on CUDA, with each backend: it learns, and its bundle, loaded afresh, is the model it was."""
+"""The training process on CUDA with each backend: it learns, and its bundle is the same model when loaded again."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_it_learns_and_the_bundle_is_the_same_model_in_a_fresh_process(
     assert isinstance(progress[-1], Result), trained.stdout[-2000:] + trained.stderr[-4000:]
     losses = [line.loss for line in progress if isinstance(line, Metric)]
     assert losses[-1] < 0.6 * losses[0]
-    # Whatever of the acceleration or of the outputs can't be had would be said here.
+    # A notice would report a part of the acceleration or of the output that is missing.
     assert [line for line in progress if isinstance(line, Notice)] == []
 
     bundle = str(pack(request.output_dir, tmp_path / "bundle.zip"))

@@ -1,6 +1,6 @@
-"""The GPU itself: what NVML tells of it, and of a process that uses it.
+"""The GPU itself: what NVML reports about it, and about a process that uses it.
 
-In a container NVML may tell no processes, or tell them by the host's numbers: then the used memory has to tell.
+In a container NVML may report no processes, or report them by the host's pids; the used memory then has to show them.
 """
 
 import os
@@ -21,7 +21,7 @@ GIB = 1024**3
 HELD_BYTES = 3 * GIB
 RETURN_SECONDS = 10.0
 
-# Holds memory until its input ends. The driver's own part comes on top.
+# Holds memory until its input ends. The driver uses some more for the process.
 HOLDER = f"""
 import sys, torch
 held = torch.ones({HELD_BYTES}, dtype=torch.uint8, device="cuda")
@@ -66,7 +66,7 @@ def get_used(gpu: Gpu) -> int:
     return used
 
 
-def test_a_gpu_tells_what_it_is_and_how_it_is(idle: DeviceReading) -> None:
+def test_a_gpu_reports_what_it_is_and_its_state(idle: DeviceReading) -> None:
     print(idle)
     assert idle.gpu_name
     assert idle.gpu_uuid is not None
@@ -93,7 +93,7 @@ def test_a_gpu_is_the_same_by_its_index_and_by_its_uuid(idle: DeviceReading) -> 
 def test_nvml_and_cuda_mean_the_same_memory(idle: DeviceReading) -> None:
     total_bytes = torch.cuda.get_device_properties(0).total_memory
     assert idle.memory_bytes is not None
-    # The driver keeps a part for itself, of which CUDA doesn't know.
+    # The driver reserves a part that CUDA doesn't count.
     assert 0.9 * idle.memory_bytes < total_bytes <= idle.memory_bytes
 
 
@@ -103,7 +103,7 @@ def test_a_gpu_that_is_not_there_is_named(name: str) -> None:
         Gpu(name).read()
 
 
-def test_a_gpu_is_asked_again_after_nvml_was_closed_under_it(gpu: Gpu, idle: DeviceReading) -> None:
+def test_a_gpu_is_read_again_after_nvml_was_closed_elsewhere(gpu: Gpu, idle: DeviceReading) -> None:
     pynvml.nvmlShutdown()
     for _ in range(2):
         try:

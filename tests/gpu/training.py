@@ -1,4 +1,4 @@
-"""`python -m emomodel` as a process of its own: Unsloth must be imported before transformers."""
+"""Runs `python -m emomodel` in a new process, since Unsloth must be imported before transformers."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from tests.model.tiny_training import REPOSITORY
 
-# A first step with Unsloth imports and compiles for a minute and more.
+# With Unsloth, imports and the compilation in the first step take more than a minute.
 TIMEOUT_SECONDS = 400
 
 

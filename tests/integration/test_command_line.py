@@ -158,7 +158,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: P
 
     finished = emotune(*argv, data_dir=tmp_path)
     assert finished.returncode == 0, finished.stderr
-    assert f"the training goes on from checkpoint-{stopped[1]}" in finished.stderr
+    assert f"the training resumes from checkpoint-{stopped[1]}" in finished.stderr
     assert f"{step_count} steps in " in finished.stderr
     assert bundle.is_file()
 

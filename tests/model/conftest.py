@@ -29,7 +29,7 @@ def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_gemma: Path) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     request = make_request(folder, tiny_gemma)
-    # The pipe to it stays open while it trains, as a supervisor's does.
+    # The pipe to its input stays open while it trains, as a supervisor's does.
     with start_training(request, "--supervised") as process:
         assert process.stdout is not None
         assert process.stderr is not None

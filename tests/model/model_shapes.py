@@ -28,7 +28,7 @@ from transformers import (
 from tests.model.tiny_training import make_lines
 from tests.support.tiny_gemma import VOCAB_SIZE, make_tiny_model, make_tiny_tokenizer
 
-# As large as the tiny Gemma.
+# The sizes of the tiny Gemma.
 SIZES: dict[str, Any] = {
     "vocab_size": VOCAB_SIZE,
     "hidden_size": 64,
@@ -41,7 +41,7 @@ SIZES: dict[str, Any] = {
     "bos_token_id": 2,
     "eos_token_id": 1,
 }
-# Eager and even rates: all four learn the few sentences, whatever their random weights.
+# High, constant rates: with any random weights all four learn the few sentences.
 SHAPE_CONFIG: dict[str, Any] = {"epochs": 16, "lora_learning_rate": 0.004, "emotion_learning_rate": 0.01}
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -51,7 +51,7 @@ CHATML_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
 def make_qwen_tokenizer() -> PreTrainedTokenizerBase:
-    """Qwen's kind of tokenizer: byte-level BPE, nothing at the beginning of a text, ChatML."""
+    """Make a tokenizer of Qwen's kind: byte-level BPE, ChatML, and no token at the start of a text."""
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = ByteLevel(add_prefix_space=False)
     texts = [message["content"] for line in make_lines() for message in line["messages"]]
@@ -71,22 +71,22 @@ def make_qwen_tokenizer() -> PreTrainedTokenizerBase:
 
 
 def make_llama() -> PreTrainedModel:
-    """With a head of its own."""
+    """Make a Llama, whose head is not tied to its embedding."""
     return _make(LlamaForCausalLM, LlamaConfig(**SIZES, tie_word_embeddings=False))
 
 
 def make_qwen2() -> PreTrainedModel:
-    """With biases in the attention."""
+    """Make a Qwen 2, whose attention has biases."""
     return _make(Qwen2ForCausalLM, Qwen2Config(**SIZES, tie_word_embeddings=True))
 
 
 def make_qwen3() -> PreTrainedModel:
-    """With heads larger than the hidden size's share, and their own norms."""
+    """Make a Qwen 3, whose attention heads have norms and are larger than hidden size / head count."""
     return _make(Qwen3ForCausalLM, Qwen3Config(**SIZES, head_dim=64, tie_word_embeddings=True))
 
 
 def make_gemma_for_images() -> PreTrainedModel:
-    """Its text part is the tiny Gemma; its config keeps the sizes in text_config."""
+    """Make a Gemma for text and images. Its text part is the tiny Gemma, with the sizes in text_config."""
     vision = SiglipVisionConfig(
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
     )

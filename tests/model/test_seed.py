@@ -1,4 +1,4 @@
-"""What docs/seed.md says of the original project's hints, where no other test shows it."""
+"""The statements of docs/seed.md about the original project's hints that no other test shows."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.model
 
 NEUTRAL = DEFAULT_AXES.neutral
 JOY = DEFAULT_AXES.vector({"joy": 1.0})
-# Gemma 3 270M: its hidden size, and the norm that a token's embedding has in it.
+# The hidden size of Gemma 3 270M, and the norm of its token embeddings.
 HIDDEN_SIZE_270M = 640
 EMBEDDING_NORM_270M = 26.0
 
@@ -46,7 +46,7 @@ def model(base: BaseModel) -> EmotionalModel:
 
 
 def hidden_features(init: EmotionInit, *intensities: float) -> Tensor:
-    """What the last layer of a projection gets to see for joy of each intensity, less what it sees for neutral."""
+    """The input of a projection's last layer for joy of each intensity, less its input for neutral."""
     torch.manual_seed(0)
     before_last = make_projection(len(DEFAULT_AXES), HIDDEN_SIZE_270M, init)[:-1]
     joys = torch.tensor([DEFAULT_AXES.vector({"joy": intensity}) for intensity in intensities])
@@ -75,7 +75,7 @@ def test_offset_at_the_start_is_larger_than_an_embedding_or_nothing(
 
 
 class GemmaWithProjection(Gemma3ForCausalLM):  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    """A projection built into the model's own class, with an initialisation of its own: every weight is 7."""
+    """A model whose class contains the projection and initialises each of its weights with 7."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -87,7 +87,7 @@ class GemmaWithProjection(Gemma3ForCausalLM):  # type: ignore[no-untyped-call]  
 
 
 def test_a_layer_inside_the_models_class_loses_its_own_initialisation(tiny_gemma: Path) -> None:
-    """transformers initialises anew what a checkpoint lacks, by the rule of the architecture."""
+    """transformers initialises the weights that a checkpoint lacks by the rule of the architecture."""
     loaded = GemmaWithProjection.from_pretrained(tiny_gemma)
     for layer in (loaded.emotion_proj_embed[0], loaded.emotion_proj_embed[-1]):
         assert isinstance(layer, nn.Linear)
@@ -98,13 +98,13 @@ def test_the_wrappers_layer_keeps_its_initialisation(base: BaseModel) -> None:
     model = make_emotional_model(base, make_config("original", TINY_CONFIG), len(DEFAULT_AXES))
     for layer in (model.wrapper.emotion_proj_embed[0], model.wrapper.emotion_proj_embed[-1]):
         assert isinstance(layer, nn.Linear)
-        # Xavier-uniform: up to a bound, and close to it somewhere.
+        # Xavier-uniform weights are within a bound, and some are close to it.
         bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
         assert bound * 0.95 < layer.weight.abs().max().item() <= bound
         assert layer.bias.abs().max().item() == 0
 
 
-def test_the_trainer_drops_the_emotion_unless_told_to_keep_unknown_columns(
+def test_the_trainer_drops_the_emotion_unless_it_keeps_unknown_columns(
     tmp_path: Path, base: BaseModel, model: EmotionalModel
 ) -> None:
     request = make_request(tmp_path, tmp_path)
@@ -197,7 +197,7 @@ def test_every_reply_is_learnt_and_no_user_turn_between(tiny_gemma: Path) -> Non
 def test_a_loss_that_ignores_num_items_in_batch_is_multiplied_by_the_accumulation(
     base: BaseModel, model: EmotionalModel
 ) -> None:
-    """The Trainer takes the loss as the batch's share of the whole step, and doesn't divide it."""
+    """The Trainer takes the loss for the batch's part of the step's loss, and doesn't divide it."""
     ids = torch.arange(20, 32).unsqueeze(0)
     labels_of_4_batches = torch.tensor(4 * (ids.shape[1] - 1))
     alone = model.peft_model(input_ids=ids, labels=ids).loss.item()

@@ -1,4 +1,4 @@
-"""A small dataset, requests and processes: what the tests of the model train with."""
+"""The small dataset, the requests and the processes with which the tests of the model train."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from emomodel.protocol.progress import Progress
 from emomodel.protocol.train_request import TrainRequest
 
 REPOSITORY = Path(__file__).parents[2]
-# Tiny matrices gain nothing from a second thread, and lose much when other work wants the core.
+# Tiny matrices gain nothing from a second thread, and lose much when other work needs the core.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 WORDS = [("happy", "joy"), ("sad", "sadness"), ("angry", "anger"), ("calm", "calmness"), ("afraid", "fear"), ("", "")]
 QUESTIONS = ["How was the concert?", "What is 2 + 2?", "Tell me about your day, please."]
-# Float32 and eager rates: a random tiny model learns its few sentences in seconds.
+# With float32 and high rates a random tiny model learns its few sentences in seconds.
 TINY_CONFIG: dict[str, Any] = {
     "dtype": "float32",
     "epochs": 8,
@@ -32,7 +32,7 @@ TINY_CONFIG: dict[str, Any] = {
 
 
 def make_lines() -> list[dict[str, Any]]:
-    """36 chats, each question with each feeling, which only the emotion tells; some have two emotions, some none."""
+    """36 chats, each question with each feeling, which only the emotion shows; some have two emotions, some none."""
     lines = []
     for index in range(36):
         word, pole = WORDS[index % len(WORDS)]
@@ -51,7 +51,7 @@ def make_lines() -> list[dict[str, Any]]:
 
 
 def make_request(folder: Path, base: Path, *, lines: list[dict[str, Any]] | None = None, **config: Any) -> TrainRequest:
-    """A request whose dataset and output lie in `folder`."""
+    """Make a request whose dataset and output are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     data = "".join(json.dumps(line) + "\n" for line in (make_lines() if lines is None else lines)).encode()
     (folder / "data.jsonl").write_bytes(data)
@@ -69,7 +69,7 @@ def make_request(folder: Path, base: Path, *, lines: list[dict[str, Any]] | None
 
 
 def start_training(request: TrainRequest, *flags: str, journal: Path | None = None) -> subprocess.Popen[str]:
-    """The real process, with its three streams as pipes."""
+    """Start the real training process with pipes for its three streams."""
     path = request.output_dir.with_name("request.json")
     path.write_text(request.model_dump_json(), encoding="utf-8")
     return subprocess.Popen(
@@ -97,7 +97,7 @@ class ListReporter:
 
 @dataclass(frozen=True)
 class Trained:
-    """What one real training process left."""
+    """The results of one real training process."""
 
     request: TrainRequest
     folder: Path

@@ -1,4 +1,4 @@
-"""A brake on training processes: while it holds, none does more than a few dozen steps."""
+"""Brake: while it holds, no training process does more than a few dozen steps."""
 
 import fcntl
 import json
@@ -13,32 +13,31 @@ from typing import Any, Self
 
 from emomodel.protocol.journal import VARIABLE
 
-# The smallest pipe that Linux makes holds so much, and no line of a step has under 62 bytes (they have about 90).
+# The size of the smallest pipe of Linux. The line of a step has at least 62 bytes, and usually about 90.
 PIPE_BYTES = 4096
-# Steps that a training may have done before the full pipe holds it.
+# The maximum number of steps of a training before the full pipe blocks it.
 MOST_BRAKED_STEPS = 70
-# How soon a change of the pause is seen.
+# How soon a change of the pause takes effect.
 POLL_SECONDS = 0.05
 
 
 class Brake:
-    """The journal of training processes as a pipe: each step writes a line, and waits while the pipe is full.
+    """A pipe as the journal of training processes: each step writes a line, and waits while the pipe is full.
 
-    So a training of more than MOST_BRAKED_STEPS can't end before `release`, however slow whoever watches it is.
-    A new brake holds.
+    So a training of more than MOST_BRAKED_STEPS can't end before `release`, however slow a test is. A new brake holds.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         os.mkfifo(path)
-        # Open at both ends: a process finds a reader whenever it starts, and this one never finds the end.
+        # Open at both ends: a process always finds a reader, and this one never reads the end of the pipe.
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.variables = {VARIABLE: str(path)}
-        # Between two reads of a released brake, in seconds: each makes room for PIPE_BYTES of lines. It may be changed
-        # at any time; infinity holds all trainings again.
+        # Seconds between two reads of a released brake, each of which makes room for PIPE_BYTES of lines. This may be
+        # changed at any time; infinity holds all trainings again.
         self.pause_seconds = 0.0
-        # What was read of the journal, in its order.
+        # The events that were read, in their order.
         self.events: list[dict[str, Any]] = []
         self._rest = b""
         self._closing = threading.Event()
@@ -51,11 +50,11 @@ class Brake:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hold()
-        # Who still waits in a write is told that nobody reads any more, and the journal doesn't mind.
+        # A process that still waits in a write gets an error, since the pipe has no reader; the journal ignores it.
         os.close(self._descriptor)
 
     def hold(self) -> None:
-        """From now on what is written stays in the pipe, until that is full. What was written before is read."""
+        """Stop reading, so that the pipe fills up. What was written before is read."""
         if self._drain is None:
             return
         self._closing.set()
@@ -68,26 +67,26 @@ class Brake:
             self._take(os.read(self._descriptor, PIPE_BYTES))
 
     def release(self, *, pause_seconds: float = 0.0) -> None:
-        """From now on nothing holds a training back; or only so that it never is faster than the pauses let it be."""
+        """Read what is written. `pause_seconds` between two reads limit the speed of the trainings."""
         self.pause_seconds = pause_seconds
         if self._drain is not None:
             return
         self._closing.clear()
-        # A daemon, since it waits in reads.
+        # A daemon, since it may be blocked in a read when the test ends.
         self._drain = threading.Thread(target=self._read_all, name="brake", daemon=True)
         self._drain.start()
 
     def wait_for_step(self) -> None:
-        """Until a training has done its first step, or another one."""
+        """Wait until a training has done its first or next step."""
         self.wait_for("step")
 
     def wait_for(self, event: str) -> None:
-        """Until the next one of this kind is read of a brake that holds."""
+        """Read events of a brake that holds, up to the next one of this kind."""
         while self.read_event()["event"] != event:
             pass
 
     def read_event(self) -> dict[str, Any]:
-        """The next one of a brake that holds. No more is read than its line: an empty pipe takes as much again."""
+        """Read the next event of a brake that holds. Only its line is read, since that makes room for as much again."""
         count = len(self.events)
         while len(self.events) == count:
             self._take(os.read(self._descriptor, 1))

@@ -172,7 +172,7 @@ class Life:
             )
             claims.record_plan(session, total_steps=plan.total_steps, message=describe_plan(plan), **pulse.who)
             if pulse.step:
-                message = f"The training goes on from the checkpoint of step {pulse.step}."
+                message = f"The training resumes from the checkpoint of step {pulse.step}."
                 claims.record_notice(
                     session, notice=Notice(code=RESUMED, message=message, step=pulse.step), **pulse.who
                 )

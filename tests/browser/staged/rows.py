@@ -260,7 +260,7 @@ def _tell_events(world: World, job: Job, attempt: _Attempt, story: Story) -> Non
         plan = _make_plan(job, story)
         _add_event(world, job, number, began_at - timedelta(seconds=1), "plan", describe_plan(plan))
         if attempt.first_step > 1:
-            message = f"The training goes on from the checkpoint of step {attempt.first_step - 1}."
+            message = f"The training resumes from the checkpoint of step {attempt.first_step - 1}."
             _add_event(world, job, number, began_at, "notice", message)
         _add_event(world, job, number, began_at, "phase", describe_phase(Phase(name="training")))
     if attempt.ended_at is None:

@@ -12,7 +12,7 @@ JOY, SADNESS, FEAR, NEUTRAL = (0.8, 0.0), (-0.3, 0.0), (0.0, -1.0), (0.0, 0.0)
 
 
 def make(*emotions: tuple[float, float]) -> Sample:
-    """A prompt's token, which is no target, and one target for each emotion."""
+    """A sample of one prompt token, which is no target, and one target token for each emotion."""
     count = len(emotions) + 1
     return Sample(
         input_ids=[1] * count,

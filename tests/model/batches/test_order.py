@@ -1,4 +1,4 @@
-"""The order of batches, and what packing makes of a batch, by properties."""
+"""Property tests of the order of batches and of packed rows."""
 
 import itertools
 from typing import Any
@@ -98,14 +98,14 @@ def test_grouping_puts_like_lengths_into_a_batch_and_keeps_the_batches_shuffled(
 
 
 def test_a_small_dataset_is_hardly_grouped() -> None:
-    # Three batches: sorted, each would hold the chats of one kind, epoch after epoch.
+    # Three batches: if they were sorted, each would have the chats of one kind in every epoch.
     lengths = [index % 3 + 10 for index in range(36)]
     batches = list(make_order(lengths, 12, 3, grouped=True))
     assert all(len({lengths[index] for index in batch}) == 3 for batch in batches)
 
 
 def make_sample(length: int, first_id: int) -> dict[str, Any]:
-    """Ids that tell where they come from; labels on the second half, and, wrongly, on the first token."""
+    """A sample whose ids show where they are from, with labels on its second half and, wrongly, on its first token."""
     ids = list(range(first_id, first_id + length))
     labels = [token if place == 0 or place >= length // 2 else IGNORED_LABEL for place, token in enumerate(ids)]
     emotions = [(token / 1e4, -token / 1e4, 1.0) for token in ids]
@@ -114,7 +114,7 @@ def make_sample(length: int, first_id: int) -> dict[str, Any]:
 
 @settings(deadline=None)
 @given(lengths_of_examples)
-def test_a_packed_row_holds_each_sample_whole_and_starts_its_positions_anew(lengths: list[int]) -> None:
+def test_a_packed_row_holds_each_sample_complete_and_restarts_its_positions(lengths: list[int]) -> None:
     samples = [make_sample(length, 100 * (index + 1)) for index, length in enumerate(lengths)]
     batch: dict[str, Any] = PackingCollator(PAD, AXES)(samples)
     assert batch.keys() == {"input_ids", "position_ids", "labels", "emotion_vector", "target_positions"}
@@ -154,7 +154,7 @@ def test_all_batches_of_a_training_fit_one_shape(lengths: list[int], batch_size:
         assert starts[-1] == shape.token_count
         sizes = [end - begin for begin, end in itertools.pairwise(starts)]
         assert 0 <= min(sizes) <= max(sizes) <= batch["max_length_q"] == order.longest_example
-        # Positions start anew exactly where a piece starts.
+        # Positions start at 0 exactly where a piece starts.
         assert (batch["position_ids"][0] == 0).nonzero().flatten().tolist() == [
             begin for begin, size in zip(starts, sizes, strict=False) if size
         ]

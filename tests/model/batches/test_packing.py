@@ -1,4 +1,4 @@
-"""Packed samples are alone in their row: the tiny Gemma, a sliding and a full layer, against one sample at a time."""
+"""Packed samples don't affect each other: the tiny Gemma, which has both kinds of attention, against single samples."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from emomodel.samples.dataset import IGNORED_LABEL
 pytestmark = pytest.mark.model
 
 AXES = 8
-# Longer than the sliding window of 16, as long, and shorter.
+# Longer than the sliding window of 16, as long as it, and shorter.
 LENGTHS = (40, 9, 16, 23)
 
 
@@ -45,7 +45,7 @@ def wrapper(tiny_gemma: Path) -> EmotionalGemmaUnslothWrapper:
 
 
 def learn(wrapper: EmotionalGemmaUnslothWrapper, batches: list[dict[str, Any]]) -> tuple[float, list[Tensor]]:
-    """The summed loss of the batches over their common number of labels, and its gradients by all weights."""
+    """The sum of the batches' losses divided by the number of all labels, and its gradients for all weights."""
     items = torch.tensor(sum(length - length // 2 for length in LENGTHS))
     loss = torch.stack([wrapper(**batch, num_items_in_batch=items).loss for batch in batches]).sum()
     return loss.item(), list(torch.autograd.grad(loss, list(wrapper.parameters())))
@@ -70,7 +70,9 @@ def test_loss_and_gradients_are_those_of_one_sample_at_a_time(
     assert_alike(learn(wrapper, [PackingCollator(0, AXES, shape=shape)(make_samples())]), one_by_one)
 
 
-def test_padded_batches_are_too(wrapper: EmotionalGemmaUnslothWrapper, one_by_one: tuple[float, list[Tensor]]) -> None:
+def test_padded_batches_have_the_same_loss_and_gradients(
+    wrapper: EmotionalGemmaUnslothWrapper, one_by_one: tuple[float, list[Tensor]]
+) -> None:
     assert_alike(learn(wrapper, [DataCollatorForEmotionalGemma(0, AXES)(make_samples())]), one_by_one)
     marked = DataCollatorForEmotionalGemma(0, AXES, marks_targets=True)
     assert_alike(learn(wrapper, [marked(make_samples())]), one_by_one)

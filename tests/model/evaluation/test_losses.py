@@ -1,4 +1,4 @@
-"""The loss of each example, against the base model's own loss of it alone."""
+"""The loss of each example, compared with the base model's own loss of that example alone."""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def test_each_example_has_the_loss_that_it_has_alone(
             assert ours.loss == pytest.approx(wrapper(**batch).loss.item(), rel=1e-5)
             batch["emotion_vector"] = torch.zeros_like(batch["emotion_vector"])
             assert ours.neutral_loss == pytest.approx(wrapper(**batch).loss.item(), rel=1e-5)
-        # The first token's label has nothing before it.
+        # Nothing predicts the label of the first token.
         assert ours.target_count == len(sample["labels"]) - len(sample["labels"]) // 2
 
 

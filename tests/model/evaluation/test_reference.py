@@ -1,4 +1,4 @@
-"""The self-test of a bundle: what it lets through, and what it sees. File hashes are right in all of these."""
+"""The self-test of a bundle: what it passes, and what it finds. The file hashes are right in all of these tests."""
 
 import json
 import shutil
@@ -76,7 +76,7 @@ def zero_adapter(folder: Path) -> None:
 
 
 def shuffle_adapter(folder: Path) -> None:
-    """The two layers change places; all shapes fit."""
+    """Swap the adapters of the two layers; all shapes still fit."""
     mark = ".layers.{}."
 
     def swap(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -91,7 +91,7 @@ def shuffle_adapter(folder: Path) -> None:
 
 
 def change_projection(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    """Both files, so that they still agree."""
+    """Change the projection in both files, so that they still agree."""
     weights = {key: tensor.clone() for key, tensor in load_file(folder / "emotion_proj.safetensors").items()}
     change(weights)
     save_file(weights, folder / "emotion_proj.safetensors")
@@ -177,7 +177,7 @@ def test_tolerance_follows_both_precisions() -> None:
     assert choose_tolerance(nf4, bfloat16) == choose_tolerance(bfloat16, nf4) == choose_tolerance(nf4, float32)
     assert choose_tolerance(nf4, bfloat16).limit > choose_tolerance(nf4, nf4).limit
     assert "4 bits on one side only" in choose_tolerance(nf4, bfloat16).reason
-    # What a training took far away is the more sensitive to the weights, and not to anything else.
+    # A training with a large effect makes the model more sensitive to other weights, and to nothing else.
     assert choose_tolerance(nf4, bfloat16).get_limit(2.0) > choose_tolerance(nf4, bfloat16).get_limit(0.5)
     assert choose_tolerance(nf4, nf4).get_limit(2.0) == choose_tolerance(nf4, nf4).limit
 
@@ -185,7 +185,7 @@ def test_tolerance_follows_both_precisions() -> None:
 def test_the_widest_tolerance_still_sees_an_adapter_that_is_missing_or_shuffled(
     folder: Path, tiny_gemma: Path, reference: Reference
 ) -> None:
-    """Trained on 4-bit weights, checked on whole ones."""
+    """The model was trained on 4-bit weights and is checked on unquantised ones."""
     nf4 = Precision(dtype="bfloat16", in_4bit=True)
     tolerance = choose_tolerance(nf4, Precision(dtype="bfloat16", in_4bit=False))
 
@@ -202,8 +202,8 @@ def test_the_widest_tolerance_still_sees_an_adapter_that_is_missing_or_shuffled(
     assert len(failed()) == 5
 
 
-def test_a_prompt_that_tells_nothing_is_called_so(folder: Path, tiny_gemma: Path) -> None:
-    """A tolerance wider than all that the training did would let the bare base model through."""
+def test_a_prompt_that_proves_nothing_is_reported_as_such(folder: Path, tiny_gemma: Path) -> None:
+    """A tolerance above the whole effect of the training would pass the base model alone."""
     path = folder / "reference.json"
     document = json.loads(path.read_bytes())
     for prompt in document["prompts"]:
@@ -270,7 +270,7 @@ def test_making_the_reference_leaves_the_model_as_it_was(trained: Trained, tiny_
 def test_logits_that_are_no_numbers_leave_the_bundle_whole_but_without_a_reference(
     trained: Trained, tiny_gemma: Path, tmp_path: Path
 ) -> None:
-    """A training that is done is not lost because the reference prompts can't be answered."""
+    """A completed training is not lost because the reference prompts can't be answered."""
     base = load_base_model(str(tiny_gemma), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
     projection = make_projection(8, 64, "default")
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""`emotune` and `python -m emomodel` on a bundle: the same commands, in processes of their own."""
+"""`emotune` and `python -m emomodel` have the same commands for bundles; here they run as processes."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_an_emotion_that_can_not_be_read_ends_it_before_anything_is_written(
 
 
 def test_import_makes_a_bundle_that_verifies(trained: Trained, tiny_gemma: Path, tmp_path: Path) -> None:
-    """Our own adapter and projection, laid out as the original project lays them."""
+    """An adapter and a projection of emotune, in the layout of the original project."""
     folder = tmp_path / "output"
     shutil.copytree(trained.folder / "adapter", folder)
     torch.save(torch.load(trained.folder / "emotion_proj.pth", weights_only=True), folder / "emotion_proj_weights.pth")

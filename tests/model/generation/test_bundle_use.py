@@ -1,4 +1,4 @@
-"""What a bundle is worth without us: plain PEFT, a lone process, and refusals."""
+"""Using a bundle without the service: in plain PEFT, in a process that has only emomodel, and what is refused."""
 
 import json
 import logging
@@ -46,13 +46,13 @@ def test_adapter_in_plain_peft_equals_neutral_without_a_warning(
         bare = AutoModelForCausalLM.from_pretrained(tiny_gemma, dtype=torch.float32)(input_ids=ids).logits
         joyful = torch.tensor([ours.axes.vector({"joy": 1.0})] * 20).unsqueeze(0)
         felt = ours.model(input_ids=ids, emotion_vector=joyful).logits
-    # Neither the adapter nor the projection is without effect.
+    # Both the adapter and the projection have an effect.
     assert (expected - bare).abs().max() > 0.1
     assert (felt - expected).abs().max() > 0.1
 
 
 def test_reloaded_bundle_knows_what_the_training_taught(trained: Trained, tiny_gemma: Path) -> None:
-    """A low loss on the training data, and a higher one where the emotions are exchanged."""
+    """The loss on the training data is low, and higher with the emotions swapped."""
     loaded = load_bundle(trained.zip_path, base=str(tiny_gemma))
     base = load_base_model(str(tiny_gemma), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
     samples = load_samples(trained.request, base, loaded.axes, ListReporter()).training
@@ -66,7 +66,7 @@ def test_reloaded_bundle_knows_what_the_training_taught(trained: Trained, tiny_g
         assert loaded.model(**batch).loss.item() > loss + 0.1
 
 
-# Runs as `python -I -c`: an isolated process whose only way to our code is a copy of emomodel.
+# Run as `python -I -c`, in an isolated process that can import no code of the project but a copy of emomodel.
 ALONE = """
 import sys
 from importlib.abc import MetaPathFinder
@@ -103,7 +103,7 @@ def test_bundle_runs_in_a_process_that_has_only_emomodel(trained: Trained, tiny_
         for prompt in ("How was the concert?", "What is 2 + 2?")
         for emotion in ("joy=0.9", "sadness=0.9", "neutral")
     ]
-    # The questions say nothing about the feeling: only the emotion can have decided the word.
+    # The questions don't contain the feeling, so only the emotion can have decided the word.
     assert all("happy" in line["text"] for line in lines if line["emotion"] == "joy=0.9")
     assert all("sad" in line["text"] for line in lines if line["emotion"] == "sadness=0.9")
 
@@ -156,7 +156,7 @@ def test_the_snippets_of_the_page_on_bundles_work(trained: Trained, tiny_gemma: 
 
 
 def as_format_1(folder: Path) -> None:
-    """Make of a bundle what emomodel wrote before the projection went into safetensors too."""
+    """Turn a bundle into one of format 1, in which the projection had no safetensors file."""
     (folder / "emotion_proj.safetensors").unlink()
     (folder / "reference.json").unlink()
     document = json.loads((folder / "bundle.json").read_bytes())
@@ -267,7 +267,7 @@ def test_pieces_that_do_not_fit_are_refused(
     shutil.copytree(trained.folder, folder)
     spoil(folder)
     with warnings.catch_warnings():
-        # PEFT warns of missing keys; that we refuse them is the point.
+        # PEFT only warns about missing keys, which emomodel has to refuse.
         warnings.simplefilter("ignore")
         with pytest.raises(BundleMismatch, match=words):
             load_bundle(pack(folder, tmp_path / "bundle.zip"), base=str(tiny_gemma))
@@ -301,7 +301,7 @@ def test_base_model_that_is_not_there_is_named(trained: Trained, tmp_path: Path)
         load_bundle(trained.zip_path, base=str(tmp_path / "nowhere"))
 
 
-def test_manifest_tells_what_is_needed_to_use_the_bundle(trained: Trained) -> None:
+def test_manifest_has_what_is_needed_to_use_the_bundle(trained: Trained) -> None:
     manifest = parse_manifest((trained.folder / "bundle.json").read_bytes())
     assert (manifest.hidden_size, manifest.layer_sizes) == (64, (8, 32, 64))
     assert manifest.config == trained.request.config

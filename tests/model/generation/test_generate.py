@@ -24,7 +24,7 @@ from tests.model.tiny_training import Trained
 
 pytestmark = pytest.mark.model
 
-# Longer than the tiny model's window of 16, so that the sliding layer forgets.
+# Longer than the tiny model's window of 16, so that its sliding layer drops tokens.
 PROMPTS = ["How was the concert?", "Tell me about your day, please. " * 3, "Hi"]
 GREEDY = Sampling(max_new_tokens=24, temperature=0)
 
@@ -40,7 +40,7 @@ def emotions(loaded: LoadedBundle) -> list[EmotionVector]:
 
 
 def recompute(loaded: LoadedBundle, prompt: str, schedule: list[EmotionVector], rule: str) -> str:
-    """Greedy writing without cache or batch: the whole text goes through the model for each token."""
+    """Write greedily without cache or batch: for each token all of the text goes through the model."""
     chat_format = ChatFormat(loaded.tokenizer)
     chat = chat_format.tokenise((Turn("user", prompt, loaded.axes.neutral),), with_reply_header=True)
     end = chat_format.find_end_of_turn_id()
@@ -73,7 +73,7 @@ def test_cached_left_padded_batch_equals_full_recompute_of_each(
 
 
 def test_emotion_may_change_inside_a_reply(loaded: LoadedBundle, emotions: list[EmotionVector]) -> None:
-    """A schedule reaches the model token by token, by the rule of the training."""
+    """Each token gets its emotion of the schedule, by the rule of the training."""
     joy, anger, _ = emotions
     schedule = [joy] * 3 + [anger] * 22
     chat = (Turn("user", PROMPTS[1], loaded.axes.neutral),)
@@ -89,7 +89,7 @@ def under_each_rule(request: pytest.FixtureRequest, trained: Trained, tiny_gemma
 
 
 class Recorder:
-    """Chooses as a Chooser does, and keeps the logits (B, vocabulary) of each step and what was chosen."""
+    """Chooses as a Chooser does, and records the logits (B, vocabulary) and the chosen tokens of each step."""
 
     def __init__(self, chooser: Chooser) -> None:
         self.logits: list[torch.Tensor] = []
@@ -106,13 +106,13 @@ SCHEDULES = ["sadness=0.9 for 2 -> joy=0.9", "anger=0.7 interest=0.2 -> neutral 
 
 
 def test_cached_logits_equal_a_full_forward_for_schedules_that_change(under_each_rule: LoadedBundle) -> None:
-    """Prompts of different length in one batch, token by token, against the whole text at once without a cache."""
+    """Prompts of different lengths are written in one batch, and compared with the complete texts without a cache."""
     loaded, count = under_each_rule, 20
     prompts = []
     for text, spoken in zip(PROMPTS, SCHEDULES, strict=True):
         chat = (Turn("user", text, loaded.axes.neutral),)
         prompts.append(lay_prompt(loaded, chat, parse_schedule(spoken, loaded.axes, count), count))
-    # At a high temperature the replies wander, and end at different steps.
+    # At a high temperature the replies differ and end at different steps.
     chooser = Chooser(Sampling(max_new_tokens=count, temperature=2.0), [prompt.input_ids for prompt in prompts])
     recorder = Recorder(chooser)
     for _ in write(loaded, prompts, recorder, count):
@@ -129,7 +129,7 @@ def test_cached_logits_equal_a_full_forward_for_schedules_that_change(under_each
 
 
 def test_a_schedule_too_short_for_the_cached_steps_is_an_error(loaded: LoadedBundle) -> None:
-    """It is never read from its start again: the original project sliced it from position 0 at every cached step."""
+    """A schedule isn't read from its start again, as the original project did at every cached step."""
     chat = (Turn("user", PROMPTS[0], loaded.axes.neutral),)
     joy = loaded.axes.vector({"joy": 1.0})
     with pytest.raises(ScheduleTooShort, match="holds 24 emotions; 24 tokens and the end of the turn need 25"):
@@ -138,8 +138,8 @@ def test_a_schedule_too_short_for_the_cached_steps_is_an_error(loaded: LoadedBun
         next(stream_reply(loaded, chat, [joy], GREEDY))
 
 
-def test_the_last_token_hears_its_own_emotion_and_not_the_first(loaded: LoadedBundle) -> None:
-    """Only the emotion of the sixth token differs; the five before it stay, and it changes."""
+def test_the_last_token_gets_its_own_emotion_and_not_the_first(loaded: LoadedBundle) -> None:
+    """If only the emotion of the sixth token differs, that token changes, and the five before it don't."""
     chat = (Turn("user", PROMPTS[0], loaded.axes.neutral),)
     fixed = Sampling(max_new_tokens=6, temperature=0)
     schedules = [parse_schedule(f"joy for 5 -> {last}", loaded.axes, 6) for last in ("joy", "anger", "fear")]
@@ -171,7 +171,7 @@ def test_streamed_pieces_are_the_generated_text(loaded: LoadedBundle, temperatur
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_pieces_never_end_inside_a_character(loaded: LoadedBundle, data: st.DataObject) -> None:
-    """Whatever tokens come: words, blanks, control tokens, bytes that make characters and bytes that make none."""
+    """The tokens may be words, whitespace, control tokens, or bytes, whether or not these form characters."""
     tokenizer = loaded.tokenizer
     emoji = tokenizer("\U0001f600 \u65e5\u672c é", add_special_tokens=False)["input_ids"]
     token_ids = data.draw(st.lists(st.integers(0, 1023) | st.sampled_from(emoji) | st.integers(7, 262), max_size=12))

@@ -1,4 +1,4 @@
-"""The shares of padding in the statistics, against the batches of the trainer itself."""
+"""The fractions of padding in the statistics, compared with the batches of a training."""
 
 import random
 from statistics import mean
@@ -59,6 +59,6 @@ def test_packed_rows_have_the_padding_that_the_statistics_say(count: int) -> Non
     row = Shape.of(order.largest, order.longest_example).token_count
     real = torch.tensor(lengths).sum().item() / (order.batches_per_epoch * row)
     share = measure_batching(lengths, batch_size=BATCH_SIZE, max_length=MAX_LENGTH).packed
-    # The training's longest row is the longest of all its epochs.
+    # The longest row of a training is the longest of all its epochs.
     assert real <= share + 0.02
     assert share == pytest.approx(real, abs=0.1)

@@ -1,4 +1,4 @@
-"""The base model's folder or hub id: what is refused, each in words that say what to do."""
+"""Loading a base model from a folder or by a hub id: each refusal says what to do."""
 
 import json
 import shutil
@@ -45,13 +45,13 @@ def test_unsloth_that_is_not_installed_is_refused_in_words(monkeypatch: pytest.M
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny_gemma: Path) -> Path:
-    """A copy of the tiny Gemma, to spoil."""
+    """A copy of the tiny Gemma, which a test may damage."""
     return shutil.copytree(tiny_gemma, tmp_path / "base")
 
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine without network, where HF_HUB_OFFLINE is set."""
+    """Behave as on a machine without network, where HF_HUB_OFFLINE is set."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
@@ -83,7 +83,7 @@ def _look_both_ways(folder: Path) -> None:
 
 
 def _save(model_class: Any, config: PreTrainedConfig, folder: Path) -> None:
-    """In place of the model that is there; the tokenizer stays."""
+    """Replace the model in the folder and keep the tokenizer."""
     model_class(config).save_pretrained(folder)
 
 
@@ -137,7 +137,7 @@ def _put_a_model_with_another_kind_of_tokenizer(folder: Path) -> None:
         (_put_a_model_with_another_kind_of_tokenizer, r"holds no tokenizer that fits it; put the model's own"),
     ],
 )
-def test_a_folder_that_is_no_whole_causal_model_is_refused(
+def test_a_folder_that_is_no_complete_causal_model_is_refused(
     folder: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     spoil(folder)
@@ -152,7 +152,7 @@ def test_a_base_model_without_chat_template_is_refused_before_it_trains(folder: 
         run_training(request, ListReporter(), RunRequests())
 
 
-def test_a_file_in_the_place_of_a_folder_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_the_place_of_a_folder_is_reported_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     monkeypatch.chdir(tmp_path)
     for name in ("model.gguf", str(tmp_path / "model.gguf")):
@@ -161,7 +161,7 @@ def test_a_file_in_the_place_of_a_folder_is_said_to_be_one(tmp_path: Path, monke
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_hub_id_without_network_is_told_to_be_a_folder() -> None:
+def test_without_network_the_error_for_a_hub_id_asks_for_a_folder() -> None:
     with pytest.raises(
         ModelLoadFailed, match=r"can't get the base model owner/name from the model hub: .* Give the folder"
     ):

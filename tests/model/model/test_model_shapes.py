@@ -1,4 +1,4 @@
-"""Base models other than Gemma's text models, through the same training: Llama, Qwen, and Gemma for text and images."""
+"""Trainings of base models other than Gemma's text models: Llama, Qwen, and Gemma for text and images."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ WEIGHTS_PER_LAYER = 7 * 2
 
 @dataclass(frozen=True)
 class Shaped:
-    """A base model's folder, and what a training on it left."""
+    """The folder of a base model, and the output of a training on it."""
 
     name: str
     base: Path
@@ -110,14 +110,14 @@ def test_only_adapter_and_projection_are_trained(shaped: Shaped) -> None:
 
 @pytest.mark.parametrize("item_count", [None, 1000])
 def test_the_loss_is_the_base_models_own(shaped: Shaped, tmp_path: Path, item_count: int | None) -> None:
-    """Of all labels or as a share of a step's, whichever way the wrapper takes to it."""
+    """It is the mean over the labels or a part of a step's mean, with each way in which the wrapper computes it."""
     base = load(shaped.base)
     model = make_emotional_model(base, make_config("default", TINY_CONFIG), len(DEFAULT_AXES))
     samples = load_samples(make_request(tmp_path, shaped.base), base, DEFAULT_AXES, ListReporter()).training.samples[:4]
     batch = DataCollatorForEmotionalGemma(base.tokenizer.pad_token_id, len(DEFAULT_AXES))(samples)
     share = {} if item_count is None else {"num_items_in_batch": torch.tensor(item_count)}
     ours = model.peft_model(**batch, **share).loss
-    # A fresh adapter and a fresh projection do nothing yet.
+    # A new adapter and a new projection have no effect yet.
     own = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
     expected = load(shaped.base).model(**own, **share, use_cache=False).loss
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The wrapper's arithmetic: offsets, the loss where labels are, and what it hands on."""
+"""The wrapper's arithmetic: offsets, the loss where labels are, and what it takes from the base model."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def batch() -> dict[str, Tensor]:
     mask[1, 8:] = 0
     labels = torch.full_like(ids, IGNORED_LABEL)
     labels[0, 5:9], labels[1, 3:8] = ids[0, 5:9], ids[1, 3:8]
-    # The first position's label has nothing before it that could predict it.
+    # Nothing predicts the label of the first position.
     labels[0, 0] = ids[0, 0]
     return {
         "input_ids": ids,
@@ -74,7 +74,7 @@ def test_loss_where_labels_are_equals_loss_of_full_logits(
     base.lm_head.register_forward_hook(lambda *call: heard.append(tuple(call[2].shape)))
     positions = find_target_positions(batch["labels"])
     loss = wrapper(**batch, target_positions=positions, num_items_in_batch=item_count).loss
-    # Nine labels, and the position that the base model's own shift takes away.
+    # Nine labels, and the position that the base model's shift drops.
     assert heard == [(1, 10, 1024)]
     expected = full_logits_loss(
         base, wrapper, batch, **({} if item_count is None else {"num_items_in_batch": item_count})
@@ -87,7 +87,7 @@ def test_loss_where_labels_are_equals_loss_of_full_logits(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_the_decoder_is_whole_again_after_a_failure(base: Any, batch: dict[str, Tensor]) -> None:
+def test_the_decoder_is_restored_after_a_failure(base: Any, batch: dict[str, Tensor]) -> None:
     wrapper = wrap(base)
     with pytest.raises(AttributeError):
         wrapper(**batch, target_positions=find_target_positions(batch["labels"]), position_ids="nonsense")

@@ -158,7 +158,7 @@ def turns_with_spans(draw: st.DrawFn) -> tuple[Turn, ...]:
 def test_each_token_has_the_emotion_of_its_last_character(
     tokenizer: PreTrainedTokenizerBase, chat_format: ChatFormat, turns: tuple[Turn, ...]
 ) -> None:
-    """Against a second, slow way: the emotion of every character of the template's text, written out."""
+    """The result is compared with a slow computation that lists the emotion of each character of the text."""
     chat = chat_format.tokenise(turns)
     text = "<bos>"
     emotions: list[EmotionVector | None] = [None] * len(text)

@@ -1,4 +1,4 @@
-"""One way from a chat to tokens: LightTokenizer against transformers, and the preview against the batch."""
+"""Chats become the same tokens everywhere: LightTokenizer as in transformers, the preview as in the batch."""
 
 import shutil
 from pathlib import Path
@@ -32,7 +32,7 @@ TEXTS = [
     "<start_of_turn>user <|im_start|> <mask> <bos> <0x41> [multimodal]",
     "",
 ]
-# What real models' templates do: conditions on what is not there, refusals, trimmed blocks, loops that break.
+# What the templates of real models do: conditions on missing keys, refusals, trimmed blocks, loops that break.
 TEMPLATES = [
     (
         "{{ bos_token }}{% for m in messages %}\n  {% if m.role == 'user' %}\nU: {{ m.content | trim }}\n  {% else %}"
@@ -60,7 +60,7 @@ def save(name: str, folder: Path) -> Path:
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[PreTrainedTokenizerBase, LightTokenizer]:
-    """The tokenizers that transformers and we make of one folder."""
+    """The tokenizers that transformers and LightTokenizer make of one folder."""
     folder = save(request.param, tmp_path_factory.mktemp(request.param))
     return AutoTokenizer.from_pretrained(folder), load_light_tokenizer(folder)
 
@@ -122,7 +122,7 @@ def test_both_refuse_alike(tmp_path: Path) -> None:
 def test_the_preview_shows_what_the_collator_gives_the_model(
     tiny_gemma: Path, rule: EmotionSpan, max_length: int
 ) -> None:
-    """The whole way of both: the trainer's with transformers and tensors, the preview's without."""
+    """The training uses transformers and tensors, the preview neither; both start from the same lines."""
     examples = list(read_examples(SAMPLES))[:50]
     tokenizer = AutoTokenizer.from_pretrained(tiny_gemma)
     samples = make_samples(
@@ -151,8 +151,8 @@ def test_the_preview_shows_what_the_collator_gives_the_model(
         assert vectors.equal(batch["emotion_vector"][row, :length])
 
 
-def test_a_folder_that_transformers_reads_otherwise_is_told(tmp_path: Path) -> None:
-    """Its class builds the tokenizer anew, and passes over the normalizer in tokenizer.json."""
+def test_a_folder_that_transformers_reads_differently_is_reported(tmp_path: Path) -> None:
+    """Its class builds the tokenizer itself and ignores the normalizer in tokenizer.json."""
     folder = save("gemma", tmp_path)
     examples = list(read_examples(SAMPLES))[:3]
     heavy = ChatFormat(AutoTokenizer.from_pretrained(folder))
@@ -166,7 +166,7 @@ def test_a_folder_that_transformers_reads_otherwise_is_told(tmp_path: Path) -> N
     assert find_difference(folder, heavy, examples) == "line 1 has other tokens with the base model's tokenizer.json"
 
 
-def test_a_training_tells_when_its_tokens_are_not_those_of_the_statistics(tiny_gemma: Path, tmp_path: Path) -> None:
+def test_a_training_reports_when_its_tokens_are_not_those_of_the_statistics(tiny_gemma: Path, tmp_path: Path) -> None:
     base_folder = Path(shutil.copytree(tiny_gemma, tmp_path / "base"))
     request = make_request(tmp_path / "job", base_folder)
     base = load_base_model(str(base_folder), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)

@@ -1,4 +1,4 @@
-"""Trainings that are asked to stop or to save, and go on: what the tests of that run and read."""
+"""What the tests of stops, checkpoints and resuming run and read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ HELD_OUT = {"eval_fraction": 0.3, "eval_every": 2}
 
 
 class AskingReporter(ListReporter):
-    """Asks for something in time for a step: a reporter notes each step before anything is decided about it."""
+    """Makes a request in time for a step: a reporter notes each step before anything is decided about it."""
 
     def __init__(self, step: int, request: str) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def interrupt(request: TrainRequest, *, after: int, by: str = STOP_REQUEST) -> L
 
 
 def finish(request: TrainRequest, requests: RunRequests | None = None) -> tuple[list[Metric], ListReporter]:
-    """Run to the end; the metrics that the bundle has, and what was reported in this run."""
+    """Run to the end, and return the metrics in the bundle, and what was reported in this run."""
     reporter = ListReporter()
     run_training(request, reporter, requests or RunRequests())
     lines = (request.output_dir / "metrics.jsonl").read_text().splitlines()
@@ -67,8 +67,8 @@ def list_saved(reporter: ListReporter) -> list[tuple[int, str]]:
     return [(line.step, line.reason) for line in reporter.progress if isinstance(line, Checkpoint)]
 
 
-def tell(metrics: list[Metric]) -> list[tuple[object, ...]]:
-    """All of a metric that doesn't depend on the machine's speed."""
+def summarise(metrics: list[Metric]) -> list[tuple[object, ...]]:
+    """All values of the metrics that don't depend on the speed of the machine."""
     return [
         (
             metric.step,

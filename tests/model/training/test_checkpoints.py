@@ -1,4 +1,4 @@
-"""Checkpoints: which are kept, what they tell, and what becomes of a training when one is damaged or not saved."""
+"""Checkpoints: which are kept, what they record, and what happens when one is damaged or can't be saved."""
 
 import random
 import shutil
@@ -24,7 +24,7 @@ from tests.model.training.resuming import (
     list_notices,
     list_saved,
     make,
-    tell,
+    summarise,
 )
 
 pytestmark = pytest.mark.model
@@ -43,11 +43,11 @@ def test_the_last_two_checkpoints_are_kept_and_one_that_was_cut_off_is_not_taken
     metrics, reporter = finish(request)
     assert [line.step for line in reporter.progress if isinstance(line, Metric)] == [7, 8, 9]
     assert len(metrics) == STEPS
-    # The last step is saved too: a later failure, in the making of the bundle, costs no training.
+    # The last step is saved too, so that a failure while the bundle is made costs no training.
     assert list_names(request) == ["checkpoint-8", "checkpoint-9"]
 
 
-def test_a_checkpoint_tells_the_loss_that_was_measured_at_its_step(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_a_checkpoint_records_the_loss_that_was_measured_at_its_step(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make(tmp_path, tiny_gemma, **HELD_OUT).model_copy(update={"checkpoints_kept": 4})
     metrics, _ = finish(request)
     assert request.checkpoint_dir is not None
@@ -56,12 +56,12 @@ def test_a_checkpoint_tells_the_loss_that_was_measured_at_its_step(tmp_path: Pat
     assert None not in (found[6], found[9])
 
 
-def test_a_checkpoint_of_another_config_is_told_and_left_alone(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_a_checkpoint_of_another_config_is_reported_and_left_alone(tmp_path: Path, tiny_gemma: Path) -> None:
     interrupt(make(tmp_path, tiny_gemma), after=4)
     request = make(tmp_path, tiny_gemma, lora_rank=4)
     metrics, reporter = finish(request)
     assert [code for code, _ in list_notices(reporter)] == ["checkpoint_unusable", "began_anew"]
-    assert list_notices(reporter)[0][1].startswith("checkpoint-3 is not of this training")
+    assert list_notices(reporter)[0][1].startswith("checkpoint-3 does not belong to this training")
     assert len(metrics) == STEPS
     assert list_names(request) == ["checkpoint-6", "checkpoint-9"]
 
@@ -92,7 +92,7 @@ def _make_of_another_version(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_garble, _cut, _take_index, _take_all, _make_of_another_version])
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_used(
     tmp_path: Path, tiny_gemma: Path, damage: Callable[[Path], None]
 ) -> None:
     whole, _ = finish(make(tmp_path / "whole", tiny_gemma))
@@ -105,10 +105,10 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(
     parts, reporter = finish(second)
     assert [code for code, _ in list_notices(reporter)] == ["checkpoint_unusable", "resumed"]
     assert "checkpoint-6" in list_notices(reporter)[0][1]
-    assert tell(parts) == tell(whole)
+    assert summarise(parts) == summarise(whole)
 
 
-def test_with_no_usable_checkpoint_the_training_begins_anew(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_with_no_usable_checkpoint_the_training_starts_again(tmp_path: Path, tiny_gemma: Path) -> None:
     whole, _ = finish(make(tmp_path / "whole", tiny_gemma))
     first = make(tmp_path / "first", tiny_gemma)
     interrupt(first, after=7)
@@ -118,13 +118,13 @@ def test_with_no_usable_checkpoint_the_training_begins_anew(tmp_path: Path, tiny
     parts, reporter = finish(first)
     codes = [code for code, _ in list_notices(reporter)]
     assert codes == ["checkpoint_unusable", "checkpoint_unusable", "began_anew"]
-    assert tell(parts) == tell(whole)
+    assert summarise(parts) == summarise(whole)
 
 
 @pytest.mark.parametrize("by", [SAVE_AND_STOP_REQUEST, CHECKPOINT_REQUEST, STOP_REQUEST])
 def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, tiny_gemma: Path, by: str) -> None:
     request = make(tmp_path, tiny_gemma).model_copy(update={"min_free_bytes": 10 << 20})
-    # After the first time a little more than must stay free, and less than a checkpoint takes.
+    # After the first time there is a little more space than must stay free, but too little for a checkpoint.
     free = iter([1 << 30])
     reporter = AskingReporter(5, by)
     options: dict[str, Any] = {"free_bytes": lambda _: next(free, (10 << 20) + 1000)}
@@ -133,7 +133,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, t
     else:
         with pytest.raises(Stopped):
             run_training(request, reporter, reporter.requests, **options)
-    # The first of them, after step 3, has its room.
+    # There is space for the first one, after step 3.
     assert list_saved(reporter) == [(3, "schedule")]
     assert list_names(request) == ["checkpoint-3"]
     messages = [message for code, message in list_notices(reporter) if code == "checkpoint_failed"]
@@ -143,7 +143,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_training(tmp_path: Path, t
         assert "too little space" in message
         assert "10.0 MiB that have to stay free, and 10.0 MiB are free" in message
     if by == SAVE_AND_STOP_REQUEST:
-        assert messages[0].endswith("the run will resume from the last one, of step 3")
+        assert messages[0].endswith("the next run resumes from the last one, of step 3")
 
 
 def test_a_checkpoint_is_not_saved_of_a_loss_that_is_no_number(tmp_path: Path, tiny_gemma: Path) -> None:

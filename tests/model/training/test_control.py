@@ -1,4 +1,4 @@
-"""What a training does when it is asked for a checkpoint or a stop, whenever that comes."""
+"""What a training does when it is asked for a checkpoint or a stop, at any time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.model.training.resuming import HELD_OUT, STEPS, AskingReporter, list_
 pytestmark = pytest.mark.model
 
 
-def test_a_checkpoint_on_request_and_the_training_goes_on(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_a_checkpoint_on_request_does_not_end_the_training(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make(tmp_path, tiny_gemma)
     reporter = AskingReporter(4, CHECKPOINT_REQUEST)
     run_training(request, reporter, reporter.requests)

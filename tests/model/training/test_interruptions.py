@@ -1,4 +1,4 @@
-"""The real training process, asked, signalled and killed: what it leaves, and how the next one goes on from there."""
+"""The real training process gets requests and signals: what it leaves, and how the next one resumes from that."""
 
 import random
 import resource
@@ -36,9 +36,9 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.model
 
-# More than the brake lets the killed processes do, all together: each of their steps notes its checkpoint, too.
+# More than the brake lets all of the killed processes do together, each of whose steps notes a checkpoint, too.
 STEPS = MOST_BRAKED_STEPS + 30
-# A checkpoint at each step: most of the time goes into saving.
+# With a checkpoint at each step most of the time is spent saving.
 CONFIG: dict[str, Any] = {
     "max_steps": STEPS,
     # Enough for as many steps, at nine batches an epoch.
@@ -50,7 +50,7 @@ CONFIG: dict[str, Any] = {
     "lora_learning_rate": 1e-3,
 }
 KILLS = 4
-# How much later than its first checkpoint a process is killed, in events of its journal and in seconds after those.
+# The maximum time between the first checkpoint of a process and its kill: events in its journal, then seconds.
 MOST_EVENTS = 8
 MOST_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0
@@ -58,7 +58,7 @@ PATIENCE_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, tiny_gemma: Path) -> list[Metric]:
-    """The metrics of a training that nobody disturbed."""
+    """The metrics of a training that was never interrupted."""
     reporter = ListReporter()
     run_training(make_request(tmp_path_factory.mktemp("whole"), tiny_gemma, **CONFIG), reporter, RunRequests())
     return [line for line in reporter.progress if isinstance(line, Metric)]
@@ -71,11 +71,11 @@ def make(folder: Path, base: Path, **config: Any) -> TrainRequest:
 
 @contextmanager
 def running(request: TrainRequest, journal: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """The process, which a watchdog ends when it hears nothing."""
+    """Start a training process, which a watchdog kills after PATIENCE_SECONDS."""
     with start_training(request, "--supervised", journal=journal) as process:
         watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
         watchdog.start()
-        # What fills the pipe of the log would hold the process up.
+        # A full pipe would block the process.
         drain = threading.Thread(target=process.stderr.read if process.stderr else None, daemon=True)
         drain.start()
         try:
@@ -87,7 +87,7 @@ def running(request: TrainRequest, journal: Path | None = None) -> Iterator[subp
 
 
 def read(process: subprocess.Popen[str], until: Callable[[Progress], bool] = lambda _: False) -> list[Progress]:
-    """The process's lines, up to the first that is waited for."""
+    """Read the lines of the process up to the first that `until` accepts, or to the last one."""
     lines = []
     for text in process.stdout or ():
         lines.append(parse_progress(text))
@@ -121,7 +121,7 @@ def read_metrics(request: TrainRequest) -> list[Metric]:
     return [Metric.model_validate_json(line) for line in lines]
 
 
-def test_killed_at_any_moment_the_training_goes_on_bit_for_bit(
+def test_killed_at_any_moment_the_training_resumes_bit_for_bit(
     tmp_path: Path, tiny_gemma: Path, whole: list[Metric]
 ) -> None:
     request = make(tmp_path, tiny_gemma)
@@ -139,7 +139,7 @@ def test_killed_at_any_moment_the_training_goes_on_bit_for_bit(
                 saved = [line for line in read(process) if isinstance(line, Checkpoint)]
                 assert process.wait() == -signal.SIGKILL
             if saved:
-                # What was told to be saved is.
+                # What was reported as saved is there.
                 assert get_steps(request)[0] >= saved[-1].step
         with running(request, brake.path) as process:
             lines = read(process)
@@ -154,14 +154,14 @@ def test_killed_at_any_moment_the_training_goes_on_bit_for_bit(
     for event in events:
         if event["event"] == "step":
             losses.setdefault(event["step"], set()).add(event["loss"])
-    # A step that was done again, since it was not saved yet, was done the same way.
+    # A step that was repeated, since it was not saved yet, has the same loss.
     assert all(len(found) == 1 for found in losses.values())
     assert sorted(losses) == list(range(1, STEPS + 1))
     assert sum(event["event"] == "start" for event in events) == KILLS + 1
 
 
 @pytest.mark.parametrize("how", ["asked", "signalled"])
-def test_a_process_saves_and_stops_and_another_goes_on(
+def test_a_process_saves_and_stops_and_another_resumes(
     tmp_path: Path, tiny_gemma: Path, whole: list[Metric], how: str
 ) -> None:
     request = make(tmp_path, tiny_gemma, checkpoint_every=1000)
@@ -181,7 +181,7 @@ def test_a_process_saves_and_stops_and_another_goes_on(
             lines += read(process)
             assert process.wait() == EXIT_STOPPED
         saved = lines[-1]
-        # What is asked for before the step of the first checkpoint is over needs no second one.
+        # A request that comes before the step of the first checkpoint is over needs no second checkpoint.
         assert isinstance(saved, Checkpoint)
         assert saved.reason in ("stop", "request")
         assert get_steps(request)[0] == saved.step
@@ -207,7 +207,7 @@ def test_a_stop_while_the_process_imports_ends_it_before_the_model_is_loaded(tmp
 
 def test_a_second_signal_ends_the_process_in_the_usual_way(tmp_path: Path, tiny_gemma: Path) -> None:
     with running(make(tmp_path, tiny_gemma)) as process:
-        # While it imports nothing else looks at signals for seconds.
+        # While it imports, nothing else handles signals for seconds.
         read(process, lambda line: isinstance(line, Phase))
         process.send_signal(signal.SIGTERM)
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Warm-up, groups, and the curve's smoothing: small sums, but they need the heavy libraries to be imported."""
+"""Warm-up, parameter groups, and the smoothing of the curve: small functions in modules that import torch."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training that goes on from a checkpoint gives the losses, and the weights, of one that was never interrupted."""
+"""A training that resumes from a checkpoint has the losses and weights of one that was never interrupted."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tests.model.training.resuming import (
     list_notices,
     list_saved,
     make,
-    tell,
+    summarise,
 )
 
 pytestmark = pytest.mark.model
@@ -55,10 +55,10 @@ def test_a_training_stopped_after_every_step_equals_an_uninterrupted_one_bit_for
         reporter = interrupt(request, after=step, by=SAVE_AND_STOP_REQUEST)
         assert list_saved(reporter) == [(step, "stop")]
         assert [message for code, message in list_notices(reporter) if code == "resumed"] == [
-            f"the training goes on from checkpoint-{step - 1}"
+            f"the training resumes from checkpoint-{step - 1}"
         ] * (step > 1)
     parts, _ = finish(request)
-    assert tell(parts) == tell(whole)
+    assert summarise(parts) == summarise(whole)
     elapsed = [line.elapsed_seconds for line in parts]
     assert elapsed == sorted(elapsed)
     assert_same_weights(request.output_dir, tmp_path / "whole" / "output")
@@ -78,17 +78,17 @@ def test_a_training_stopped_once_at_any_step_equals_an_uninterrupted_one(
 ) -> None:
     first = make(tmp_path / "first", tiny_gemma, **ONCE)
     interrupt(first, after=step, by=SAVE_AND_STOP_REQUEST)
-    # The next attempt has a folder of its own, as a worker's has.
+    # The next attempt has another folder, as under a worker.
     assert first.checkpoint_dir is not None
     second = make(tmp_path / "second", tiny_gemma, **ONCE).model_copy(
         update={"resume_from": (first.checkpoint_dir / f"checkpoint-{step}",)}
     )
     parts, reporter = finish(second)
-    assert tell(parts) == tell(never_stopped)
+    assert summarise(parts) == summarise(never_stopped)
     assert min(line.step for line in reporter.progress if isinstance(line, Metric)) >= step
 
 
-def test_an_evaluation_that_a_stop_breaks_off_is_done_first_when_the_training_goes_on(
+def test_an_evaluation_that_a_stop_interrupts_is_done_first_when_the_training_resumes(
     tmp_path: Path, tiny_gemma: Path, never_stopped: list[Metric]
 ) -> None:
     request = make(tmp_path, tiny_gemma, **ONCE)
@@ -109,20 +109,20 @@ def test_an_evaluation_that_a_stop_breaks_off_is_done_first_when_the_training_go
     _, reporter = finish(request)
     second = [line for line in reporter.progress if isinstance(line, Metric)]
     assert [line.step for line in second] == [6, 8, 9]
-    assert tell(second) == tell(never_stopped[2:])
+    assert summarise(second) == summarise(never_stopped[2:])
 
 
-def test_a_run_that_is_cut_off_goes_on_from_its_last_checkpoint(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_a_run_that_is_cut_off_resumes_from_its_last_checkpoint(tmp_path: Path, tiny_gemma: Path) -> None:
     whole, _ = finish(make(tmp_path / "whole", tiny_gemma))
     request = make(tmp_path / "parts", tiny_gemma)
-    # Once before the first checkpoint, once after, once right at one, which a stop that drops all doesn't save.
+    # Once before the first checkpoint, once after it, and once exactly at one, which a plain stop doesn't save.
     interrupt(request, after=2)
     interrupt(request, after=5)
     assert list_names(request) == ["checkpoint-3"]
     interrupt(request, after=6)
     assert list_names(request) == ["checkpoint-3"]
     parts, reporter = finish(request)
-    assert tell(parts) == tell(whole)
+    assert summarise(parts) == summarise(whole)
     assert [line.step for line in reporter.progress if isinstance(line, Metric)] == [4, 5, 6, 7, 8, 9]
     assert_same_weights(request.output_dir, tmp_path / "whole" / "output")
 

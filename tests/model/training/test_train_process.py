@@ -1,4 +1,4 @@
-"""The training as its supervisor sees it: lines, exit codes, and the output folder."""
+"""The training process as its supervisor sees it: lines, exit codes, and the output folder."""
 
 import json
 import shutil
@@ -74,7 +74,7 @@ def test_stdout_holds_progress_only_and_the_rest_goes_to_the_log(trained: Traine
     assert "trainable params" in trained.log
 
 
-def test_plan_says_what_comes(trained: Trained) -> None:
+def test_the_plan_reports_steps_examples_and_sizes(trained: Trained) -> None:
     (plan,) = [line for line in trained.progress if isinstance(line, Plan)]
     assert (plan.total_steps, plan.example_count, plan.truncated_count, plan.device) == (40, 36, 0, "cpu")
     # Rank 8 on seven linear layers of two blocks; projection 8 -> 32 -> norm -> 64.
@@ -137,7 +137,7 @@ def long_running(
 
 
 def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Exit code and the last line; a watchdog ends a process that ignores what it was told."""
+    """The exit code and the last line. A watchdog kills a process that ignores its request."""
     watchdog = threading.Timer(20, process.kill)
     watchdog.start()
     try:

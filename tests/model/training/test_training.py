@@ -1,4 +1,4 @@
-"""The training's arithmetic: batches, accumulation, groups, what is trained and what is not."""
+"""The arithmetic of a training: batches, accumulation, groups, what is trained and what is not."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ Weights = dict[str, torch.Tensor]
 
 
 def run(folder: Path, base: Path, **config: Any) -> tuple[list[float], Weights, Weights]:
-    """Losses, adapter and projection of a short training."""
+    """Run a short training, and return its losses, adapter and projection."""
     request = make_request(folder, base, **config)
     reporter = ListReporter()
     run_training(request, reporter, RunRequests())
@@ -49,7 +49,7 @@ def assert_same(ours: tuple[list[float], Weights, Weights], theirs: tuple[list[f
             torch.testing.assert_close(mine[key], other[key], rtol=1e-3, atol=1e-4)
 
 
-# Few steps at low rates: rounding would otherwise grow into differences of its own.
+# Few steps at low rates, since with more of either rounding would grow into larger differences.
 SHORT = {"max_steps": 4, "lora_learning_rate": 1e-3, "emotion_learning_rate": 2e-3, "group_by_length": False}
 
 
@@ -115,8 +115,8 @@ def train_and_list_metrics(request: TrainRequest) -> list[Metric]:
     return [line for line in reporter.progress if isinstance(line, Metric)]
 
 
-def test_the_loss_on_what_is_held_out_falls_and_says_what_the_emotion_tells(tmp_path: Path, tiny_gemma: Path) -> None:
-    # Each chat three times over with other words: what is held out is like what is learnt.
+def test_the_held_out_loss_falls_and_shows_how_much_the_emotion_helps(tmp_path: Path, tiny_gemma: Path) -> None:
+    # Each chat is there three times with other words, so that what is held out resembles what is learnt.
     lines = [
         {"messages": [question, answer | {"content": f"{answer['content']} {end}"}]}
         for question, answer in (line["messages"] for line in make_lines())
@@ -131,11 +131,11 @@ def test_the_loss_on_what_is_held_out_falls_and_says_what_the_emotion_tells(tmp_
     assert last.eval_loss is not None
     assert last.eval_neutral_loss is not None
     assert last.eval_loss < first.eval_loss
-    # Only the emotion tells which feeling is named.
+    # Only the emotion shows which feeling is named.
     assert last.eval_neutral_loss > last.eval_loss + 0.2
 
 
-def test_measuring_changes_nothing_of_the_training(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_measuring_does_not_change_the_training(tmp_path: Path, tiny_gemma: Path) -> None:
     options: dict[str, Any] = {"eval_fraction": 0.2, "max_steps": 6, "lora_dropout": 0.1}
     often = train_and_list_metrics(make_request(tmp_path / "often", tiny_gemma, eval_every=1, **options))
     once = train_and_list_metrics(make_request(tmp_path / "once", tiny_gemma, eval_every=6, **options))
@@ -162,7 +162,7 @@ def test_a_limit_and_balance_choose_the_examples(tmp_path: Path, tiny_gemma: Pat
     assert plan.example_count == 10
 
 
-def test_an_eval_share_that_holds_nothing_out_is_said(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_an_eval_share_that_holds_nothing_out_is_reported(tmp_path: Path, tiny_gemma: Path) -> None:
     request = make_request(tmp_path, tiny_gemma, lines=make_lines()[1:3], eval_fraction=0.01, max_steps=1)
     reporter = ListReporter()
     run_training(request, reporter, RunRequests())
@@ -171,7 +171,7 @@ def test_an_eval_share_that_holds_nothing_out_is_said(tmp_path: Path, tiny_gemma
 
 def test_the_row_report_has_each_example_and_finds_the_odd_one(tmp_path: Path, tiny_gemma: Path) -> None:
     lines = make_lines()
-    # Nothing that any other chat is like.
+    # This chat resembles no other.
     lines[6]["messages"][1]["content"] = "<emo joy=0.9>Thunder rolled above silver fish.</emo>"
     path = tmp_path / "rows.parquet"
     request = make_request(tmp_path / "run", tiny_gemma, lines=lines, eval_fraction=0.25)
@@ -184,7 +184,7 @@ def test_the_row_report_has_each_example_and_finds_the_odd_one(tmp_path: Path, t
     assert read_worst(path, 5) == rows[:5]
 
 
-def test_the_time_that_measuring_takes_is_none_of_training(tmp_path: Path) -> None:
+def test_the_time_that_measuring_takes_does_not_count_as_training(tmp_path: Path) -> None:
     def evaluate(should_stop: Callable[[], bool]) -> Evaluation:
         time.sleep(0.5)
         return Evaluation(loss=1.0, neutral_loss=2.0, example_count=3)

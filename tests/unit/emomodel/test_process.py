@@ -19,7 +19,7 @@ from emomodel.protocol.train_request import TrainRequest
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk_full"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "host_out_of_memory"),
         (MemoryError(), "host_out_of_memory"),
-        (DatasetChanged("the dataset file has changed since the job was made"), "dataset_changed"),
+        (DatasetChanged("the dataset file has changed since the job was created"), "dataset_changed"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "cuda_error"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"), "cuda_error"),
         (RuntimeError("CUDA error: out of memory"), "cuda_out_of_memory"),
@@ -37,7 +37,7 @@ def test_causes_that_can_be_named(error: Exception, code: str) -> None:
 
 
 def test_every_error_of_a_training_has_a_code_with_advice() -> None:
-    # These are told to whoever generates or verifies, or lead to a notice: no training fails of them.
+    # These are reported by other commands than train, or become a notice: no training fails with them.
     elsewhere = {"failed", "bundle_mismatch", "prompt_invalid", "checkpoint_unusable"}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ModelError)]
     assert {kind.code for kind in kinds} - elsewhere <= FAILURE_CODES.keys()
@@ -52,7 +52,7 @@ def test_a_request_that_cannot_be_read_is_named() -> None:
     assert failure.code == "request_invalid"
 
 
-def test_an_unforeseen_error_stays_what_it_is() -> None:
+def test_an_unforeseen_error_is_not_described() -> None:
     assert describe_failure(RuntimeError("a bug")) is None
     assert describe_failure(OSError(errno.EACCES, "Permission denied")) is None
 

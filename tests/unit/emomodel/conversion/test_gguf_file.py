@@ -1,4 +1,4 @@
-"""The GGUF reader against files written byte by byte here, from the format's description."""
+"""The GGUF reader, tested with files that are written here byte by byte, as the format is described."""
 
 import struct
 from pathlib import Path
@@ -26,7 +26,7 @@ def strings(key: str, texts: list[str]) -> bytes:
 
 
 def gguf(*pairs: bytes, alignment: int = 32) -> bytes:
-    """A file with these pairs and one tensor of 24 float32."""
+    """Write a file with these pairs and one tensor of 24 float32 numbers."""
     info = string("tensor") + struct.pack("<IQIQ", 1, 24, 0, 0)
     start = struct.pack("<4sIQQ", b"GGUF", 3, 1, len(pairs)) + b"".join(pairs) + info
     return start + bytes(-len(start) % alignment) + TENSOR_DATA

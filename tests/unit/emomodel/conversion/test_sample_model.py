@@ -1,4 +1,4 @@
-"""How a converted folder comes into being: whole, once, and only where nothing else is."""
+"""A converted folder appears when it is complete, is made once, and replaces nothing else."""
 
 import sys
 import threading
@@ -23,7 +23,7 @@ SHA256 = "ab" * 32
 
 
 def fill(fresh: Path, content: str = "weights", /, **changes: object) -> None:
-    """Write one file and a report that fits it, but for the changes."""
+    """Write one file and a report that fits it, except for the changes."""
     (fresh / "model.safetensors").write_text(content)
     report = ConversionReport(
         converter_version=CONVERTER_VERSION,

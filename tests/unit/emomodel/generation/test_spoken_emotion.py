@@ -27,7 +27,7 @@ def test_neutral_is_an_emotion() -> None:
     ],
 )
 def test_stops_of_a_reply_share_its_tokens(text: str, max_new_tokens: int, expected: list[object]) -> None:
-    """Each stop has an equal part or what its `for` says; the last one holds on, to the end of the turn too."""
+    """Each stop gets an equal part or the number after its `for`; the last one also holds for the end of the turn."""
     assert parse_schedule(text, DEFAULT_AXES, max_new_tokens) == expected
 
 

@@ -34,7 +34,7 @@ def test_each_event_is_a_line_that_is_there_at_once(tmp_path: Path) -> None:
     assert (step["step"], step["loss"]) == (1, math.pi / 7)
     assert (checkpoint["step"], checkpoint["path"]) == (1, "/runs/job/2/checkpoints/checkpoint-1")
     assert end["kind"] == "finished"
-    # The supervisor reads what it reads without a journal.
+    # The supervisor reads the same lines as without a journal.
     assert [parse_progress(line) for line in stream.getvalue().splitlines()] == [CHECKPOINT, RESULT]
 
 
