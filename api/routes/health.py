@@ -1,4 +1,4 @@
-"""Probes: whether the process answers, and whether all that it needs is there. They need no key and tell no secrets."""
+"""Probes: whether the process answers, and whether all that it needs is available. They need no key."""
 
 import structlog
 from fastapi import APIRouter, Response
@@ -30,7 +30,7 @@ async def get_liveness() -> Liveness:
     responses={503: {"model": Readiness, "description": "Something is missing; `error` names it"}},
 )
 def get_readiness(services: ServicesDep, response: Response) -> Readiness:
-    """Whether database, Redis, a worker, disk space and the object store are there."""
+    """Report whether the database, Redis, a worker, disk space and the object store are available."""
     checks = {
         "database": _check_database(services),
         "redis": _check_redis(services),
@@ -74,12 +74,12 @@ def _check_worker(services: Services) -> CheckRead:
     except SQLAlchemyError:
         return CheckRead(ok=False, message="Unknown without the database.")
     if not slots:
-        return CheckRead(ok=False, message=f"No worker was heard of in the last {seconds:g} seconds.")
+        return CheckRead(ok=False, message=f"No worker was seen in the last {seconds:g} seconds.")
     return CheckRead(ok=True, message=f"Slots: {', '.join(map(_describe_slot, slots))}.")
 
 
 def _describe_slot(slot: Slot) -> str:
-    """The reason of a block may name people and processes: it is for those with a key."""
+    """Leave out why a slot is blocked: that may name people and processes, and is for callers with a key."""
     if slot.drained_at is not None:
         return f"{slot.name} (drained)"
     return f"{slot.name} (blocked)" if slot.blocked_reason is not None else slot.name
@@ -91,7 +91,9 @@ def _check_storage(services: Services) -> CheckRead:
     except StorageUnreachable as error:
         log.warning("storage_not_reached", reason=error.message)
         return CheckRead(ok=False, message="The object store can't be reached.")
-    return CheckRead(ok=True, message="The object store answers." if services.storage.is_shared else "It is the disk.")
+    return CheckRead(
+        ok=True, message="The object store answers." if services.storage.is_shared else "Files are on the disk."
+    )
 
 
 def _check_disk(services: Services) -> CheckRead:

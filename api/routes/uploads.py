@@ -1,4 +1,4 @@
-"""Uploads: a dataset in parts, for links that break."""
+"""Uploads: a dataset in parts, for unreliable connections."""
 
 import base64
 import re
@@ -25,7 +25,7 @@ from jobs.errors import DigestMismatch, Invalid, UploadCompleted
 from jobs.files.storage import Storage
 from jobs.models import Upload
 
-# Part of the datasets' router, which brings tag and errors.
+# The API's documentation lists them with the datasets.
 router = APIRouter(tags=["datasets"], responses=error_responses(401))
 
 UploadIdPath = Annotated[str, PathParameter(pattern=r"^up_[0-9a-z]{26}$", description="Id of an upload of your team.")]
@@ -36,7 +36,7 @@ _BINARY = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 
 class PartsStream:
-    """The parts one after another; `parts` has the size in bytes of each by its number."""
+    """The file that the parts make, one after another. `parts` has the size in bytes of each by its number."""
 
     name: str | None = None
 
@@ -60,7 +60,7 @@ def create_upload(
     settings: SettingsDep,
     response: Response,
 ) -> UploadRead:
-    """Begin a dataset that comes in parts. It expires, with its parts, when it is not completed in time."""
+    """Begin the upload of a dataset in parts. It expires, with its parts, when it is not completed in time."""
     reading = read_reading(body.axes, body.mapping_text)
     uploads.check_room(body.size_bytes or 0, settings.max_dataset_bytes)
     storage.check_free(settings.min_free_disk_bytes)
@@ -88,7 +88,7 @@ def list_uploads(
     cursor: PageCursor = None,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
 ) -> Page[UploadRead]:
-    """Your team's uploads that have not expired, newest first."""
+    """List your team's uploads that have not expired, newest first."""
     with database.read() as session:
         page = uploads.list_uploads(session, team_id=caller.team_id, cursor=cursor, limit=limit)
         items = [UploadRead.of(upload, storage.list_parts(upload.id)) for upload in page.items]
@@ -97,7 +97,7 @@ def list_uploads(
 
 @router.get("/uploads/{upload_id}", responses=error_responses(404))
 def get_upload(upload_id: UploadIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep) -> UploadRead:
-    """How far an upload is: which parts are there."""
+    """Return an upload and the parts that have been received."""
     with database.read() as session:
         upload = uploads.get_upload(session, team_id=caller.team_id, upload_id=upload_id)
         return UploadRead.of(upload, storage.list_parts(upload_id))
@@ -117,16 +117,16 @@ async def put_part(
     storage: StorageDep,
     settings: SettingsDep,
     content_digest: Annotated[
-        str | None, Header(description="`sha-256=:BASE64:` (RFC 9530): a part that is not like this is refused.")
+        str | None, Header(description="`sha-256=:BASE64:` (RFC 9530). A part with another digest is refused.")
     ] = None,
 ) -> PartRead:
-    """Send one part, of any size, in any order. One that came before under this number is replaced."""
+    """Send one part, of any size and in any order. It replaces an earlier part with the same number."""
     refuse_encoding(request)
     expected = _find_digest(content_digest or "")
     storage.check_free(settings.min_free_disk_bytes)
 
     def count_used() -> int:
-        """The bytes of the team's other parts."""
+        """Count the bytes of the team's other parts."""
         with database.read() as session:
             uploads.get_open_upload(session, team_id=caller.team_id, upload_id=upload_id)
             open_ids = uploads.list_open_ids(session, team_id=caller.team_id)
@@ -144,7 +144,7 @@ async def put_part(
                 f"Part {number} arrived with the sha256 {incoming.sha256}, not {expected}. Send it again.",
                 field="Content-Digest",
             )
-        # Meanwhile parts of other requests have come, and the upload may be gone.
+        # Meanwhile other requests may have added parts, or deleted the upload.
         used_bytes = await to_thread.run_sync(count_used)
         uploads.check_room(used_bytes + incoming.size_bytes, settings.max_dataset_bytes)
         await to_thread.run_sync(storage.put_part, upload_id, number, incoming)
@@ -161,9 +161,9 @@ async def complete_upload(
     tasks: BackgroundTasks,
     response: Response,
 ) -> DatasetRead:
-    """Make the parts a dataset, validated as `POST /datasets` does. Parts with bad lines stay, to be sent again.
+    """Make a dataset of the parts, validated as by `POST /datasets`. Parts with bad lines stay, to be replaced.
 
-    Once it has succeeded, it answers with the same dataset however often it is called.
+    After success, repeating the call returns the same dataset.
     """
 
     def read_dataset() -> DatasetRead:
@@ -176,7 +176,7 @@ async def complete_upload(
         dataset = await _complete(upload_id, caller.team_id, database, storage, settings)
     except UploadCompleted:
         dataset = await to_thread.run_sync(read_dataset)
-    # After the commit: until then another attempt may need them.
+    # After the commit: until then another attempt may need the parts.
     tasks.add_task(storage.delete_upload, upload_id)
     response.headers["Location"] = f"/datasets/{dataset.id}"
     return dataset
@@ -186,7 +186,7 @@ async def complete_upload(
 def delete_upload(
     upload_id: UploadIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, tasks: BackgroundTasks
 ) -> None:
-    """Give up an upload, with its parts. The dataset that it may have become stays."""
+    """Delete an upload with its parts. A dataset that was made of it stays."""
     with database.write() as session:
         uploads.delete_upload(session, team_id=caller.team_id, upload_id=upload_id)
     tasks.add_task(storage.delete_upload, upload_id)
@@ -195,7 +195,7 @@ def delete_upload(
 async def _complete(
     upload_id: str, team_id: str, database: DatabaseDep, storage: StorageDep, settings: SettingsDep
 ) -> DatasetRead:
-    """Raises UploadCompleted, UploadIncomplete, and what take_in raises."""
+    """Make the dataset. Raises UploadCompleted, UploadIncomplete, and what take_in raises."""
 
     def check() -> tuple[Upload, dict[int, int]]:
         with database.read() as session:
@@ -228,7 +228,7 @@ async def _complete(
 
 
 def _find_digest(header: str) -> str | None:
-    """The sha256 in hex, if the header has one: RFC 9530 lets others pass. Raises Invalid."""
+    """Return the header's sha256 in hex, or None: other digests are ignored (RFC 9530). Raises Invalid."""
     match = _SHA256_DIGEST.search(header)
     if match is None:
         return None
