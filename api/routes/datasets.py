@@ -1,6 +1,7 @@
 """Datasets: upload, list, get, download, delete."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -94,19 +95,9 @@ async def create_dataset(
     storage.check_free(settings.min_free_disk_bytes)
     with open_intake(storage) as intake:
         report, file = await take_in(stream, intake, reading, settings)
-
-        def keep_file() -> DatasetRead:
-            return keep(
-                database,
-                storage,
-                file,
-                team_id=caller.team_id,
-                name=given_name or check_name(stream.name),
-                axes=reading.axes,
-                report=report,
-            )
-
-        dataset = await to_thread.run_sync(keep_file)
+        kept_name = given_name or check_name(stream.name)
+        keep_file = partial(keep, team_id=caller.team_id, name=kept_name, axes=reading.axes, report=report)
+        dataset = await to_thread.run_sync(keep_file, database, storage, file)
     response.headers["Location"] = f"/datasets/{dataset.id}"
     return dataset
 

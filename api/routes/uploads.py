@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
@@ -21,6 +22,7 @@ from api.schemas.datasets import DatasetRead
 from api.schemas.uploads import PartRead, UploadCreate, UploadRead
 from jobs.data import datasets, uploads
 from jobs.data.uploads import MAX_PARTS
+from jobs.database.engine import Database
 from jobs.errors import DigestMismatch, Invalid, UploadCompleted
 from jobs.files.storage import Storage
 from jobs.models import Upload
@@ -125,14 +127,7 @@ async def put_part(
     expected = _find_digest(content_digest or "")
     storage.check_free(settings.min_free_disk_bytes)
 
-    def count_used() -> int:
-        """Count the bytes of the team's other parts."""
-        with database.read() as session:
-            uploads.get_open_upload(session, team_id=caller.team_id, upload_id=upload_id)
-            open_ids = uploads.list_open_ids(session, team_id=caller.team_id)
-        used = sum(sum(storage.list_parts(open_id).values()) for open_id in open_ids)
-        return used - storage.list_parts(upload_id).get(number, 0)
-
+    count_used = partial(_count_other_bytes, database, storage, caller.team_id, upload_id, number)
     used_bytes = await to_thread.run_sync(count_used)
     lift_body_limit(request)
     with storage.receive() as incoming:
@@ -192,6 +187,15 @@ def delete_upload(
     tasks.add_task(storage.delete_upload, upload_id)
 
 
+def _count_other_bytes(database: Database, storage: Storage, team_id: str, upload_id: str, number: int) -> int:
+    """Count the bytes of all parts of the team but this one. Raises UploadNotFound and UploadCompleted."""
+    with database.read() as session:
+        uploads.get_open_upload(session, team_id=team_id, upload_id=upload_id)
+        open_ids = uploads.list_open_ids(session, team_id=team_id)
+    used = sum(sum(storage.list_parts(open_id).values()) for open_id in open_ids)
+    return used - storage.list_parts(upload_id).get(number, 0)
+
+
 async def _complete(
     upload_id: str, team_id: str, database: DatabaseDep, storage: StorageDep, settings: SettingsDep
 ) -> DatasetRead:
@@ -212,19 +216,10 @@ async def _complete(
             PartsStream(storage, upload_id, parts), intake, reading, settings, sha256=upload.sha256
         )
 
-        def keep_file() -> DatasetRead:
-            return keep(
-                database,
-                storage,
-                file,
-                team_id=team_id,
-                name=upload.name,
-                axes=reading.axes,
-                report=report,
-                upload_id=upload_id,
-            )
-
-        return await to_thread.run_sync(keep_file)
+        keep_file = partial(
+            keep, team_id=team_id, name=upload.name, axes=reading.axes, report=report, upload_id=upload_id
+        )
+        return await to_thread.run_sync(keep_file, database, storage, file)
 
 
 def _find_digest(header: str) -> str | None:
