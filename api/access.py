@@ -17,9 +17,9 @@ from jobs.errors import ApiKeyInvalid, CsrfTokenInvalid, OperatorNeeded
 
 SESSION_COOKIE = "emotune_session"
 CSRF_HEADER = "X-CSRF-Token"
-# They change nothing, so a foreign site gains nothing by having a browser send them.
+# These methods change nothing, so another site gains nothing by having a browser send them.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# `none` is a person who typed the address, or followed a bookmark.
+# A browser sends `none` when a person typed the address or followed a bookmark.
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 _bearer = HTTPBearer(auto_error=False, description="An API key of your team; `emotune keys create` makes one.")
@@ -27,14 +27,14 @@ _cookie = APIKeyCookie(
     name=SESSION_COOKIE,
     scheme_name="SessionCookie",
     auto_error=False,
-    description=f"A session, as `POST /session` opens it. All methods but {', '.join(sorted(_SAFE_METHODS))} also need "
-    f"the header `{CSRF_HEADER}`, with the `csrf_token` of `GET /session`. A Bearer key goes first.",
+    description=f"The cookie of a session, set by `POST /session`. All methods but {', '.join(sorted(_SAFE_METHODS))} "
+    f"also need the header `{CSRF_HEADER}` with the `csrf_token` of `GET /session`. A Bearer key takes precedence.",
 )
 
 
 @dataclass(frozen=True)
 class Access:
-    """A key, or a session's cookie, that was sent and not looked up yet."""
+    """The key or the session cookie that a request sent, not looked up in the database yet."""
 
     database: Database
     secret: str
@@ -42,7 +42,7 @@ class Access:
 
     @contextmanager
     def read(self) -> Iterator[tuple[Session, Caller]]:
-        """One session for looking up the caller and for what follows. Raises ApiKeyInvalid and SessionInvalid."""
+        """Look up the caller; yield the database session and the caller. Raises ApiKeyInvalid and SessionInvalid."""
         find_caller = sessions.authenticate if self.is_by_cookie else authenticate
         with self.database.read() as session:
             caller = find_caller(session, secret=self.secret)
@@ -53,9 +53,9 @@ class Access:
 
 
 async def refuse_cross_site(request: Request) -> None:
-    """What a browser says that another site made it send. Raises CsrfTokenInvalid."""
+    """Refuse a request that another site caused, as the browser reports. Raises CsrfTokenInvalid."""
     if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
-        raise CsrfTokenInvalid("This request comes from another site, and is refused with a cookie.")
+        raise CsrfTokenInvalid("This request comes from another site, which may not use the session cookie.")
 
 
 async def _get_access(
@@ -64,7 +64,7 @@ async def _get_access(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Access:
-    """Raises ApiKeyInvalid where there is neither, CsrfTokenInvalid for a change by cookie that isn't the page's."""
+    """Raises ApiKeyInvalid without key and cookie, CsrfTokenInvalid for a change by cookie from another site."""
     if credentials is not None:
         return Access(database, credentials.credentials)
     if cookie is None:
@@ -79,7 +79,7 @@ AccessDep = Annotated[Access, Depends(_get_access)]
 
 
 def _get_caller(access: AccessDep) -> Caller:
-    """The team that the key speaks for. The session ends here: an upload must not hold a connection while it lasts."""
+    """Return the caller. The database session ends here: an upload must not hold a connection while it lasts."""
     with access.read() as (_, caller):
         return caller
 
@@ -88,7 +88,7 @@ CallerDep = Annotated[Caller, Depends(_get_caller)]
 
 
 async def _get_operator(caller: CallerDep) -> Caller:
-    """Raises OperatorNeeded."""
+    """Return the caller, who has to be an operator. Raises OperatorNeeded."""
     if not caller.is_operator:
         raise OperatorNeeded
     return caller
@@ -104,12 +104,12 @@ async def _find_access(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     cookie: Annotated[str | None, Depends(_cookie)],
 ) -> Access | None:
-    """None where the setting says that nobody is asked."""
+    """Return None where `metrics_public` lets anyone scrape."""
     return None if settings.metrics_public else await _get_access(request, database, credentials, cookie)
 
 
 def _allow_scrape(access: Annotated[Access | None, Depends(_find_access)]) -> None:
-    """Raises OperatorNeeded: the numbers name all teams."""
+    """Let only operators scrape, as the metrics name all teams. Raises OperatorNeeded."""
     if access is None:
         return
     with access.read() as (_, caller):

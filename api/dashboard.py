@@ -7,14 +7,14 @@ from starlette.exceptions import HTTPException
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 
-# Scripts, styles and pictures come from here and from nowhere else, and nothing is run that stands inside a page.
+# Scripts, styles and pictures come from this origin only, and no inline script is run.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# An answer in JSON is no page: where a browser shows it as one, it may load nothing.
+# A JSON answer is not a page: where a browser shows it as one, it may load nothing.
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# The names of assets have a digest of what is in them.
+# The names of assets contain a digest of their content.
 _ASSETS = "/assets/"
 _YEAR_SECONDS = 365 * 24 * 3600
 
@@ -28,12 +28,12 @@ def add_dashboard(app: FastAPI, *, folder: Path = STATIC_FOLDER) -> None:
     @app.get("/", include_in_schema=False)
     async def explain() -> None:
         raise HTTPException(
-            404, "The dashboard isn't built: run `python scripts/build_dashboard.py`. The API is there."
+            404, "The dashboard is not built: run `python scripts/build_dashboard.py`. The API works without it."
         )
 
 
 def get_page_headers(path: str, status: int) -> dict[str, str]:
-    """What an answer has unless its route says otherwise."""
+    """Return the headers that an answer has unless its route sets others."""
     if path in ("/", "/index.html"):
         return {
             "Cache-Control": "no-cache",

@@ -1,8 +1,9 @@
 """What routes need of the process, and the parameters that many share, as Annotated aliases.
 
-A session is no dependency: a route opens it in a `with` block and turns rows into schemas inside. FastAPI runs each
-dependency, the route and the check of its answer in turns of one pool of threads. A lock or connection held from one
-turn to the next hangs the process as soon as all threads wait for what the holder, who needs a thread, has.
+A database session is not a dependency: a route opens one in a `with` block and turns rows into schemas inside it.
+FastAPI runs each dependency, the route and the validation of its answer as separate calls in one pool of threads. With
+a lock or connection that is held from one call to the next, the process would hang as soon as all threads wait for it,
+since its holder needs a thread too.
 """
 
 from collections.abc import Callable, Coroutine
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Services:
-    """Made once per process by the lifespan of api/main.py."""
+    """The services of one web process, made once by the lifespan of api/main.py."""
 
     settings: Settings
     database: Database
@@ -43,7 +44,7 @@ class Services:
     metric_stream: MetricStream
     board_keeper: BoardKeeper
     shared_answers: SharedAnswers
-    # What Prometheus is told.
+    # The metrics that Prometheus scrapes.
     registry: CollectorRegistry
     # Followers of live feeds read in threads of their own, so that many of them can't keep requests waiting.
     follower_limiter: anyio.CapacityLimiter
@@ -66,9 +67,12 @@ def _pick(get: Callable[[Services], T]) -> Callable[[Services], Coroutine[Any, A
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
-    """A misspelt parameter would else be passed over in silence, and the answer be another than the one asked for."""
+    """Refuse unknown query parameters: with a misspelt one ignored, the answer would not be the one asked for.
+
+    Raises RequestValidationError.
+    """
     route = request.scope.get("route")
-    # A page has no route of its own, and doesn't mind.
+    # A page of the dashboard has no route of its own, and ignores its parameters.
     if route is None or not request.scope["query_string"]:
         return
     known = [parameter.alias for parameter in route.dependant.query_params]
@@ -97,12 +101,12 @@ MetricStreamDep = Annotated[MetricStream, Depends(_pick(lambda services: service
 BoardKeeperDep = Annotated[BoardKeeper, Depends(_pick(lambda services: services.board_keeper))]
 SharedAnswersDep = Annotated[SharedAnswers, Depends(_pick(lambda services: services.shared_answers))]
 
-# What doesn't have the form of an id names nothing: api/errors.py turns a path that doesn't fit into a 404.
+# A text that doesn't have the form of an id can't name anything: api/errors.py answers it with 404.
 JobIdPath = Annotated[str, Path(pattern=r"^job_[0-9a-z]{26}$", description="Id of a job of your team.")]
 DatasetIdPath = Annotated[str, Path(pattern=r"^ds_[0-9a-z]{26}$", description="Id of a dataset of your team.")]
 SlotNamePath = Annotated[str, Path(pattern=SLOT_NAME_FORM, description="Name of a slot, as `GET /slots` lists it.")]
 
-PageLength = Annotated[int, Query(ge=1, le=MAX_PAGE_LENGTH, description="Most items of the page.")]
+PageLength = Annotated[int, Query(ge=1, le=MAX_PAGE_LENGTH, description="Maximum number of items on the page.")]
 PageCursor = Annotated[
-    str | None, Query(pattern=r"^[a-z]+_[0-9a-z]{26}$", description="`next_cursor` of the page before.")
+    str | None, Query(pattern=r"^[a-z]+_[0-9a-z]{26}$", description="`next_cursor` of the previous page.")
 ]

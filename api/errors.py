@@ -1,4 +1,4 @@
-"""The one table: domain error -> HTTP status, and the one body of every error."""
+"""Turns domain errors into HTTP statuses by one table, and gives every error the same body."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -40,7 +40,7 @@ from jobs.errors import (
     WouldNotFit,
 )
 
-# The nearest class counts. What is not here is no fault of the caller: 500.
+# The nearest base class counts. An error that is not listed is not the caller's fault: 500.
 STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
@@ -48,7 +48,7 @@ STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     Gone: HTTPStatus.GONE,
     Conflict: HTTPStatus.CONFLICT,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
-    # The payload is in order; the installation isn't there for it.
+    # The payload is valid, but this installation can't serve it.
     BaseModelMissing: HTTPStatus.CONFLICT,
     NoSlotForConfig: HTTPStatus.CONFLICT,
     WouldNotFit: HTTPStatus.CONFLICT,
@@ -57,7 +57,7 @@ STATUSES: Mapping[type[EmotuneError], HTTPStatus] = {
     StorageUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-# What a part of a path names, and so what is missing when it doesn't even have the right form.
+# What each path parameter names: the error to answer when its text can't be such a name.
 _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "job_id": JobNotFound,
     "dataset_id": DatasetNotFound,
@@ -69,7 +69,7 @@ _PATH_ERRORS: Mapping[str, type[NotFound]] = {
     "key_id": ApiKeyNotFound,
 }
 
-# Python's own phrases change with its version; these words are for programs and stay.
+# Codes for programs, which stay the same. Python's own phrases change with its version.
 HTTP_CODES: Mapping[int, str] = {
     400: "request_unreadable",
     404: "not_found",
@@ -79,34 +79,34 @@ HTTP_CODES: Mapping[int, str] = {
     416: "range_not_satisfiable",
 }
 
-# Beside the errors of the domain, what HTTP itself can refuse: words for people instead of the bare phrase.
+# Messages for what HTTP itself refuses, in place of the bare phrase.
 _HTTP_ADVICE: Mapping[int, str] = {
     400: "The body can't be read. Send JSON as UTF-8, with `Content-Type: application/json`.",
-    404: "There is nothing at this path. `GET /openapi.json` lists what there is.",
-    405: "This path doesn't take this method. `GET /openapi.json` lists which it takes.",
+    404: "This path does not exist. `GET /openapi.json` lists the paths that do.",
+    405: "This path does not support this method. `GET /openapi.json` lists the supported ones.",
 }
 
-# When a call is to be sent again that the database couldn't answer: restarts and locks take seconds.
+# When to repeat a call that failed because of the database: restarts and locks take seconds.
 RETRY_SECONDS = 2
 
 log = structlog.get_logger()
 
-# FastAPI's words for a body that is not even text.
+# FastAPI's message for a body that is not even text.
 _UNREADABLE = "There was an error parsing the body"
 
 _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request can't be read",
     401: "The API key is missing, unknown or revoked; or the session has ended, or the CSRF token is wrong",
-    403: "Your key doesn't allow it",
-    404: "Your team has no such thing",
-    409: "It doesn't fit the present status of things",
-    410: "It has been deleted, as the operator keeps such files for a time only",
+    403: "Your key doesn't permit this",
+    404: "Not found among what your team owns",
+    409: "The request conflicts with the current state",
+    410: "Deleted: the operator keeps such files for a limited time",
     413: "Too large",
-    415: "The body is encoded in a way that is not taken",
+    415: "The encoding of the body is not supported",
     416: "The range lies outside the file",
-    422: "Something in the request is wrong: `error.field` says what",
-    500: "An error of the service; quote the `X-Request-ID` to the operator",
-    503: "The database or the object store doesn't answer just now; send the same again",
+    422: "The request is invalid: `error.field` names the field",
+    500: "An internal error: report the `X-Request-ID` to the operator",
+    503: "The database or the object store is unavailable for the moment: send the request again",
     507: "The disk is nearly full",
 }
 
@@ -116,12 +116,12 @@ MAX_DETAILS = 20
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Documentation of a route's errors, for FastAPI's `responses`."""
+    """Document a route's errors, for FastAPI's `responses`."""
     return {status: {"model": ErrorBody, "description": _DESCRIPTIONS[status]} for status in statuses}
 
 
 def get_status(error: EmotuneError) -> HTTPStatus:
-    """Of the nearest class in the table."""
+    """Return the status of the error's nearest base class in the table, or 500 if none is listed."""
     for cls in type(error).__mro__:
         status = STATUSES.get(cast("type[EmotuneError]", cls))
         if status is not None:
@@ -136,8 +136,8 @@ def make_error_response(status: int, body: ErrorBody, headers: Mapping[str, str]
 
 
 def make_internal_error_response(request_id: str) -> JSONResponse:
-    """Says nothing of what happened: the log does, under the same id."""
-    message = f"Something went wrong in the service. Tell the operator this request id: {request_id}."
+    """Answer 500 without details: the log has them under the same request id."""
+    message = f"An internal error occurred. Report this request id to the operator: {request_id}."
     return make_error_response(500, ErrorBody(error=ErrorInfo(code="internal_error", message=message)))
 
 
@@ -149,7 +149,7 @@ def add_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(unreachable, _answer_unreachable_database)
 
 
-# Handlers are coroutines, else each error would cost a thread. Starlette types them for any Exception.
+# Handlers are coroutines, as each error would otherwise take a thread. Starlette types them for any Exception.
 async def _answer_domain_error(_request: Request, error: Exception) -> Response:
     error = cast("EmotuneError", error)
     status = get_status(error)
@@ -172,7 +172,7 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 
 
 def _list_methods(request: Request) -> list[str]:
-    """What the path takes. The framework asks only the first of its routes, and each of ours takes one method."""
+    """List the methods of the path. Starlette asks its first route only, and each of our routes has one method."""
     routes = request.app.routes
     return [
         method
@@ -182,11 +182,11 @@ def _list_methods(request: Request) -> list[str]:
 
 
 async def _answer_unreachable_database(_request: Request, error: Exception) -> Response:
-    """It restarts, or is locked: the same call will soon go through."""
+    """Answer 503 while the database restarts or is locked: the same call will soon succeed."""
     log.warning("database_unavailable", reason=str(error).partition("\n")[0])
     message = (
-        "The database doesn't answer just now. Send the same again in a moment; "
-        "with an Idempotency-Key a job is made once, even if this call did make it."
+        "The database is unavailable for the moment. Send the request again in a few seconds; "
+        "with an Idempotency-Key a job is created only once, even if this call created it."
     )
     body = ErrorBody(error=ErrorInfo(code="database_unavailable", message=message))
     return make_error_response(HTTPStatus.SERVICE_UNAVAILABLE, body, {"Retry-After": str(RETRY_SECONDS)})

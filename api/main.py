@@ -1,4 +1,4 @@
-"""create_app: wiring only."""
+"""create_app: puts the web process together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,14 +64,14 @@ TAGS = [
     {"name": "datasets", "description": "Upload, look up and delete datasets."},
     {"name": "jobs", "description": "Post, look up and cancel fine-tunes."},
     {"name": "progress", "description": "Follow a job: metrics, events and log."},
-    {"name": "artifacts", "description": "Download what a job made."},
-    {"name": "queue", "description": "Who waits, where and why. Operators hold, release and move jobs."},
+    {"name": "artifacts", "description": "Download the results of a job."},
+    {"name": "queue", "description": "Which jobs wait, at which place and why. Operators hold, release and move jobs."},
     {"name": "teams", "description": "Shares and quotas."},
-    {"name": "keys", "description": "Each speaks for one team."},
+    {"name": "keys", "description": "API keys, each of one team."},
     {"name": "sessions", "description": "For browsers: a cookie in place of the key."},
     {"name": "models", "description": "The base models and presets that jobs may name."},
     {"name": "slots", "description": "The GPUs and CPUs that run jobs, and what they are doing."},
-    {"name": "monitoring", "description": "For Prometheus."},
+    {"name": "monitoring", "description": "Metrics for Prometheus."},
     {"name": "health", "description": "For probes; no key needed."},
 ]
 
@@ -99,15 +99,15 @@ ROUTES = (
     health,
 )
 
-# Reads of live feeds that may run at a time; each takes a few milliseconds.
+# Maximum number of concurrent reads for live feeds; each takes a few milliseconds.
 FOLLOWER_THREADS = 4
-# Requests that are worked on at a time; the others wait in line. Python runs one thread at a time: with AnyIO's 40, a
-# busy process spends its time on switching between them. Enough for those that wait for the database.
+# Maximum number of requests that are worked on at the same time; the others wait in line. Python runs one thread at a
+# time: with AnyIO's default of 40, a busy process spends its time switching between them. Some wait for the database.
 REQUEST_THREADS = 12
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The web process as an ASGI app; without settings, those of the environment."""
+    """Make the web process as an ASGI app. Without `settings`, they are read from the environment."""
     settings = settings or load_settings()
     meter = RequestMeter()
     tracing = open_tracing("emotune-api", host=settings.host_name)
@@ -123,7 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             services.redis.close()
             services.database.close()
-            # In a thread: what the last requests have to send would else keep the server from ending.
+            # In a thread: sending the spans of the last requests would otherwise keep the server from ending.
             await to_thread.run_sync(tracing.close)
 
     app = FastAPI(
@@ -133,7 +133,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
-        # FastAPI's pages for browsing the schema run scripts from elsewhere: not beside API keys, and not offline.
+        # FastAPI's pages for browsing the schema load scripts from other sites: unsafe beside API keys, broken offline.
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_get_operation_id,

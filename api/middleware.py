@@ -1,4 +1,4 @@
-"""What every request gets: an id, a bound on its body, headers of a JSON API, one line in the log, a count."""
+"""What every request gets: an id, a limit on its body, the headers of a JSON API, a line in the log, a count."""
 
 import re
 import time
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class BodyLimit:
-    """How many bytes of the body may come; a route that streams its body to disk lifts it and counts for itself."""
+    """Limits the bytes of a request's body. A route that streams its body to disk lifts it and counts for itself."""
 
     def __init__(self, headers: Headers, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
@@ -35,7 +35,7 @@ class BodyLimit:
         self._max_bytes = None
 
     async def receive(self) -> Message:
-        # Before the first byte is asked for: a client that waits for "100 Continue" then never sends the body.
+        # Checked before the first byte is requested: a client that waits for "100 Continue" never sends the body.
         if self._declared.isdecimal():
             self._check(int(self._declared))
         message = await self._receive()
@@ -45,11 +45,11 @@ class BodyLimit:
 
     def _check(self, size_bytes: int) -> None:
         if self._max_bytes is not None and size_bytes > self._max_bytes:
-            raise HTTPException(413, f"The body is larger than the {self._max_bytes} bytes that are taken here.")
+            raise HTTPException(413, f"The body is larger than the limit of {self._max_bytes} bytes.")
 
 
 def lift_body_limit(request: Request) -> None:
-    """The route bounds its body by itself."""
+    """Lift the limit, for a route that limits its body by itself."""
     cast("BodyLimit", request.state.body_limit).lift()
 
 
@@ -98,7 +98,7 @@ class RequestMiddleware:
                 if status:
                     raise
                 await make_internal_error_response(request_id)(scope, receive, send_with_headers)
-            # Polls would drown the rest of the log: what only reads is logged when it fails.
+            # Polls would fill the log: a request that only reads is logged when it fails.
             if scope["method"] not in ("GET", "HEAD") or status >= 500:
                 seconds = round(time.perf_counter() - started_at, 4)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, seconds=seconds)

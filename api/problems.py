@@ -1,4 +1,4 @@
-"""What is wrong with a request, in words for people: Pydantic's findings with the field's name and advice."""
+"""Describes what is wrong with a request: Pydantic's findings, with the field's name and advice."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,20 @@ from api.schemas.jobs import JobCreate
 from api.spelling import suggest
 from emomodel.config import TrainConfig
 
-# What to do where Pydantic could only show a regular expression.
-_AFTER_ADVICE = "is no place in this feed; give the `cursor` of the last item you have"
+# Advice for fields where Pydantic could only quote a regular expression.
+_AFTER_ADVICE = "is not a cursor of this feed; give the `cursor` of the last item you have"
 _FORM_ADVICE: Mapping[str, str] = {
-    "cursor": "is no cursor; hand back `next_cursor` of the page before",
+    "cursor": "is not a cursor; send the `next_cursor` of the previous page",
     "after": _AFTER_ADVICE,
     "Last-Event-ID": _AFTER_ADVICE,
-    "dataset_id": "should be an id as `POST /datasets` answered it: ds_...",
-    "name": "has control characters, such as a line break; leave out control characters",
-    "Idempotency-Key": "should be a word of visible ASCII characters, without spaces",
+    "dataset_id": "should be an id that `POST /datasets` returned: ds_...",
+    "name": "contains control characters, such as a line break; remove them",
+    "Idempotency-Key": "should consist of visible ASCII characters, without spaces",
 }
 
 
 def read_problem(problem: Mapping[str, Any]) -> FieldProblem:
-    """Pydantic's words, with the field's name in place of "Input", and advice where it has none."""
+    """Describe one of Pydantic's findings, with the field's name in place of "Input", and with advice."""
     kind, place = problem["type"], problem["loc"][1:]
     field = ".".join(map(str, place))
     if kind == "json_invalid":

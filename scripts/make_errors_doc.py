@@ -30,16 +30,19 @@ OTHER_API_ERRORS = {
         422,
         "The body is no JSON object, or a field or parameter is wrong or unknown; `field` names it.",
     ),
-    "internal_error": (500, "Something went wrong in the service. The log has it, under the answer's `X-Request-ID`."),
-    "database_unavailable": (503, "The database doesn't answer just now. Send the same again in a moment."),
+    "internal_error": (500, "An internal error occurred. The log has it, under the answer's `X-Request-ID`."),
+    "database_unavailable": (
+        503,
+        "The database is unavailable for the moment. Send the request again in a few seconds.",
+    ),
     "not_ready": (503, "Of `GET /health/ready`: something is missing."),
 }
 _HTTP_WHAT = {
     "request_unreadable": "The body can't be read: no UTF-8, or a form that is broken or has no file.",
-    "not_found": "There is nothing at this path.",
+    "not_found": "This path does not exist.",
     "method_not_allowed": "The path takes other methods; `Allow` lists them.",
-    "body_too_large": "The body is larger than the call takes.",
-    "encoding_not_supported": "The body is compressed in a way that is not taken.",
+    "body_too_large": "The body is larger than the call's limit.",
+    "encoding_not_supported": "The encoding of the body is not supported.",
     "range_not_satisfiable": "The range starts outside the file.",
 }
 HEAD = """# Error codes

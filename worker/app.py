@@ -24,12 +24,12 @@ from worker.tasks import register_tasks
 
 
 def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) -> Celery:
-    """The app with its tasks, and with what its processes do when they start and when they are asked to leave.
+    """Make the app with its tasks, and with what its processes do when they start and when they are asked to end.
 
     `trainer_argv` starts a training process; the path of its request follows.
     """
     celery = make_celery(settings)
-    # A wrong variable stops the worker at its start, and not in its pool.
+    # A wrong variable stops the worker at its start, not later in its pool.
     is_wanted()
     celery.conf.beat_schedule |= make_beat_entry(settings)
     drain = Drain()
@@ -47,7 +47,7 @@ def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) 
             Beacon(get_resources()).start()
 
     def on_process_shutdown(**_: Any) -> None:
-        # A process that has opened nothing has no spans either.
+        # A process that has opened nothing has no spans to send.
         if get_resources.cache_info().currsize:
             get_resources().tracing.close()
 

@@ -1,4 +1,4 @@
-"""The slot's sign of life: what its worker knows of it, whether it is busy or idle, free or blocked."""
+"""The slot's sign of life: what its worker knows about it, and why it is blocked if it is."""
 
 import dataclasses
 import threading
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 class Beacon:
     """A thread that notes the slot in the database every few seconds, for as long as its process lives.
 
-    Each time it also looks whether the slot is still blocked, or is by now.
+    Each time it also checks again whether the slot is blocked.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -28,7 +28,7 @@ class Beacon:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._shine, name="beacon", daemon=True)
         self._was_blocked = False
-        # What a slot is stays the same when it can't be asked for a while.
+        # The slot's properties stay the same while its device can't be read.
         self._known = DeviceReading()
 
     def start(self) -> None:
@@ -41,7 +41,7 @@ class Beacon:
     def _shine(self) -> None:
         self._give_sign()
         while not self._closing.wait(self._interval_seconds):
-            # A worker that is leaving is not there for new jobs.
+            # A worker that is leaving takes no new jobs.
             if not self._resources.drain.is_requested:
                 self._give_sign()
 
@@ -50,7 +50,7 @@ class Beacon:
         try:
             mismatch = self._resources.find_mismatch()
             if mismatch is not None:
-                # At once: what follows may not be to be had from this schema.
+                # Before the queries that follow, which may not work with this schema.
                 check.refuse(mismatch)
             other_host = self._find_other_host()
             check.refuse(mismatch or (None if other_host is None else self._describe_refusal(other_host)))
@@ -61,7 +61,7 @@ class Beacon:
             log.warning("slot_not_noted", slot=settings.slot, reason=str(error))
             return
         if self._was_blocked and blocked_reason is None:
-            # Rings that came while the row said so found nothing to do.
+            # Messages that arrived while the slot was blocked had no effect.
             self._resources.doorbell.ring_device(settings.slot_device)
         self._was_blocked = blocked_reason is not None
 
@@ -98,7 +98,7 @@ class Beacon:
         try:
             reading = self._resources.device.read()
         except GpuUnreadable:
-            # Why not is told by the slot's check.
+            # The slot's check reports why.
             return self._known
         self._known = DeviceReading(
             memory_bytes=reading.memory_bytes, gpu_name=reading.gpu_name, gpu_uuid=reading.gpu_uuid

@@ -1,7 +1,7 @@
-"""ClockWatch: whether the clock was set, so that leases seem to be over that are not.
+"""ClockWatch: whether the system clock was set, so that leases seem to have expired that have not.
 
-Leases stand in the database by the clock on the wall. Where it is set forward, all of them end at once; the workers
-renew theirs with the next sign of life, and until then nobody must be taken for dead.
+Leases are stored in the database as wall-clock times. When the clock is set forward, all of them expire at once; the
+workers renew theirs with the next heartbeat, and until then no run may be considered dead.
 """
 
 import time
@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import structlog
 
-# Clocks are trued by fractions of a second all the time.
+# Clocks are adjusted by fractions of a second all the time.
 TOLERANCE_SECONDS = 2.0
 
 log = structlog.get_logger()
 
 
 class ClockWatch:
-    """Compares the clock on the wall with the one that only counts, from call to call."""
+    """Compares the wall clock with the monotonic clock, from call to call."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class ClockWatch:
         wall: Callable[[], float] = time.time,
         counted: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`rest_seconds`: how long after a step nothing is to be concluded from the wall's clock."""
+        """`rest_seconds`: for how long after a jump the wall clock is not trusted."""
         self._rest_seconds = rest_seconds
         self._wall = wall
         self._counted = counted
@@ -33,7 +33,7 @@ class ClockWatch:
         self._rests_until = float("-inf")
 
     def is_steady(self) -> bool:
-        """False for a while after the clock was set. A machine that slept counts as one whose clock was."""
+        """Whether leases can be trusted: false for a while after the clock was set, or the machine slept."""
         last_wall, last_counted = self._last
         self._last = wall, counted = self._wall(), self._counted()
         step = (wall - last_wall) - (counted - last_counted)

@@ -1,4 +1,4 @@
-"""Drain: the request of a worker's main process that its runs end soon."""
+"""Drain: the main process of a worker requests that its runs end soon."""
 
 import mmap
 import os
@@ -11,8 +11,8 @@ PARENT_POLL_SECONDS = 1.0
 class Drain:
     """A flag that the main process sets in a signal handler and the pool's process polls.
 
-    It is one byte of shared memory: made before the pool forks, and written without a lock, which a signal handler must
-    not take.
+    It is one byte of shared memory: made before the pool forks, and written without a lock, as a signal handler must
+    not take one.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Drain:
 def leave_with_parent() -> None:
     """End this process soon after its parent's death.
 
-    For Celery's beat process, which would tick on alone for ever; the pool's process is ended by the kernel.
+    For Celery's beat process, which would otherwise run on alone for ever; the kernel ends the pool's process.
     """
     parent_pid = os.getppid()
 

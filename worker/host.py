@@ -1,4 +1,4 @@
-"""The host: what a worker's machine is called, and which of its boots this is."""
+"""The host: which boot of the worker's machine this is."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def get_boot_id(path: Path = BOOT_ID) -> str:
-    """The kernel's id of this boot, which containers share with their host; elsewhere the second of the boot.
+    """Return the kernel's id of this boot, which containers share with their host; elsewhere the time of the boot.
 
-    A process of an earlier boot is over, whatever has its number now.
+    A process of an earlier boot has ended, even if its pid is in use again.
     """
     try:
         found = path.read_text().strip()

@@ -1,4 +1,4 @@
-"""Resources: what the tasks of one process work with."""
+"""Resources: the settings, connections and devices that the tasks of one process share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Resources:
-    """Opened in the process that uses them: a connection must not go through a fork."""
+    """What one process works with. Opened in the process that uses it: a connection must not be forked."""
 
     settings: Settings
     database: Database
@@ -65,12 +65,12 @@ class Resources:
         )
 
     def find_mismatch(self) -> str | None:
-        """Why this process must not work with the database as its schema is now, or None."""
+        """Return why this process must not work with the database's current schema, or None."""
         with self.database.read() as session:
             return find_mismatch(session.connection())
 
     def may_work(self) -> bool:
-        """The same as yes or no; the log has the reason."""
+        """Whether this process may work with the database's current schema. If not, the reason is logged."""
         mismatch = self.find_mismatch()
         if mismatch is not None:
             log.error("schema_refused", reason=mismatch)

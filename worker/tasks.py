@@ -12,7 +12,7 @@ from worker.runs import turn
 
 
 def register_tasks(celery: Celery, get_resources: Callable[[], Resources], trainer_argv: Sequence[str]) -> None:
-    """Tell the app what its messages mean."""
+    """Register the functions that the app's messages call."""
     statistics = insights.StatisticsProcess()
 
     def run_next() -> None:
@@ -27,7 +27,7 @@ def register_tasks(celery: Celery, get_resources: Callable[[], Resources], train
     def compute_statistics() -> None:
         statistics.start_if_needed(get_resources().storage)
 
-    # Not shared: a second app of the same process has tasks of its own.
+    # Not shared: a second app in the same process has its own tasks.
     celery.task(name=RUN_TASK, shared=False)(run_next)
     celery.task(name=SWEEP_TASK, shared=False)(sweep)
     celery.task(name=COLLECT_TASK, shared=False)(collect_garbage)

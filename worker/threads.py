@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 
 def make_thread(target: Callable[..., object], *, name: str, args: Sequence[object] = ()) -> threading.Thread:
-    """A daemon thread, not started. Python gives a new thread an empty context."""
+    """Make a daemon thread, not started, with the current context variables: a new thread has none by itself."""
     return threading.Thread(target=copy_context().run, args=[target, *args], name=name, daemon=True)
 
 

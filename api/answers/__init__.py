@@ -1,1 +1,1 @@
-"""How answers leave: entity tags, downloads, live feeds, compression, shared answers."""
+"""How answers are sent: entity tags, downloads, live feeds, compression, shared answers."""

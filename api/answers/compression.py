@@ -1,4 +1,4 @@
-"""Gzip for pages and for long tables of numbers. Files for download go as they are: in parts, with their digest."""
+"""Gzip for pages and for long tables of numbers. Downloads are sent as they are, so that ranges and digests hold."""
 
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -6,14 +6,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _PATHS = ("/", "/metrics")
 _PREFIXES = ("/assets/",)
 _SUFFIXES = ("/curves", ":overview")
-# Less is sent in one packet anyway.
+# A smaller answer fits into one packet anyway.
 _MIN_BYTES = 1024
-# What is sent anew each time shall cost little to pack; higher levels take twice the time for a tenth of the bytes.
+# Answers are compressed each time they are sent; higher levels take twice the time to save a tenth of the bytes.
 _LEVEL = 4
 
 
 class CompressionMiddleware:
-    """Pure ASGI: it looks at the path alone."""
+    """Decides by the path alone. Pure ASGI."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._plain = app

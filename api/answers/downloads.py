@@ -1,7 +1,7 @@
-"""Files out: Range, conditional requests and checksums (RFC 9110, RFC 9530), each read in small pieces.
+"""File downloads with ranges, conditional requests and checksums (RFC 9110, RFC 9530), read in small pieces.
 
-Starlette's FileResponse answers a range that it can't serve in plain text and tags a file by its time; ours has the one
-error body, and the sha256 that is known anyway.
+Starlette's FileResponse answers an impossible range in plain text and makes the ETag from the file's time; ours has the
+body of all errors, and uses the sha256, which is known anyway.
 """
 
 import base64
@@ -20,7 +20,7 @@ from jobs.files.storage import StoredContent
 from jobs.files.store import read_pieces
 
 PIECE_BYTES = 256 * 1024
-# Documentation of the answer that leads to the store.
+# Documentation of the redirect to the object store.
 LINKED = {"description": "Where `EMOTUNE_STORAGE_LINK_SECONDS` is set: follow `Location`, without the key"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
 # Longer numbers name no byte of any file, and Python reads only 4,300 digits.
@@ -49,7 +49,7 @@ def make_file_response(
     filename: str,
     link_seconds: float | None,
 ) -> Response:
-    """200, 206, 304 or 416 for a file that never changes; 307 where the store may be asked for it by link."""
+    """Answer with a file that never changes: 200, 206, 304 or 416; or 307 with a signed link to the object store."""
     etag = f'"{sha256}"'
     headers = {
         "ETag": etag,
@@ -63,9 +63,9 @@ def make_file_response(
         return Response(status_code=304, headers=headers)
     link = content.sign(link_seconds) if link_seconds is not None else None
     if link is not None:
-        # Each is of its own time. What it leads to answers ranges itself.
+        # A link holds for a limited time only. The store itself answers ranges.
         return Response(status_code=307, headers=headers | {"Location": link, "Cache-Control": "no-store"})
-    # A range of another version of the file than the client has is of no use to it: it gets the whole.
+    # If the client has another version of the file, a part is of no use to it: it gets the complete file.
     is_same_version = request.headers.get("if-range", etag) == etag
     span = find_span(request.headers.get("range", ""), size_bytes) if is_same_version else None
     if span is None:
@@ -75,10 +75,10 @@ def make_file_response(
 
 
 def find_span(header: str, size_bytes: int) -> Span | None:
-    """What a Range header asks for; None for the whole file.
+    """Return the part of the file that a Range header asks for, or None for the complete file.
 
-    A header that can't be read, or that asks for several parts, counts as none: RFC 9110 allows it. Raises
-    HTTPException 416 when it asks for what lies outside the file.
+    A header that can't be read, or that asks for several parts, is ignored, as RFC 9110 allows. Raises HTTPException
+    416 when the range starts outside the file.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None or max(map(len, match.groups())) > _MAX_DIGITS or match.groups() == ("", ""):
@@ -100,7 +100,7 @@ def find_span(header: str, size_bytes: int) -> Span | None:
 
 
 def stream_text(path: Path, span: Span, *, headers: Mapping[str, str]) -> Response:
-    """A part of a text file, as it is."""
+    """Answer with a part of a text file."""
     headers = {**headers, "Content-Length": str(span.size_bytes)}
     return StreamingResponse(
         read_pieces(path, span.start, span.end), media_type="text/plain; charset=utf-8", headers=headers
@@ -108,7 +108,7 @@ def stream_text(path: Path, span: Span, *, headers: Mapping[str, str]) -> Respon
 
 
 def find_tail(path: Path, line_count: int | None) -> Span:
-    """The last lines of a file, all without a count, as far as it is written now. Reads backwards, in pieces."""
+    """Find the last lines of a file that may grow; without a count, all of it. Reads backwards in pieces."""
     with path.open("rb") as stream:
         size = position = stream.seek(0, 2)
         if line_count is None:

@@ -1,4 +1,4 @@
-"""Answers that are polled: with a tag of their content, and 304 for who has it already (RFC 9110)."""
+"""Entity tags for answers that are polled: 304 for a caller that has the current version (RFC 9110)."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-# To be kept, and to be asked for anew at each use.
+# Clients may keep the answer, and have to validate it again at each use.
 CACHE_CONTROL = "private, no-cache"
 
 _DIGEST_BYTES = 16
@@ -16,7 +16,7 @@ _HEADERS = {"ETag": {"description": "Changes with the answer.", "schema": {"type
 
 TAGGED: dict[int | str, dict[str, Any]] = {
     200: {"headers": _HEADERS},
-    304: {"description": "`If-None-Match` names this answer: you have it", "headers": _HEADERS},
+    304: {"description": "`If-None-Match` names this answer: nothing has changed", "headers": _HEADERS},
 }
 
 
@@ -25,7 +25,7 @@ def make_tag(content: bytes) -> str:
 
 
 def make_file_tag(path: Path | None, name: str) -> str:
-    """Of a file that grows, told by its size and time, and of what of it is sent; also before it is there."""
+    """Make the tag of a growing file from its size and time, and `name`; `path` is None before the file exists."""
     if path is None:
         return make_tag(name.encode())
     found = path.stat()
@@ -33,12 +33,12 @@ def make_file_tag(path: Path | None, name: str) -> str:
 
 
 def matches(header: str, tag: str) -> bool:
-    """Whether an If-None-Match header names this version, weakly compared."""
+    """Whether an If-None-Match header names this version, by weak comparison."""
     return header.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in header.split(","))
 
 
 def find_not_modified(request: Request, tag: str) -> Response | None:
-    """304, if this version is what the caller has."""
+    """Return a 304 answer if the caller has this version, else None."""
     if matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=make_headers(tag))
     return None
@@ -49,11 +49,11 @@ def make_headers(tag: str) -> dict[str, str]:
 
 
 def answer(request: Request, model: BaseModel) -> Response:
-    """The model as JSON, tagged by its own bytes."""
+    """Answer with the model as JSON, tagged by its bytes."""
     body = model.model_dump_json().encode()
     return answer_tagged(request, make_tag(body), body)
 
 
 def answer_tagged(request: Request, tag: str, body: bytes) -> Response:
-    """JSON whose tag is known."""
+    """Answer with JSON whose tag is known."""
     return find_not_modified(request, tag) or Response(body, media_type="application/json", headers=make_headers(tag))

@@ -17,12 +17,12 @@ from api.schemas.metrics import MetricRead
 from jobs.status import JobStatus
 
 EVENT_STREAM = "text/event-stream"
-# Documentation of the answer, for FastAPI's `responses`: beside JSON, a stream.
+# Documentation for FastAPI's `responses`: the answer may also be a stream.
 STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
 
-# How soon a follower sees what is new. Each look is one short transaction, so this bounds the load of many followers.
+# How soon a follower sees what is new. Each look is one short transaction, so this limits the load of many followers.
 LOOK_SECONDS = 1.0
-# Proxies commonly close a connection on which nothing came for a minute.
+# Proxies commonly close a connection that was silent for a minute.
 KEEPALIVE_SECONDS = 15.0
 
 Place = TypeVar("Place")
@@ -39,16 +39,16 @@ class Look(Generic[Place]):
 
 
 def make_cursor_query(pattern: str, *, item: str) -> Any:
-    """The query parameter `after` of a feed whose cursors have this form. `item` is what the feed holds."""
+    """Make the query parameter `after` of a feed whose cursors have this form. `item` names what the feed holds."""
     return Query(pattern=rf"^{pattern}$", description=f"`cursor` of the last {item} you have.")
 
 
 def make_last_event_id(pattern: str) -> Any:
-    """The header by which EventSource resumes a feed. Not nullable, as headers are not: empty for none."""
+    """Make the header by which EventSource resumes a feed. It is empty for none, as headers are not nullable."""
     return Header(
         alias="Last-Event-ID",
         pattern=rf"^({pattern})?$",
-        description="Sent by EventSource on reconnecting; goes before `after`.",
+        description="Sent by EventSource on reconnecting; takes precedence over `after`.",
     )
 
 
@@ -65,7 +65,7 @@ def follow(
     return StreamingResponse(
         _follow(look, start, event_name, limiter),
         media_type=EVENT_STREAM,
-        # A proxy such as nginx would else collect the stream before it passes it on.
+        # A proxy such as nginx would otherwise buffer the stream.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
@@ -74,7 +74,7 @@ async def _follow(
     look: Callable[[Place], Look[Place]], start: Place, event_name: str, limiter: anyio.CapacityLimiter
 ) -> AsyncIterator[bytes]:
     place, silent_seconds = start, 0.0
-    yield KEEPALIVE_COMMENT  # tells the client, and proxies, at once that the stream is open
+    yield KEEPALIVE_COMMENT  # shows the client, and proxies, at once that the stream is open
     while True:
         found = await to_thread.run_sync(look, place, limiter=limiter)
         place = found.place

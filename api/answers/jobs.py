@@ -1,4 +1,4 @@
-"""A job as an answer: with its place in the queue, and why it waits."""
+"""A job as an answer, with its place in the queue and the reason why it waits."""
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ def read_job(session: Session, job: Job, board_keeper: BoardKeeper) -> JobRead:
     board = board_keeper.get_board(session, job_id=job.id)
     place = board.by_id.get(job.id)
     if place is None:
-        # It has been claimed since it was read.
+        # The job has been claimed since it was read.
         return JobRead.of(job)
     position = place.position if isinstance(place, Place) else None
     return JobRead.of(job, queue_position=position, queue_reason=explain(board, place, rules=board_keeper.rules))

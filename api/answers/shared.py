@@ -1,4 +1,4 @@
-"""Answers that many ask for at once: made once, and given to all of them for a moment."""
+"""Shared answers: what many callers ask for at the same time is made once, and reused for a moment."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -9,8 +9,8 @@ from cachetools import TTLCache, cachedmethod
 from api.answers.etags import make_tag
 from jobs.settings import MIB
 
-# For so long an answer is good that nothing has made untrue. Running jobs write how far they are about once a second
-# (EMOTUNE_HEARTBEAT_SECONDS), so nobody sees much older numbers than without it.
+# How long an answer is reused while its key stays the same. Running jobs write their progress about once a second
+# (EMOTUNE_HEARTBEAT_SECONDS), so the numbers are hardly older than without sharing.
 KEPT_SECONDS = 1.0
 KEPT_BYTES = 16 * MIB
 
@@ -27,7 +27,7 @@ def _get_key(_answers: "SharedAnswers", key: Hashable, _make: Callable[[], bytes
 
 
 class SharedAnswers:
-    """Of one process. Threads may share it: who asks for what another one is making waits for that."""
+    """The shared answers of one process. Safe for threads: a caller waits for what another thread is making."""
 
     def __init__(self) -> None:
         self._answers: TTLCache[Hashable, SharedAnswer] = TTLCache(
@@ -37,9 +37,9 @@ class SharedAnswers:
 
     @cachedmethod(lambda self: self._answers, key=_get_key, condition=lambda self: self._condition)
     def get(self, key: Hashable, make: Callable[[], bytes]) -> SharedAnswer:  # noqa: ARG002  the cache takes the key
-        """The answer to what the key says. All that decides about the answer is in the key, whose answer it is too.
+        """Return the kept answer for the key, or make it. The key holds all that the answer depends on, also the team.
 
-        Raises what `make` raises; who waits for it then makes it again.
+        Raises what `make` raises; a thread that waited for it then makes the answer itself.
         """
         body = make()
         return SharedAnswer(body, make_tag(body))

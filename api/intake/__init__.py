@@ -1,1 +1,1 @@
-"""An upload on its way in."""
+"""How an upload is received, validated and stored."""

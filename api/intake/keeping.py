@@ -1,5 +1,8 @@
-"""What is said about a dataset at its upload, read strictly, and keeping the file with its row."""
+"""Reads the name, axes and mapping of an upload strictly, and stores its file with its row."""
 
+from typing import Annotated
+
+from fastapi import Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,10 +18,17 @@ from jobs.errors import Invalid
 from jobs.files.storage import IncomingFile, Storage
 from jobs.ids import new_id
 
-MAPPING_DESCRIPTION = (
-    "For files with texts and labels in place of chats: a preset's name, `goemotions`, or a mapping as JSON "
-    "(docs/data-format.md)."
-)
+AxesQuery = Annotated[
+    str | None,
+    Query(description="Your own axes in place of the default ones, such as `COLD_WARM,SHY_BOLD`: 2 to 64."),
+]
+MappingQuery = Annotated[
+    str | None,
+    Query(
+        description="For files with texts and labels in place of chats: the name of a preset (`goemotions`) or a "
+        "mapping as JSON (docs/data-format.md)."
+    ),
+]
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -34,7 +44,7 @@ def check_name(name: str | None) -> str:
 
 
 def read_reading(axes: str | None, mapping: str | None) -> Reading:
-    """Raises Invalid."""
+    """Read the parameters `axes` and `mapping`. Raises Invalid."""
     file_axes = DEFAULT_AXES if axes is None else _read_axes(axes)
     if mapping is None:
         return Reading(file_axes)
@@ -62,9 +72,9 @@ def keep(
     report: DatasetReport,
     upload_id: str | None = None,
 ) -> DatasetRead:
-    """The file first, then the row that points at it; without the row the file goes again.
+    """Store the file, then the row that points at it; if the row can't be written, the file is deleted again.
 
-    Raises UploadCompleted when the upload has become a dataset meanwhile.
+    Raises UploadCompleted when another request has completed the upload meanwhile.
     """
     dataset_id = new_id("ds")
     with database.read() as session:

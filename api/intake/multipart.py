@@ -15,7 +15,7 @@ _FILE_ADVICE = f"file into the field `{FILE_FIELD}`: curl -F {FILE_FIELD}=@chats
 
 
 class MultipartReader:
-    """Feed it the body; it gives back what belongs to the file. Raises HTTPException 400 for what is no such form."""
+    """Takes a form's body in chunks and returns the file's bytes. Raises HTTPException 400 for a malformed form."""
 
     def __init__(self, content_type: str) -> None:
         _, options = parse_options_header(content_type)
@@ -52,7 +52,7 @@ class MultipartReader:
             raise _malformed(error) from error
 
     def feed(self, chunk: bytes) -> bytes:
-        """The file's bytes within the chunk."""
+        """Return the file's bytes within the chunk."""
         try:
             self._parser.write(chunk)
         except FormParserError as error:
@@ -62,7 +62,7 @@ class MultipartReader:
         return found
 
     def finish(self) -> None:
-        """Raises HTTPException 400 when the form broke off or held no file."""
+        """Check that the form is complete and has a file. Raises HTTPException 400."""
         if not self._is_ended:
             raise HTTPException(400, "The form breaks off before its end. Send it again.")
         if not self.is_file_complete:

@@ -1,4 +1,4 @@
-"""A dataset on its way in: streamed to disk, measured and validated as it comes, kept only if it is in order."""
+"""Receives a dataset: streamed to disk, measured and validated while it arrives, kept only if it is valid."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -25,17 +25,17 @@ from jobs.errors import DatasetInvalid, DatasetTooLarge, DigestMismatch
 from jobs.files.storage import IncomingFile, Storage
 from jobs.settings import MIB, Settings
 
-# What a worker thread takes at a time. Less costs more switches between threads, more costs memory per upload.
+# How much a thread takes at a time. Less costs more switches between threads, more costs memory per upload.
 PIECE_BYTES = MIB
-# So many pieces are taken at a time, of all uploads to a process together. Python validates one at a time anyway: more
-# threads would only be more who hold up the answers to everybody else.
+# How many pieces are validated at the same time, over all uploads to a process. Python runs one thread at a time: more
+# threads would only delay the answers to other requests.
 TAKING_THREADS = 1
-# Of a form: its fields, headers and boundaries, and what may stand before and after them.
+# What a form may have besides its file: fields, headers, boundaries, and text before and after them.
 MAX_FORM_EXTRA_BYTES = MIB
 
 
 class FileStream(Protocol):
-    """The file of a request: its bytes, and once they are through, the name that came with it."""
+    """The file of a request: its bytes, and after they are read, the name that came with it."""
 
     def read(self) -> AsyncIterator[bytes]: ...
 
@@ -44,7 +44,7 @@ class FileStream(Protocol):
 
 
 class RawStream:
-    """The body is the file, and brings no name."""
+    """The body is the file, and has no name."""
 
     name: str | None = None
 
@@ -57,7 +57,7 @@ class RawStream:
 
 
 class FormStream:
-    """The file is a part of a form. `max_bytes` bounds the whole: what is not the file counts nowhere else."""
+    """The file is a part of a form. `max_bytes` limits the form: what is not the file is counted nowhere else."""
 
     def __init__(self, request: Request, max_bytes: int) -> None:
         self._request = request
@@ -73,7 +73,7 @@ class FormStream:
         async for chunk in self._request.stream():
             received_bytes += len(chunk)
             if received_bytes > self._max_bytes:
-                raise DatasetTooLarge(f"The form is larger than the {self._max_bytes} bytes that a form may have.")
+                raise DatasetTooLarge(f"The form is larger than the limit of {self._max_bytes} bytes.")
             if chunk:
                 yield self._form.feed(chunk)
         self._form.finish()
@@ -85,7 +85,7 @@ def is_form(request: Request) -> bool:
 
 
 async def in_pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes, at least PIECE_BYTES at a time but for the last: each piece costs a switch of threads."""
+    """Join chunks to pieces of at least PIECE_BYTES, except the last: each piece costs a switch of threads."""
     pending = bytearray()
     async for chunk in chunks:
         pending += chunk
@@ -96,14 +96,14 @@ async def in_pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def refuse_encoding(request: Request) -> None:
-    """Raises HTTPException 415 for a compressed body. A compressed file is another matter: its content tells."""
+    """Raises HTTPException 415 for a Content-Encoding. A compressed file is accepted: its content shows it."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
-        raise HTTPException(415, f"The body is compressed ({encoding[:20]}). Send the file as it is.")
+        raise HTTPException(415, f"The body is compressed ({encoding[:20]}). Send the file without `Content-Encoding`.")
 
 
 def open_stream(request: Request, settings: Settings) -> FileStream:
-    """Raises HTTPException 415 for a compressed body, and DatasetTooLarge when the size it declares is too large."""
+    """Open a request's file. Raises HTTPException 415 for a Content-Encoding, DatasetTooLarge by Content-Length."""
     refuse_encoding(request)
     lift_body_limit(request)
     max_bytes = settings.max_dataset_bytes + (MAX_FORM_EXTRA_BYTES if is_form(request) else 0)
@@ -115,7 +115,7 @@ def open_stream(request: Request, settings: Settings) -> FileStream:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is to be read."""
+    """How to read a file: its axes, and the mapping of its labels."""
 
     axes: Axes
     mapping: LabelMapping | None = None
@@ -123,7 +123,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Two files to write: what arrives, and the JSON Lines that are made of it if it is none."""
+    """Two files to write: the one that arrives, and the JSON Lines made of it if it has another format."""
 
     arriving: IncomingFile
     converted: IncomingFile
@@ -131,7 +131,7 @@ class Intake:
 
 @contextmanager
 def open_intake(storage: Storage) -> Iterator[Intake]:
-    """What was not moved to its place by the end of the block is removed."""
+    """Open the two files. A file that was not moved to its place by the end of the block is deleted."""
     with storage.receive() as arriving, storage.receive() as converted:
         yield Intake(arriving, converted)
 
@@ -139,10 +139,10 @@ def open_intake(storage: Storage) -> Iterator[Intake]:
 async def take_in(
     stream: FileStream, intake: Intake, reading: Reading, settings: Settings, *, sha256: str | None = None
 ) -> tuple[DatasetReport, IncomingFile]:
-    """Write and validate the whole file; returns its report and the JSON Lines. `sha256` is of what arrives.
+    """Write and validate the file; return its report and the JSON Lines. `sha256` is the digest that should arrive.
 
-    JSON Lines are validated while they arrive. Of another format, told by its beginning, JSON Lines are made when it is
-    there. Raises DatasetTooLarge, DatasetInvalid and DigestMismatch.
+    JSON Lines are validated while they arrive. A file of another format, recognized by its beginning, is converted once
+    it is complete. Raises DatasetTooLarge, DatasetInvalid and DigestMismatch.
     """
     arriving = intake.arriving
     validator = _make_validator(reading.axes, settings)
@@ -172,7 +172,7 @@ async def take_in(
 
 
 def _get_limiter() -> CapacityLimiter:
-    """That of this event loop."""
+    """Return the limiter of this event loop."""
     try:
         return _limiter.get()
     except LookupError:
@@ -194,7 +194,7 @@ def _make_validator(axes: Axes, settings: Settings) -> DatasetValidator:
 
 
 def _convert(intake: Intake, validator: DatasetValidator, reading: Reading, settings: Settings) -> DatasetReport:
-    """The report's lines are those of the file that arrived."""
+    """Convert the file to JSON Lines. The report's line numbers are those of the file that arrived."""
     intake.arriving.stream.flush()
     limits = Limits(settings.max_dataset_bytes, settings.max_line_bytes)
     records = read_records(intake.arriving.path, make_row_reader(reading.mapping, reading.axes), limits)
@@ -212,6 +212,6 @@ def _convert(intake: Intake, validator: DatasetValidator, reading: Reading, sett
 
 def _too_large(settings: Settings) -> DatasetTooLarge:
     return DatasetTooLarge(
-        f"The dataset is larger than the {settings.max_dataset_bytes} bytes that this installation takes. "
+        f"The dataset is larger than this installation's limit of {settings.max_dataset_bytes} bytes. "
         "Split it, or ask the operator to raise the limit."
     )

@@ -1,4 +1,4 @@
-"""What a job made: list and download."""
+"""The artifacts of a job: list and download."""
 
 from typing import Annotated, Any
 
@@ -24,13 +24,13 @@ router = APIRouter(tags=["artifacts"], responses=error_responses(401, 404))
 _BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _HEADERS = {
     "ETag": {"description": "The sha256, in quotes.", "schema": {"type": "string"}},
-    "Repr-Digest": {"description": "The sha256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
+    "Repr-Digest": {"description": "The sha256 of the complete file (RFC 9530).", "schema": {"type": "string"}},
     "Content-Disposition": {"description": "The file's name.", "schema": {"type": "string"}},
 }
 _DOWNLOAD: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _BINARY, "headers": _HEADERS},
     206: {"description": "The part that `Range` asked for", "content": _BINARY, "headers": _HEADERS},
-    304: {"description": "`If-None-Match` names this file: you have it"},
+    304: {"description": "`If-None-Match` names this file: nothing has changed"},
     307: LINKED,
     **error_responses(410, 416),
 }
@@ -40,7 +40,7 @@ ArtifactKind = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$", descriptio
 
 @router.get("/jobs/{job_id}/artifacts", response_model=Items[ArtifactRead], responses=etags.TAGGED)
 def list_artifacts(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
-    """What the job made so far."""
+    """List the job's artifacts so far."""
     with database.read() as session:
         records.get_job(session, team_id=caller.team_id, job_id=job_id)
         artifacts = records.list_artifacts(session, job_id=job_id)
@@ -59,7 +59,7 @@ def download_artifact(
     settings: SettingsDep,
     request: Request,
 ) -> Response:
-    """An artifact, whole or in parts (`Range`); `HEAD` gives its headers alone."""
+    """Download an artifact, complete or in parts (`Range`); `HEAD` returns its headers only."""
     return _download(request, database, storage, settings, caller, job_id, kind)
 
 
@@ -73,7 +73,7 @@ def download_bundle(
     settings: SettingsDep,
     request: Request,
 ) -> Response:
-    """The artifact `bundle`: adapter, emotion projection, tokenizer and `bundle.json` as one zip."""
+    """Download the artifact `bundle`: adapter, emotion projection, tokenizer and `bundle.json` as one zip."""
     return _download(request, database, storage, settings, caller, job_id, records.BUNDLE_KIND)
 
 

@@ -1,13 +1,13 @@
 """Checking a dataset without keeping it."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from api.access import CallerDep
 from api.deps import SettingsDep, StorageDep
 from api.errors import error_responses
-from api.intake.keeping import MAPPING_DESCRIPTION, read_reading
+from api.intake.keeping import AxesQuery, MappingQuery, read_reading
 from api.intake.stream import open_intake, open_stream, take_in
 from emomodel.data.dataset_report import DatasetReport
 from jobs.errors import DatasetInvalid
@@ -41,12 +41,10 @@ async def validate_dataset(
     caller: CallerDep,  # noqa: ARG001  # only a key's owner may make the service work
     storage: StorageDep,
     settings: SettingsDep,
-    axes: Annotated[
-        str | None, Query(description="Own axes in place of the eight, such as `COLD_WARM,SHY_BOLD`: 2 to 64.")
-    ] = None,
-    mapping: Annotated[str | None, Query(description=MAPPING_DESCRIPTION)] = None,
+    axes: AxesQuery = None,
+    mapping: MappingQuery = None,
 ) -> DatasetReport:
-    """The report that an upload of this file would get; nothing is stored. With a `problem_count` of 0 it is taken."""
+    """Return the report that the upload of a file would get. Nothing is stored. With `problem_count` 0 it is valid."""
     reading = read_reading(axes, mapping)
     stream = open_stream(request, settings)
     storage.check_free(settings.min_free_disk_bytes)

@@ -1,4 +1,4 @@
-"""What a dataset is to a base model: statistics in its tokens, and a preview of them."""
+"""A dataset in a base model's tokens: statistics, and a preview of examples."""
 
 from typing import Annotated
 
@@ -13,14 +13,14 @@ from emomodel.config import EmotionSpan, TrainConfig
 from jobs.data import insights
 from jobs.data.datasets import get_dataset
 
-# More than a dataset may have lines.
+# More than the lines that a dataset may have.
 MAX_OFFSET = 1_000_000_000
 
 router = APIRouter(tags=["datasets"], responses=error_responses(401, 404, 409))
 
 MAX_PREVIEW = 50
 DEFAULT_PREVIEW = 10
-# A file just above the bound for answering at once takes a second or two, and the housekeeping looks every few seconds.
+# A file just above the limit for answering at once takes a second or two; housekeeping looks every few seconds.
 RETRY_SECONDS = 5
 
 _DEFAULTS = TrainConfig()
@@ -38,7 +38,7 @@ MaxLength = Annotated[
     responses={
         202: {
             "model": StatisticsPending,
-            "description": "A large dataset: ask again",
+            "description": "The statistics of a large dataset are being computed: ask again",
             "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
         }
     },
@@ -52,9 +52,9 @@ def get_dataset_statistics(
     library: ModelLibraryDep,
     max_length: MaxLength = _DEFAULTS.max_length,
 ) -> StatisticsRead | JSONResponse:
-    """Lengths, padding, duplicates, scripts and emotions in a base model's tokens, with warnings and advice.
+    """Return lengths, padding, duplicates, scripts and emotions in a base model's tokens, with warnings and advice.
 
-    Those of a large dataset are computed in the background: 202 until they are there. They are kept.
+    The statistics of a large dataset are computed in the background: 202 until they are ready. They are stored.
     """
     with database.read() as session:
         dataset = get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
@@ -77,14 +77,16 @@ def get_dataset_preview(
     database: DatabaseDep,
     storage: StorageDep,
     library: ModelLibraryDep,
-    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Examples to pass over.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_PREVIEW, description="Most examples of the page.")] = DEFAULT_PREVIEW,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Number of examples to skip.")] = 0,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_PREVIEW, description="Maximum number of examples on the page.")
+    ] = DEFAULT_PREVIEW,
     max_length: MaxLength = _DEFAULTS.max_length,
     emotion_span: Annotated[
         EmotionSpan, Query(description="As in a job's config: which position carries which emotion.")
     ] = _DEFAULTS.emotion_span,
 ) -> PreviewRead:
-    """Examples token by token, exactly as a training takes them: emotions laid out, targets marked, cut to length.
+    """Return examples token by token as the training sees them: with emotions, targets marked, cut to length.
 
     A page of very long examples may end before `limit`.
     """

@@ -1,6 +1,7 @@
 """Datasets: upload, list, get, download, delete."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -12,7 +13,7 @@ from api.access import CallerDep
 from api.answers.downloads import LINKED, make_file_response
 from api.deps import DEFAULT_PAGE_LENGTH, DatabaseDep, DatasetIdPath, PageCursor, PageLength, SettingsDep, StorageDep
 from api.errors import error_responses
-from api.intake.keeping import MAPPING_DESCRIPTION, check_name, keep, read_reading
+from api.intake.keeping import AxesQuery, MappingQuery, check_name, keep, read_reading
 from api.intake.stream import is_form, open_intake, open_stream, take_in
 from api.schemas.base import Page
 from api.schemas.datasets import DatasetRead
@@ -42,7 +43,7 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
         },
     },
     206: {"description": "The part that `Range` asks for"},
-    304: {"description": "`If-None-Match` names this file: you have it"},
+    304: {"description": "`If-None-Match` names this file: nothing has changed"},
     307: LINKED,
     **error_responses(404, 416),
 }
@@ -78,16 +79,14 @@ async def create_dataset(
     storage: StorageDep,
     settings: SettingsDep,
     response: Response,
-    name: Annotated[str | None, Query(description="For people; goes before the header and the form.")] = None,
+    name: Annotated[str | None, Query(description="For people; takes precedence over the header and the form.")] = None,
     x_dataset_name: Annotated[
         str | None, Header(alias="X-Dataset-Name", description="The name, percent-encoded UTF-8.")
     ] = None,
-    axes: Annotated[
-        str | None, Query(description="Own axes in place of the eight, such as `COLD_WARM,SHY_BOLD`: 2 to 64.")
-    ] = None,
-    mapping: Annotated[str | None, Query(description=MAPPING_DESCRIPTION)] = None,
+    axes: AxesQuery = None,
+    mapping: MappingQuery = None,
 ) -> DatasetRead:
-    """Upload a dataset. It is validated while it comes; one with bad lines is refused whole, with a report of them."""
+    """Upload a dataset. It is validated while it arrives. A file with bad lines is refused, with a report of them."""
     given_name = name or (unquote(x_dataset_name) if x_dataset_name else None)
     if given_name is not None or not is_form(request):
         given_name = check_name(given_name)
@@ -96,19 +95,9 @@ async def create_dataset(
     storage.check_free(settings.min_free_disk_bytes)
     with open_intake(storage) as intake:
         report, file = await take_in(stream, intake, reading, settings)
-
-        def keep_file() -> DatasetRead:
-            return keep(
-                database,
-                storage,
-                file,
-                team_id=caller.team_id,
-                name=given_name or check_name(stream.name),
-                axes=reading.axes,
-                report=report,
-            )
-
-        dataset = await to_thread.run_sync(keep_file)
+        kept_name = given_name or check_name(stream.name)
+        keep_file = partial(keep, team_id=caller.team_id, name=kept_name, axes=reading.axes, report=report)
+        dataset = await to_thread.run_sync(keep_file, database, storage, file)
     response.headers["Location"] = f"/datasets/{dataset.id}"
     return dataset
 
@@ -117,7 +106,7 @@ async def create_dataset(
 def list_datasets(
     caller: CallerDep, database: DatabaseDep, cursor: PageCursor = None, limit: PageLength = DEFAULT_PAGE_LENGTH
 ) -> Page[DatasetRead]:
-    """Your team's datasets, newest first, without their reports."""
+    """List your team's datasets, newest first, without their reports."""
     with database.read() as session:
         page = datasets.list_datasets(session, team_id=caller.team_id, cursor=cursor, limit=limit)
         items = [DatasetRead.of(dataset, with_report=False) for dataset in page.items]
@@ -126,7 +115,7 @@ def list_datasets(
 
 @router.get("/datasets/{dataset_id}", responses=error_responses(404))
 def get_dataset(dataset_id: DatasetIdPath, caller: CallerDep, database: DatabaseDep) -> DatasetRead:
-    """A dataset with its report."""
+    """Return a dataset with its report."""
     with database.read() as session:
         return DatasetRead.of(datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id))
 
@@ -141,10 +130,11 @@ def download_dataset(
     settings: SettingsDep,
     request: Request,
     file_format: Annotated[
-        ExportFormat, Query(alias="format", description="All but `jsonl` is made while it is sent, without `Range`.")
+        ExportFormat,
+        Query(alias="format", description="All but `jsonl` are made while they are sent, without `Range`."),
     ] = "jsonl",
 ) -> Response:
-    """The dataset as JSON Lines as it is stored, or in another format, printed in its normal form."""
+    """Download the dataset as the stored JSON Lines, or printed in its normal form in another format."""
     with database.read() as session:
         dataset = datasets.get_dataset(session, team_id=caller.team_id, dataset_id=dataset_id)
     media_type, filename = _MEDIA_TYPES[file_format], f"{dataset_id}.{file_format}"
@@ -159,7 +149,7 @@ def download_dataset(
             link_seconds=settings.storage_link_seconds,
         )
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
-    # Made while it is sent, so that nobody knows its length before.
+    # Made while it is sent, so that its length is not known before.
     pieces: Iterator[bytes] = iter(())
     if request.method != "HEAD":
         pieces = export(storage.fetch_dataset(dataset_id), Axes(tuple(dataset.axes)), file_format)

@@ -1,4 +1,4 @@
-"""What happened to a job, as pages and as a live stream."""
+"""The events of a job, as pages and as a live stream."""
 
 from typing import Annotated
 
@@ -33,10 +33,10 @@ def list_events(
     limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = MAX_EVENTS,
     last_event_id: LastEventId = "",
 ) -> Feed[EventRead] | StreamingResponse:
-    """Events after a cursor, oldest first.
+    """List a job's events after a cursor, oldest first.
 
-    With `Accept: text/event-stream` they come as they arise: events `event`, whose id is the cursor, and `end` when
-    the job has ended.
+    With `Accept: text/event-stream` they are streamed as they occur: events `event`, whose id is the cursor, and `end`
+    when the job has ended.
     """
     with services.database.read() as session:
         records.get_job(session, team_id=caller.team_id, job_id=job_id)

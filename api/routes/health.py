@@ -1,4 +1,4 @@
-"""Probes: whether the process answers, and whether all that it needs is there. They need no key and tell no secrets."""
+"""Probes: whether the process answers, and whether all that it needs is available. They need no key."""
 
 import structlog
 from fastapi import APIRouter, Response
@@ -31,7 +31,7 @@ async def get_liveness() -> Liveness:
     responses={503: {"model": Readiness, "description": "Something is missing; `error` names it"}},
 )
 def get_readiness(services: ServicesDep, response: Response) -> Readiness:
-    """Whether database, Redis, a worker, disk space and the object store are there."""
+    """Report whether the database, Redis, a worker, disk space and the object store are available."""
     checks = {
         "database": _check_database(services),
         "redis": _check_redis(services),
@@ -75,7 +75,7 @@ def _check_worker(services: Services) -> CheckRead:
     except SQLAlchemyError:
         return CheckRead(ok=False, message="Unknown without the database.")
     if not slots:
-        return CheckRead(ok=False, message=f"No worker was heard of in the last {seconds:g} seconds.")
+        return CheckRead(ok=False, message=f"No worker was seen in the last {seconds:g} seconds.")
     described = ", ".join(map(_describe_slot, slots))
     if all(map(lacks_packages, slots)):
         return CheckRead(ok=False, message=f"No worker can train. Slots: {described}.")
@@ -83,7 +83,7 @@ def _check_worker(services: Services) -> CheckRead:
 
 
 def _describe_slot(slot: Slot) -> str:
-    """The reason of a block may name people and processes: it is for those with a key. What is to install is not."""
+    """Leave out why a slot is blocked, unless it lacks packages: a reason may name people and processes."""
     if lacks_packages(slot):
         return f"{slot.name} (blocked: {INSTALL_LINE})"
     if slot.drained_at is not None:
@@ -97,7 +97,9 @@ def _check_storage(services: Services) -> CheckRead:
     except StorageUnreachable as error:
         log.warning("storage_not_reached", reason=error.message)
         return CheckRead(ok=False, message="The object store can't be reached.")
-    return CheckRead(ok=True, message="The object store answers." if services.storage.is_shared else "It is the disk.")
+    return CheckRead(
+        ok=True, message="The object store answers." if services.storage.is_shared else "Files are on the disk."
+    )
 
 
 def _check_disk(services: Services) -> CheckRead:

@@ -15,7 +15,7 @@ router = APIRouter(tags=["jobs"], responses=error_responses(401))
 
 @router.post("/jobs/{job_id}/cancel", responses=error_responses(404, 409))
 def cancel_job(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> JobRead:
-    """Cancel a job: one that waits at once, one that runs after its present step. Asking again changes nothing."""
+    """Cancel a job: a waiting one at once, a running one after its current step. Repeating the call changes nothing."""
     with database.write() as session:
         job = stops.request_cancel(session, team_id=caller.team_id, job_id=job_id)
         return read_job(session, job, board_keeper)
@@ -38,7 +38,7 @@ def resume_job(
     doorbell: DoorbellDep,
     tasks: BackgroundTasks,
 ) -> JobRead:
-    """Let a paused job wait for a slot again. It goes on from its last checkpoint, as if it had not been paused."""
+    """Queue a paused job again. It resumes from its last checkpoint, as if it had not been paused."""
     with database.write() as session:
         job = stops.resume_job(session, team_id=caller.team_id, job_id=job_id)
         answer = read_job(session, job, board_keeper)
@@ -51,7 +51,7 @@ def resume_job(
 def save_checkpoint(
     job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep
 ) -> JobRead:
-    """Have a running job save a checkpoint now and go on. `checkpoint_requested` is true until it has."""
+    """Let a running job save a checkpoint now and continue. `checkpoint_requested` is true until it is saved."""
     with database.write() as session:
         job = stops.request_checkpoint(session, team_id=caller.team_id, job_id=job_id)
         return read_job(session, job, board_keeper)
@@ -61,6 +61,6 @@ def save_checkpoint(
 def preempt_job(
     job_id: JobIdPath, _operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
 ) -> JobRead:
-    """The operator's: have a running job of any team save a checkpoint, give its slot away, and wait again."""
+    """For operators: let a running job of any team save a checkpoint, leave its slot, and wait again."""
     with database.write() as session:
         return read_job(session, operators.preempt_job(session, job_id=job_id), board_keeper)

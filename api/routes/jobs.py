@@ -53,7 +53,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="Any word of your own. The same request with the same key makes one job, however often it is sent.",
+        description="Any text of your own. The same request with the same key creates one job, however often sent.",
     ),
 ]
 
@@ -62,7 +62,7 @@ IdempotencyKey = Annotated[
     "/jobs",
     status_code=201,
     responses=error_responses(400, 403, 404, 409, 413, 507)
-    | {200: {"model": JobRead, "description": "This request with this Idempotency-Key made this job before"}},
+    | {200: {"model": JobRead, "description": "This request with this Idempotency-Key created this job before"}},
 )
 def create_job(
     body: JobCreate,
@@ -111,7 +111,7 @@ def create_job(
 def estimate_job(
     body: JobCreate, caller: CallerDep, database: DatabaseDep, library: ModelLibraryDep, board_keeper: BoardKeeperDep
 ) -> JobEstimateRead:
-    """What a job would take, and when its turn would come: the body of `POST /jobs`, and nothing is stored."""
+    """Estimate what a job would take, and when it would start. The body is that of `POST /jobs`; nothing is stored."""
     request = _make_request(body, caller)
     shape = find_shape(library.get(body.base_model))
     with database.read() as session:
@@ -132,7 +132,7 @@ def list_jobs(
     cursor: PageCursor = None,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
 ) -> Response:
-    """Your team's jobs, newest first."""
+    """List your team's jobs, newest first."""
     with database.read() as session:
         page = records.list_jobs(session, team_id=caller.team_id, status=status, cursor=cursor, limit=limit)
         answer = Page[JobRead](items=[JobRead.of(job) for job in page.items], next_cursor=page.next_cursor)
@@ -141,7 +141,7 @@ def list_jobs(
 
 @router.get("/jobs/{job_id}", response_model=JobRead, responses=error_responses(404) | etags.TAGGED)
 def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper: BoardKeeperDep) -> Response:
-    """How far a job is."""
+    """Return a job and its progress."""
     # This is what clients poll. The caller as a dependency, and the answer as a model for FastAPI to validate, would
     # take more switches between threads, and the poll more time (benchmarks/poll.py).
     with access.read() as (session, caller):
@@ -151,7 +151,7 @@ def get_job(request: Request, job_id: JobIdPath, access: AccessDep, board_keeper
 
 @router.get("/jobs/{job_id}/dataset", responses=error_responses(404))
 def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> JobDatasetRead:
-    """What a job is trained on, with the statistics of its upload: also when the dataset has been deleted."""
+    """Return the dataset that a job is trained on, with its report, even if the dataset has been deleted."""
     with database.read() as session:
         return JobDatasetRead.of(records.get_job(session, team_id=caller.team_id, job_id=job_id))
 
@@ -160,7 +160,7 @@ def get_job_dataset(job_id: JobIdPath, caller: CallerDep, database: DatabaseDep)
 def update_job(
     body: JobUpdate, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep, board_keeper: BoardKeeperDep
 ) -> JobRead:
-    """Give a job another name, or another priority while it has not ended."""
+    """Change a job's name, or its priority while it has not ended."""
     with database.write() as session:
         job = stops.update_job(session, team_id=caller.team_id, job_id=job_id, name=body.name, priority=body.priority)
         return read_job(session, job, board_keeper)
@@ -168,7 +168,7 @@ def update_job(
 
 @router.get("/jobs/{job_id}/runs", response_model=Items[RunRead], responses=error_responses(404) | etags.TAGGED)
 def list_runs(request: Request, job_id: JobIdPath, caller: CallerDep, database: DatabaseDep) -> Response:
-    """The attempts of a job, oldest first: where and when, how each ended, and why the job went on after it."""
+    """List a job's attempts, oldest first: where and when each ran, how it ended, and why the job continued."""
     with database.read() as session:
         job = records.get_job(session, team_id=caller.team_id, job_id=job_id)
         answer = Items[RunRead](items=[RunRead.of(run) for run in records.list_runs(session, job_id=job.id)])

@@ -20,9 +20,9 @@ KeyIdPath = Annotated[str, Path(pattern=r"^key_[0-9a-z]{26}$", description="Id o
 @router.get("/keys")
 def list_keys(
     access: AccessDep,
-    team: Annotated[TeamName | None, Query(description="The operator's: another team, by name or id.")] = None,
+    team: Annotated[TeamName | None, Query(description="For operators: another team, by name or id.")] = None,
 ) -> Items[KeyRead]:
-    """The keys of your team, newest first, revoked ones among them; never their secrets."""
+    """List the keys of your team, newest first, including revoked ones, without their secrets."""
     with access.read() as (session, caller):
         found = keys.list_team_keys(session, caller=caller, team_name=team)
         return Items(items=[KeyRead.of(key, current_id=caller.key_id) for key in found])
@@ -30,7 +30,7 @@ def list_keys(
 
 @router.post("/keys", status_code=201, responses=error_responses(400, 413))
 def create_key(body: KeyCreate, caller: CallerDep, database: DatabaseDep) -> KeyCreated:
-    """Make a key of your team. The operator also makes keys of other teams, and operators' keys."""
+    """Create a key of your team. Operators can also create keys of other teams, and operators' keys."""
     with database.write() as session:
         key, secret = keys.create_team_key(
             session, caller=caller, name=body.name, team_name=body.team, is_operator=body.is_operator
@@ -40,7 +40,7 @@ def create_key(body: KeyCreate, caller: CallerDep, database: DatabaseDep) -> Key
 
 @router.post("/keys/{key_id}/revoke")
 def revoke_key(key_id: KeyIdPath, caller: CallerDep, database: DatabaseDep) -> KeyRead:
-    """Make a key invalid, for good and at once, and end its sessions. Operators' keys are revoked by operators only."""
+    """Revoke a key at once and for ever, and end its sessions. Only operators can revoke operators' keys."""
     with database.write() as session:
         key = keys.revoke_team_key(session, caller=caller, key_id=key_id)
         return KeyRead.of(key, current_id=caller.key_id)

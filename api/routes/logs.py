@@ -1,4 +1,4 @@
-"""What a job's training process wrote."""
+"""The logs of a job's training processes."""
 
 from typing import Annotated
 
@@ -32,16 +32,18 @@ def get_log(
     database: DatabaseDep,
     storage: StorageDep,
     attempt: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
-    tail: Annotated[int | None, Query(ge=1, le=MAX_TAIL_LINES, description="Only the last lines, so many.")] = None,
+    tail: Annotated[
+        int | None, Query(ge=1, le=MAX_TAIL_LINES, description="Return only the last lines: how many.")
+    ] = None,
 ) -> Response:
-    """The log of a run as plain text, as far as it is written; empty before the first run."""
+    """Return the log of a run as plain text, as far as it is written; empty before the first run."""
     with database.read() as session:
         latest = records.get_job(session, team_id=caller.team_id, job_id=job_id).attempt
         records.check_logs(session, job_id=job_id)
     if attempt is not None and attempt > latest:
         raise RunNotFound(f"The job has had {latest} attempts.", field="attempt")
     path = storage.find_log(job_id, attempt or latest)
-    # Before it is read: what is written meanwhile has another tag.
+    # Made before the file is read, so that lines written meanwhile get another tag.
     tag = etags.make_file_tag(path, f"{job_id} {attempt or latest} {tail}")
     not_modified = etags.find_not_modified(request, tag)
     if not_modified is not None:

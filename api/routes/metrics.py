@@ -1,4 +1,4 @@
-"""The numbers of a job, as pages and as a live stream."""
+"""The metrics of a job, as pages, as columns and as a live stream."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["progress"], responses=error_responses(401, 404))
 
 MAX_METRICS = 5000
 DEFAULT_METRICS = 1000
-# More than a screen has columns: a longer curve comes in pages.
+# More than the columns of a screen: a longer curve is sent in pages.
 MAX_CURVE_POINTS = 20_000
 # Nine digits fit the 32 bits of the columns.
 CURSOR_PATTERN = r"\d{1,9}-\d{1,9}"
@@ -36,10 +36,10 @@ def list_metrics(
     limit: Annotated[int, Query(ge=1, le=MAX_METRICS)] = DEFAULT_METRICS,
     last_event_id: LastEventId = "",
 ) -> Response:
-    """Metrics after a cursor, oldest first.
+    """List a job's metrics after a cursor, oldest first.
 
-    With `Accept: text/event-stream` they come as they arise: events `metric`, whose id is the cursor, and `end` when
-    the job has ended.
+    With `Accept: text/event-stream` they are streamed as they occur: events `metric`, whose id is the cursor, and `end`
+    when the job has ended.
     """
     place = (last_event_id if wants_event_stream(request) else "") or after
     start = Cursor.parse(place) if place else Cursor()
@@ -49,7 +49,7 @@ def list_metrics(
             points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
             next_cursor = str(points[-1].cursor) if points else after
             feed = Feed[MetricRead](items=[MetricRead.of(point) for point in points], next_cursor=next_cursor)
-            # FastAPI would check each number once more, in another turn of the threads.
+            # FastAPI would validate each number again, in another thread.
             return Response(feed.model_dump_json(), media_type="application/json")
     return follow(
         lambda after: _look(services, caller.team_id, job_id, after),
@@ -67,13 +67,13 @@ def get_curves(
     after: MetricCursor = None,
     limit: Annotated[int, Query(ge=1, le=MAX_CURVE_POINTS)] = MAX_CURVE_POINTS,
 ) -> Response:
-    """The metrics after a cursor by columns, for drawing: the same as `GET /jobs/{job_id}/metrics` in less time."""
+    """List the metrics after a cursor as columns, for drawing: faster than `GET /jobs/{job_id}/metrics`."""
     with access.read() as (session, caller):
         records.get_job(session, team_id=caller.team_id, job_id=job_id)
         start = Cursor.parse(after) if after else Cursor()
         points = read_metrics(session, services.metric_stream, job_id=job_id, after=start, limit=limit)
     curves = Curves(columns=CurveColumns.of(points), next_cursor=str(points[-1].cursor) if points else after)
-    # FastAPI would check each number once more.
+    # FastAPI would validate each number again.
     return Response(curves.model_dump_json(), media_type="application/json")
 
 

@@ -13,5 +13,5 @@ router = APIRouter(tags=["models"], responses=error_responses(401))
 
 @router.get("/models")
 def list_models(_caller: CallerDep, library: ModelLibraryDep) -> Items[BaseModelRead]:
-    """The base models that jobs may name, in the operator's order."""
+    """List the base models that jobs may use, in the operator's order."""
     return Items(items=[BaseModelRead.of(model, is_available) for model, is_available in library.list_known()])

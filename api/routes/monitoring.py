@@ -1,4 +1,4 @@
-"""What Prometheus scrapes."""
+"""The metrics that Prometheus scrapes."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -14,8 +14,8 @@ router = APIRouter(tags=["monitoring"], responses=error_responses(401, 403))
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"description": "The numbers", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "The metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def get_monitoring_metrics(_allowed: ScrapeDep, services: ServicesDep) -> Response:
-    """The operator's: the installation in numbers, in Prometheus' text format."""
+    """For operators: return the installation's metrics in Prometheus' text format."""
     return Response(generate_latest(services.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

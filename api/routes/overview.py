@@ -18,7 +18,7 @@ router = APIRouter(tags=["jobs"], responses=error_responses(401))
 
 
 def _list_none() -> list[JobStatus]:
-    """In place of `list`: pydantic asks for a default's signature at each request, and for a type it takes a while."""
+    """Replaces `list`: Pydantic inspects the factory's signature at each request, which is slow for a type."""
     return []
 
 
@@ -28,25 +28,27 @@ def list_job_overview(
     access: AccessDep,
     board_keeper: BoardKeeperDep,
     answers: SharedAnswersDep,
-    status: Annotated[list[JobStatus], Query(default_factory=_list_none, description="Only jobs with one of these.")],
+    status: Annotated[
+        list[JobStatus], Query(default_factory=_list_none, description="Only jobs with one of these statuses.")
+    ],
     search: Annotated[
         str | None,
         Query(
             max_length=MAX_NAME_LENGTH,
             pattern=NAME_PATTERN,
-            description="Part of the name of the job, its dataset, its base model or who posted it; or the whole id.",
+            description="Part of the name of the job, its dataset, its base model or its key; or the complete id.",
         ),
     ] = None,
     sort: Annotated[
-        OverviewSort, Query(description="With a minus the other way round; what has no such value comes last.")
+        OverviewSort, Query(description="With a minus in descending order; jobs without the value come last.")
     ] = OverviewSort.CREATED_AT_DOWN,
-    offset: Annotated[int, Query(ge=0, le=1_000_000, description="So many jobs are left out at the front.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="Number of jobs to skip.")] = 0,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
 ) -> Response:
-    """Your team's jobs as light rows, with their places in the queue and the course of their losses.
+    """List your team's jobs as light rows, with their places in the queue and the course of their losses.
 
-    Made to be polled: with `If-None-Match` it is 304 while nothing has changed. How far running jobs are may be a
-    second old, as all who poll within it get one answer; all else is as it is now.
+    Made to be polled: with `If-None-Match` the answer is 304 while nothing has changed. The progress of running jobs
+    may be a second old, as all calls within a second get the same answer; everything else is current.
     """
     with access.read() as (session, caller):
         query = OverviewQuery(caller.team_id, limit, tuple(status), search, sort, offset)

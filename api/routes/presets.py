@@ -13,5 +13,5 @@ router = APIRouter(tags=["models"], responses=error_responses(401))
 
 @router.get("/presets")
 def list_presets(_caller: CallerDep) -> Items[PresetRead]:
-    """What `preset` of a job may be: each with its whole config, which the fields that are given are laid over."""
+    """List the presets of a job, each with its complete config. The fields of a job's `config` are laid over it."""
     return Items(items=[PresetRead.of(preset) for preset in PRESETS])

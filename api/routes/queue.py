@@ -1,4 +1,4 @@
-"""The queue: who waits, where and why; and the operator's hand on it."""
+"""The queue: which jobs wait, at which place and why; and how operators change it."""
 
 from typing import Annotated
 
@@ -25,10 +25,10 @@ def get_queue(
     request: Request,
     access: AccessDep,
     board_keeper: BoardKeeperDep,
-    offset: Annotated[int, Query(ge=0, le=1_000_000, description="So many places are left out at the front.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=1_000_000, description="Number of places to skip.")] = 0,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
 ) -> Response:
-    """The waiting jobs of all teams in the order of their claims. Of other teams' jobs only the place is shown."""
+    """List all teams' waiting jobs in the order of their start. For other teams' jobs only the place is shown."""
     with access.read() as (session, caller):
         part = show_queue(
             session,
@@ -47,7 +47,7 @@ def get_queue(
 def hold_job(
     job_id: JobIdPath, body: JobHold, operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
 ) -> QueueEntryRead:
-    """The operator's: no slot takes the job until it is released. It keeps its age."""
+    """For operators: hold a job, so that no slot takes it until it is released. It keeps its age."""
     with database.write() as session:
         job = operators.hold_job(session, job_id=job_id, reason=body.reason)
         return _read_entry(session, job, operator, board_keeper.rules)
@@ -62,7 +62,7 @@ def release_job(
     doorbell: DoorbellDep,
     tasks: BackgroundTasks,
 ) -> QueueEntryRead:
-    """The operator's: a held job may be taken again."""
+    """For operators: release a held job, so that slots take it again."""
     with database.write() as session:
         job = operators.release_job(session, job_id=job_id)
         answer = _read_entry(session, job, operator, board_keeper.rules)
@@ -74,14 +74,14 @@ def release_job(
 def move_job(
     job_id: JobIdPath, body: JobMove, operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
 ) -> QueueEntryRead:
-    """The operator's: give a waiting job its place, or with null back to the queue's own order."""
+    """For operators: move a waiting job to a place, or with null back to its place by the queue's rules."""
     with database.write() as session:
         job = operators.move_job(session, job_id=job_id, position=body.position, rules=board_keeper.rules)
         return _read_entry(session, job, operator, board_keeper.rules)
 
 
 def _read_entry(session: Session, job: Job, operator: Caller, rules: QueueRules) -> QueueEntryRead:
-    """As it is from now on, whatever the kept board says."""
+    """Return the job's place from a new board, as the kept one does not have the change yet."""
     session.flush()
     board = draw_board(session, rules=rules)
     return QueueEntryRead.of(show_job(session, board, job, rules=rules, team_id=operator.team_id))

@@ -1,4 +1,4 @@
-"""The rows that a trained model finds hardest: mislabelled or odd ones surface."""
+"""The examples that a trained model finds hardest, among them mislabelled and odd ones."""
 
 from typing import Annotated
 
@@ -24,11 +24,13 @@ class RowRead(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    line: int = Field(description="In the dataset's file, or the validation dataset's where that is what was held out.")
+    line: int = Field(
+        description="Its line in the dataset's file, or in the validation dataset's file for a held-out example."
+    )
     held_out: bool
-    target_count: int = Field(description="Tokens that were to be learnt.")
+    target_count: int = Field(description="Number of tokens to learn.")
     loss: float = Field(description="Nats per target token under the example's own emotion.")
-    neutral_loss: float = Field(description="The same with no emotion.")
+    neutral_loss: float = Field(description="The same loss without any emotion.")
     text: str | None = Field(description="The line's beginning; null where the dataset has been deleted.")
 
 
@@ -46,11 +48,11 @@ def list_rows(
     caller: CallerDep,
     database: DatabaseDep,
     storage: StorageDep,
-    limit: Annotated[int, Query(ge=1, le=MAX_ROWS, description="Examples at most.")] = DEFAULT_ROWS,
+    limit: Annotated[int, Query(ge=1, le=MAX_ROWS, description="Maximum number of examples.")] = DEFAULT_ROWS,
 ) -> RowPage:
-    """The examples with the highest loss after training. The job's config has to set `row_report`.
+    """List the examples with the highest loss after training. The job's config has to set `row_report`.
 
-    The whole table is the artifact `row_report`, a Parquet file.
+    The complete table is the artifact `row_report`, a Parquet file.
     """
     with database.read() as session:
         job = records.get_job(session, team_id=caller.team_id, job_id=job_id)

@@ -53,7 +53,7 @@ def _find_key(session: Session, secret: str) -> str:
 
 @router.get("/session")
 def get_session(access: AccessDep) -> SessionRead:
-    """Who you are, by cookie or Bearer key; and the token that changes by cookie need."""
+    """Return who the caller is, by cookie or Bearer key, and the CSRF token that changes by cookie need."""
     with access.read() as (session, caller):
         key = keys.get_own_key(session, key_id=caller.key_id)
         if not access.is_by_cookie:
@@ -67,7 +67,7 @@ def get_session(access: AccessDep) -> SessionRead:
 
 @router.delete("/session", status_code=204)
 def delete_session(access: AccessDep, _caller: CallerDep, response: Response, database: DatabaseDep) -> None:
-    """Log out: the session of the cookie ends. A Bearer key has none, so nothing ends."""
+    """Log out: end the session of the cookie. A Bearer key has no session to end."""
     if access.is_by_cookie:
         with database.write() as session:
             sessions.end_session(session, secret=access.secret)
@@ -76,7 +76,7 @@ def delete_session(access: AccessDep, _caller: CallerDep, response: Response, da
 
 @router.post("/login-codes", status_code=201)
 def create_login_code(caller: CallerDep, database: DatabaseDep, settings: SettingsDep) -> LoginCodeRead:
-    """A code that logs in one browser, once, as yourself: for a login link."""
+    """Create a code for a login link. It logs in one browser, once, with your own key's rights."""
     with database.write() as session:
         login_code, code = sessions.create_login_code(
             session, key_id=caller.key_id, expire_seconds=settings.login_code_seconds

@@ -1,4 +1,4 @@
-"""Slots: what runs the jobs, and the operator's drain."""
+"""Slots: what each is and does; operators drain and resume them."""
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["slots"], responses=error_responses(401))
 
 @router.get("/slots", response_model=Items[SlotRead], responses=etags.TAGGED)
 def list_slots(request: Request, access: AccessDep, settings: SettingsDep) -> Response:
-    """All slots that there ever were, by name: what each is, and what it is doing."""
+    """List all slots that were ever seen, by name: what each is, and what it is doing."""
     with access.read() as (session, caller):
         views = slots.list_slots(session, seen_within_seconds=settings.worker_seen_seconds)
         answer = Items[SlotRead](items=[SlotRead.of(view, caller=caller) for view in views])
@@ -24,7 +24,7 @@ def list_slots(request: Request, access: AccessDep, settings: SettingsDep) -> Re
 
 @router.post("/slots/{name}/drain", responses=error_responses(403, 404))
 def drain_slot(name: SlotNamePath, caller: OperatorDep, database: DatabaseDep, settings: SettingsDep) -> SlotRead:
-    """Let no new job begin on a slot; the one that runs there goes on. For the operator."""
+    """For operators: let no new job start on a slot. A job that runs there continues."""
     with database.write() as session:
         view = slots.drain_slot(session, name=name, seen_within_seconds=settings.worker_seen_seconds)
         return SlotRead.of(view, caller=caller)
@@ -39,7 +39,7 @@ def resume_slot(
     doorbell: DoorbellDep,
     tasks: BackgroundTasks,
 ) -> SlotRead:
-    """Let jobs begin on a slot again. For the operator."""
+    """For operators: let jobs start on a slot again."""
     with database.write() as session:
         view = slots.resume_slot(session, name=name, seen_within_seconds=settings.worker_seen_seconds)
         answer = SlotRead.of(view, caller=caller)

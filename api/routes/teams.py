@@ -1,4 +1,4 @@
-"""Teams: one's own share and quotas; and all of them, for the operator."""
+"""Teams: the caller's own share and quotas, and for operators those of all teams."""
 
 from typing import Annotated
 
@@ -21,27 +21,27 @@ router = APIRouter(tags=["teams"], responses=error_responses(401))
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
 
-DayCount = Annotated[int, Query(ge=1, le=MAX_DAYS, description="So many days, today among them.")]
+DayCount = Annotated[int, Query(ge=1, le=MAX_DAYS, description="Number of days, including today.")]
 TeamPath = Annotated[TeamName, Path(description="A team's name or id.")]
 
 
 @router.get("/team")
 def get_own_team(access: AccessDep, board_keeper: BoardKeeperDep) -> TeamRead:
-    """Your team's share, usage and quotas."""
+    """Return your team's share, usage and quotas."""
     with access.read() as (session, caller):
         return _read_team(session, caller.team_id, board_keeper.rules)
 
 
 @router.get("/team/usage")
 def get_own_usage(access: AccessDep, board_keeper: BoardKeeperDep, days: DayCount = DEFAULT_DAYS) -> UsageRead:
-    """What your team has used by day (UTC), and within the window of its quota."""
+    """Return what your team has used by day (UTC), and within the window of its quota."""
     with access.read() as (session, caller):
         return _read_usage(session, caller.team_id, board_keeper.rules, days)
 
 
 @router.get("/teams", responses=error_responses(403))
 def list_teams(_operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep) -> Items[TeamRead]:
-    """The operator's: all teams, by name."""
+    """For operators: list all teams by name."""
     with database.read() as session:
         reports = standings.list_teams(session, rules=board_keeper.rules)
         return Items(items=[TeamRead.of(report) for report in reports])
@@ -51,7 +51,7 @@ def list_teams(_operator: OperatorDep, database: DatabaseDep, board_keeper: Boar
 def create_team(
     body: TeamCreate, _operator: OperatorDep, database: DatabaseDep, board_keeper: BoardKeeperDep
 ) -> TeamRead:
-    """The operator's: make a team, with the weight 1 and without quotas. It has no key yet."""
+    """For operators: create a team with the weight 1 and without quotas. It has no key yet."""
     with database.write() as session:
         team = teams.create_team(session, name=body.name)
         return _read_team(session, team.id, board_keeper.rules)
@@ -65,7 +65,7 @@ def get_team_usage(
     board_keeper: BoardKeeperDep,
     days: DayCount = DEFAULT_DAYS,
 ) -> UsageRead:
-    """The operator's: what a team has used by day (UTC), and within the window of its quota."""
+    """For operators: return what a team has used by day (UTC), and within the window of its quota."""
     with database.read() as session:
         return _read_usage(session, teams.get_any_team(session, name=team).id, board_keeper.rules, days)
 
@@ -80,7 +80,7 @@ def change_team(
     doorbell: DoorbellDep,
     tasks: BackgroundTasks,
 ) -> TeamRead:
-    """The operator's: set a team's weight and quotas. They hold for what waits already, too; what runs goes on."""
+    """For operators: set a team's weight and quotas. They also apply to waiting jobs; running jobs continue."""
     with database.write() as session:
         changed = standings.change_team(session, name=team, changes=body.model_dump(exclude_unset=True))
         answer = _read_team(session, changed.id, board_keeper.rules)

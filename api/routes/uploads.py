@@ -1,8 +1,9 @@
-"""Uploads: a dataset in parts, for links that break."""
+"""Uploads: a dataset in parts, for unreliable connections."""
 
 import base64
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
@@ -21,11 +22,12 @@ from api.schemas.datasets import DatasetRead
 from api.schemas.uploads import PartRead, UploadCreate, UploadRead
 from jobs.data import datasets, uploads
 from jobs.data.uploads import MAX_PARTS
+from jobs.database.engine import Database
 from jobs.errors import DigestMismatch, Invalid, UploadCompleted
 from jobs.files.storage import Storage
 from jobs.models import Upload
 
-# Part of the datasets' router, which brings tag and errors.
+# The API's documentation lists them with the datasets.
 router = APIRouter(tags=["datasets"], responses=error_responses(401))
 
 UploadIdPath = Annotated[str, PathParameter(pattern=r"^up_[0-9a-z]{26}$", description="Id of an upload of your team.")]
@@ -36,7 +38,7 @@ _BINARY = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 
 class PartsStream:
-    """The parts one after another; `parts` has the size in bytes of each by its number."""
+    """The file that the parts make, one after another. `parts` has the size in bytes of each by its number."""
 
     name: str | None = None
 
@@ -60,7 +62,7 @@ def create_upload(
     settings: SettingsDep,
     response: Response,
 ) -> UploadRead:
-    """Begin a dataset that comes in parts. It expires, with its parts, when it is not completed in time."""
+    """Begin the upload of a dataset in parts. It expires, with its parts, when it is not completed in time."""
     reading = read_reading(body.axes, body.mapping_text)
     uploads.check_room(body.size_bytes or 0, settings.max_dataset_bytes)
     storage.check_free(settings.min_free_disk_bytes)
@@ -88,7 +90,7 @@ def list_uploads(
     cursor: PageCursor = None,
     limit: PageLength = DEFAULT_PAGE_LENGTH,
 ) -> Page[UploadRead]:
-    """Your team's uploads that have not expired, newest first."""
+    """List your team's uploads that have not expired, newest first."""
     with database.read() as session:
         page = uploads.list_uploads(session, team_id=caller.team_id, cursor=cursor, limit=limit)
         items = [UploadRead.of(upload, storage.list_parts(upload.id)) for upload in page.items]
@@ -97,7 +99,7 @@ def list_uploads(
 
 @router.get("/uploads/{upload_id}", responses=error_responses(404))
 def get_upload(upload_id: UploadIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep) -> UploadRead:
-    """How far an upload is: which parts are there."""
+    """Return an upload and the parts that have been received."""
     with database.read() as session:
         upload = uploads.get_upload(session, team_id=caller.team_id, upload_id=upload_id)
         return UploadRead.of(upload, storage.list_parts(upload_id))
@@ -117,22 +119,15 @@ async def put_part(
     storage: StorageDep,
     settings: SettingsDep,
     content_digest: Annotated[
-        str | None, Header(description="`sha-256=:BASE64:` (RFC 9530): a part that is not like this is refused.")
+        str | None, Header(description="`sha-256=:BASE64:` (RFC 9530). A part with another digest is refused.")
     ] = None,
 ) -> PartRead:
-    """Send one part, of any size, in any order. One that came before under this number is replaced."""
+    """Send one part, of any size and in any order. It replaces an earlier part with the same number."""
     refuse_encoding(request)
     expected = _find_digest(content_digest or "")
     storage.check_free(settings.min_free_disk_bytes)
 
-    def count_used() -> int:
-        """The bytes of the team's other parts."""
-        with database.read() as session:
-            uploads.get_open_upload(session, team_id=caller.team_id, upload_id=upload_id)
-            open_ids = uploads.list_open_ids(session, team_id=caller.team_id)
-        used = sum(sum(storage.list_parts(open_id).values()) for open_id in open_ids)
-        return used - storage.list_parts(upload_id).get(number, 0)
-
+    count_used = partial(_count_other_bytes, database, storage, caller.team_id, upload_id, number)
     used_bytes = await to_thread.run_sync(count_used)
     lift_body_limit(request)
     with storage.receive() as incoming:
@@ -144,7 +139,7 @@ async def put_part(
                 f"Part {number} arrived with the sha256 {incoming.sha256}, not {expected}. Send it again.",
                 field="Content-Digest",
             )
-        # Meanwhile parts of other requests have come, and the upload may be gone.
+        # Meanwhile other requests may have added parts, or deleted the upload.
         used_bytes = await to_thread.run_sync(count_used)
         uploads.check_room(used_bytes + incoming.size_bytes, settings.max_dataset_bytes)
         await to_thread.run_sync(storage.put_part, upload_id, number, incoming)
@@ -161,9 +156,9 @@ async def complete_upload(
     tasks: BackgroundTasks,
     response: Response,
 ) -> DatasetRead:
-    """Make the parts a dataset, validated as `POST /datasets` does. Parts with bad lines stay, to be sent again.
+    """Make a dataset of the parts, validated as by `POST /datasets`. Parts with bad lines stay, to be replaced.
 
-    Once it has succeeded, it answers with the same dataset however often it is called.
+    After success, repeating the call returns the same dataset.
     """
 
     def read_dataset() -> DatasetRead:
@@ -176,7 +171,7 @@ async def complete_upload(
         dataset = await _complete(upload_id, caller.team_id, database, storage, settings)
     except UploadCompleted:
         dataset = await to_thread.run_sync(read_dataset)
-    # After the commit: until then another attempt may need them.
+    # After the commit: until then another attempt may need the parts.
     tasks.add_task(storage.delete_upload, upload_id)
     response.headers["Location"] = f"/datasets/{dataset.id}"
     return dataset
@@ -186,16 +181,25 @@ async def complete_upload(
 def delete_upload(
     upload_id: UploadIdPath, caller: CallerDep, database: DatabaseDep, storage: StorageDep, tasks: BackgroundTasks
 ) -> None:
-    """Give up an upload, with its parts. The dataset that it may have become stays."""
+    """Delete an upload with its parts. A dataset that was made of it stays."""
     with database.write() as session:
         uploads.delete_upload(session, team_id=caller.team_id, upload_id=upload_id)
     tasks.add_task(storage.delete_upload, upload_id)
 
 
+def _count_other_bytes(database: Database, storage: Storage, team_id: str, upload_id: str, number: int) -> int:
+    """Count the bytes of all parts of the team but this one. Raises UploadNotFound and UploadCompleted."""
+    with database.read() as session:
+        uploads.get_open_upload(session, team_id=team_id, upload_id=upload_id)
+        open_ids = uploads.list_open_ids(session, team_id=team_id)
+    used = sum(sum(storage.list_parts(open_id).values()) for open_id in open_ids)
+    return used - storage.list_parts(upload_id).get(number, 0)
+
+
 async def _complete(
     upload_id: str, team_id: str, database: DatabaseDep, storage: StorageDep, settings: SettingsDep
 ) -> DatasetRead:
-    """Raises UploadCompleted, UploadIncomplete, and what take_in raises."""
+    """Make the dataset. Raises UploadCompleted, UploadIncomplete, and what take_in raises."""
 
     def check() -> tuple[Upload, dict[int, int]]:
         with database.read() as session:
@@ -212,23 +216,14 @@ async def _complete(
             PartsStream(storage, upload_id, parts), intake, reading, settings, sha256=upload.sha256
         )
 
-        def keep_file() -> DatasetRead:
-            return keep(
-                database,
-                storage,
-                file,
-                team_id=team_id,
-                name=upload.name,
-                axes=reading.axes,
-                report=report,
-                upload_id=upload_id,
-            )
-
-        return await to_thread.run_sync(keep_file)
+        keep_file = partial(
+            keep, team_id=team_id, name=upload.name, axes=reading.axes, report=report, upload_id=upload_id
+        )
+        return await to_thread.run_sync(keep_file, database, storage, file)
 
 
 def _find_digest(header: str) -> str | None:
-    """The sha256 in hex, if the header has one: RFC 9530 lets others pass. Raises Invalid."""
+    """Return the header's sha256 in hex, or None: other digests are ignored (RFC 9530). Raises Invalid."""
     match = _SHA256_DIGEST.search(header)
     if match is None:
         return None

@@ -7,7 +7,7 @@ from jobs.models import Artifact
 
 
 class ArtifactRead(Read):
-    """A stored output of a job, to be had at `GET /jobs/{job_id}/artifacts/{kind}`."""
+    """A stored output of a job. `GET /jobs/{job_id}/artifacts/{kind}` downloads it."""
 
     kind: str
     filename: str

@@ -17,26 +17,26 @@ Item = TypeVar("Item")
 
 
 class Read(BaseModel):
-    """What goes out; frozen, as an answer is a fact of its moment."""
+    """An answer of the API, or a part of one; frozen."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class Page(Read, Generic[Item]):
-    """Some items, newest first. `next_cursor` is handed back as `cursor`; null at the end."""
+    """A page of items, newest first. Send `next_cursor` as `cursor` for the next page; null at the end."""
 
     items: list[Item]
     next_cursor: str | None
 
 
 class Items(Read, Generic[Item]):
-    """All items."""
+    """All items of a list."""
 
     items: list[Item]
 
 
 class Feed(Read, Generic[Item]):
-    """Items in the order in which they came. `next_cursor` is handed back as `after`, now or when there may be more."""
+    """Items of a feed, oldest first. Send `next_cursor` as `after` for the items that follow, now or later."""
 
     items: list[Item]
     next_cursor: str | None

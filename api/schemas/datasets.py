@@ -1,4 +1,4 @@
-"""Wire models of datasets: what was uploaded, what it is to a base model, and examples of it."""
+"""Wire models of datasets: the upload, its statistics in a base model's tokens, and a preview of examples."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -26,7 +26,7 @@ class DatasetRead(Read):
     example_count: int
     created_at: datetime
     report: dict[str, Any] | None = Field(
-        description="What the dataset holds and what could be better in it; null in lists."
+        description="What the dataset contains, with warnings about it; null in lists."
     )
 
     @classmethod
@@ -44,11 +44,13 @@ class DatasetRead(Read):
 
 
 class StatisticsRead(Read):
-    """What a dataset is to a base model, in the model's tokens."""
+    """The statistics of a dataset in a base model's tokens."""
 
     dataset_id: str
     base_model: str
-    tokenizer_sha256: str = Field(description="Of the base model's tokenizer files, which all numbers depend on.")
+    tokenizer_sha256: str = Field(
+        description="Digest of the base model's tokenizer files, on which all numbers depend."
+    )
     statistics: TokenReport
 
 
@@ -60,12 +62,12 @@ class StatisticsPending(Read):
 
 
 class PreviewRead(Read):
-    """Examples as a training will take them, in the file's order."""
+    """Examples as the training sees them, in the file's order."""
 
     dataset_id: str
     base_model: str
-    axes: list[str] = Field(description="What the numbers of each `emotion` stand for.")
+    axes: list[str] = Field(description="The emotion axes, in the order of the numbers in each `emotion`.")
     max_length: int
     emotion_span: EmotionSpan
     items: list[PreviewExample]
-    next_offset: int | None = Field(description="To be handed back as `offset`; null at the end.")
+    next_offset: int | None = Field(description="Send it as `offset` for the next page; null at the end.")

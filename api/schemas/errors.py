@@ -17,18 +17,18 @@ class FieldProblem(Read):
 class ErrorInfo(Read):
     """What went wrong, and what to do."""
 
-    code: str = Field(description="Stable word for programs.")
+    code: str = Field(description="Stable code for programs.")
     message: str = Field(description="A sentence for people, with advice.")
-    field: str | None = Field(None, description="What part of the request it is about: a dotted path.")
+    field: str | None = Field(None, description="The part of the request that the error is about, as a dotted path.")
     details: list[FieldProblem] | None = Field(
-        None, description="All that is wrong with the request, when there is more than the one above."
+        None, description="All problems of the request, if there is more than one."
     )
 
 
 class ErrorBody(Read):
-    """The one shape of every error."""
+    """The body of every error."""
 
     error: ErrorInfo
     report: dict[str, Any] | None = Field(
-        None, description="Of a dataset with bad lines: the report, each problem with its line and a fix."
+        None, description="For a dataset with bad lines: its report, each problem with its line and a fix."
     )

@@ -11,29 +11,31 @@ from jobs.posting.memory import Lack
 
 
 class JobEstimateRead(Read):
-    """What a job would take. Times are no promise: `speed_source` says what they come from."""
+    """Estimate of a job's time and memory. `speed_source` says what the times are based on."""
 
     device: str = Field(description="`cuda` where such a slot is known or needed, else `cpu`.")
     example_count: int
-    token_count: int = Field(description="Of the whole training, without padding, from the dataset's characters.")
+    token_count: int = Field(
+        description="Tokens of the complete training without padding, derived from the dataset's characters."
+    )
     step_count: int
     memory: dict[str, int] | None = Field(
-        description="Bytes at the peak by what they are for (docs/memory.md); null where the model's sizes are unknown."
+        description="Bytes at the peak by their purpose (docs/memory.md); null where the model's sizes are unknown."
     )
     peak_memory_bytes: int | None
-    fits: bool | None = Field(description="Whether some slot has the memory; null where that isn't known.")
-    advice: str | None = Field(description="Where it doesn't fit: what would.")
+    fits: bool | None = Field(description="Whether some slot has enough memory; null where that is unknown.")
+    advice: str | None = Field(description="Where the job does not fit: what to change.")
     changes: list[dict[str, Any]] = Field(
-        description="For programs: changes of `config`, each of which alone makes it fit; the cheapest first."
+        description="For programs: changes of `config`, each of which alone makes the job fit; the cheapest first."
     )
     train_seconds: float
-    total_seconds: float = Field(description="With loading, compiling and saving.")
+    total_seconds: float = Field(description="Including loading, compiling and saving.")
     speed_source: str = Field(
-        description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`; "
-        "`arithmetic`: nothing like it has run here, so this may be far off."
+        description="`like_jobs`: jobs with the same base model and settings that ran here; `same_base_model`: jobs "
+        "with the same base model; `arithmetic`: no similar job has run here, so this may be far off."
     )
-    queue_position: int | None = Field(description="Null where your team's quotas would give it no turn.")
-    starts_at: datetime | None = Field(description="Null where it has no turn, or no open slot could run it.")
+    queue_position: int | None = Field(description="Null where your team's quotas would not let it start.")
+    starts_at: datetime | None = Field(description="Null where it could not start, or no open slot could run it.")
     ends_at: datetime | None
 
     @classmethod

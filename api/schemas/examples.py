@@ -1,4 +1,4 @@
-"""Examples that the documentation of the API shows."""
+"""Examples that the API's documentation shows."""
 
 from pydantic.config import JsonDict
 

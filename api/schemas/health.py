@@ -7,7 +7,7 @@ from api.schemas.errors import ErrorInfo
 
 
 class CheckRead(Read):
-    """One thing that the service needs."""
+    """The check of one thing that the service needs."""
 
     ok: bool
     message: str

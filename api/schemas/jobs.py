@@ -1,4 +1,4 @@
-"""Wire models of jobs: what to train, how far it is, and what it took."""
+"""Wire models of jobs: what to train, its progress, and what it took."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,12 +16,12 @@ from jobs.queue.reasons import WaitReason
 from jobs.status import JobStatus, StopKind
 
 MAX_PRIORITY = 100
-# A year: what is longer is a slip.
+# A year: a longer time is a mistake.
 MAX_TIMEOUT_SECONDS = 366 * 24 * 3600
 
 
 def _take_whole(value: object) -> object:
-    """JSON knows one kind of number, so 2.0 is a whole one; true is none."""
+    """Take 2.0 as 2, as JSON has one kind of number; `true` is not a number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -37,48 +37,48 @@ class JobCreate(BaseModel):
     validation_dataset_id: str | None = Field(
         None,
         pattern=r"^ds_[0-9a-z]{26}$",
-        description="A dataset to measure the loss on, in place of a share of the first (`eval_fraction`).",
+        description="A dataset to measure the loss on, in place of a part of the first (`eval_fraction`).",
     )
     base_model: str = Field(min_length=1, max_length=200, description="A name from `GET /models`.")
     # Before `config`, which is laid over it.
     preset: Preset = Field(
         "default",
-        description="What `config` starts from: `default`, a good recipe, or `original`, the project that emotune grew "
-        "from, kept for comparison.",
+        description="What `config` starts from: `default`, the recommended settings, or `original`, those of the "
+        "project that emotune grew from, kept for comparison.",
     )
     config: TrainConfig = Field(
         default_factory=TrainConfig,
         validate_default=True,
-        description="Only what shall differ from the preset. The defaults shown here are those of `default`.",
+        description="Only the fields that differ from the preset. The defaults shown here are those of `default`.",
     )
     name: Name | None = Field(None, description="For people; default: the dataset's name.")
-    priority: Priority = Field(0, description="Higher goes first, among the jobs of your own team and class.")
+    priority: Priority = Field(0, description="Higher starts first, among the jobs of your own team in the same class.")
     priority_class: PriorityClass = Field(
         PriorityClass.NORMAL,
-        description="Jobs of a higher class go first, whatever the teams have used, and may take the slot of one of a "
-        "lower class. `low` may wait and be interrupted; `urgent` needs the operator's leave.",
+        description="Jobs of a higher class start first, regardless of the teams' usage, and may preempt a job of a "
+        "lower class. `low` may wait and be interrupted; `urgent` needs the operator's permission.",
     )
     timeout_seconds: float | None = Field(
         None,
         gt=0,
         le=MAX_TIMEOUT_SECONDS,
-        description="The job fails when all its runs together have taken so long; default: it may take any time.",
+        description="The job fails when its runs together have taken so long; default: the operator's limit, if any.",
     )
 
     @field_validator("config", mode="before")
     @classmethod
     def _lay_over_preset(cls, value: object, info: ValidationInfo) -> object:
-        """The preset with what was given on top, still to be validated, so that errors name the caller's own fields."""
+        """Lay the given fields over the preset before validation, so that errors name the caller's own fields."""
         preset = info.data.get("preset")
         if preset is None:
-            # It was refused; what else is wrong shall be told along with that.
+            # The preset was refused; other problems are reported along with it.
             return value
         given = value.model_dump(exclude_unset=True) if isinstance(value, TrainConfig) else value
         return PRESETS[preset] | given if isinstance(given, dict) else given
 
 
 class JobUpdate(BaseModel):
-    """What of a job may be changed after it was posted. What is left out stays."""
+    """Changes to a job that was posted. A field that is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,7 +87,7 @@ class JobUpdate(BaseModel):
 
 
 class JobDataset(Read):
-    """The dataset that a job was made with. It may have been deleted since."""
+    """The dataset that a job was created with. It may have been deleted since."""
 
     id: str
     name: str
@@ -95,7 +95,7 @@ class JobDataset(Read):
 
     @classmethod
     def of_validation(cls, job: Job) -> "JobDataset | None":
-        """What the job's loss is measured on, where that is a dataset of its own."""
+        """Return the job's validation dataset, or None where it has none."""
         if job.validation_dataset_id is None:
             return None
         return cls(
@@ -108,7 +108,9 @@ class JobDataset(Read):
 class JobDatasetRead(JobDataset):
     """The dataset of a job, with its statistics."""
 
-    report: dict[str, Any] | None = Field(description="As `GET /datasets/{dataset_id}` has it; null for older jobs.")
+    report: dict[str, Any] | None = Field(
+        description="The report of `GET /datasets/{dataset_id}`; null for older jobs."
+    )
 
     @classmethod
     def of(cls, job: Job) -> "JobDatasetRead":
@@ -116,14 +118,14 @@ class JobDatasetRead(JobDataset):
 
 
 class Checkpoint(Read):
-    """What a job would go on from."""
+    """The checkpoint that a job would resume from."""
 
     step: int
     saved_at: datetime
 
 
 class JobRead(Read):
-    """A requested fine-tune and how far it is."""
+    """A requested fine-tune and its progress."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
 
@@ -137,29 +139,31 @@ class JobRead(Read):
     base_model: str
     dataset: JobDataset
     validation_dataset: JobDataset | None
-    config: dict[str, Any] = Field(description="The whole TrainConfig, defaults filled in, frozen at creation.")
-    attempt: int = Field(description="How many times a worker took the job; 0 before the first.")
-    phase: str | None = Field(description="What the run is busy with.")
+    config: dict[str, Any] = Field(description="The complete TrainConfig with its defaults, frozen at creation.")
+    attempt: int = Field(description="How many times a worker started the job; 0 before the first.")
+    phase: str | None = Field(description="What the run is doing.")
     step: int = Field(description="Optimizer updates done in this attempt.")
     total_steps: int | None
     last_loss: float | None
     tokens_per_second: float | None
     queue_position: int | None = Field(
-        description="1 for the job that is next; only while it is queued, and only when the job is read by itself. "
-        "Null also while it has no turn: `queue_reason` says why."
+        description="1 for the job that is next; only for a queued job, and only when the job is read by itself. "
+        "Null also while it is not eligible to start: `queue_reason` says why."
     )
-    queue_reason: WaitReasonRead | None = Field(description="Why it waits; wherever `queue_position` may be.")
+    queue_reason: WaitReasonRead | None = Field(description="Why it waits; in the same answers as `queue_position`.")
     eta_seconds: float | None
     error: JobError | None
-    estimate: dict[str, Any] | None = Field(description="What it was expected to take when it was posted.")
+    estimate: dict[str, Any] | None = Field(description="What it was expected to take, as of when it was posted.")
     result: dict[str, Any] | None = Field(
-        description="What it took: seconds, steps, tokens, memory; once it succeeded."
+        description="What it took, once it has succeeded: seconds, steps, tokens, memory."
     )
     stop_requested: bool = Field(description="Whether the run was asked to stop and has not confirmed yet.")
-    stop_kind: StopKind | None = Field(description="What it was asked to stop for.")
-    checkpoint: Checkpoint | None = Field(description="The newest one; null before the first.")
-    checkpoint_requested: bool = Field(description="Whether the run was asked to save and has not yet.")
-    batch_split: int = Field(description="2 when it goes on with half the batch_size, after want of GPU memory.")
+    stop_kind: StopKind | None = Field(description="Why it was asked to stop.")
+    checkpoint: Checkpoint | None = Field(description="The newest checkpoint; null before the first.")
+    checkpoint_requested: bool = Field(description="Whether a checkpoint was requested and is not saved yet.")
+    batch_split: int = Field(
+        description="2 when the job was started again with half the batch_size, as the GPU ran out of memory."
+    )
     peak_gpu_bytes: int | None = Field(description="The most GPU memory that any of its runs took.")
     peak_host_bytes: int | None = Field(description="The most memory that any of its training processes took.")
     created_at: datetime

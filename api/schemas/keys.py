@@ -1,4 +1,4 @@
-"""Wire models of keys, and of sessions, which speak for one."""
+"""Wire models of API keys, and of the sessions that are opened with them."""
 
 from datetime import datetime
 from typing import Self
@@ -13,17 +13,17 @@ MAX_SECRET_LENGTH = 200
 
 
 class KeyRead(Read):
-    """An API key, without its secret. `last_used_at` is right to the minute."""
+    """An API key without its secret. `last_used_at` is accurate to the minute."""
 
     id: str
     name: str
     prefix: str = Field(description="The first characters of the secret.")
-    team: str = Field(description="The name of the team that it speaks for.")
+    team: str = Field(description="The name of the key's team.")
     is_operator: bool
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
-    is_current: bool = Field(description="Whether this request came with it, or with a session of it.")
+    is_current: bool = Field(description="Whether this request was sent with this key, or with a session of it.")
 
     @classmethod
     def of(cls, key: ApiKey, *, current_id: str) -> "KeyRead":
@@ -41,14 +41,16 @@ class KeyRead(Read):
 
 
 class KeyCreate(BaseModel):
-    """A key to be made."""
+    """A key to create."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: ShortName = Field(description="What it is for.")
-    team: TeamName | None = Field(None, description="The operator's: another team, by name or id.")
+    name: ShortName = Field(description="What the key is for.")
+    team: TeamName | None = Field(None, description="For operators: another team, by name or id.")
     is_operator: bool = Field(
-        False, strict=True, description="The operator's: it may also steer the queue, and see what belongs to others."
+        False,
+        strict=True,
+        description="For operators: the key may also control the queue, and see what other teams own.",
     )
 
 
@@ -56,7 +58,7 @@ class KeyCreated(Read):
     """A new key."""
 
     key: KeyRead
-    secret: str = Field(description="For `Authorization: Bearer`. It is shown this once, and not kept.")
+    secret: str = Field(description="For `Authorization: Bearer`. It is shown only once and not stored.")
 
 
 class SessionCreate(BaseModel):
@@ -67,7 +69,9 @@ class SessionCreate(BaseModel):
     )
 
     api_key: str = Field("", min_length=1, max_length=MAX_SECRET_LENGTH)
-    code: str = Field("", min_length=1, max_length=MAX_SECRET_LENGTH, description="As `POST /login-codes` answers it.")
+    code: str = Field(
+        "", min_length=1, max_length=MAX_SECRET_LENGTH, description="A code that `POST /login-codes` returned."
+    )
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
@@ -77,7 +81,7 @@ class SessionCreate(BaseModel):
 
 
 class TeamRef(Read):
-    """Which team it is."""
+    """A team by id and name."""
 
     id: str
     name: str
@@ -88,13 +92,13 @@ class TeamRef(Read):
 
 
 class SessionRead(Read):
-    """Who you are to the API."""
+    """Who the caller is."""
 
     team: TeamRef
     key: KeyRead
     is_operator: bool
     csrf_token: str | None = Field(
-        description="For the header `X-CSRF-Token`, which changes by cookie need; null for a Bearer key."
+        description="For the header `X-CSRF-Token`, required for changes by cookie; null for a Bearer key."
     )
     expires_at: datetime | None = Field(description="When the browser has to log in again; null for a Bearer key.")
 
@@ -110,8 +114,8 @@ class SessionRead(Read):
 
 
 class LoginCodeRead(Read):
-    """What opens one session, once."""
+    """A code that opens one session, once."""
 
     code: str
     expires_at: datetime
-    path: str = Field(description="Of the login link, to go behind the address of this API.")
+    path: str = Field(description="Path of the login link, to append to the address of this API.")

@@ -47,7 +47,7 @@ class CurveColumns(_Columns):
 
 
 class Curves(Read):
-    """Metrics by columns, oldest first. `next_cursor` is handed back as `after`, now or when there may be more."""
+    """Metrics as columns, oldest first. Send `next_cursor` as `after` for those that follow, now or later."""
 
     columns: CurveColumns
     next_cursor: str | None

@@ -7,11 +7,11 @@ from jobs.base_models.base_model import ListedModel
 
 
 class BaseModelRead(Read):
-    """A base model that jobs may name."""
+    """A base model that jobs may use."""
 
     name: str
-    is_available: bool = Field(description="False when the operator listed it and its files are not there.")
-    size_bytes: int | None = Field(description="Of its weights, where that is known.")
+    is_available: bool = Field(description="False when its files are missing, although the operator lists it.")
+    size_bytes: int | None = Field(description="Size of its weights; null where it is unknown.")
 
     @classmethod
     def of(cls, model: ListedModel, is_available: bool) -> "BaseModelRead":

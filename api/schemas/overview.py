@@ -16,7 +16,7 @@ from jobs.status import JobStatus, StopKind
 class RowError(Read):
     """Why a job failed, in short."""
 
-    code: str = Field(description="A word from docs/errors.md.")
+    code: str = Field(description="A code from docs/errors.md.")
     message: str
 
 
@@ -91,12 +91,14 @@ class JobRow(Read):
 
 
 class JobOverview(Read):
-    """Some of a team's jobs."""
+    """A page of a team's jobs."""
 
     items: list[JobRow]
-    total_count: int = Field(description="Of all that `status` and `search` find.")
-    counts: dict[JobStatus, int] = Field(description="Of all your team's jobs, whatever was searched for.")
-    next_offset: int | None = Field(description="To be handed back as `offset`; null at the end.")
+    total_count: int = Field(description="Number of jobs that match `status` and `search`.")
+    counts: dict[JobStatus, int] = Field(
+        description="Number of all your team's jobs by status, regardless of the search."
+    )
+    next_offset: int | None = Field(description="Send it as `offset` for the next page; null at the end.")
 
     @classmethod
     def of(cls, part: Overview, *, offset: int) -> "JobOverview":

@@ -9,11 +9,11 @@ from emomodel.config import PRESET_DESCRIPTIONS, Preset, make_config
 
 
 class PresetRead(Read):
-    """What a job's config may start from."""
+    """A preset: a complete config that a job's config may start from."""
 
     name: Preset
     description: str
-    config: dict[str, Any] = Field(description="The whole TrainConfig, defaults filled in.")
+    config: dict[str, Any] = Field(description="The complete TrainConfig, with its defaults.")
 
     @classmethod
     def of(cls, preset: Preset) -> "PresetRead":

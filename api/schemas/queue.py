@@ -10,16 +10,16 @@ from jobs.priorities import PriorityClass
 from jobs.queue.reasons import WaitCode, WaitReason
 from jobs.queue.view import QueuedJob, QueueEntry, QueueSlice
 
-# What is further back is better left to the queue's own order.
+# Places further back are left to the queue's own order.
 MAX_POSITION = 1000
 MAX_REASON_LENGTH = 200
 
 
 class WaitReasonRead(Read):
-    """Why a job waits."""
+    """The reason why a job waits."""
 
-    code: WaitCode = Field(description="Stable word for programs.")
-    message: str = Field(description="For people.")
+    code: WaitCode = Field(description="Stable code for programs.")
+    message: str = Field(description="Text for people.")
 
     @classmethod
     def of(cls, reason: WaitReason) -> "WaitReasonRead":
@@ -27,17 +27,19 @@ class WaitReasonRead(Read):
 
 
 class QueuedJobRead(Read):
-    """A waiting job that you may know of."""
+    """A waiting job that the caller may see."""
 
     id: str
     name: str
     team: str
     priority_class: PriorityClass
     priority: int
-    is_pinned: bool = Field(description="Whether the operator gave it its place.")
-    attempt: int = Field(description="Above 0 where it goes on after a run that was interrupted.")
+    is_pinned: bool = Field(description="Whether an operator moved it to its place.")
+    attempt: int = Field(
+        description="Number of earlier attempts; above 0 when it continues after one that did not finish it."
+    )
     created_at: datetime
-    expected_seconds: float | None = Field(description="How long it is expected to hold a slot.")
+    expected_seconds: float | None = Field(description="How long it is expected to occupy a slot.")
 
     @classmethod
     def of(cls, shown: QueuedJob) -> "QueuedJobRead":
@@ -56,13 +58,13 @@ class QueuedJobRead(Read):
 
 
 class QueueEntryRead(Read):
-    """A place in the queue. Of other teams' jobs there is the position and nothing else."""
+    """A place in the queue. For other teams' jobs only the position is shown."""
 
-    position: int | None = Field(description="1 is claimed next; null while it has no turn.")
+    position: int | None = Field(description="1 starts next; null while the job is not eligible to start.")
     job: QueuedJobRead | None
     reason: WaitReasonRead | None
     starts_at: datetime | None = Field(
-        description="If all takes as long as expected; null where it has no turn, or no open slot fits."
+        description="The expected start; null where the job is not eligible to start, or no open slot can run it."
     )
 
     @classmethod
@@ -79,11 +81,11 @@ class QueueEntryRead(Read):
 
 
 class QueueRead(Read):
-    """The queue in the order of its claims; then what has no turn, held jobs last."""
+    """The queue in the order in which jobs start; then the jobs that are not eligible to start, held jobs last."""
 
     items: list[QueueEntryRead]
     total_count: int
-    next_offset: int | None = Field(description="To be handed back as `offset`; null at the end.")
+    next_offset: int | None = Field(description="Send it as `offset` for the next page; null at the end.")
 
     @classmethod
     def of(cls, part: QueueSlice, *, offset: int) -> "QueueRead":
@@ -96,18 +98,18 @@ class QueueRead(Read):
 
 
 class JobHold(BaseModel):
-    """Why a job is held."""
+    """The reason why a job is held."""
 
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON_LENGTH, pattern=NAME_PATTERN),
-    ] = Field(description="Its team reads it.")
+    ] = Field(description="It is shown to the job's team.")
 
 
 class JobMove(BaseModel):
-    """Where a job shall stand."""
+    """The place in the queue that a job is moved to."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,5 +117,5 @@ class JobMove(BaseModel):
         strict=True,
         ge=1,
         le=MAX_POSITION,
-        description="1 is next. The jobs before it are pinned in their present order. Null: where the rule puts it.",
+        description="1 is next. The jobs before it are pinned in their current order. Null: its place by the rules.",
     )

@@ -1,4 +1,4 @@
-"""Wire models of runs, and of why one failed."""
+"""Wire models of runs, and of the error of a run or job."""
 
 from datetime import datetime
 
@@ -13,14 +13,14 @@ from jobs.status import RunCause
 class JobError(Read):
     """Why a job failed."""
 
-    code: str = Field(description="A word from docs/errors.md.")
+    code: str = Field(description="A code from docs/errors.md.")
     message: str = Field(description="What happened.")
     advice: str | None = Field(description="What to change.")
     log: list[str] = Field(description="The last lines that the training process wrote to its log.")
 
     @classmethod
     def find(cls, code: str | None, message: str | None, log: list[str] | None = None) -> "JobError | None":
-        """None where there is no code."""
+        """Make the error of a run or job, or return None without a code."""
         if code is None:
             return None
         return cls(code=code, message=message or "", advice=find_advice(code), log=log or [])
@@ -35,11 +35,11 @@ class RunRead(Read):
     ended_at: datetime | None
     outcome: str | None = Field(description="The job's status after it; null while it runs.")
     cause: RunCause | None = Field(
-        description="Why the job went on after it: `crash` counts towards the limit, `interruption` does not."
+        description="Why the job continued after it: `crash` counts towards the limit, `interruption` does not."
     )
     error: JobError | None
-    exit_code: int | None = Field(description="Of the training process; negative for a signal.")
-    resumed_step: int | None = Field(description="The step of the checkpoint that it went on from; null for none.")
+    exit_code: int | None = Field(description="Exit code of the training process; negative for a signal.")
+    resumed_step: int | None = Field(description="The step of the checkpoint that it resumed from; null for none.")
     peak_gpu_bytes: int | None
     peak_host_bytes: int | None
 

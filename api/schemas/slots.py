@@ -12,7 +12,7 @@ from jobs.runs.slots import SlotStatus, SlotView
 
 
 def may_see(caller: Caller, job: Job) -> bool:
-    """Whether a list that is for everybody may name the job to this caller."""
+    """Whether the caller may see the job in a list that is open to all teams."""
     return caller.is_operator or job.team_id == caller.team_id
 
 
@@ -21,7 +21,7 @@ class SlotJobRead(Read):
 
     id: str
     name: str
-    is_own: bool = Field(description="Whether it is a job of your team; the operator sees those of others, too.")
+    is_own: bool = Field(description="Whether it is a job of your team; operators see other teams' jobs too.")
 
 
 class SlotRead(Read):
@@ -34,22 +34,28 @@ class SlotRead(Read):
     device: str = Field(description="`cpu` or `cuda`.")
     status: SlotStatus = Field(
         description="`idle`, `running`, `blocked` (its worker takes no job now: see `blocked_reason`), `drained` (the "
-        "operator wants no new jobs there) or `away` (its worker was not heard of lately)."
+        "operator wants no new jobs there) or `away` (its worker was not seen recently)."
     )
-    blocked_reason: str | None = Field(description="As it was when the worker was last heard of.")
-    job: SlotJobRead | None = Field(description="What runs there, for its own team and the operator; else null.")
-    size: float = Field(description="What a second on it counts in a team's usage, relative to the other slots.")
-    memory_bytes: int | None = Field(description="Of the GPU, or of the machine for a CPU.")
-    memory_used_bytes: int | None = Field(description="Of the GPU, like all that follows but the dates; else null.")
+    blocked_reason: str | None = Field(description="Why it is blocked, as of when its worker was last seen.")
+    job: SlotJobRead | None = Field(
+        description="The job that runs there, shown to its own team and to operators; else null."
+    )
+    size: float = Field(description="How much a second on it counts in a team's usage, relative to other slots.")
+    memory_bytes: int | None = Field(description="Memory of the GPU, or for a CPU of the machine.")
+    memory_used_bytes: int | None = Field(
+        description="Of the GPU, like the fields up to `power_watts`; null for a CPU."
+    )
     gpu_name: str | None
     gpu_uuid: str | None
     utilization_percent: float | None
     temperature_celsius: float | None
     power_watts: float | None
-    emotune_version: str | None = Field(description="The release of its worker; null where that is too old to tell.")
-    is_other_release: bool = Field(description="Whether that is another one than this API's.")
-    drained_at: datetime | None = Field(description="Since when the operator wants no new jobs there.")
-    seen_at: datetime = Field(description="When its worker was last heard of.")
+    emotune_version: str | None = Field(
+        description="The release of its worker; null where that is too old to report it."
+    )
+    is_other_release: bool = Field(description="Whether that release differs from this API's.")
+    drained_at: datetime | None = Field(description="Since when it is drained; null while it is not.")
+    seen_at: datetime = Field(description="When its worker was last seen.")
 
     @classmethod
     def of(cls, view: SlotView, *, caller: Caller) -> "SlotRead":

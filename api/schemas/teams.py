@@ -1,4 +1,4 @@
-"""Wire models of teams: where each stands, what is changed, and what it has used."""
+"""Wire models of teams: their shares and quotas, changes of them, and their usage."""
 
 import datetime as dt
 from typing import Annotated, Self
@@ -17,12 +17,12 @@ MAX_COUNT = 1_000_000
 MAX_SLOT_SECONDS = 1e12
 
 TeamName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
-# Of what is made: names that look alike should be alike.
+# For names of new things: names that look equal should be equal.
 ShortName = Annotated[TeamName, StringConstraints(strip_whitespace=True)]
 
 
 class TeamCreate(BaseModel):
-    """A team to be made."""
+    """A team to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,22 +30,22 @@ class TeamCreate(BaseModel):
 
 
 class TeamRead(Read):
-    """A team: its share, its quotas, and where it stands."""
+    """A team with its share, its quotas and its current usage."""
 
     id: str
     name: str
     weight: float = Field(description="Its share, relative to the weights of the others.")
-    share: float = Field(description="Of all teams' weights.")
-    used_share: float = Field(description="Of what all teams have used lately.")
+    share: float = Field(description="Its part of the weights of all teams, from 0 to 1.")
+    used_share: float = Field(description="Its part of the recent usage of all teams, from 0 to 1.")
     usage_seconds: float = Field(
-        description="Slot seconds, half as much for each half-life ago; running jobs count as long as is expected."
+        description="Slot seconds, halved for each half-life passed; running jobs count with their expected time."
     )
     window_seconds: float = Field(description="Slot seconds within the window of the quota, not decayed.")
     running_count: int
     queued_count: int
-    max_running: int | None = Field(description="Jobs that may run at a time; null is no bound, here and below.")
-    max_queued: int | None = Field(description="Jobs that may wait.")
-    max_slot_seconds: float | None = Field(description="Slot seconds within the window.")
+    max_running: int | None = Field(description="Maximum number of running jobs; null means no limit, here and below.")
+    max_queued: int | None = Field(description="Maximum number of waiting jobs.")
+    max_slot_seconds: float | None = Field(description="Maximum slot seconds within the window of the quota.")
     max_priority_class: PriorityClass
 
     @classmethod
@@ -69,7 +69,7 @@ class TeamRead(Read):
 
 
 class TeamChange(BaseModel):
-    """What shall be different. A quota that is null is taken away; one that is left out stays."""
+    """The changes to a team. A quota that is null is removed; a field that is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,7 +91,7 @@ class DayUsageRead(Read):
 
     date: dt.date
     slot_seconds: float = Field(description="Seconds of its runs, times the size of their slots.")
-    run_count: int = Field(description="Runs that ran on this day; one over midnight counts on both.")
+    run_count: int = Field(description="Runs that ran on this day; a run over midnight counts on both days.")
 
     @classmethod
     def of(cls, day: DayUsage) -> "DayUsageRead":
@@ -102,11 +102,11 @@ class UsageRead(Read):
     """What a team has used, by day, and what counts for its quota."""
 
     days: list[DayUsageRead] = Field(description="One for each day, oldest first; the last is today, up to now.")
-    window_seconds: float = Field(description="How long the window of the quota is.")
+    window_seconds: float = Field(description="Length of the quota's window.")
     window_slot_seconds: float = Field(
-        description="Slot seconds within the window; running jobs count as long as is expected."
+        description="Slot seconds within the window; running jobs count with their expected time."
     )
-    max_slot_seconds: float | None = Field(description="The quota; null is no bound.")
+    max_slot_seconds: float | None = Field(description="The quota; null means no limit.")
 
     @classmethod
     def of(cls, days: list[DayUsage], standing: Standing, *, window_seconds: float) -> "UsageRead":

@@ -12,32 +12,36 @@ from jobs.models import Upload
 
 
 class UploadCreate(BaseModel):
-    """What will come in parts."""
+    """A dataset to upload in parts."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "support chats", "size_bytes": 734_003_200}]}
     )
 
-    name: Name = Field(description="Of the dataset, for people.")
+    name: Name = Field(description="Name of the dataset, for people.")
     axes: str | None = Field(
-        None, max_length=4096, description="Own axes in place of the eight, such as `COLD_WARM,SHY_BOLD`."
+        None, max_length=4096, description="Your own axes in place of the default ones, such as `COLD_WARM,SHY_BOLD`."
     )
     mapping: str | dict[str, Any] | None = Field(
-        None, description="For files with texts and labels: a preset's name, or the mapping (docs/data-format.md)."
+        None, description="For files with texts and labels: the name of a preset, or a mapping (docs/data-format.md)."
     )
-    size_bytes: int | None = Field(None, ge=0, strict=True, description="Of the whole file, checked when it is there.")
+    size_bytes: int | None = Field(
+        None, ge=0, strict=True, description="Size of the complete file, checked on completion."
+    )
     sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="Of the whole file in lower-case hex, checked when it is there."
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="Digest of the complete file in lower-case hex, checked on completion.",
     )
 
     @property
     def mapping_text(self) -> str | None:
-        """As `POST /datasets?mapping=` has it."""
+        """The mapping as text, as `POST /datasets?mapping=` takes it."""
         return json.dumps(self.mapping) if isinstance(self.mapping, dict) else self.mapping
 
 
 class PartRead(BaseModel):
-    """One part that is there."""
+    """A part that has been received."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,7 +50,7 @@ class PartRead(BaseModel):
 
 
 class UploadRead(BaseModel):
-    """A dataset that comes in parts, and how far it is."""
+    """A dataset that is uploaded in parts, and its progress."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,10 +60,10 @@ class UploadRead(BaseModel):
     size_bytes: int | None
     sha256: str | None
     received_bytes: int
-    parts: list[PartRead] = Field(description="By number. Empty once the upload is complete.")
+    parts: list[PartRead] = Field(description="The received parts by number; empty once the upload is complete.")
     created_at: datetime
     expires_at: datetime
-    dataset_id: str | None = Field(description="What the upload has become; null until it is complete.")
+    dataset_id: str | None = Field(description="The dataset made of the upload; null until it is complete.")
 
     @classmethod
     def of(cls, upload: Upload, parts: Mapping[int, int]) -> "UploadRead":

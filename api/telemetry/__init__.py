@@ -1,1 +1,1 @@
-"""What the API reports of its requests."""
+"""What the API reports to Prometheus and in traces."""

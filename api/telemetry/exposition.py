@@ -1,5 +1,6 @@
-"""What `GET /metrics` tells Prometheus: the requests of this process, and the installation as its rows are at that
-moment. Workers tell of themselves through the rows, so there is one place to scrape.
+"""What `GET /metrics` reports to Prometheus: the API's requests, and the installation as the database has it now.
+
+Workers report through the database, so there is one place to scrape.
 """
 
 import multiprocessing
@@ -25,7 +26,7 @@ PERCENT = 100
 
 
 def make_registry(settings: Settings, database: Database, storage: Storage, meter: RequestMeter) -> CollectorRegistry:
-    """All that is told; reading it asks the database. Raises sqlalchemy.exc.SQLAlchemyError then."""
+    """Make the registry of all metrics. Reading it queries the database, and may raise SQLAlchemyError then."""
     registry = CollectorRegistry()
     keeper = CensusKeeper(database, seen_within_seconds=settings.worker_seen_seconds)
     registry.register(InstallationCollector(keeper, storage, needed_bytes=settings.min_free_disk_bytes))
@@ -37,8 +38,8 @@ def make_registry(settings: Settings, database: Database, storage: Storage, mete
 class ProcessesCollector(Collector):
     """The client library's `process_...`, of all processes of the API together.
 
-    Memory, CPU time and open files are sums. The start is that of the first process, and the bound on open files is of
-    each.
+    Memory, CPU time and open files are sums. The start is that of the first process, and the limit on open files is
+    that of each.
     """
 
     def collect(self) -> Iterable[Metric]:
@@ -57,7 +58,7 @@ _NO_SUMS = frozenset({"process_start_time_seconds", "process_max_fds"})
 
 
 def _list_processes() -> list[int]:
-    """This one; of several also the one that watches over them, and all others (cli/api.py)."""
+    """List this process; where the API is several, also their parent and all others (cli/api.py)."""
     parent = multiprocessing.parent_process()
     if parent is None or parent.pid is None:
         return [os.getpid()]
@@ -65,7 +66,7 @@ def _list_processes() -> list[int]:
 
 
 class InstallationCollector(Collector):
-    """All processes that serve one database tell the same: nothing is counted here."""
+    """Reports the installation from its database. All processes report the same, as nothing is counted here."""
 
     def __init__(self, keeper: CensusKeeper, storage: Storage, *, needed_bytes: int) -> None:
         self._keeper = keeper
@@ -74,34 +75,36 @@ class InstallationCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         census = self._keeper.get_census()
-        yield InfoMetricFamily("emotune_build", "The release that answers.", {"version": get_release()})
-        yield from _tell_teams(census.teams)
-        yield from _tell_failures(census)
-        yield from _tell_slots(census)
-        yield from self._tell_disk()
+        yield InfoMetricFamily("emotune_build", "The release of this API.", {"version": get_release()})
+        yield from _report_teams(census.teams)
+        yield from _report_failures(census)
+        yield from _report_slots(census)
+        yield from self._report_disk()
 
-    def _tell_disk(self) -> Iterator[Metric]:
+    def _report_disk(self) -> Iterator[Metric]:
         self._storage.root.mkdir(parents=True, exist_ok=True)
         disk = shutil.disk_usage(self._storage.root)
-        yield GaugeMetricFamily("emotune_data_disk_free_bytes", "Free on the data folder's disk.", value=disk.free)
-        yield GaugeMetricFamily("emotune_data_disk_size_bytes", "Of the data folder's disk.", value=disk.total)
+        yield GaugeMetricFamily(
+            "emotune_data_disk_free_bytes", "Free bytes on the data folder's disk.", value=disk.free
+        )
+        yield GaugeMetricFamily("emotune_data_disk_size_bytes", "Size of the data folder's disk.", value=disk.total)
         yield GaugeMetricFamily(
             "emotune_data_disk_needed_bytes", "EMOTUNE_MIN_FREE_DISK_BYTES.", value=self._needed_bytes
         )
 
 
-def _tell_teams(teams: Iterable[TeamCount]) -> Iterator[Metric]:
+def _report_teams(teams: Iterable[TeamCount]) -> Iterator[Metric]:
     jobs = GaugeMetricFamily("emotune_jobs", "Jobs by status.", labels=["team", "status"])
     queue = GaugeMetricFamily(
         "emotune_queue_jobs", "Queued jobs: `waiting`, or `held` by the operator.", labels=["team", "state"]
     )
     wait = GaugeMetricFamily(
         "emotune_queue_oldest_wait_seconds",
-        "Since the oldest of the waiting jobs was posted; 0 where none waits.",
+        "Seconds since the oldest waiting job was posted; 0 where none waits.",
         labels=["team"],
     )
     used = CounterMetricFamily(
-        "emotune_slot_seconds", "What runs have used of the slots, times the slots' sizes.", labels=["team"]
+        "emotune_slot_seconds", "Seconds that runs have used slots, times the slots' sizes.", labels=["team"]
     )
     for team in teams:
         for status in JobStatus:
@@ -113,10 +116,14 @@ def _tell_teams(teams: Iterable[TeamCount]) -> Iterator[Metric]:
     yield from (jobs, queue, wait, used)
 
 
-def _tell_failures(census: Census) -> Iterator[Metric]:
+def _report_failures(census: Census) -> Iterator[Metric]:
     for name, text, counts in (
         ("emotune_job_failures", "Jobs that have failed, by code (docs/errors.md).", census.failed_jobs),
-        ("emotune_run_failures", "Runs that ended with a fault; their jobs may have gone on.", census.failed_runs),
+        (
+            "emotune_run_failures",
+            "Runs that ended with an error; their jobs may have been retried.",
+            census.failed_runs,
+        ),
     ):
         family = CounterMetricFamily(name, text, labels=["code"])
         for code, count in counts.items():
@@ -124,15 +131,15 @@ def _tell_failures(census: Census) -> Iterator[Metric]:
         yield family
     yield GaugeMetricFamily(
         "emotune_stale_runs",
-        "Running jobs whose lease is over. The next sweep ends them: more than none for long is no housekeeping.",
+        "Running jobs whose lease has expired. The next sweep ends them: above 0 for long, no housekeeping runs.",
         value=census.stale_run_count,
     )
 
 
-def _tell_slots(census: Census) -> Iterator[Metric]:
+def _report_slots(census: Census) -> Iterator[Metric]:
     info = InfoMetricFamily("emotune_slot", "What each slot is.", labels=["slot"])
     status = GaugeMetricFamily(
-        "emotune_slot_status", "1 for what the slot is doing, else 0.", labels=["slot", "status"]
+        "emotune_slot_status", "1 for the slot's current status, else 0.", labels=["slot", "status"]
     )
     for view in census.slots:
         slot = view.slot
@@ -150,19 +157,19 @@ def _tell_slots(census: Census) -> Iterator[Metric]:
 
 
 _SLOT_GAUGES = {
-    "emotune_slot_seen_age_seconds": "Since the slot's worker was last heard of.",
-    "emotune_slot_drained": "1 where the operator wants no new jobs.",
-    "emotune_slot_memory_bytes": "Of the GPU, or of the machine for a CPU.",
-    "emotune_slot_memory_used_bytes": "Of the GPU.",
+    "emotune_slot_seen_age_seconds": "Seconds since the slot's worker was last seen.",
+    "emotune_slot_drained": "1 while the slot is drained, which lets no new job start.",
+    "emotune_slot_memory_bytes": "Memory of the GPU, or for a CPU of the machine.",
+    "emotune_slot_memory_used_bytes": "Used memory of the GPU.",
     "emotune_slot_utilization_ratio": "How busy the GPU is, from 0 to 1.",
-    "emotune_slot_temperature_celsius": "Of the GPU.",
-    "emotune_slot_power_watts": "Of the GPU.",
-    "emotune_job_tokens_per_second": "How fast the job trains that runs on the slot.",
+    "emotune_slot_temperature_celsius": "Temperature of the GPU.",
+    "emotune_slot_power_watts": "Power draw of the GPU.",
+    "emotune_job_tokens_per_second": "Training speed of the job that runs on the slot.",
 }
 
 
 def _read_slot(view: SlotView, census: Census) -> dict[str, float | None]:
-    """By the gauges' names; what isn't known, or is of the past, is left out."""
+    """Return the slot's values by the gauges' names, without those that are unknown or outdated."""
     slot = view.slot
     known: dict[str, float | None] = {
         "emotune_slot_seen_age_seconds": max((census.at - slot.seen_at).total_seconds(), 0.0),
@@ -170,7 +177,7 @@ def _read_slot(view: SlotView, census: Census) -> dict[str, float | None]:
         "emotune_slot_memory_bytes": slot.memory_bytes,
     }
     if view.status is SlotStatus.AWAY:
-        # What it last said is of the past.
+        # What it last reported is outdated.
         return known
     utilization = slot.utilization_percent
     return known | {

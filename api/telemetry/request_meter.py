@@ -15,9 +15,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 # it reads when it is imported.
 COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-# In place of what a client may write at will: each value would be a series of its own, for ever.
+# In place of what a client may choose freely: each value would be a series of its own, kept for ever.
 OTHER = "other"
-# The client went before an answer had begun.
+# The client disconnected before an answer had begun.
 NO_STATUS = "none"
 
 # Seconds. Reads take some milliseconds; uploads, and writes that wait for SQLite's one writer, take longer.
@@ -27,26 +27,24 @@ BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 30.0)
 class RequestMeter(Collector):
     """Counts since the start of the API. Threads may share it.
 
-    Where the API is several processes, each counts in a file of a folder that they share, and each tells the sums: also
-    of those that have been replaced since.
+    Where the API is several processes, each counts in a file of a folder that they share, and each reports the sums,
+    including those of processes that have been replaced.
     """
 
     def __init__(self) -> None:
-        self._requests = Counter(
-            "emotune_http_requests", "HTTP requests, by the form of their path.", LABELS, registry=None
-        )
+        self._requests = Counter("emotune_http_requests", "HTTP requests by route.", LABELS, registry=None)
         self._seconds = Histogram(
             "emotune_http_request_duration_seconds",
-            "From a request to the beginning of its answer: live feeds and downloads go on after it.",
+            "Seconds from a request to the beginning of its answer; live feeds and downloads continue after it.",
             LABELS,
             registry=None,
             buckets=BUCKETS,
         )
 
     def note(self, scope: Scope, status: int, seconds: float) -> None:
-        """One request. `status` is 0, and `seconds` up to now, where no answer has begun."""
+        """Count one request. Where no answer has begun, `status` is 0 and `seconds` is the time until now."""
         method = scope["method"] if scope["method"] in METHODS else OTHER
-        # Pages, their assets and paths that nothing is at have no route with a form.
+        # Pages, their assets and unknown paths have no route.
         route = getattr(scope.get("route"), "path", None) or OTHER
         labels = (method, route, f"{status // 100}xx" if status else NO_STATUS)
         self._requests.labels(*labels).inc()
@@ -57,6 +55,6 @@ class RequestMeter(Collector):
             yield from MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # the library has no types
             return
         for family in (*self._requests.collect(), *self._seconds.collect()):
-            # The library tells since when it counts each series: as many series again, and the process's start is told.
+            # The library also reports when each series began, which would double the number of series.
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family

@@ -1,4 +1,4 @@
-"""What FastAPI's own hooks tell of requests where there are traces: a span each, and nothing of what was sent."""
+"""How FastAPI traces requests, where tracing is on: one span for each, without the request's content."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -7,15 +7,15 @@ from fastapi.telemetry import TelemetryConfig
 
 from jobs.telemetry.tracing import Tracing
 
-# Asked every few seconds by machines, for ever.
+# Polled by machines every few seconds.
 _PROBES = ("/health/", "/metrics")
 
 
 def make_telemetry(tracing: Tracing) -> TelemetryConfig:
-    """For FastAPI(telemetry=...). Numbers are Prometheus' (api/telemetry/exposition.py), and logs go to standard error.
+    """Make the value of FastAPI(telemetry=...). Metrics go to Prometheus instead, and logs to standard error.
 
-    Nothing is set up from the environment by FastAPI itself: the worker needs the same, and it would end without a
-    bound. One span a request: dependencies and endpoint would be two more, of each poll too.
+    FastAPI itself sets up nothing from the environment: the worker needs the same setup, and FastAPI's would wait
+    without a limit at shutdown. There is one span per request: dependencies and endpoint would add two, for polls too.
     """
     return TelemetryConfig(
         auto_configure=False,

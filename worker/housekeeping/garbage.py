@@ -1,7 +1,7 @@
-"""Collecting garbage: what nobody can reach any more, and what is past its time. Housekeeping does it every hour.
+"""Garbage collection: deletes what is unreachable, and what has been kept long enough. Runs every hour.
 
-Each part may be done twice, or by two processes at once: the plan says what goes, and carrying it out asks the rows
-again. Rows go before their files, so that no row speaks of a file that is not there.
+Each part may be done twice, or by two processes at once: the plan says what to delete, and carrying it out checks the
+rows again. Rows are deleted before their files, so that no row names a missing file.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ log = structlog.get_logger()
 def collect_garbage(resources: Resources) -> None:
     """Make the plan and carry it out."""
     if not resources.may_work():
-        # Files might seem to have no row because another release has it elsewhere.
+        # Files might seem to have no row because another release stores it elsewhere.
         return
     database, storage = resources.database, resources.storage
     carry_out(database, storage, plan_garbage(database, storage, KeepRules.of(resources.settings), now=utc_now()))
 
 
 def carry_out(database: Database, storage: Storage, plan: Sequence[Deletion]) -> list[Deletion]:
-    """Returns what was deleted: all but datasets that a job has come to need meanwhile."""
+    """Delete what the plan lists, except datasets that a job needs by now. Returns what was deleted."""
     done = []
     for deletion in plan:
         try:
@@ -84,7 +84,7 @@ def _delete_artifact_files(_database: Database, storage: Storage, deletion: Dele
 
 
 def _withdraw_artifacts(database: Database, storage: Storage, deletion: Deletion) -> None:
-    """Who reads a file at this moment reads on: it is gone when the last one has closed it."""
+    """Delete artifacts and their rows. A file that is being read is gone when its last reader has closed it."""
     with database.write() as session:
         filenames = retention.withdraw_artifacts(
             session, job_id=deletion.subject, kinds=deletion.names, reason=deletion.reason

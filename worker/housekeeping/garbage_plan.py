@@ -1,4 +1,4 @@
-"""The plan of a garbage collection: what goes, why, and how many bytes it frees. Making it changes nothing."""
+"""The plan of a garbage collection: what to delete, why, and how many bytes that frees. Planning changes nothing."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -20,15 +20,15 @@ from jobs.runs import retention
 from jobs.runs.retention import Keeping, KeepRules, describe_seconds
 from jobs.settings import DAY_SECONDS
 
-# An upload takes minutes at most; a file that is older and has no row was left by a process that died.
+# An upload takes minutes at most: an older file without a row was left by a process that died.
 ABANDONED_SECONDS = DAY_SECONDS
 
-# A run's worker clears its folder itself. This is for workers that died, and looks back so far.
+# A run's worker clears its folder itself. For workers that died, ended runs of this time are looked at.
 CLEARED_WITHIN = timedelta(seconds=2 * DAY_SECONDS)
 
 
 class Rule(StrEnum):
-    """By which something goes. The last four are the operator's own. The words are for programs and stay."""
+    """The rule by which something is deleted. The last four are set by the operator. The values never change."""
 
     HALF_WRITTEN = "half_written"
     DATASET_WITHOUT_ROW = "dataset_without_row"
@@ -45,8 +45,11 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Deletion:
-    """`subject` is the id of the job, dataset or upload, or a path; `names` what of it goes, `row_count` how many rows
-    go where it is rows; `team` where it belongs to one. `size_bytes` is what files take."""
+    """One thing to delete.
+
+    `subject` is the id of the job, dataset or upload, or a path; `names` the parts of it to delete; `size_bytes` the
+    size of the files, `row_count` the number of rows; `team` the name of the team that owns it, if any.
+    """
 
     rule: Rule
     subject: str
@@ -59,9 +62,9 @@ class Deletion:
 
 
 def plan_garbage(database: Database, storage: Storage, rules: KeepRules, *, now: datetime) -> list[Deletion]:
-    """What would be deleted now. What cannot be reached comes before what is past its time."""
+    """List what would be deleted now: first what is unreachable, then what has been kept long enough."""
     seconds = now.timestamp()
-    # What begins between this look and the rows is not in it.
+    # Listed before the rows, so that an upload that begins meanwhile is not among them.
     folder_ids = storage.list_upload_ids()
     old_ids = storage.list_dataset_ids(ABANDONED_SECONDS, seconds)
     with database.read() as session:
@@ -112,7 +115,7 @@ def _plan_sessions(session: Session) -> Iterator[Deletion]:
 
 
 def _plan_ended_runs(session: Session, storage: Storage, now: datetime) -> Iterator[Deletion]:
-    """What workers, and collections, have left that died before they could tidy up."""
+    """Plan what was left by workers, and garbage collections, that died before they could clean up."""
     job_ids = [job_id for job_id, _ in run_ends.list_ended_runs(session, within=CLEARED_WITHIN)]
     job_ids += retention.list_lately_withdrawn(session, since=now - CLEARED_WITHIN)
     for job_id in dict.fromkeys(job_ids):
@@ -138,7 +141,7 @@ def _plan_bundles(session: Session, rules: KeepRules, now: datetime) -> Iterator
 
 
 def _plan_logs(session: Session, storage: Storage, rules: KeepRules, now: datetime) -> Iterator[Deletion]:
-    """Artifacts and run folders of a job in one."""
+    """Plan the artifacts and run folders of a job as one deletion."""
     before = rules.find_limit(Keeping.LOGS, now)
     if before is None:
         return

@@ -1,7 +1,7 @@
-"""Statistics of large datasets: the housekeeping starts a process for those that wait, and goes on sweeping.
+"""Statistics of large datasets: housekeeping starts a process for those that wait, and continues sweeping.
 
 `python -m worker.housekeeping.statistics` is that process: it computes one after the other, at low
-priority, and ends when none waits or when its parent ends. What it was at then waits for the next one.
+priority, and ends when none waits or when its parent ends. An unfinished one then waits for the next process.
 """
 
 import fcntl
@@ -24,14 +24,14 @@ from worker.drain import leave_with_parent
 
 STATISTICS_TASK = "emotune.compute_statistics"
 
-# Added to the process's niceness: trainings and requests go before it.
+# Added to the process's niceness, so that trainings and requests come first.
 _NICENESS = 10
 
 log = structlog.get_logger()
 
 
 def make_beat_entry(settings: Settings) -> dict[str, Any]:
-    """Celery's schedule of looking for what waits."""
+    """Make the entry of Celery's schedule that looks for waiting requests."""
     options = {"queue": HOUSEKEEPING_QUEUE, "expires": settings.sweep_seconds}
     return {"compute_statistics": {"task": STATISTICS_TASK, "schedule": settings.sweep_seconds, "options": options}}
 
@@ -43,7 +43,7 @@ class StatisticsProcess:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start_if_needed(self, storage: Storage) -> None:
-        """Returns at once."""
+        """Start the process if requests wait and none runs. Returns at once."""
         if self._child is not None:
             if self._child.poll() is None:
                 return
@@ -55,12 +55,12 @@ class StatisticsProcess:
             )
 
     def wait(self, timeout_seconds: float) -> int | None:
-        """The exit code of the process, or None when none was started."""
+        """Wait for the process; return its exit code, or None if none was started."""
         return None if self._child is None else self._child.wait(timeout=timeout_seconds)
 
 
 def compute_waiting(settings: Settings, storage: Storage) -> None:
-    """Answer all requests that wait, also those that come meanwhile."""
+    """Answer all waiting requests, including those that arrive meanwhile."""
     store = StatisticsStore(storage)
     while (request := next(store.list_waiting(), None)) is not None:
         _answer(settings, storage, store, request)
@@ -68,7 +68,7 @@ def compute_waiting(settings: Settings, storage: Storage) -> None:
 
 def _answer(settings: Settings, storage: Storage, store: StatisticsStore, request: StatisticsRequest) -> None:
     if request.attempt_count >= MAX_ATTEMPTS:
-        message = f"The computation was broken off {request.attempt_count} times, perhaps for want of memory."
+        message = f"The computation was interrupted {request.attempt_count} times, perhaps because memory ran out."
         store.fail(request, message)
         return
     request = store.note_attempt(request)
@@ -83,16 +83,19 @@ def _answer(settings: Settings, storage: Storage, store: StatisticsStore, reques
         log.warning("statistics_failed", dataset_id=request.dataset_id, reason=error.message)
         store.fail(request, error.message)
     except Exception as error:
-        # Whatever it is, whoever waits has to be told, and the next request has nothing to do with it.
+        # Whatever the error is, the caller needs an answer, and the next request is not affected.
         log.exception("statistics_failed", dataset_id=request.dataset_id)
         store.fail(request, f"The computation failed: {type(error).__name__}. The housekeeping's log has the details.")
 
 
 def _load_chat_format(settings: Settings, storage: Storage, request: StatisticsRequest) -> ChatFormat:
-    """Raises TokenizerUnusable, BaseModelUnknown, BaseModelMissing and StatisticsFailed."""
+    """Load the base model's chat format.
+
+    Raises TokenizerUnusable, BaseModelUnknown, BaseModelMissing and StatisticsFailed.
+    """
     tokenizer = load_tokenizer(ModelLibrary(settings.base_models, storage).get(request.base_model))
     if tokenizer.sha256 != request.tokenizer_sha256:
-        raise StatisticsFailed("The base model's tokenizer has changed since; ask again.")
+        raise StatisticsFailed("The base model's tokenizer has changed meanwhile. Request the statistics again.")
     return tokenizer.chat_format
 
 
@@ -108,7 +111,7 @@ def main() -> None:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Another housekeeping worker's process is at it.
+            # The process of another housekeeping worker computes them.
             return
         compute_waiting(settings, storage)
 

@@ -1,4 +1,4 @@
-"""The sweep: requeue stalled runs, re-send lost messages. Housekeeping runs it every few seconds."""
+"""The sweep: requeue stalled runs, preempt, re-send lost messages. Housekeeping runs it every few seconds."""
 
 import structlog
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def sweep(resources: Resources) -> None:
-    """Everything that nobody else is there to do. Each part may be done twice, or by two sweeps at once."""
+    """Do the periodic work on runs and the queue. Each part may be done twice, or by two sweeps at once."""
     if not resources.may_work():
         return
     _requeue_stalled(resources)
@@ -27,7 +27,7 @@ def sweep(resources: Resources) -> None:
 
 
 def _note(resources: Resources) -> None:
-    """For who asks whether the housekeeping is well."""
+    """Record the sweep, so that others can see whether housekeeping works."""
     try:
         resources.storage.note_sweep(resources.settings.host_name)
     except OSError as error:
@@ -42,7 +42,7 @@ def _requeue_stalled(resources: Resources) -> None:
 
 
 def _preempt(resources: Resources) -> None:
-    """Have running jobs give their slots to waiting ones of a higher class."""
+    """Let running jobs give their slots to waiting jobs of a higher class."""
     rules = QueueRules.of(resources.settings)
     with resources.database.read() as session:
         victims = find_preemption(session, seen_within_seconds=resources.settings.worker_seen_seconds, rules=rules)
@@ -55,7 +55,7 @@ def _preempt(resources: Resources) -> None:
 
 
 def _ring(resources: Resources) -> None:
-    """Ring where somebody idle listens; where nobody does, rings would only gather."""
+    """Wake idle slots that could run a waiting job. Without any slot of a device, messages would only pile up."""
     seen_seconds = resources.settings.worker_seen_seconds
     with resources.database.read() as session:
         waiting_for = turns.list_devices_to_wake(session, seen_within_seconds=seen_seconds)

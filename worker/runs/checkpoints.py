@@ -1,4 +1,4 @@
-"""RunCheckpoints: where a run saves its checkpoints, and which of earlier runs it may go on from."""
+"""RunCheckpoints: where a run saves its checkpoints, and which earlier ones it may resume from."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from worker.runs.metric_files import read_metric_file
 
 
 class RunCheckpoints:
-    """Those of one attempt, in a folder of its own: a run that was taken for dead can't spoil its successor's."""
+    """The checkpoints of one attempt, in its own folder, so that a run considered dead can't damage its successor's."""
 
     def __init__(self, storage: Storage, *, job_id: str, attempt: int, kept: int) -> None:
-        """`kept`: with so many of its own, those of earlier attempts are not needed any more."""
+        """`kept`: once the attempt has saved this many, those of earlier attempts are deleted."""
         self._storage = storage
         self._job_id = job_id
         self._attempt = attempt
@@ -25,16 +25,16 @@ class RunCheckpoints:
         return self._storage.get_checkpoint_folder(self._job_id, self._attempt)
 
     def list_earlier(self) -> list[CheckpointInfo]:
-        """Of all earlier attempts, the newest first: by its step, and of equal ones that of the latest attempt.
+        """List the checkpoints of earlier attempts by falling step; of equal steps the latest attempt comes first.
 
-        Those of other machines are fetched. Raises StorageUnreachable.
+        Checkpoints of other machines are fetched. Raises StorageUnreachable.
         """
         if self._storage.is_shared:
             RunCopies(self._storage, self._job_id).fetch_checkpoints(self._attempt)
         return self._list_earlier_here()
 
     def read_metrics(self, step: int) -> list[SampledMetric]:
-        """All of the training up to an earlier checkpoint of this step; none where they can't be read."""
+        """Read the metrics up to an earlier checkpoint of this step; none where they can't be read."""
         for checkpoint in self._list_earlier_here():
             if checkpoint.step == step and (metrics := read_metric_file(checkpoint.path / METRICS_FILE)):
                 return metrics
@@ -50,7 +50,7 @@ class RunCheckpoints:
         return sorted(found, key=lambda checkpoint: checkpoint.step, reverse=True)
 
     def note_saved(self) -> None:
-        """The run has saved one more."""
+        """Count a checkpoint that the run has saved."""
         self._saved_count += 1
         if self._saved_count == self._kept:
             self.delete_earlier()
@@ -61,7 +61,7 @@ class RunCheckpoints:
                 delete_checkpoints(self._storage.get_checkpoint_folder(self._job_id, attempt))
 
     def delete_all(self) -> None:
-        """When the job begins anew."""
+        """Delete the checkpoints of all attempts, as the job starts again from the beginning."""
         self.delete_earlier()
         delete_checkpoints(self.folder)
         if self._storage.is_shared:

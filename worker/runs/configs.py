@@ -1,4 +1,4 @@
-"""Whether this release can read a job's config, which another one may have written."""
+"""Whether this release can read a job's config, which another release may have written."""
 
 from pydantic import ValidationError
 
@@ -9,10 +9,10 @@ from worker.runs.outcome import Failed, Interrupted
 
 
 def judge_config(job: Job) -> Failed | Interrupted | None:
-    """How its run ends before it has begun, or None where the config can be read.
+    """Return how the run ends before it has begun, or None where the config can be read.
 
-    Fields that aren't known were made by a newer release: a worker of that one can run the job, so it waits. What is
-    wrong in another way is wrong for all of them.
+    Unknown fields come from a newer release: the job waits for a worker of that release. Any other error is the same
+    for all releases, so the job fails.
     """
     try:
         TrainConfig.model_validate(job.config)
@@ -22,8 +22,8 @@ def judge_config(job: Job) -> Failed | Interrupted | None:
         if unknown:
             return Interrupted(
                 f"The config of the job {job.id} is of a newer release than this worker ({get_release()}), which "
-                f"doesn't know {', '.join(unknown)}. The worker takes no job until it is updated and started anew"
+                f"doesn't know {', '.join(unknown)}. The worker takes no job until it is updated and restarted"
             )
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
-        return Failed("config_invalid", f"This release ({get_release()}) can't use the job's config: {told}.")
+        details = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
+        return Failed("config_invalid", f"This release ({get_release()}) can't use the job's config: {details}.")
     return None

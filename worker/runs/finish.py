@@ -1,4 +1,4 @@
-"""The end of a run: what it made is stored, its rows are written, its folder is cleared."""
+"""The end of a run: stores what it made, writes its rows and clears its folder."""
 
 import errno
 from collections.abc import Callable
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 def finish(run: ClaimedRun, outcome: Outcome, end: RunEnd) -> JobStatus:
-    """Store what was made, then tell the rows; returns where the job is then. Raises RunFenced."""
+    """Store what the run made, then write its rows; return the job's new status. Raises RunFenced."""
     name = type(outcome).__name__.lower()
     note_outcome(name, code=outcome.code if isinstance(outcome, Failed | Crashed) else None)
     log.info("run_ends", outcome=name)
@@ -58,21 +58,21 @@ def finish(run: ClaimedRun, outcome: Outcome, end: RunEnd) -> JobStatus:
 
 
 def clear(run: ClaimedRun, status: JobStatus) -> None:
-    """Leave what the job goes on from, where it does, and what it has to show, where it has ended."""
+    """Clear the run's folder, but keep the checkpoints of a job that continues, and the results of one that ended."""
     storage = run.resources.storage
     if status.is_final:
         storage.clear_run_folders(run.job.id)
     else:
         storage.clear_run_folder(run.job.id, run.job.attempt, keeps_checkpoints=True)
-        # No row speaks of these: the job has yet to end.
+        # No row names these artifacts, as the job has not ended yet.
         withdraw_artifacts(storage, job_id=run.job.id, attempt=run.job.attempt)
 
 
 def break_off(run: ClaimedRun, error: Exception) -> JobStatus:
-    """The worker itself failed, perhaps for want of disk: write the reason and no file. Raises RunFenced."""
+    """End the run when the worker itself failed: write the reason, but no file. Raises RunFenced."""
     note_break(error)
     if isinstance(error, StorageUnreachable):
-        # No fault of the job's, and the slot takes no other before the store is back.
+        # Not the job's fault, and the slot takes no other job before the store is back.
         return _record(run, run_ends.interrupt, end=RunEnd(), message=error.message.rstrip("."))
     is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     message = "The worker's disk is full." if is_full else f"The worker failed: {type(error).__name__}: {error}."
@@ -90,8 +90,8 @@ def _succeed(run: ClaimedRun, outcome: Succeeded, end: RunEnd) -> JobStatus:
         with run.resources.tracing.span("run.bundle"):
             bundle = store_bundle(run.resources.storage, run.folder, job_id=run.job.id, attempt=run.job.attempt)
     except BundleError as error:
-        told = f"The training process left no whole bundle: {error}."
-        return _crash(run, replace(end, code="bundle_invalid", message=told))
+        message = f"The training process left no complete bundle: {error}."
+        return _crash(run, replace(end, code="bundle_invalid", message=message))
     return _record(
         run,
         run_ends.succeed,
@@ -114,9 +114,9 @@ def _crash(run: ClaimedRun, end: RunEnd) -> JobStatus:
 
 def _retry_smaller(run: ClaimedRun, outcome: TooLarge, end: RunEnd) -> JobStatus:
     config = halve_batch(make_config(run.job))
-    assert config is not None  # noqa: S101 - decide_outcome was told so
+    assert config is not None  # noqa: S101 - TooLarge says that it can be halved
     message = (
-        f"The GPU's memory was full. The job begins anew with a batch_size of {config.batch_size} and a "
+        f"The GPU's memory was full. The job starts again with a batch_size of {config.batch_size} and a "
         f"gradient_accumulation of {config.gradient_accumulation}, which it allows (auto_batch)."
     )
     run.checkpoints.delete_all()

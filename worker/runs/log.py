@@ -1,4 +1,4 @@
-"""RunLog: what a training process says besides its progress lines, bounded, in the run's folder."""
+"""RunLog: what a training process writes besides its progress lines, up to a size limit, in the run's folder."""
 
 import threading
 from pathlib import Path
@@ -9,9 +9,9 @@ import structlog
 
 MIB = 1024**2
 MAX_LOG_BYTES = 20 * MIB
-CUT_MARK = "\n[cut here: the log has reached its bound of {bound} bytes; the run goes on]\n"
+CUT_MARK = "\n[cut here: the log has reached its limit of {limit} bytes; the run continues]\n"
 
-# Enough for some twenty lines of a traceback.
+# Enough for about twenty lines of a traceback.
 TAIL_BYTES = 16 * 1024
 TAIL_LINES = 20
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class RunLog:
-    """Written by several threads, at once and unbuffered, so that a reader of the file is never behind."""
+    """Written by several threads, at once and unbuffered, so that a reader of the file sees each line at once."""
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
         self._stream = path.open("ab", buffering=0)
@@ -29,7 +29,7 @@ class RunLog:
         self._lock = threading.Lock()
 
     def write_heading(self, text: str) -> None:
-        """Whose log it is. No last line: those are for what the training process said."""
+        """Write which run the log is of. It is not among the last lines, which are those of the training process."""
         with self._lock:
             if self._room > 0:
                 self._append(f"{text}\n".encode())
@@ -45,14 +45,14 @@ class RunLog:
             self._stream.write(chunk[: self._room])
             self._room -= len(chunk)
             if self._room <= 0:
-                self._stream.write(CUT_MARK.format(bound=self._max_bytes).encode())
+                self._stream.write(CUT_MARK.format(limit=self._max_bytes).encode())
         except OSError as error:
-            # A full disk ends the log, not its reader: the training process would wait for ever on a full pipe.
+            # A full disk ends the log, not the reading: the training process would wait for ever on a full pipe.
             self._room = 0
             log.warning("run_log_ends", reason=str(error))
 
     def get_last_lines(self, count: int = TAIL_LINES) -> list[str]:
-        """The newest lines, also those behind the cut. Of a progress bar, which rewrites its line, the last version."""
+        """Return the newest lines, also beyond the size limit, and of a progress bar the last state."""
         with self._lock:
             text = self._tail.decode(errors="replace").replace("\x00", "")
         lines = [line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]

@@ -1,6 +1,6 @@
-"""Reads metrics.jsonl, of a run's folder or of a checkpoint, as far as it is whole.
+"""Reads the undamaged part of a metrics.jsonl, of a run's folder or of a checkpoint.
 
-Its writer may have been killed, or its disk have lost what was written last.
+Its writer may have been killed, or its disk may have lost what was written last.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,12 +15,12 @@ log = structlog.get_logger()
 
 
 def read_metric_file(path: Path) -> list[SampledMetric]:
-    """The metrics up to the first line that is damaged or only half there; none where the file can't be read."""
+    """Read the metrics up to the first damaged or incomplete line; none where the file can't be read."""
     return list(parse_metrics(read_whole_lines(path)))
 
 
 def read_whole_lines(path: Path) -> list[bytes]:
-    """Unparsed. What comes after the last line's end is half a line."""
+    """Read the complete lines, unparsed. Bytes after the last line break are an incomplete line."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def read_whole_lines(path: Path) -> list[bytes]:
 
 
 def parse_metrics(lines: Iterable[bytes], *, after_step: int = 0) -> Iterator[SampledMetric]:
-    """Up to the first line that is none, or whose step is not above the one before: of a run, steps only grow."""
+    """Parse metrics up to the first line that is damaged, or whose step does not grow, as a run's steps do."""
     for line in lines:
         try:
             metric = SampledMetric.model_validate_json(line)

@@ -1,4 +1,4 @@
-"""Mirrors: while a run goes on, what other machines need of its folder is copied to the store that they share."""
+"""Mirrors: during a run, what other machines need of its folder is copied to the store that they share."""
 
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 class RunMirror:
-    """Copies in a thread of its own, so that a slow store never holds up the run."""
+    """Copies a run's checkpoints and log in its own thread, so that a slow store never delays the run."""
 
     def __init__(self, storage: Storage, *, job_id: str, attempt: int, period_seconds: float) -> None:
-        """A log in the dashboard may be behind by the period, and a machine's death costs what it had not copied."""
+        """The dashboard's log may lag by the period, and a machine's death loses what was not copied yet."""
         self._copies = RunCopies(storage, job_id)
         self._attempt = attempt
         self._log_path = storage.get_run_folder(job_id, attempt) / LOG_FILE
@@ -33,11 +33,11 @@ class RunMirror:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._thread.stop()
-        # What was written since: the checkpoint of a stop, and the last words.
+        # What was written since the last copy: the checkpoint of a stop, and the end of the log.
         self._copy()
 
     def _copy(self) -> None:
-        """What can't be copied now is copied next time; a training goes on without."""
+        """Copy what is new. What can't be copied now is copied next time; the training continues."""
         try:
             if self._copies.put_checkpoints(self._attempt) >= FETCHED_COUNT:
                 self._copies.delete_checkpoints(self._attempt)
@@ -46,7 +46,7 @@ class RunMirror:
                 self._copies.put_log(self._attempt)
                 self._log_bytes = log_bytes
         except (StorageUnreachable, FileNotFoundError) as error:
-            # A checkpoint that is being copied goes when a newer one takes its place.
+            # A checkpoint that is being copied may be deleted for a newer one.
             log.warning("run_not_mirrored", reason=str(error))
         except Exception:
             log.exception("run_not_mirrored")
@@ -55,7 +55,7 @@ class RunMirror:
 def open_mirror(
     storage: Storage, *, job_id: str, attempt: int, period_seconds: float
 ) -> AbstractContextManager[object]:
-    """Nothing to do where the machines share the folder itself."""
+    """Open the mirror of a run; it does nothing where the machines share the folder itself."""
     if not storage.is_shared:
         return nullcontext()
     return RunMirror(storage, job_id=job_id, attempt=attempt, period_seconds=period_seconds)

@@ -1,8 +1,8 @@
-"""What a job's curve lacks of the training that a run goes on from.
+"""Recovers the metrics that the database lacks up to the checkpoint from which a run resumes.
 
-A worker that dies may have told nobody of its last metrics. A checkpoint holds all up to its step, so the run that goes
-on from it hands on those that the database lacks as its own first ones: the curve is whole up to there, whatever
-machine the earlier run was on and however it ended.
+A worker that dies may not have reported its last metrics. A checkpoint holds all metrics up to its step, so the run
+that resumes from it publishes the missing ones as its own first ones: the curve is complete up to there, on whichever
+machine the earlier run was and however it ended.
 """
 
 import time
@@ -19,25 +19,25 @@ log = structlog.get_logger()
 
 
 class MissingMetrics:
-    """For one run; made before its training process begins to speak."""
+    """Finds the missing metrics of one run. Made before its training process starts to report."""
 
     def __init__(self, resources: Resources, job: Job, checkpoints: RunCheckpoints, recorder: Recorder) -> None:
         self._resources = resources
         self._job = job
         self._checkpoints = checkpoints
         self._recorder = recorder
-        # Nobody adds to the curve of the earlier runs any more.
+        # The curve of earlier runs no longer grows.
         self._stored_steps = self._find_stored_steps() if job.attempt > 1 else []
 
     def find(self, step: int) -> list[SampledMetric]:
-        """Those up to the checkpoint of this step that come after what the database has up to there."""
+        """Return the metrics up to the checkpoint of this step that are newer than those in the database."""
         if self._stored_steps is None:
             return []
         last_stored = max((stored for stored in self._stored_steps if stored <= step), default=0)
         try:
             metrics = self._checkpoints.read_metrics(step)
         except OSError as error:
-            # The training goes on, whatever its curve lacks.
+            # The training continues, even with a gap in its curve.
             log.warning("metrics_not_read", job_id=self._job.id, attempt=self._job.attempt, reason=str(error))
             return []
         missing = [metric for metric in metrics if last_stored < metric.step <= step]
@@ -46,7 +46,7 @@ class MissingMetrics:
         return missing
 
     def _find_stored_steps(self) -> list[int] | None:
-        """A database that is away is waited for, unless the run has to end meanwhile."""
+        """List the stored steps. Waits while the database is unavailable; None if the run has to end meanwhile."""
         while True:
             try:
                 with self._resources.database.read() as session:

@@ -1,4 +1,4 @@
-"""Whether the kernel's OOM killer struck: it leaves a SIGKILL and a counter."""
+"""Counts the kills of the kernel's OOM killer, which leaves a SIGKILL and a counter."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ HOST_COUNTERS = Path("/proc/vmstat")
 def count_oom_kills(
     *, own_cgroup: Path = OWN_CGROUP, cgroup_root: Path = CGROUP_ROOT, host_counters: Path = HOST_COUNTERS
 ) -> int:
-    """Processes killed so far in our control group where there is one, else on the host; 0 where nothing tells."""
+    """Count the processes killed so far in our control group, or else on the host; 0 where there is no counter."""
     for path in (*_list_cgroup_counters(own_cgroup, cgroup_root), host_counters):
         count = _read_counter(path)
         if count is not None:

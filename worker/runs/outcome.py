@@ -1,4 +1,4 @@
-"""Outcome: what a run's end means for its job."""
+"""Outcome: what the end of a run means for its job."""
 
 import signal
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from emomodel.protocol.progress import EXIT_OK, EXIT_STOPPED, Failure, Result
 from worker.runs.supervisor import Ending, StopReason
 
-# What the GPU's or the machine's present state may explain: the next try may go better.
+# Failures that the current state of the GPU or the machine may explain: another attempt may succeed.
 TRANSIENT_CODES = frozenset({"cuda_error", "disk_full", "host_out_of_memory"})
 CUDA_OUT_OF_MEMORY = "cuda_out_of_memory"
 
@@ -24,7 +24,7 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """Another try would end the same way."""
+    """Another attempt would end the same way."""
 
     code: str
     message: str
@@ -32,7 +32,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Crashed:
-    """The process died, or what it died of may pass: worth another try."""
+    """The process died, or failed for a reason that may pass: another attempt may succeed."""
 
     code: str
     message: str
@@ -40,7 +40,7 @@ class Crashed:
 
 @dataclass(frozen=True)
 class TooLarge:
-    """The GPU's memory was full, and the config allows to go on with smaller batches."""
+    """The GPU's memory was full, and the config allows starting again with smaller batches."""
 
     message: str
 
@@ -52,21 +52,21 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Somebody wanted the process gone; the job goes on elsewhere or later, or is paused."""
+    """The process was asked to end; the job continues elsewhere or later, or is paused."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The job goes on without this run: nothing of it may be touched."""
+    """The job continues without this run, which must not change anything of it."""
 
 
 Outcome = Succeeded | Failed | Crashed | TooLarge | Cancelled | Interrupted | Lost
 
 
 def decide_outcome(ending: Ending, *, was_out_of_memory: bool, can_halve_batch: bool) -> Outcome:
-    """A run that was complete before it saw a stop has succeeded; a stop explains most other ends."""
+    """Decide the outcome. A run that completed before it saw a stop has succeeded; a stop explains most other ends."""
     if ending.stop_reason is StopReason.LOST:
         return Lost()
     if isinstance(ending.last_line, Result) and ending.exit_code == EXIT_OK:
@@ -74,21 +74,21 @@ def decide_outcome(ending: Ending, *, was_out_of_memory: bool, can_halve_batch: 
     if ending.stop_reason is StopReason.CANCEL:
         return Cancelled()
     if ending.stop_reason is StopReason.TIMEOUT:
-        return Failed("timeout", "The job has used up its time. Give it more (timeout_seconds), or fewer epochs.")
+        return Failed("timeout", "The job has used up its time. Give it more time (timeout_seconds), or fewer epochs.")
     if ending.stop_reason is StopReason.SILENCE:
-        return Crashed("trainer_stalled", "The training process had said nothing for too long and was ended.")
+        return Crashed("trainer_stalled", "The training process did not report anything for too long and was ended.")
     if ending.stop_reason is not None:
         return Interrupted(_WHY_INTERRUPTED[ending.stop_reason])
     if isinstance(ending.last_line, Failure):
         return _judge_failure(ending.last_line, can_halve_batch=can_halve_batch)
     if ending.exit_code == EXIT_STOPPED:
-        # SIGTERM from outside, as a machine that shuts down sends it to all of its processes.
+        # SIGTERM from outside, which a machine sends to all of its processes when it shuts down.
         return Interrupted("Its training process was asked to stop from outside")
     return _explain_crash(ending.exit_code, was_out_of_memory)
 
 
 def _judge_failure(failure: Failure, *, can_halve_batch: bool) -> Outcome:
-    # PostgreSQL's texts hold no null character.
+    # PostgreSQL's texts can't hold null characters.
     code, message = failure.code.replace("\x00", ""), failure.message.replace("\x00", "")
     if code == CUDA_OUT_OF_MEMORY and can_halve_batch:
         return TooLarge(message)
@@ -107,7 +107,7 @@ def _explain_crash(exit_code: int, was_out_of_memory: bool) -> Crashed:
         return Crashed("trainer_killed", f"The training process was killed by {name}, which the worker had not sent.")
     if exit_code == EXIT_OK:
         return Crashed("trainer_crashed", "The training process ended without a result.")
-    return Crashed("trainer_crashed", f"The training process ended with exit code {exit_code}; its log tells more.")
+    return Crashed("trainer_crashed", f"The training process ended with exit code {exit_code}; see its log.")
 
 
 def _name_signal(number: int) -> str:

@@ -1,4 +1,4 @@
-"""What a run made, put into storage: bundle, metrics, loss curve, log."""
+"""Stores the outputs of a run as artifacts: bundle, metrics, loss curve, row report, log."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Output:
 
 
 BUNDLE = Output("bundle", BUNDLE_FILE, "application/zip")
-# These exist, or not, however the run ended.
+# Each of these may exist or not, however the run ended.
 TRACES = (
     Output("metrics", METRICS_FILE, "application/x-ndjson"),
     Output("loss_curve", f"{OUTPUT_FOLDER}/loss_curve.png", "image/png"),
@@ -30,13 +30,13 @@ TRACES = (
 
 
 def store_bundle(storage: Storage, folder: Path, *, job_id: str, attempt: int) -> Artifact:
-    """Pack what the training process left. Raises BundleError."""
+    """Pack and store the output of the training process. Raises BundleError."""
     pack(folder / OUTPUT_FOLDER, folder / BUNDLE_FILE)
     return _store(storage, folder, BUNDLE, job_id, attempt)
 
 
 def store_traces(storage: Storage, folder: Path, *, job_id: str, attempt: int) -> list[Artifact]:
-    """Store what there is; empty files are nothing to read."""
+    """Store the traces that exist and are not empty."""
     found = [output for output in TRACES if _has_content(folder / output.path)]
     return [_store(storage, folder, output, job_id, attempt) for output in found]
 
@@ -56,13 +56,13 @@ def _store(storage: Storage, folder: Path, output: Output, job_id: str, attempt:
 
 
 def withdraw_artifacts(storage: Storage, *, job_id: str, attempt: int) -> None:
-    """Delete what this attempt has stored, if anything."""
+    """Delete the artifacts that this attempt has stored, if any."""
     for output in (BUNDLE, *TRACES):
         storage.delete_artifact(job_id, _make_filename(output, attempt))
 
 
 def _make_filename(output: Output, attempt: int) -> str:
-    """The attempt is in the name, so that a run that was taken for dead can't replace its successor's file."""
+    """Make the artifact's file name. With the attempt, a run considered dead can't replace its successor's file."""
     path = Path(output.path)
     return f"{path.stem}-{attempt}{path.suffix}"
 

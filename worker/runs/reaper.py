@@ -1,8 +1,8 @@
-"""The reaper: ends the runs of dead workers, and keeps what they had not told.
+"""The reaper: ends the runs of dead workers, and stores the metrics that they had not reported.
 
-A run's metrics file gets each metric at once, a line each in the order of their seqs, and the database gets them in
-batches. Where the run's folder is another machine's, or a power cut took the end of the file, the run that goes on from
-a checkpoint fills the curve up to there (worker/runs/missing_metrics.py).
+A run's metrics file gets each metric at once, one per line in the order of their seqs; the database gets them in
+batches. Where the run's folder is on another machine, or a power cut lost the end of the file, the run that resumes
+from a checkpoint completes the curve up to it (worker/runs/missing_metrics.py).
 """
 
 from functools import partial
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 def reap(session: Session, resources: Resources) -> list[str]:
-    """End each run whose lease is over; returns the jobs' ids. None end while the clock may have jumped."""
+    """End each run whose lease has expired; return the jobs' ids. None are ended while the clock may have jumped."""
     if not resources.clock_watch.is_steady():
         return []
     record = partial(_record_unwritten, resources.storage)
@@ -30,7 +30,7 @@ def reap(session: Session, resources: Resources) -> list[str]:
 
 
 def reap_earlier_boot(session: Session, resources: Resources) -> None:
-    """End the run that the worker's slot had before its machine was started anew."""
+    """End the run that the worker's slot had before its machine was restarted."""
     record = partial(_record_unwritten, resources.storage)
     slot = resources.settings.slot
     run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id, on_lost=record)
@@ -39,7 +39,7 @@ def reap_earlier_boot(session: Session, resources: Resources) -> None:
 def _record_unwritten(storage: Storage, session: Session, job: Job) -> None:
     """Store the metrics that the run has in its file beyond those of the database, under the same seqs.
 
-    Whatever is wrong with them, the run is ended all the same.
+    The run is ended even if the metrics can't be read.
     """
     try:
         with session.begin_nested():
@@ -54,7 +54,7 @@ def _store_lines(session: Session, storage: Storage, job_id: str, attempt: int) 
     if len(lines) <= seq:
         return
     if seq and [metric.step for metric in parse_metrics(lines[seq - 1 : seq])] != [step]:
-        # Something is missing before: who can say which seq a line has?
+        # Earlier lines are missing, so the seq of a line is unknown.
         log.warning("metrics_file_differs", job_id=job_id, attempt=attempt, seq=seq)
         return
     found = list(enumerate(parse_metrics(lines[seq:], after_step=step), start=seq + 1))

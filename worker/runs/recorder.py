@@ -1,8 +1,8 @@
-"""Recorder: writes a run's signs of life and news to its rows, in a thread of its own.
+"""Recorder: writes a run's heartbeats, metrics and news to the database, in its own thread.
 
-So the run's other parts never wait for the database, and packing a bundle for a minute costs no lease. Each write
-is one short transaction. A database that is away for a while is asked again; without a renewed lease the run counts as
-lost, for by then another worker may have its job.
+So the run's other parts never wait for the database, and packing a bundle for a minute does not let the lease expire.
+Each write is one short transaction. While the database is unavailable, the write is repeated; without a renewed lease
+the run counts as lost, as another worker may have its job by then.
 """
 
 import threading
@@ -23,10 +23,10 @@ from jobs.runs import claims
 from jobs.status import StopKind
 from worker.threads import PeriodicThread
 
-# How long the end of a run waits for the database: its files are safe, and only their rows are missing.
+# How long the end of a run waits for the database: its files are stored, and only their rows are missing.
 FINISH_PATIENCE_SECONDS = 600.0
 
-# What a database says that is locked, restarting or not to be reached.
+# The errors of a database that is locked, restarting or unreachable.
 TRANSIENT_ERRORS = (OperationalError, InterfaceError)
 
 Verb = Callable[[Session], object]
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 class Recorder:
-    """A context manager: the signs of life begin on entry and end on exit, or with `finish`."""
+    """A context manager: the heartbeats begin on entry and end on exit, or with `finish`."""
 
     def __init__(
         self,
@@ -74,31 +74,31 @@ class Recorder:
 
     @property
     def stop(self) -> StopKind | None:
-        """What the run is wanted to stop for."""
+        """What the run should stop for, or None."""
         return self._heartbeat.stop
 
     @property
     def checkpoint_requested_at(self) -> datetime | None:
-        """When a checkpoint was asked for that has not been told of yet."""
+        """When a checkpoint was requested that is not saved yet, or None."""
         return self._heartbeat.checkpoint_requested_at
 
     @property
     def is_lost(self) -> bool:
-        """Whether the job goes on without this run, or may do so."""
+        """Whether the job continues without this run, or may do so."""
         return self._fenced or time.monotonic() > self._lease_ends
 
     def add(self, verb: Verb) -> None:
-        """To be written with the next sign of life, in the order of the calls."""
+        """Write something with the next heartbeat, in the order of the calls."""
         with self._lock:
             self._verbs.append(verb)
 
     def add_metric(self, seq: int, metric: Metric) -> None:
-        """To be written with the next batch."""
+        """Write a metric with the next batch."""
         with self._lock:
             self._metrics.append((seq, metric))
 
     def finish(self, verb: Callable[[Session], T]) -> T:
-        """Write what is left and the run's last verb, in one transaction; returns what that verb does.
+        """Write what is pending and the run's last verb, in one transaction; return what that verb returns.
 
         Raises RunFenced, SQLAlchemyError.
         """
@@ -136,12 +136,12 @@ class Recorder:
         except TRANSIENT_ERRORS as error:
             log.warning("heartbeat_failed", job_id=self._job_id, reason=str(error))
         except Exception:
-            # Something that the database will never take. The run is worth more than its news: it lives on.
+            # Something that the database will never accept. The run matters more than its news: it continues.
             log.exception("news_dropped", job_id=self._job_id)
             self._drop_news()
 
     def _beat(self) -> None:
-        """One transaction: the lease and what has gathered, which is dropped only after the commit."""
+        """Renew the lease and write what is pending, in one transaction; drop it only after the commit."""
         now = time.monotonic()
         with self._lock:
             verbs = list(self._verbs)

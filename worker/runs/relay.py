@@ -1,6 +1,6 @@
-"""Relay: where the lines of a run's training process go: live stream, database, and a file in the run's folder.
+"""Relay: passes a training process's lines on to the live stream, the database, and a file in the run's folder.
 
-A metric is handed on with how the slot's GPU was at the time; a phase is a span too.
+A metric is extended with the state of the slot's GPU; a phase also becomes a span.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ News = Phase | Plan | Notice | Checkpoint
 
 
 class Relay:
-    """Numbers the metrics of one attempt from 1, and hands each on at once."""
+    """Numbers the metrics of one attempt from 1, and passes each on at once."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Relay:
         phases: PhaseSpans,
         find_missing: Callable[[int], Iterable[SampledMetric]],
     ) -> None:
-        """`find_missing`: what the job's curve lacks up to the step of the checkpoint that the run goes on from."""
+        """`find_missing`: the metrics that the database lacks up to the step of the checkpoint that is resumed."""
         # Line by line, so that a reader of the file never sees half a metric.
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._job_id = job_id
@@ -74,12 +74,12 @@ class Relay:
                 verb = partial(claims.record_checkpoint, checkpoint=news)
         self._recorder.add(partial(verb, job_id=self._job_id, attempt=self._attempt))
         if isinstance(news, Notice) and news.code == RESUMED and news.step is not None:
-            # As this run's first ones, so that whoever follows the job sees them, wherever he is.
+            # As this run's first metrics, so that every follower of the job sees them.
             for metric in self._find_missing(news.step):
                 self._hand_on(metric)
 
     def _note(self, line: str) -> None:
-        """The file is a copy for reading later; a full disk ends it, and not the run."""
+        """Write to the file, which is a copy for reading later: a full disk ends the file, not the run."""
         if self._file.closed:
             return
         try:

@@ -1,4 +1,4 @@
-"""The request of one run: what its training process is told, and the files that it needs brought to this machine."""
+"""The request file of a run: what its training process is to do, with the files it needs on this machine."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from worker.runs.checkpoints import RunCheckpoints
 
 
 def make_config(job: Job) -> TrainConfig:
-    """The job's, or the smaller batches that it has come down to."""
+    """Return the job's config, with the smaller batches if it was started again with those."""
     config = TrainConfig.model_validate(job.config)
     return (halve_batch(config) or config) if job.batch_split > 1 else config
 
 
 def write_request(resources: Resources, job: Job, folder: Path, checkpoints: RunCheckpoints) -> Path:
-    """Into the run's folder, which is there. Returns the request's path.
+    """Write the request into the run's folder, which exists. Returns the request's path.
 
     Raises BaseModelUnknown, BaseModelMissing, DatasetNotFound and StorageUnreachable.
     """
@@ -46,7 +46,7 @@ def write_request(resources: Resources, job: Job, folder: Path, checkpoints: Run
 
 
 def _lend_base_model(resources: Resources, job: Job, folder: Path) -> str:
-    """A folder or a hub id."""
+    """Return the base model's folder on this machine, or its hub id."""
     folder.mkdir(exist_ok=True)
     model = ModelLibrary(resources.settings.base_models, resources.storage).lend(job.base_model, folder)
     return str(Path(model.path).expanduser().absolute()) if model.is_folder else model.path

@@ -1,4 +1,4 @@
-"""One run: its request is written, and its training process started and seen through to its end."""
+"""One run: writes its request, starts its training process and supervises it to its end."""
 
 import os
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ TRAINER_ARGV = tuple(make_python_argv("-m", "emomodel", "train", "--supervised")
 
 @dataclass(frozen=True)
 class ClaimedRun:
-    """A claimed job and what its run works with."""
+    """A claimed job, and what its run works with."""
 
     resources: Resources
     job: Job
@@ -58,7 +58,7 @@ def open_run(resources: Resources, job: Job, recorder: Recorder) -> ClaimedRun:
 
 
 def train(run: ClaimedRun, lock: SlotLock, trainer_argv: Sequence[str]) -> tuple[Outcome, RunEnd]:
-    """Start the training process and stay with it to its end."""
+    """Start the training process and supervise it to its end."""
     run.folder.mkdir(parents=True, exist_ok=True)
     prepared = _prepare(run)
     if not isinstance(prepared, Path):
@@ -146,8 +146,8 @@ def _describe_run(run: ClaimedRun) -> str:
 
 
 def _describe_end(run: ClaimedRun, ending: Ending, run_log: RunLog) -> RunEnd:
-    told = ending.last_line
-    peak_gpu_bytes = told.peak_gpu_bytes if told is not None else None
+    last_line = ending.last_line
+    peak_gpu_bytes = last_line.peak_gpu_bytes if last_line is not None else None
     if peak_gpu_bytes is None and run.resources.settings.slot_device == "cuda":
         peak_gpu_bytes = ending.last_memory_bytes
     return RunEnd(
@@ -164,7 +164,7 @@ def _can_halve_batch(run: ClaimedRun) -> bool:
 
 
 def _find_seconds_left(run: ClaimedRun) -> float | None:
-    """Of the time that all runs of the job together may take."""
+    """Return what is left of the time that all runs of the job together may take; None for no limit."""
     timeout_seconds = run.job.timeout_seconds or run.resources.settings.job_timeout_seconds
     if timeout_seconds is None:
         return None

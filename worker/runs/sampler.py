@@ -1,4 +1,4 @@
-"""Samplers: how a slot's GPU is while a run is on it, so that each metric can say so."""
+"""Samplers: read the state of a slot's GPU during a run, to report it with each metric."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Sampler(Protocol):
-    """A context manager around a run."""
+    """A context manager around a run, which has the newest reading of the slot's device."""
 
     @property
     def newest(self) -> DeviceReading: ...
@@ -28,7 +28,7 @@ class Sampler(Protocol):
 
 
 class NoSampler:
-    """For a CPU slot, which has nothing to tell."""
+    """The sampler of a CPU slot, which has nothing to report."""
 
     newest = DeviceReading()
 
@@ -42,7 +42,7 @@ class NoSampler:
 
 
 class GpuSampler:
-    """A thread that reads the GPU every few seconds, so that a metric never waits for the driver."""
+    """Reads the GPU every few seconds in its own thread, so that a metric never waits for the driver."""
 
     def __init__(self, device: SlotDevice, *, interval_seconds: float = SAMPLE_SECONDS) -> None:
         self._device = device

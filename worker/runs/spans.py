@@ -15,7 +15,7 @@ NANOSECONDS = 1_000_000_000
 
 @contextmanager
 def trace_run(tracing: Tracing, job: Job, *, slot: str, asked_at_ns: int) -> Iterator[None]:
-    """Inside, the run's span is the current one. The claim began at `asked_at_ns`, by time.time_ns()."""
+    """Open the run's span as the current one. The claim began at `asked_at_ns`, by time.time_ns()."""
     tracer, parent = tracing.tracer, read_traceparent(job.traceparent)
     facts: dict[str, str | int] = {
         "emotune.job.id": job.id,
@@ -30,7 +30,7 @@ def trace_run(tracing: Tracing, job: Job, *, slot: str, asked_at_ns: int) -> Ite
         start_time=asked_at_ns,
     )
     if job.attempt == 1:
-        # Of later ones the gap behind the run before tells. A job that nobody traced has no other span to be under.
+        # For later attempts, the gap after the previous run shows the wait. A job without a trace has no other parent.
         above = parent if job.traceparent is not None else trace.set_span_in_context(run, parent)
         began_ns = min(int(job.created_at.timestamp() * NANOSECONDS), asked_at_ns)
         wait = tracer.start_span("job.wait", context=above, attributes=facts, start_time=began_ns)
@@ -41,7 +41,7 @@ def trace_run(tracing: Tracing, job: Job, *, slot: str, asked_at_ns: int) -> Ite
 
 
 def note_outcome(outcome: str, *, code: str | None) -> None:
-    """What became of the current run; a fault by its code alone."""
+    """Record the outcome of the current run; of a failure only its code."""
     run = trace.get_current_span()
     run.set_attribute("emotune.outcome", outcome)
     if code is not None:
@@ -49,12 +49,12 @@ def note_outcome(outcome: str, *, code: str | None) -> None:
 
 
 def note_break(error: Exception) -> None:
-    """The worker itself failed."""
+    """Record that the worker itself failed."""
     mark_error(trace.get_current_span(), type(error).__name__)
 
 
 class PhaseSpans:
-    """One span after the other, each until the next phase begins: children of the span that was current at first."""
+    """One span per phase, each until the next phase begins, under the span that was current at the start."""
 
     def __init__(self, tracing: Tracing = NO_TRACING) -> None:
         self._tracer = tracing.tracer

@@ -1,4 +1,4 @@
-"""See one training process through: relay its lines, stop it when asked, end its group, say how it ended."""
+"""Supervises one training process: relays its lines, stops it on request, ends its group, reports how it ended."""
 
 import signal
 import time
@@ -29,7 +29,7 @@ from worker.runs.recorder import Recorder
 from worker.runs.relay import Relay
 from worker.runs.training_process import TrainingProcess
 
-# How long a stop, or the process's end, may go unseen.
+# How long a stop, or the process's end, may remain unnoticed.
 POLL_SECONDS = 0.1
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class StopReason(Enum):
 
     @property
     def request(self) -> str:
-        """What the process is asked: where the job goes on later, a checkpoint is wanted."""
+        """The request to send to the process: with a checkpoint if the job continues later."""
         saves = self in (StopReason.PREEMPT, StopReason.DRAIN, StopReason.PAUSE)
         return SAVE_AND_STOP_REQUEST if saves else STOP_REQUEST
 
@@ -62,19 +62,19 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Grace:
-    """How long the process has from being asked until SIGTERM, and from there until SIGKILL, in seconds."""
+    """How long the process has from the request until SIGTERM, and from there until SIGKILL, in seconds."""
 
     stop_seconds: float
     kill_seconds: float
 
     def for_reason(self, reason: StopReason) -> "Grace":
-        # After a loss another run of the same job may begin at any moment; what is silent doesn't listen either.
+        # After a loss another run of the same job may begin at any moment; a silent process won't react to requests.
         return Grace(0.0, 0.0) if reason in (StopReason.LOST, StopReason.SILENCE) else self
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long the process may run, and how long it may say nothing, in seconds."""
+    """How long the process may run, and how long it may be silent, in seconds."""
 
     run_seconds: float | None
     silence_seconds: float
@@ -88,14 +88,14 @@ class Ending:
     stop_reason: StopReason | None
     was_forced: bool
     last_line: Result | Failure | None
-    # Of the process itself, as the kernel counted it.
+    # Of the process itself, as counted by the kernel.
     peak_host_bytes: int | None = None
-    # What its last metric told: of the GPU where there is one.
+    # Memory in its last metric: of the GPU where there is one.
     last_memory_bytes: int | None = None
 
 
 class StopLadder:
-    """The three means of ending a process, each harder than the one before, each used once."""
+    """The three steps of ending a process, each harder than the one before, each used once."""
 
     def __init__(self, trainer: TrainingProcess, grace: Grace) -> None:
         self._trainer = trainer
@@ -106,7 +106,7 @@ class StopLadder:
         self.was_forced = False
 
     def begin(self, reason: StopReason, now: float) -> None:
-        """Start; or go on at once for a reason that outranks the first one, with what that one asks for."""
+        """Start the ladder, or start it again with the request of a reason that outranks the first one."""
         if self.reason is not None and reason.value <= self.reason.value:
             return
         harder = self._steps[-2:] if self.reason is not None else [self._terminate, self._kill]
@@ -143,7 +143,7 @@ def supervise(
     limits: Limits,
     on_checkpoint: Callable[[], None],
 ) -> Ending:
-    """Returns when the process and its group are gone and all its lines are relayed.
+    """Supervise a process until it and its group are gone and all its lines are relayed.
 
     `on_checkpoint` is called after each checkpoint that the process has saved.
     """
@@ -176,25 +176,25 @@ def supervise(
 
 
 class _Watch:
-    """What is wanted of a process: by its team, the operator, its worker, and the clock."""
+    """What is requested of a process: by its team, the operator, its worker and time limits."""
 
     def __init__(self, recorder: Recorder, drain: Drain, limits: Limits) -> None:
         self._recorder = recorder
         self._drain = drain
         self._limits = limits
-        self._began_at = self._heard_at = time.monotonic()
+        self._began_at = self._last_line_at = time.monotonic()
         self._asked_at: datetime | None = None
 
     def note(self, progress: Progress | None) -> None:
         if progress is not None:
-            self._heard_at = time.monotonic()
+            self._last_line_at = time.monotonic()
 
     def find_stop_reason(self) -> StopReason | None:
-        """The reason that outranks the others."""
+        """Return the reason that outranks the others, or None."""
         return max(self._list_reasons(), key=lambda reason: reason.value, default=None)
 
     def wants_checkpoint(self) -> bool:
-        """Whether a checkpoint has been asked for; once for each time that it has."""
+        """Whether a checkpoint has been requested; true once for each request."""
         requested_at = self._recorder.checkpoint_requested_at
         is_new = requested_at is not None and requested_at != self._asked_at
         self._asked_at = requested_at
@@ -210,12 +210,12 @@ class _Watch:
             yield _REASONS[self._recorder.stop]
         if self._limits.run_seconds is not None and now - self._began_at > self._limits.run_seconds:
             yield StopReason.TIMEOUT
-        if now - self._heard_at > self._limits.silence_seconds:
+        if now - self._last_line_at > self._limits.silence_seconds:
             yield StopReason.SILENCE
 
 
 class _LineSorter:
-    """Hands metrics and news on, and keeps the line that says how it went."""
+    """Passes metrics and news on, and keeps the last line, which says how the training ended."""
 
     def __init__(self, relay: Relay, on_checkpoint: Callable[[], None]) -> None:
         self._relay = relay

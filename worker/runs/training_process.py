@@ -20,10 +20,10 @@ from worker.threads import make_thread
 
 CHUNK_BYTES = 64 * 1024
 
-# A progress line is a few hundred bytes; what is longer is none.
+# A progress line is a few hundred bytes; a longer line is not one.
 MAX_LINE_BYTES = 1024**2
 
-# After the group's end nobody holds the pipes, unless a process left the session: then what it says is dropped.
+# After the group's end no process holds the pipes, unless one left the session: its output is dropped.
 PIPE_WAIT_SECONDS = 5.0
 
 # Linux counts in kibibytes, macOS in bytes.
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class TrainingProcess:
-    """Leads a session of its own. Its lines are read by threads, so it never waits for its supervisor."""
+    """A training process, which leads its own session. Threads read its lines, so it never waits for its supervisor."""
 
     def __init__(self, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], run_log: RunLog) -> None:
         self._log = run_log
@@ -49,9 +49,9 @@ class TrainingProcess:
             bufsize=0,
         )
         self.pid = self._process.pid
-        # The most resident memory that the process itself had; known at its end.
+        # The process's own peak of resident memory; known at its end.
         self.peak_bytes: int | None = None
-        # The types of Popen don't know that each stream that was asked for is there.
+        # The types of Popen don't know that each requested stream exists.
         self._stdin = cast("IO[bytes]", self._process.stdin)
         self._readers = [
             make_thread(self._read_progress, args=[self._process.stdout], name="stdout"),
@@ -61,7 +61,7 @@ class TrainingProcess:
             reader.start()
 
     def find_progress(self, wait_seconds: float) -> Progress | None:
-        """The next progress line, waited for so long."""
+        """Wait for the next progress line; None if none comes in time."""
         try:
             return self._progress.get(timeout=wait_seconds) if wait_seconds else self._progress.get_nowait()
         except queue.Empty:
@@ -69,12 +69,12 @@ class TrainingProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is dead; it is not reaped, so its number stays its own."""
+        """Whether the process has ended. It is not reaped, so its pid stays reserved."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._process.returncode is not None or os.waitid(os.P_PID, self.pid, flags) is not None
 
     def ask(self, request: str) -> None:
-        """One of the requests of emomodel.protocol.progress."""
+        """Send one of the requests of emomodel.protocol.progress."""
         try:
             self._stdin.write(f"{request}\n".encode())
         except BrokenPipeError:
@@ -92,7 +92,7 @@ class TrainingProcess:
         self.close()
 
     def close(self) -> int:
-        """End the process, if it lives, and all that it started; returns its exit code, negative for a signal."""
+        """End the process and all that it started; return its exit code, negative for a signal."""
         if self._process.returncode is not None:
             return self._process.returncode
         process_group.send_signal(self.pid, signal.SIGKILL)
@@ -104,7 +104,7 @@ class TrainingProcess:
         return exit_code
 
     def _reap(self) -> int:
-        """As Popen.wait does, which drops what the kernel tells of the process's memory."""
+        """Reap as Popen.wait does, and keep the kernel's count of the process's memory."""
         _, status, usage = os.wait4(self.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self.peak_bytes = usage.ru_maxrss * RSS_UNIT_BYTES

@@ -20,14 +20,14 @@ from worker.runs.run import TRAINER_ARGV, ClaimedRun, open_run, train
 from worker.runs.spans import trace_run
 from worker.slot.lock import SlotLock, hold_slot
 
-# How long a slot that can't take a job leaves the ring to others.
+# How long a slot that can't take a job waits, so that another one gets the ring.
 PASS_ON_SECONDS = 0.5
 
 log = structlog.get_logger()
 
 
 def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -> None:
-    """Take the job whose turn it is, if there is one, see its run through, and ring for the next."""
+    """Claim the next job, if there is one, run it to its end, and ring for the next."""
     settings = resources.settings
     if resources.drain.is_requested or not resources.may_work():
         return
@@ -54,7 +54,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
 
 
 def _claim(resources: Resources) -> Job | None:
-    """Only an ended lease tells that a run on this slot is dead: the row may be that of a worker started by mistake."""
+    """Claim a job. Only an expired lease shows that this slot's run is dead: it may be another worker's by mistake."""
     settings = resources.settings
     slot, seen_seconds = settings.slot, settings.worker_seen_seconds
     is_free = resources.slot_check.find_obstacle() is None
@@ -76,14 +76,14 @@ def _claim(resources: Resources) -> Job | None:
             session, name=slot, device=settings.slot_device, within_seconds=seen_seconds
         )
     if can_pass_on:
-        # The ring was for whoever is idle. While this process waits it hears none, so that another one does.
+        # The ring was for any idle slot. While this process waits it receives none, so that another one does.
         resources.doorbell.ring_device(settings.slot_device)
         time.sleep(PASS_ON_SECONDS)
     return None
 
 
 def _clear_ended(resources: Resources) -> None:
-    """What jobs have left here that then ended elsewhere: no other machine sees this one's folder."""
+    """Delete what jobs left here that ended on another machine, which does not see this one's folder."""
     storage = resources.storage
     if not storage.is_shared:
         return
@@ -96,7 +96,7 @@ def _clear_ended(resources: Resources) -> None:
 
 
 def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
-    """A worker that leaves has no time for it, and no next job."""
+    """Wait for the run's memory, unless the worker is leaving: then there is no next job."""
     reason = None if resources.drain.is_requested else resources.slot_check.wait_until_free(lock)
     if reason is not None:
         message = f"The slot takes no job for now, as the memory did not come back after the run. {reason}"
@@ -111,14 +111,14 @@ def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: S
         try:
             status = _train_and_finish(run, lock, trainer_argv)
         except RunFenced:
-            # What it has stored is left to the garbage collection, which asks the rows: its end may have been written
-            # by a commit whose answer never came.
+            # What it has stored is left to the garbage collection, which checks the rows: its end may have been written
+            # by a commit whose answer never arrived.
             log.warning("run_lost")
             return
     try:
         finish.clear(run, status)
     except StorageUnreachable as error:
-        # The garbage collection does it.
+        # The garbage collection clears it.
         log.warning("run_not_cleared", reason=error.message)
 
 
@@ -129,7 +129,7 @@ def _train_and_finish(run: ClaimedRun, lock: SlotLock, trainer_argv: Sequence[st
     except RunFenced:
         raise
     except Exception as error:
-        # Whatever it is, the team must not wait for a lease to end and the next attempt to fail the same way.
+        # Whatever it is, the team must not wait for the lease to expire and the next attempt to fail the same way.
         log.exception("run_broke")
         return finish.break_off(run, error)
 

@@ -1,7 +1,7 @@
-"""What a slot's device is, how it is at the moment, and who uses it: a GPU by NVML, or the CPU.
+"""A slot's device: its properties, its current state and the processes that use it, for a GPU by NVML, or the CPU.
 
-Never by torch, which would put a CUDA context into the worker for good. NVML counts the GPUs as nvidia-smi does, by
-their place on the bus; CUDA may count otherwise, so a training process is told its GPU by UUID.
+Torch is not used, as it would keep a CUDA context in the worker for ever. NVML numbers the GPUs as nvidia-smi does, by
+their place on the bus; CUDA may number them otherwise, so a training process gets its GPU by UUID.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ Value = TypeVar("Value")
 
 
 class GpuUnreadable(Exception):
-    """NVML can't say anything of the GPU, and why, in words."""
+    """NVML can't read the GPU. The message says why."""
 
 
 @dataclass(frozen=True)
 class DeviceReading:
-    """A device at one moment; null is what it doesn't tell. A CPU tells only how much memory its machine has."""
+    """A device at one moment; None for what it doesn't report. A CPU reports only its machine's total memory."""
 
     memory_bytes: int | None = None
     memory_used_bytes: int | None = None
@@ -37,7 +37,7 @@ class DeviceReading:
 
 @dataclass(frozen=True)
 class GpuProcess:
-    """A process that has memory of a GPU. `computes` is false for one that only draws, such as a desktop."""
+    """A process that uses a GPU's memory. `computes` is false for one that only draws, such as a desktop."""
 
     pid: int
     memory_bytes: int | None
@@ -45,14 +45,16 @@ class GpuProcess:
 
 
 class SlotDevice(Protocol):
-    """What a slot runs its jobs on."""
+    """The device that a slot runs its jobs on."""
 
     def read(self) -> DeviceReading:
-        """Raises GpuUnreadable."""
+        """Read the device's current state. Raises GpuUnreadable."""
         ...
 
     def list_processes(self) -> list[GpuProcess]:
-        """Those that compute first. In a container it may be none, or their numbers be those of the host.
+        """List the processes that use the device, those that compute first.
+
+        In a container the list may be empty, or have the host's pids.
 
         Raises GpuUnreadable.
         """
@@ -60,7 +62,7 @@ class SlotDevice(Protocol):
 
 
 class Cpu:
-    """The machine without a GPU. Its memory is everybody's, so nobody's use of it is told."""
+    """The machine without a GPU. All processes share its memory, so no use of it is reported."""
 
     def read(self) -> DeviceReading:
         return DeviceReading(memory_bytes=psutil.virtual_memory().total)
@@ -70,7 +72,7 @@ class Cpu:
 
 
 class Gpu:
-    """A GPU by its index or UUID. NVML is opened at the first question, and again after one that it didn't answer."""
+    """A GPU by its index or UUID. NVML is opened at the first query, and again after a query that failed."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -138,7 +140,7 @@ def _list_processes(handle: Any) -> list[GpuProcess]:
 
 
 def _find(question: Callable[[], Value]) -> Value | None:
-    """None where this kind of GPU doesn't tell: a part of one (MIG) has no utilisation, many have no power meter."""
+    """Return None where the GPU can't report it: a part of one (MIG) has no utilization, many have no power meter."""
     try:
         return question()
     except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_NoPermission, pynvml.NVMLError_FunctionNotFound):

@@ -1,10 +1,10 @@
-"""SlotLock: one run at a time on a slot of this machine, whatever the rows say.
+"""SlotLock: ensures one run at a time on a slot of this machine, independent of the database.
 
 The database already lets a slot run one job. The lock covers what the database can't see: two workers started for one
 slot by mistake, and a training process that outlived its supervisor.
 
 The data folder may be shared by several hosts, on a network file system, so each host has a folder of locks for
-itself: nobody else takes them, and a note of a process counts only where that process is.
+itself: no other host takes them, and a note of a process is valid only on its own host.
 """
 
 import fcntl
@@ -26,18 +26,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class TrainerNote:
-    """A training process, told from others that get its number later: by its start, and by the boot."""
+    """A training process, distinguished by its start and boot from later processes with the same pid."""
 
     pid: int
     created: float
     boot_id: str
 
     def may_live(self, boot_id: str) -> bool:
-        """Whether what has its session's number now can only be what is left of it."""
+        """Whether processes that have its session's number now can only be the rest of that session."""
         return self.boot_id == boot_id and process_group.is_same_group(self.pid, self.created)
 
     def end(self, boot_id: str) -> int:
-        """Kill what is left of its session; returns how many processes that were."""
+        """Kill the rest of its session; return how many processes were killed."""
         killed_count = process_group.kill_members(self.pid) if self.may_live(boot_id) else 0
         if killed_count:
             log.warning("left_over_trainer_killed", pid=self.pid, process_count=killed_count)
@@ -53,7 +53,7 @@ class SlotLock:
         self._last: TrainerNote | None = None
 
     def note_trainer(self, pid: int) -> None:
-        """The slot has started this process, the leader of its own session."""
+        """Note the process that the slot has started, the leader of its own session."""
         self._last = TrainerNote(pid, psutil.Process(pid).create_time(), self._boot_id)
         self._write(json.dumps(asdict(self._last)))
 
@@ -61,7 +61,7 @@ class SlotLock:
         self._write("")
 
     def end_left_over(self) -> None:
-        """Kill what is left of the slot's last training process: its supervisor has died, since we hold the lock."""
+        """Kill the rest of the slot's last training process: its supervisor has died, since we hold the lock."""
         self._stream.seek(0)
         noted = _parse(self._stream.read())
         if noted is not None:
@@ -69,7 +69,7 @@ class SlotLock:
         self.forget_trainer()
 
     def end_last_trainer(self) -> int:
-        """Kill what is left of the training process noted last, forgotten or not; returns how many processes."""
+        """Kill the rest of the training process that was noted last, forgotten or not; return how many processes."""
         return 0 if self._last is None else self._last.end(self._boot_id)
 
     def _write(self, content: str) -> None:
@@ -81,7 +81,7 @@ class SlotLock:
 
 @contextmanager
 def hold_slot(data_dir: Path, slot: str, *, host: str, boot_id: str) -> Iterator[SlotLock | None]:
-    """The slot's lock, or None while another process of this machine holds it."""
+    """Hold the slot's lock; yield None while another process of this machine holds it."""
     path = get_lock_path(data_dir, slot, host=host)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -95,7 +95,7 @@ def hold_slot(data_dir: Path, slot: str, *, host: str, boot_id: str) -> Iterator
 
 
 def has_living_trainer(path: Path, *, boot_id: str) -> bool:
-    """Whether the training process that a slot's lock names is still there; anybody of the machine may ask."""
+    """Whether the training process that a slot's lock names still runs. Any process of the machine may ask."""
     try:
         noted = _parse(path.read_bytes())
     except OSError:
@@ -108,7 +108,7 @@ def get_lock_path(data_dir: Path, slot: str, *, host: str) -> Path:
 
 
 def _parse(content: bytes) -> TrainerNote | None:
-    """None for an empty note, and for one that was read while it was written."""
+    """Parse a note; return None for an empty one, and for one that was read while it was written."""
     try:
         return TrainerNote(**json.loads(content))
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Who has memory of a GPU, in words for the operator."""
+"""Describes the processes that use a GPU's memory, for the operator."""
 
 import os
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import psutil
 from jobs.settings import GIB, MIB
 from worker.slot.gpu import GpuProcess
 
-# More are counted.
+# Further processes are only counted.
 MAX_NAMED = 3
 
 
 def describe_holders(processes: Sequence[GpuProcess]) -> str:
-    """As in `process 4711 (python, of alice, 12.3 GiB) and 2 more`; those with the most memory are named."""
+    """Describe processes as in `process 4711 (python, of alice, 12.3 GiB) and 2 more`, the largest first."""
     ordered = sorted(processes, key=lambda process: process.memory_bytes or 0, reverse=True)
     words = ", ".join(_describe(process) for process in ordered[:MAX_NAMED])
     more = len(ordered) - MAX_NAMED
@@ -33,18 +33,18 @@ def _describe(process: GpuProcess) -> str:
 
 
 def _find_name_and_user(pid: int) -> list[str]:
-    """In a container NVML may tell the host's numbers: an innocent process that has the number here is not named."""
+    """Find a process's name and user. In a container NVML may report the host's pids, which differ."""
     try:
         process = psutil.Process(pid)
         if has_gpu_open(pid):
             return [process.name(), f"of {process.username()}"]
     except psutil.Error:
         pass
-    return ["not to be seen from here"]
+    return ["not visible from here"]
 
 
 def has_gpu_open(pid: int, *, proc: Path = Path("/proc")) -> bool:
-    """Whether the process has a device of NVIDIA's open; true where that may not be asked."""
+    """Whether the process has an NVIDIA device open; true where permission to look is missing."""
     try:
         targets = [os.readlink(path) for path in (proc / str(pid) / "fd").iterdir()]  # noqa: PTH115  devices are no paths
     except PermissionError:

@@ -1,4 +1,4 @@
-"""A training process and its offspring: it leads a session of its own, so that all of them can be ended together."""
+"""A training process and its descendants: it leads its own session, so that all of them can be ended together."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import time
 import psutil
 import structlog
 
-# SIGKILL works at once, but for a process inside a system call that nothing interrupts (a driver, a network disk).
+# SIGKILL works at once, except for a process inside an uninterruptible system call (a driver, a network disk).
 KILL_WAIT_SECONDS = 10.0
 KILL_POLL_SECONDS = 0.05
 
@@ -19,13 +19,13 @@ log = structlog.get_logger()
 
 
 def send_signal(leader_pid: int, number: signal.Signals) -> None:
-    """To all members. Safe as long as the leader was not reaped: until then nobody else gets its number."""
+    """Send a signal to all members. Safe until the leader is reaped: no other process gets its pid before."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader_pid, number)
 
 
 def list_members(leader_pid: int) -> list[psutil.Process]:
-    """The living processes of the session; zombies have nothing left that could matter."""
+    """List the living processes of the session, without zombies, which hold nothing any more."""
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
@@ -35,7 +35,7 @@ def list_members(leader_pid: int) -> list[psutil.Process]:
 
 
 def kill_members(leader_pid: int) -> int:
-    """SIGKILL each member and wait until none lives; what can't be killed is logged. Returns how many there were."""
+    """Kill each member and wait until all are dead; survivors are logged. Returns how many there were."""
     deadline = time.monotonic() + KILL_WAIT_SECONDS
     found: set[int] = set()
     while members := list_members(leader_pid):
@@ -53,7 +53,7 @@ def kill_members(leader_pid: int) -> int:
 def is_same_group(leader_pid: int, created: float) -> bool:
     """Whether the group with this number is still the one whose leader started then (seconds since the epoch).
 
-    While a group has members its number is not given away, so a group without a leader is the old one, or empty.
+    While a group has members its number is not reused, so a group without a leader is the old one, or empty.
     """
     try:
         return _has_start(leader_pid, created)
@@ -62,7 +62,7 @@ def is_same_group(leader_pid: int, created: float) -> bool:
 
 
 def is_alive(pid: int, created: float) -> bool:
-    """Whether the process that started then still has this number."""
+    """Whether the process that started then still has this pid."""
     try:
         return _has_start(pid, created)
     except psutil.NoSuchProcess:

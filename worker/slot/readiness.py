@@ -1,4 +1,4 @@
-"""SlotCheck: whether a job may begin on the slot now: packages, disk, store, and a GPU that nobody else uses."""
+"""SlotCheck: whether a job may start on the slot now: packages, disk, store, and a GPU that is not in use."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from worker.slot.gpu import GpuUnreadable, SlotDevice
 from worker.slot.lock import SlotLock, has_living_trainer
 from worker.slot.memory_holders import describe_holders, describe_size
 
-# A driver takes a moment to give a dead process's memory back.
+# A driver takes a moment to free a dead process's memory.
 RETURN_SECONDS = 10.0
 POLL_SECONDS = 0.25
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class SlotCheck:
-    """Asked by the run before each claim, and by the beacon in between; tells the log when the answer changes."""
+    """Asked by the run before each claim, and by the beacon in between. A change of the answer is logged."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class SlotCheck:
         self.blocked_reason: str | None = None
 
     def find_obstacle(self) -> str | None:
-        """Why no job may begin here now, in words, or None."""
+        """Return why no job may start here now, or None."""
         with self._turn:
             self._settle(
                 self._end
@@ -66,22 +66,22 @@ class SlotCheck:
             return self.blocked_reason
 
     def recheck(self) -> str | None:
-        """The same between two runs. While one is on, what it uses is no obstacle, and the last answer stands."""
+        """Check again between runs. During a run its own GPU use is no obstacle, and the last answer stays."""
         if self._is_occupied or has_living_trainer(self._lock_path, boot_id=self._boot_id):
             return self.blocked_reason
         return self.find_obstacle()
 
     def refuse(self, reason: str | None) -> None:
-        """Let no job begin for a reason that is found elsewhere; None takes it back."""
+        """Let no job start, for a reason that was found elsewhere; None lifts the refusal."""
         self._refusal = reason
 
     def give_up(self, reason: str) -> None:
-        """Let no job begin until this process is started anew."""
+        """Let no job start until this process is restarted."""
         self._end = reason
 
     @contextmanager
     def occupy(self) -> Iterator[None]:
-        """Around a run, so that nobody takes its own use of the GPU for an obstacle."""
+        """Mark the slot as running a job, so that the job's own use of the GPU is not an obstacle."""
         self._is_occupied = True
         try:
             yield
@@ -89,9 +89,9 @@ class SlotCheck:
             self._is_occupied = False
 
     def wait_until_free(self, lock: SlotLock) -> str | None:
-        """After a run: wait until its memory has come back. Returns why the slot is blocked, where it has not.
+        """Wait after a run until its memory is free again. Returns why the slot is blocked, or None.
 
-        What is left of the run's session is ended; what else holds memory belongs to somebody else.
+        The rest of the run's session is ended; other processes that hold memory belong to somebody else.
         """
         with self._turn:
             used = self._wait_for_memory()
@@ -115,7 +115,7 @@ class SlotCheck:
         try:
             free_bytes = self._storage.get_free_bytes()
         except OSError as error:
-            # A network disk that is away, say. The slot must outlive it.
+            # For example a network disk that is unavailable. The slot must survive that.
             return f"The data folder can't be used: {error}."
         if free_bytes >= self._min_free_bytes:
             return None

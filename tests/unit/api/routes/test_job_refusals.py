@@ -25,7 +25,7 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_
         ({"base_model": "gpt"}, 422, "base_model_unknown", "base_model", "tiny-gemma"),
         ({"base_model": 5}, 422, "request_invalid", "base_model", "string"),
         ({"dataset_id": "ds_" + "0" * 26}, 404, "dataset_not_found", "dataset_id", "GET /datasets"),
-        ({"dataset_id": "../etc"}, 422, "request_invalid", "dataset_id", "as `POST /datasets` answered it: ds_"),
+        ({"dataset_id": "../etc"}, 422, "request_invalid", "dataset_id", "that `POST /datasets` returned: ds_"),
         ({"config": {"lora_rank": 0}}, 422, "request_invalid", "config.lora_rank", "greater than or equal to 1"),
         ({"config": {"lora_rnk": 8}}, 422, "request_invalid", "config.lora_rnk", "did you mean `lora_rank`?"),
         ({"config": {"lora_modules": ["q_proj", "q_proj"]}}, 422, "request_invalid", "config", "names a module twice"),
@@ -39,7 +39,7 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_
         ({"preset": "original", "config": [1]}, 422, "request_invalid", "config", "object"),
         ({"priority": 101}, 422, "request_invalid", "priority", "less than or equal to 100"),
         ({"name": " "}, 422, "request_invalid", "name", "at least 1"),
-        ({"name": "a\nb"}, 422, "request_invalid", "name", "leave out control characters"),
+        ({"name": "a\nb"}, 422, "request_invalid", "name", "contains control characters"),
         ({"priority": "5"}, 422, "request_invalid", "priority", "integer"),
         ({"priority": True}, 422, "request_invalid", "priority", "integer"),
         ({"nmae": "x"}, 422, "request_invalid", "nmae", "did you mean `name`?"),
@@ -73,7 +73,7 @@ def test_what_is_no_number_is_called_so(client: TestClient, dataset: Dataset, fi
 @pytest.mark.parametrize(
     ("path", "headers", "advice"),
     [
-        ("/jobs?cursor=x", {}, "hand back `next_cursor` of the page before"),
+        ("/jobs?cursor=x", {}, "send the `next_cursor` of the previous page"),
         ("/jobs/{job_id}/events?after=x", {}, "give the `cursor` of the last item you have"),
         ("/jobs/{job_id}/metrics?after=x", {}, "give the `cursor` of the last item you have"),
         ("/jobs/{job_id}/metrics", {"Last-Event-ID": "x"}, "give the `cursor` of the last item you have"),

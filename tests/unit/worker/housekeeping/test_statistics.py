@@ -79,7 +79,7 @@ def test_a_computation_that_keeps_ending_its_process_is_given_up(
     for _ in range(MAX_ATTEMPTS):
         tried = store.note_attempt(tried)
     compute_waiting(settings, storage)
-    with pytest.raises(StatisticsFailed, match=f"broken off {MAX_ATTEMPTS} times"):
+    with pytest.raises(StatisticsFailed, match=f"interrupted {MAX_ATTEMPTS} times"):
         store.find(request_for)
     assert not store.has_waiting()
 

@@ -78,16 +78,14 @@ def test_a_gpu_that_nobody_uses_is_free(resources: Resources, device: DeviceDoub
 def test_somebody_elses_process_blocks_and_is_named(resources: Resources, device: DeviceDouble) -> None:
     device.processes = [GpuProcess(FOREIGN_PID, 12 * GIB + GIB // 3, computes=True)]
     check = make_check(resources)
-    assert check.find_obstacle() == (
-        f"The GPU is in use by process {FOREIGN_PID} (not to be seen from here, 12.3 GiB)."
-    )
+    assert check.find_obstacle() == (f"The GPU is in use by process {FOREIGN_PID} (not visible from here, 12.3 GiB).")
 
 
 def test_an_innocent_process_with_a_foreign_number_is_not_named(resources: Resources, device: DeviceDouble) -> None:
     own_pid = os.getpid()
     device.processes = [GpuProcess(own_pid, None, computes=True)]
     reason = make_check(resources).find_obstacle()
-    assert reason == f"The GPU is in use by process {own_pid} (not to be seen from here)."
+    assert reason == f"The GPU is in use by process {own_pid} (not visible from here)."
 
 
 def test_of_many_processes_the_largest_are_named(resources: Resources, device: DeviceDouble) -> None:
@@ -104,7 +102,7 @@ def test_a_desktop_blocks_only_with_more_memory_than_the_bound(resources: Resour
     device.reading = replace(IDLE_GPU, memory_used_bytes=2 * GIB)
     assert check.find_obstacle() == (
         "2.0 GiB of the GPU's memory are in use, more than the 1.5 GiB of EMOTUNE_SLOT_MAX_USED_BYTES, by "
-        f"process {FOREIGN_PID} (not to be seen from here, 200 MiB)."
+        f"process {FOREIGN_PID} (not visible from here, 200 MiB)."
     )
 
 
