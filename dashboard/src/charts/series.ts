@@ -1,4 +1,4 @@
-// The types of a chart: the series that it draws, its options, and what its plot can be asked to do.
+// The types of a chart: the series that it draws, its options, and the methods of its plot.
 
 import type { Zoom } from "./zoom";
 

@@ -1,4 +1,4 @@
-"""How the dashboard is built: with which Node, and when there is something to do."""
+"""Which Node.js builds the dashboard, and when there is something to build."""
 
 import importlib
 import sys
@@ -10,7 +10,7 @@ from scripts.build_dashboard import ROOT, digest_files, find_node, is_new_enough
 
 
 @pytest.mark.parametrize(
-    ("said", "is_enough"),
+    ("version", "is_enough"),
     [
         ("v20.19.0\n", True),
         ("v20.20.2\n", True),
@@ -22,11 +22,11 @@ from scripts.build_dashboard import ROOT, digest_files, find_node, is_new_enough
         ("command not found", False),
     ],
 )
-def test_node_is_as_new_as_vite_needs_it(said: str, is_enough: bool) -> None:
-    assert is_new_enough(said) is is_enough
+def test_node_is_new_enough_for_vite(version: str, is_enough: bool) -> None:
+    assert is_new_enough(version) is is_enough
 
 
-def test_what_is_built_is_known_by_names_and_contents(tmp_path: Path) -> None:
+def test_the_digest_depends_on_names_and_contents(tmp_path: Path) -> None:
     one, other = tmp_path / "one.ts", tmp_path / "other.ts"
     one.write_text("1")
     other.write_text("2")
@@ -40,7 +40,7 @@ def test_what_is_built_is_known_by_names_and_contents(tmp_path: Path) -> None:
     assert digest_files([one, renamed], tmp_path) != first
 
 
-def test_nothing_and_an_empty_file_are_told_apart(tmp_path: Path) -> None:
+def test_no_file_and_an_empty_file_have_different_digests(tmp_path: Path) -> None:
     empty = tmp_path / "empty.ts"
     empty.touch()
     assert digest_files([empty], tmp_path) != digest_files([])
@@ -67,7 +67,7 @@ def install_machine_node(folder: Path, monkeypatch: pytest.MonkeyPatch, version:
     return programs / "node"
 
 
-def test_the_machines_own_node_is_taken_where_it_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machines_own_node_is_used_if_it_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = install_machine_node(tmp_path, monkeypatch, "v22.1.0")
     found = find_node()
     assert found is not None
@@ -75,7 +75,7 @@ def test_the_machines_own_node_is_taken_where_it_is_new_enough(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("version", [None, "v18.0.0"])
-def test_a_package_stands_in_for_a_node_that_is_old_or_missing(
+def test_the_package_replaces_a_node_that_is_old_or_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str | None
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -88,14 +88,14 @@ def test_a_package_stands_in_for_a_node_that_is_old_or_missing(
     assert found.npm == package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def test_without_either_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_either_no_node_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    # A machine without Node.js has the package in this very environment: it has to be out of reach.
+    # A machine without Node.js has the package in this environment, so it has to be hidden.
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert find_node() is None
 
 
-def test_what_is_generated_is_no_source() -> None:
+def test_generated_files_are_not_sources() -> None:
     sources = {path.relative_to(ROOT).as_posix() for path in list_sources()}
     assert {"dashboard/package.json", "dashboard/src/main.tsx"} <= sources
     assert not {path for path in sources if "node_modules" in path or path.endswith("schema.d.ts")}

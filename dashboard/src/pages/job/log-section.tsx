@@ -57,7 +57,7 @@ export function LogSection({ jobId, attempt, isRunning }: { jobId: string; attem
                 checked={isFollowing}
                 onChange={(event) => setFollowing(event.currentTarget.checked)}
               />
-              Scroll to the end
+              Follow new lines
             </label>
           )}
           <CopyButton label="Copy these lines" getText={() => text ?? ""} />

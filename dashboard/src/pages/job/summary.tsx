@@ -43,7 +43,7 @@ export function Summary({ job, runs }: { job: Job; runs: Run[] | undefined }) {
         </Fact>
         {job.attempt > 1 && <Fact name="Attempt">{job.attempt}</Fact>}
         {job.timeout_seconds !== null && <Fact name="Time limit">{formatSeconds(job.timeout_seconds)}</Fact>}
-        {job.batch_split > 1 && <Fact name="Batch">split, because the GPU memory was full</Fact>}
+        {job.batch_split > 1 && <Fact name="Batch">half of batch_size, because the GPU memory was full</Fact>}
         <Fact name="Id">
           <span class="mono">{job.id}</span>
         </Fact>

@@ -28,7 +28,7 @@ export function useDatasets(): Datasets {
     setOlder((before) => ({ items: [...(before?.items ?? []), ...page.items], next_cursor: page.next_cursor }));
   }, [cursor]);
 
-  // Datasets that have moved from the first page to the next one are in both pages.
+  // After a deletion, the polled first page reaches further back, so that some datasets are in both lists.
   const newest = data?.items;
   const known = new Set(newest?.map((each) => each.id));
   const items = newest && [...newest, ...(older?.items ?? []).filter((each) => !known.has(each.id))];
