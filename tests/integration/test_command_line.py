@@ -88,7 +88,7 @@ def test_submit_watch_and_download_find_the_local_stack(installation: Installati
     assert "already succeeded" in late.stderr
 
     mistyped = emotune("submit", "chatz.jsonl", "--model", "tiny-gemma", data_dir=data_dir)
-    assert (mistyped.returncode, "there is no file chatz.jsonl" in mistyped.stderr) == (1, True)
+    assert (mistyped.returncode, "chatz.jsonl is neither a file" in mistyped.stderr) == (1, True)
     unknown = emotune("submit", str(SAMPLES), "--model", "gemma-9", data_dir=data_dir)
     assert (unknown.returncode, "tiny-gemma" in unknown.stderr, "uploaded" in unknown.stderr) == (1, True, False)
 
