@@ -1,8 +1,8 @@
-# The API, the housekeeping and the migrations: everything of emotune that loads no torch and needs no GPU.
+# The API, the housekeeping and the migrations: the parts of emotune that load no torch and need no GPU.
 #
 #   docker build -t emotune-api:0.1.0 .
 #
-# Packages come from pip's default index. Behind another one, or offline, say so to the build:
+# Packages come from pip's default index. To use another one, pass it to the build:
 #   docker build --build-arg PIP_INDEX_URL --build-arg NPM_CONFIG_REGISTRY .
 FROM python:3.12.13-slim-bookworm AS build
 ARG PIP_INDEX_URL
@@ -22,8 +22,8 @@ RUN /opt/emotune/bin/pip check && /opt/emotune/bin/pip uninstall --yes pip
 
 FROM python:3.12.13-slim-bookworm
 COPY --from=build /opt/emotune /opt/emotune
-# Any number will do for the user: docker-compose.yml gives that of the host's account. It has no line in /etc/passwd and
-# no home, hence the names.
+# The user may have any number: docker-compose.yml sets that of the host's account. It has no entry in /etc/passwd and
+# no home, hence these variables.
 ENV PATH=/opt/emotune/bin:$PATH HOME=/tmp USER=emotune LOGNAME=emotune \
     EMOTUNE_DATA_DIR=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

@@ -20,24 +20,24 @@ from jobs.python_processes import SAFE_PATH
 from jobs.settings import Settings, load_settings
 from jobs.telemetry.logs import configure_logging
 
-# Those who follow a job's live feed would else hold up a shutdown for as long as the job runs.
+# Otherwise clients of a job's live feed would delay a shutdown for as long as the job runs.
 SHUTDOWN_SECONDS = 3
 
-# A connection that nobody uses is kept for so long: longer than nginx keeps those to a server behind it, and than
-# clients pause between two polls. Where the server is the first to close one, the next request may be on its way just
-# then, and fail.
+# An idle connection is kept for this long: longer than nginx keeps its connections to the server behind it, and than
+# clients pause between two polls. If the server closes a connection first, the next request may already be on its way,
+# and fail.
 KEEP_ALIVE_SECONDS = 75
 
-# How long a thread that computes, such as one that validates an upload, keeps Python from those that wait to answer a
-# poll. Each waits many times on its way, and by Python's 5 ms a poll would take a tenth of a second beside an upload.
+# How long a thread that computes, such as one that validates an upload, may keep Python from threads that answer polls.
+# Each of those waits many times, and with Python's 5 ms a poll would take a tenth of a second during an upload.
 SWITCH_SECONDS = 0.0005
 
-# One of several processes that doesn't say for so long that it is well is replaced.
+# If there are several processes, one that gives no sign of health for this long is replaced.
 SILENT_SECONDS = 30
 
 
 def run_api(settings: Settings) -> None:
-    """Returns when the process was told to stop and has. Raises SystemExit where it could not begin."""
+    """Serve the API until the process is asked to stop. Raises SystemExit if it can't start."""
     configure_logging(settings.log_level, settings.log_format)
     refuse_other_schema(settings)
     config = uvicorn.Config(
@@ -64,31 +64,31 @@ def run_api(settings: Settings) -> None:
 
 
 def make_app() -> FastAPI:
-    """What uvicorn calls in each process that answers."""
+    """Make the app; uvicorn calls this in each process that serves requests."""
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_SECONDS)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_with, args=(parent,), name="leave-with-parent", daemon=True).start()
-    # The process that watches over several of these has no use for it.
+    # Imported here, as the process that supervises several of these doesn't need it.
     from api.main import create_app
 
     app = create_app(settings)
-    # What is there now stays. To look through its 180,000 objects at each full collection takes a tenth of a second of
-    # this core alone, several times a minute, in which nobody is answered.
+    # The objects that exist now stay. Checking these 180,000 objects at each full collection takes a tenth of a second,
+    # several times a minute, in which no request is answered.
     gc.freeze()
     return app
 
 
 def _leave_with(parent: BaseProcess) -> None:
-    """Without the one that watches over it a process would go on, at the port that the next `emotune api` wants."""
+    """End this process with its supervisor; otherwise it would keep the port that the next `emotune api` needs."""
     parent.join()
     os._exit(1)
 
 
 def _run_several(config: uvicorn.Config) -> bool:
-    """Until told to stop. One that dies is replaced. False where they can't begin."""
+    """Run several processes until asked to stop, replacing those that die. Returns False if they can't start."""
     with tempfile.TemporaryDirectory(prefix="emotune-api-") as folder:
         # Each is a new Python, which would look for the standard library in the working folder first.
         os.environ.update(SAFE_PATH | {COUNTS_VARIABLE: folder})

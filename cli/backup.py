@@ -1,4 +1,4 @@
-"""`emotune backup`: the installation as one archive, and whether an archive is whole."""
+"""`emotune backup`: writes the installation into one archive, and checks archives."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from jobs.settings import MIB, Settings
 
 
 def run_backup(settings: Settings, file: Path, *, with_files: bool) -> None:
-    """Raises BackupError, DatabaseUnusable and OSError."""
+    """Write the archive and print what is in it. Raises BackupError, DatabaseUnusable and OSError."""
     with open_database(settings) as database:
         manifest = make_backup(
             database, open_storage(settings), file, emotune_version=get_release(), with_files=with_files
@@ -24,14 +24,14 @@ def run_backup(settings: Settings, file: Path, *, with_files: bool) -> None:
 
 
 def check_backup(file: Path) -> None:
-    """Raises ArchiveUnusable and OSError."""
+    """Read an archive and print what is in it. Raises ArchiveUnusable and OSError."""
     with Archive(file) as archive:
         archive.verify()
-        print(f"{file}: whole; {describe(archive.manifest)}")
+        print(f"{file}: complete; {describe(archive.manifest)}")
 
 
 def describe(manifest: Manifest) -> str:
-    """A backup in a line."""
+    """Describe a backup in one line."""
     files = f"{len(manifest.files):,} files of {manifest.file_bytes / MIB:,.1f} MiB"
     made = f"made {manifest.made_at:%Y-%m-%d %H:%M} UTC by emotune {manifest.emotune_version} from {manifest.database}"
     rows = f"{manifest.row_count:,} rows of {len(manifest.tables)} tables"

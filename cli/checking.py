@@ -1,4 +1,4 @@
-"""The report on a dataset file, made here: without a service."""
+"""Makes the report on a dataset file on this machine, without a service."""
 
 import sys
 from pathlib import Path
@@ -9,12 +9,12 @@ from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES, Axes
 from jobs.settings import MIB
 
-# As much as an upload hands to the validator at a time.
+# The size of the pieces that an upload passes to the validator.
 PIECE_BYTES = MIB
 
 
 def read_axes(text: str) -> Axes:
-    """The axes that a user named, else the eight. Raises CliError."""
+    """Return the axes that a user named, or else the eight default ones. Raises CliError."""
     try:
         return Axes(tuple(name.strip() for name in text.split(","))) if text else DEFAULT_AXES
     except ValueError as error:
@@ -22,7 +22,7 @@ def read_axes(text: str) -> Axes:
 
 
 def check_file(path: Path, axes: Axes) -> DatasetReport:
-    """The report on a file in any format of an upload. Memory stays bounded whatever its size."""
+    """Return the report on a file in any format of an upload, in bounded memory."""
     from emomodel.data.formats.kinds import SNIFFED_BYTES, is_plain_json_lines
     from emomodel.data.formats.rows import CHAT_COLUMNS
 
@@ -38,7 +38,7 @@ def check_file(path: Path, axes: Axes) -> DatasetReport:
 
 
 def _check_records(path: Path, axes: Axes) -> DatasetReport:
-    """The report on a file of which records have to be made first."""
+    """Return the report on a file that has to be converted to records first."""
     from emomodel.data.formats.checking import check_records
     from emomodel.data.formats.records import make_row_reader, read_records
     from emomodel.data.formats.source import Limits
@@ -48,4 +48,4 @@ def _check_records(path: Path, axes: Axes) -> DatasetReport:
 
 
 def _forget(record: bytes) -> None:
-    """Records are checked, not kept."""
+    """Drop a record, as records are checked and not kept."""

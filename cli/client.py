@@ -1,4 +1,4 @@
-"""The public HTTP API as the command line uses it. Everything goes through it: the CLI has no other way in."""
+"""The client of the public HTTP API that the command line uses for everything that concerns jobs."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from cli.errors import CliError
 TIMEOUT_SECONDS = 30
 COPY_BYTES = 1024**2
 
-# A poll that fails in between, while the API restarts say, is tried again for so long.
+# A poll that fails, for instance while the API restarts, is repeated for this long.
 PATIENCE_SECONDS = 60
 POLL_SECONDS = 0.5
 
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 class ApiError(CliError):
-    """The API refused, or can't be reached."""
+    """The API refused a request, or can't be reached."""
 
     def __init__(self, message: str, *, code: str = "unreachable", body: Json | None = None) -> None:
         self.code = code
@@ -34,7 +34,7 @@ class ApiError(CliError):
 
 
 class Client:
-    """One connection pool to one API. Every method raises ApiError with the API's own words."""
+    """One connection pool to one API. Every method raises ApiError with the API's own message."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._http = httpx2.Client(
@@ -56,7 +56,7 @@ class Client:
         return models
 
     def upload_dataset(self, path: Path, name: str) -> Json:
-        """Stream the file; its size is known, so the API can refuse one that is too large before the first byte."""
+        """Upload a file as a stream. Its size is sent first, so the API can refuse one that is too large at once."""
         headers = {"Content-Type": "application/jsonl", "Content-Length": str(path.stat().st_size)}
         with path.open("rb") as stream:
             body = iter(lambda: stream.read(COPY_BYTES), b"")
@@ -73,7 +73,7 @@ class Client:
         return self._request("GET", f"/jobs/{job_id}")
 
     def ask_of_job(self, job_id: str, verb: str) -> Json:
-        """One of the verbs that are sub-paths of a job: cancel, pause, resume, checkpoint, preempt."""
+        """Call one of the verbs that are sub-paths of a job: cancel, pause, resume, checkpoint, preempt."""
         return self._request("POST", f"/jobs/{job_id}/{verb}")
 
     def list_runs(self, job_id: str) -> list[Json]:
@@ -123,7 +123,7 @@ class Client:
         return self._request("POST", f"/slots/{quote(name, safe='')}/resume")
 
     def follow_job(self, job_id: str) -> Iterator[tuple[Json, list[Json]]]:
-        """The job and its new metrics, again and again until it has ended; outlives a restart of the API."""
+        """Yield the job and its new metrics repeatedly until it has ended. Survives a restart of the API."""
         after: str | None = None
         last_answer = time.monotonic()
         while True:
@@ -143,7 +143,7 @@ class Client:
             time.sleep(POLL_SECONDS)
 
     def download_artifact(self, job_id: str, kind: str, target: Path) -> int:
-        """Write the artifact under its final name once its sha256 is right; returns its size in bytes."""
+        """Write the artifact under its final name once its sha256 is verified; returns its size in bytes."""
         artifact = next((item for item in self.list_artifacts(job_id) if item["kind"] == kind), None)
         if artifact is None:
             raise ApiError(f"job {job_id} has no artifact {kind!r} (yet)", code="artifact_not_found")
@@ -152,7 +152,7 @@ class Client:
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         digest = hashlib.sha256()
         try:
-            # To the object store, where the answer leads there; the key is not sent along to another host.
+            # Redirects may lead to the object store; the key is not sent to another host.
             download = self._http.stream("GET", f"/jobs/{job_id}/artifacts/{kind}", follow_redirects=True)
             with download as response, partial.open("wb") as stream:
                 if not response.is_success:

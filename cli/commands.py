@@ -1,4 +1,4 @@
-"""The commands that talk to the API."""
+"""The commands that use the API."""
 
 import re
 import sys
@@ -21,17 +21,17 @@ DATASET_ID = re.compile(r"ds_[0-9a-z]{26}")
 
 
 class SubmissionRefused(CliError):
-    """The job can't be posted like this."""
+    """The job can't be posted as requested."""
 
 
 def open_client() -> Client:
-    """Raises CredentialsMissing."""
+    """Return a client of the API that the environment or the data folder names. Raises CredentialsMissing."""
     return Client(get_credentials(load_settings().data_dir))
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A job as it is typed. Datasets are files to upload, or ids; overrides are `name=value`."""
+    """A job as given on the command line. Datasets are files to upload, or ids; overrides are `name=value`."""
 
     dataset: str
     base_model: str
@@ -45,7 +45,7 @@ class Submission:
 
 
 def submit_job(submission: Submission, *, watch_it: bool) -> None:
-    """Only the job's id goes to standard output, so that a script can take it from there.
+    """Post a job. Only its id goes to standard output, so that a script can read it.
 
     Raises SubmissionRefused, CliError, pydantic.ValidationError.
     """
@@ -64,7 +64,7 @@ def estimate_job(submission: Submission) -> None:
 
 
 def _make_request(client: Client, submission: Submission) -> dict[str, Any]:
-    """What can be known to be wrong is refused before anything is uploaded."""
+    """Make the request; mistakes that can be found here are refused before anything is uploaded."""
     changes = parse_overrides(submission.overrides)
     make_config(submission.preset, changes)
     _check_model(client, submission.base_model)
@@ -75,7 +75,7 @@ def _make_request(client: Client, submission: Submission) -> dict[str, Any]:
         "preset": submission.preset,
         "config": changes,
     }
-    # An API of an earlier release knows neither.
+    # An API of an earlier release doesn't know these fields.
     if submission.priority_class is not PriorityClass.NORMAL:
         request["priority_class"] = submission.priority_class
     if submission.timeout_seconds is not None:
@@ -88,32 +88,32 @@ def _make_request(client: Client, submission: Submission) -> dict[str, Any]:
 
 
 def ask_of_job(job_id: str, verb: str) -> None:
-    """One of the verbs that stop a job or let it go on; prints where the job is then."""
+    """Call one of the verbs that stop or resume a job, and print the job's status."""
     with open_client() as client:
         job = client.ask_of_job(job_id, verb)
     print(f"{job_id}: {describe_status(job)}")
 
 
 def describe_status(job: Mapping[str, Any]) -> str:
-    """A job's status, and what it has been asked for."""
+    """Describe a job's status, and what it has been asked to do."""
     asked = f", asked to stop ({job['stop_kind']})" if job["stop_requested"] else ""
     return str(job["status"]) + asked + (", asked to save a checkpoint" if job["checkpoint_requested"] else "")
 
 
 def describe_estimate(found: Mapping[str, Any]) -> str:
-    """An estimate as a few lines for people."""
+    """Describe an estimate in a few lines."""
     sources = {
-        "like_jobs": "by jobs like it that ran here",
-        "same_base_model": "by other jobs with this base model",
-        "arithmetic": "a guess: nothing like it has run here",
+        "like_jobs": "from similar jobs that ran here",
+        "same_base_model": "from other jobs with this base model",
+        "arithmetic": "a guess: no similar job has run here",
     }
     peak = found["peak_memory_bytes"]
     lines = [
         f"{found['step_count']:,} steps, {found['token_count']:,} tokens of {found['example_count']:,} examples",
         f"{timedelta(seconds=round(found['total_seconds']))} on {found['device']} ({sources[found['speed_source']]})",
         f"{peak / GIB:.1f} GiB of memory" if peak else "memory: the base model's sizes are not known",
-        (f"position {found['queue_position']} in the queue, " if found["queue_position"] else "no turn for now, ")
-        + (f"starts about {found['starts_at'][:16]} UTC" if found["starts_at"] else "no slot is there to run it"),
+        (f"position {found['queue_position']} in the queue, " if found["queue_position"] else "no place in the queue, ")
+        + (f"starts about {found['starts_at'][:16]} UTC" if found["starts_at"] else "no slot can run it"),
     ]
     return "\n".join([*lines, *([found["advice"]] if found["advice"] else [])])
 
@@ -131,7 +131,7 @@ def _check_model(client: Client, name: str) -> None:
 
 def _upload(client: Client, path: Path) -> str:
     if not path.is_file():
-        raise SubmissionRefused(f"there is no file {path}, and it is no dataset's id (ds_...) either")
+        raise SubmissionRefused(f"{path} is neither a file nor the id of a dataset (ds_...)")
     try:
         row = client.upload_dataset(path, path.name)
     except ApiError as error:

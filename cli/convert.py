@@ -1,4 +1,4 @@
-"""`emotune datasets convert`: a dataset from one format into another, on this machine."""
+"""`emotune datasets convert`: converts a dataset from one format to another on this machine."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from emomodel.data.formats.mapping import LabelMapping
     from emomodel.emotions import Axes
 
-# Problems shown; the count says how many there are.
+# How many problems are shown; the message has the number of all.
 SHOWN_PROBLEMS = 20
 
 
@@ -21,7 +21,9 @@ def convert(
     source: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="JSON Lines, JSON array, CSV or Parquet.")
     ],
-    target: Annotated[Path, typer.Argument(help="Its ending says the format: .jsonl, .json, .csv or .parquet.")],
+    target: Annotated[
+        Path, typer.Argument(help="The file to write; its ending says the format: .jsonl, .json, .csv or .parquet.")
+    ],
     mapping: Annotated[
         str | None, typer.Option(help="For texts with labels: `goemotions`, or a mapping as JSON, or @FILE with it.")
     ] = None,
@@ -29,7 +31,7 @@ def convert(
         str | None, typer.Option(help="Own axes in place of the eight, such as COLD_WARM,SHY_BOLD.")
     ] = None,
 ) -> None:
-    """Write a dataset in another format. A file with problems is refused, and they are shown."""
+    """Write a dataset in another format. A file with problems is refused, and the problems are shown."""
     from emomodel.data.formats.exporting import ExportFormat, export
     from emomodel.data.formats.mapping import MappingError, read_mapping
     from emomodel.emotions import DEFAULT_AXES, Axes
@@ -72,7 +74,7 @@ def _make_lines(source: Path, lines: Path, axes: "Axes", mapping: "LabelMapping 
 
 
 def _read_argument(text: str) -> str:
-    """What stands there, or in the file that it names."""
+    """Return the text, or with a leading @ the content of the file that it names. Raises CliError."""
     if not text.startswith("@"):
         return text
     try:

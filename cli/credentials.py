@@ -1,4 +1,4 @@
-"""Which API to talk to, and as whom: from the environment, else from what `emotune up` left in the data folder."""
+"""The API's address and key: from the environment, or else from the file that `emotune up` writes."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ class Credentials(BaseModel):
 
 
 def find_local_credentials(data_dir: Path) -> Credentials | None:
-    """What the local stack left, or None."""
+    """Return the credentials that the local stack wrote, or None."""
     try:
         return Credentials.model_validate_json((data_dir / FILENAME).read_text())
     except (FileNotFoundError, ValidationError):
@@ -32,10 +32,10 @@ def find_local_credentials(data_dir: Path) -> Credentials | None:
 
 
 def get_credentials(data_dir: Path) -> Credentials:
-    """Raises CredentialsMissing."""
+    """Return the credentials to use. Raises CredentialsMissing."""
     local = find_local_credentials(data_dir)
     url = (os.environ.get(URL_VARIABLE) or (local.url if local else "")).rstrip("/")
-    # The local stack's key is no other API's business.
+    # The local stack's key is not sent to any other API.
     is_local = local is not None and url == local.url
     api_key = os.environ.get(KEY_VARIABLE) or (local.api_key if local and is_local else "")
     if not url or not api_key:
@@ -44,7 +44,7 @@ def get_credentials(data_dir: Path) -> Credentials:
 
 
 def write_local_credentials(data_dir: Path, credentials: Credentials) -> None:
-    """Readable by the owner alone, from the first byte on."""
+    """Write the credentials to a file that only its owner can read from the start."""
     data_dir.mkdir(parents=True, exist_ok=True)
     path = data_dir / FILENAME
     partial = path.with_suffix(".part")

@@ -1,4 +1,4 @@
-"""The database, for the commands that go straight to it."""
+"""The database, for the commands that use it directly."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class DatabaseUnusable(CliError):
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Raises DatabaseUnusable, also for what fails within."""
+    """Open the database. Raises DatabaseUnusable, also for database errors inside the `with` block."""
     try:
         database = Database(settings.sqlalchemy_url)
         try:
@@ -33,9 +33,9 @@ def open_database(settings: Settings) -> Iterator[Database]:
 
 
 def refuse_other_schema(settings: Settings) -> None:
-    """For the start of API, workers and housekeeping. Raises DatabaseUnusable where the schema is not for this release.
+    """Check the schema at the start of API, workers and housekeeping. Raises DatabaseUnusable if it doesn't fit.
 
-    A database that is away keeps nobody from starting: each process sees to the schema again before it uses it.
+    A database that doesn't answer keeps no process from starting: each checks the schema again before it uses it.
     """
     database = Database(settings.sqlalchemy_url)
     try:

@@ -1,4 +1,4 @@
-"""`emotune datasets`: what can be done with a dataset on this machine, without a service."""
+"""`emotune datasets`: checks and converts datasets on this machine, without a service."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from cli.convert import convert
 
-datasets = typer.Typer(no_args_is_help=True, help="Datasets, on this machine: nothing is uploaded.")
+datasets = typer.Typer(no_args_is_help=True, help="Check and convert datasets on this machine; nothing is uploaded.")
 datasets.command()(convert)
 
 
@@ -18,7 +18,7 @@ def check(
     axes: Annotated[str, typer.Option(help="Own axes in place of the eight, such as COLD_WARM,SHY_BOLD.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as the API answers it.")] = False,
 ) -> None:
-    """Say all that is wrong with a dataset, and what could be better. Exit code 1 when an upload would be refused."""
+    """Report the problems and warnings of a dataset. Exit code 1 if an upload would be refused."""
     from cli.checking import check_file, read_axes
     from cli.report_lines import describe_report
 

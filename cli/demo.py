@@ -1,4 +1,4 @@
-"""`emotune demo`: the whole path on real input, through the public HTTP API and nothing else."""
+"""`emotune demo`: everything from upload to reply with real data, through the public HTTP API only."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from jobs.settings import Settings
 SAMPLE_MODEL = "gemma-3-270m"
 SAMPLE_DATASET = Path("samples") / "chats.jsonl"
 
-# What differs from TrainConfig's defaults: enough to hear the emotion, and short enough for two cores.
+# What differs from TrainConfig's defaults: long enough for an audible emotion, and short enough for two cores.
 DEMO_CONFIG: dict[str, Any] = {"epochs": 3, "max_length": 128}
 
 PROMPTS = ("How was your day?", "What happened at work today?", "Tell me about your weekend.")
@@ -28,7 +28,7 @@ TEXT_WIDTH = 100
 
 
 def run_demo(settings: Settings) -> None:
-    """Raises PackagesMissing, StackError, ChildFailed, ApiError, JobNotSucceeded."""
+    """Run the demo and print its steps. Raises PackagesMissing, StackError, ChildFailed, ApiError, JobNotSucceeded."""
     refuse_without_packages()
     started = time.monotonic()
     folder = settings.data_dir / "demo"
@@ -47,7 +47,7 @@ def run_demo(settings: Settings) -> None:
 
 
 def with_sample_model(settings: Settings) -> tuple[Settings, Path]:
-    """The settings with the sample model on the list of base models, and its folder (which may be still to be made)."""
+    """Return the settings with the sample model among the base models, and its folder, which may not exist yet."""
     folder = settings.data_dir / "models" / SAMPLE_MODEL
     base_models = {SAMPLE_MODEL: str(folder)} | settings.base_models
     return settings.model_copy(update={"base_models": base_models}), folder
@@ -64,7 +64,7 @@ def _train(client: Client, settings: Settings, model_folder: Path, folder: Path)
     watch_job(client, job["id"])
     bundle_path = folder / "bundle.zip"
     size_bytes = client.download_artifact(job["id"], "bundle", bundle_path)
-    _say(f"5  Downloaded the bundle ({size_bytes / 1e6:.1f} MB, sha256 is right)")
+    _say(f"5  Downloaded the bundle ({size_bytes / 1e6:.1f} MB, sha256 is correct)")
     return job["id"], bundle_path
 
 

@@ -1,4 +1,4 @@
-"""Starting `python -m emomodel` and the sample model's converter in processes of their own: the CLI loads no torch."""
+"""Starts `python -m emomodel` and the sample model's converter as child processes: the CLI loads no torch."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ ONLY_EMOMODEL = (
 
 
 class ChildFailed(CliError):
-    """The process ended with an error."""
+    """The child process ended with an error."""
 
 
 class PackagesMissing(CliError):
@@ -42,12 +42,12 @@ def run_emomodel(*arguments: str) -> int:
 
 
 def read_from_emomodel(arguments: Sequence[str], *, log_path: Path) -> str:
-    """What `emomodel` prints in a process that can't import the service's packages. Raises ChildFailed."""
+    """Run `emomodel` in a process that can't import the service's packages; returns its output. Raises ChildFailed."""
     return _read(make_python_argv("-c", ONLY_EMOMODEL, *arguments), log_path)
 
 
 def prepare_sample_model(folder: Path, *, log_path: Path) -> None:
-    """Make the folder of Gemma 3 270M, or find it made. Raises ChildFailed."""
+    """Make the folder of Gemma 3 270M unless it exists. Raises ChildFailed."""
     _read(make_python_argv("-m", "emomodel.conversion.sample_model", str(folder)), log_path)
 
 

@@ -1,4 +1,4 @@
-"""CliError: what a command's user can do something about. It is shown without a traceback."""
+"""CliError: an error that the user of a command can fix. It is shown without a traceback."""
 
 from pydantic import ValidationError
 
@@ -6,16 +6,16 @@ from jobs.settings import PREFIX, Settings
 
 
 class CliError(Exception):
-    """The command can't go on."""
+    """The command can't continue."""
 
 
 def explain_validation(error: ValidationError) -> str:
-    """One line per wrong value: of a setting, named by its variable, or of a field of TrainConfig."""
+    """Return one line per wrong value, with the setting's variable or the field of TrainConfig."""
     prefix = PREFIX if error.title == Settings.__name__ else ""
     lines = []
     for each in error.errors(include_url=False):
         if each["type"] == "default_factory_not_called":
-            # It follows from one of the others.
+            # This error only follows from another one.
             continue
         name = ".".join(map(str, each["loc"]))
         message = "is not a known field" if each["type"] == "extra_forbidden" else each["msg"]

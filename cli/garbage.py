@@ -1,4 +1,4 @@
-"""`emotune garbage`: what nobody needs any more or is past its time, shown, or deleted."""
+"""`emotune garbage`: shows or deletes what is no longer needed or has expired."""
 
 import json
 from collections import defaultdict
@@ -20,8 +20,8 @@ NO_TEAM = "-"
 
 
 def run_garbage(settings: Settings, *, delete: bool, as_json: bool) -> None:
-    """Raises DatabaseUnusable and OSError."""
-    # What is deleted is told once, by what follows.
+    """Print the deletions, and carry them out if `delete`. Raises DatabaseUnusable and OSError."""
+    # No log lines: each deletion is printed below.
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     storage = open_storage(settings)
     with open_database(settings) as database:
@@ -32,7 +32,7 @@ def run_garbage(settings: Settings, *, delete: bool, as_json: bool) -> None:
 
 
 def render_lines(plan: Sequence[Deletion], *, is_done: bool) -> str:
-    """A line for each deletion, then the sums by rule and team."""
+    """Return a line for each deletion, then the sums by rule and team."""
     if not plan:
         return "nothing to delete"
     lines = [_describe(deletion) for deletion in plan]

@@ -1,4 +1,4 @@
-"""`emotune health`: whether a process of this installation is well, for the health checks of containers."""
+"""`emotune health`: whether a process of this installation is healthy, for the health checks of containers."""
 
 from enum import StrEnum
 
@@ -7,15 +7,15 @@ from jobs.settings import Settings
 
 API_SECONDS = 5.0
 
-# Addresses that stand for all of a machine's own; one of these answers.
-LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - asked for here, not listened on
+# Addresses that mean all of a machine's own, each with one at which the API answers.
+LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - requested here, not listened on
 
-# A sweep waits while garbage is collected, and for a slow database.
+# A sweep is delayed while garbage is collected, and by a slow database.
 SWEEPS_MISSED = 12
 
 
 class Process(StrEnum):
-    """What can be asked."""
+    """The processes that can be checked."""
 
     API = "api"
     WORKER = "worker"
@@ -23,11 +23,11 @@ class Process(StrEnum):
 
 
 class Unhealthy(CliError):
-    """The process doesn't do what it is there for."""
+    """The process doesn't do its work."""
 
 
 def check_health(settings: Settings, process: Process) -> str:
-    """What is known of it. Raises Unhealthy, DatabaseUnusable."""
+    """Return a sentence on a healthy process. Raises Unhealthy and DatabaseUnusable."""
     match process:
         case Process.API:
             return _check_api(settings)
@@ -38,21 +38,21 @@ def check_health(settings: Settings, process: Process) -> str:
 
 
 def _check_api(settings: Settings) -> str:
-    """The process alone: without database or Redis it does what it can, and a restart would mend neither."""
+    """Check the process alone: without database or Redis it does what it can, and a restart would repair neither."""
     import httpx2
 
     url = f"http://{LOOPBACKS.get(settings.host, settings.host)}:{settings.port}/health/live"
     try:
-        # Whatever proxy the environment names, this goes nowhere.
+        # The request must not go through a proxy that the environment names.
         response = httpx2.get(url, timeout=API_SECONDS, trust_env=False)
         response.raise_for_status()
     except httpx2.HTTPError as error:
-        raise Unhealthy(f"{url} doesn't answer as it should: {error}") from error
+        raise Unhealthy(f"{url} doesn't answer correctly: {error}") from error
     return f"{url} answers"
 
 
 def _check_worker(settings: Settings) -> str:
-    """A blocked or drained slot is well: its worker is there, and says why it takes no job."""
+    """Check that the slot's worker was seen. A blocked or drained slot is healthy: its worker gives the reason."""
     from cli.database import open_database
     from jobs.runs.slots import is_seen
 
@@ -60,8 +60,8 @@ def _check_worker(settings: Settings) -> str:
     with open_database(settings) as database, database.read() as session:
         seen = is_seen(session, name=settings.slot, host=settings.host_name, within_seconds=seconds)
     if not seen:
-        raise Unhealthy(f"nothing was heard of {settings.slot} on {settings.host_name} in the last {seconds:g} s")
-    return f"{settings.slot} was heard of in the last {seconds:g} s"
+        raise Unhealthy(f"{settings.slot} on {settings.host_name} was not seen in the last {seconds:g} s")
+    return f"{settings.slot} was seen in the last {seconds:g} s"
 
 
 def _check_housekeeping(settings: Settings) -> str:

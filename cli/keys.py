@@ -1,4 +1,4 @@
-"""`emotune keys`: the operator's verbs on API keys, straight on the database."""
+"""`emotune keys`: makes, lists and revokes API keys, directly in the database."""
 
 from typing import Annotated
 
@@ -7,18 +7,18 @@ import typer
 from cli.processes import keep_private
 from jobs.settings import load_settings
 
-keys = typer.Typer(no_args_is_help=True, callback=keep_private, help="API keys: each speaks for one team.")
+keys = typer.Typer(no_args_is_help=True, callback=keep_private, help="API keys: each acts for one team.")
 
 
 @keys.command("create")
 def create(
-    team: Annotated[str, typer.Option(help="The team; it is made when it doesn't exist.")] = "default",
+    team: Annotated[str, typer.Option(help="The team; it is made if it doesn't exist.")] = "default",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "unnamed",
     is_operator: Annotated[
-        bool, typer.Option("--operator", help="It may also steer the queue, and see what belongs to other teams.")
+        bool, typer.Option("--operator", help="Make an operator's key, which also acts on queue, slots and all teams.")
     ] = False,
 ) -> None:
-    """Make a key. Its secret is shown this once."""
+    """Make a key. Its secret is shown only once."""
     from cli.database import open_database
     from jobs.access.teams import create_key, get_or_create_team
 
@@ -46,7 +46,7 @@ def list_all() -> None:
 
 @keys.command("revoke")
 def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `emotune keys list` shows it.")]) -> None:
-    """Make a key invalid, for good and at once."""
+    """Revoke a key, permanently and at once."""
     from cli.database import open_database
     from jobs.access.teams import revoke_key
 

@@ -1,6 +1,6 @@
-"""The `emotune` command: starts the others, talks to the API. Wiring only: the work of a command is in its module.
+"""The `emotune` command. Wiring only: the work of a command is in its module.
 
-Imports that cost time stand inside the commands: `emotune submit` needs no database, `emotune keys` no HTTP client.
+Imports that take time are inside the commands: `emotune submit` needs no database, `emotune keys` no HTTP client.
 """
 
 import signal
@@ -47,7 +47,7 @@ def _show_version(is_asked: bool) -> None:
 @app.callback()
 def options(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which release this is.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show which release this is.")
     ] = False,
 ) -> None:
     """Fine-tunes emotional Gemma as a service."""
@@ -55,20 +55,22 @@ def options(
 
 JobId = Annotated[str, typer.Argument(help="The job's id, as `emotune submit` printed it.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A TrainConfig field, as in --set epochs=2. Repeat it for more.")
+    list[str] | None, typer.Option("--set", help="A TrainConfig field, as in --set epochs=2; may be repeated.")
 ]
-PresetOption = Annotated[Preset, typer.Option(help="What --set starts from: a good recipe, or the original project's.")]
+PresetOption = Annotated[
+    Preset, typer.Option(help="The values that --set changes: a good recipe, or the original project's.")
+]
 
 BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: the zip, or its folder.")]
 EMOTION_HELP = (
-    'As in "joy=0.9 fear=0.2"; default: neutral. "sadness=0.9 -> joy=0.9" changes inside the reply, by equal parts of '
-    '--max-new-tokens, or as "sadness=0.9 for 12 -> joy=0.9" says.'
+    'As in "joy=0.9 fear=0.2"; default: neutral. "sadness=0.9 -> joy=0.9" changes inside the reply, in equal parts of '
+    '--max-new-tokens; "sadness=0.9 for 12 -> joy=0.9" changes after 12 tokens.'
 )
 
 
 @app.command()
 def version() -> None:
-    """Say which release this is."""
+    """Show which release this is."""
     from jobs.release import get_release
 
     print(get_release())
@@ -76,9 +78,9 @@ def version() -> None:
 
 @app.command()
 def up(
-    sample_model: Annotated[bool, typer.Option(help="Also prepare Gemma 3 270M and offer it to jobs.")] = False,
+    sample_model: Annotated[bool, typer.Option(help="Also prepare Gemma 3 270M, so that jobs can use it.")] = False,
 ) -> None:
-    """Start the whole stack on this machine, and keep it until Ctrl-C."""
+    """Start the complete stack on this machine, and keep it until Ctrl-C."""
     from cli.up import run_up
 
     keep_private()
@@ -87,7 +89,7 @@ def up(
 
 @app.command()
 def demo() -> None:
-    """Train, download and hear an emotional Gemma 3 270M, from nothing, on this machine."""
+    """Train, download and try an emotional Gemma 3 270M on this machine, from scratch."""
     from cli.demo import run_demo
 
     keep_private()
@@ -105,7 +107,7 @@ def api() -> None:
 
 @app.command()
 def worker(
-    housekeeping: Annotated[bool, typer.Option(help="Sweep the queue in place of running a slot's jobs.")] = False,
+    housekeeping: Annotated[bool, typer.Option(help="Do the housekeeping instead of running a slot's jobs.")] = False,
 ) -> None:
     """Run the jobs of one slot (EMOTUNE_SLOT, EMOTUNE_SLOT_DEVICE), or the housekeeping."""
     from cli.worker import run_worker
@@ -117,9 +119,7 @@ def worker(
 @app.command()
 def migrate(
     revision: Annotated[str, typer.Argument(help="The revision to upgrade to.")] = "head",
-    check: Annotated[
-        bool, typer.Option(help="Change nothing; exit code 1 when there is something to migrate.")
-    ] = False,
+    check: Annotated[bool, typer.Option(help="Change nothing; exit code 1 if there is something to migrate.")] = False,
 ) -> None:
     """Bring the database's schema up to date."""
     from cli.migrate import check_migrations
@@ -132,11 +132,11 @@ def migrate(
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="The archive to write, or with --check to read.")],
+    file: Annotated[Path, typer.Argument(help="The archive to write, or to read with --check.")],
     no_files: Annotated[
-        bool, typer.Option("--no-files", help="Leave the stored files out, and only list them.")
+        bool, typer.Option("--no-files", help="Leave out the stored files, and only list them.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read an archive and say whether it is whole.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read an archive and check that it is complete.")] = False,
 ) -> None:
     """Write database and stored files into one archive, while the service runs."""
     from cli.backup import check_backup, run_backup
@@ -152,10 +152,13 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `emotune backup` wrote.")],
     verify_files: Annotated[
-        bool, typer.Option("--verify", help="For an archive without files: read all that are in the storage, too.")
+        bool,
+        typer.Option(
+            "--verify", help="For an archive without files: also check the sha256 of the files in the storage."
+        ),
     ] = False,
 ) -> None:
-    """Bring a backup back, into an empty database and an empty storage. Stop the service first."""
+    """Restore a backup into an empty database and an empty storage. Stop the service first."""
     from cli.restore import run_restore
 
     keep_private()
@@ -164,10 +167,12 @@ def restore(
 
 @app.command()
 def garbage(
-    delete: Annotated[bool, typer.Option("--delete/--dry-run", help="Delete it, or only show it.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete/--dry-run", help="Delete the files and rows, or only show them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Show what nobody needs any more, or is past its time, and how much room it takes; or delete it."""
+    """Show what is no longer needed or has expired, and its size; or delete it."""
     from cli.garbage import run_garbage
 
     keep_private()
@@ -176,9 +181,9 @@ def garbage(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Check the installation from this machine, and say what to mend. Exit code 1 when something has failed."""
+    """Check the installation from this machine, and say what to fix. Exit code 1 if a check has failed."""
     from cli.doctor.examination import run_doctor
 
     keep_private()
@@ -186,14 +191,16 @@ def doctor(
 
 
 @app.command()
-def health(process: Annotated[Process, typer.Argument(help="Which one, of this machine and these settings.")]) -> None:
-    """Say whether a process is well, by the exit code, too."""
+def health(
+    process: Annotated[Process, typer.Argument(help="Which process of this machine, with these settings.")],
+) -> None:
+    """Say whether a process is healthy. Exit code 1 if it is not."""
     print(check_health(load_settings(), process))
 
 
 @app.command()
 def settings() -> None:
-    """Show all settings as the processes read them, or what is wrong with one."""
+    """Show all settings as the processes read them, or what is wrong with them."""
     from cli.settings import describe_settings
 
     print("\n".join(describe_settings(load_settings())))
@@ -203,7 +210,7 @@ def settings() -> None:
 def dashboard(
     open_it: Annotated[bool, typer.Option("--open", help="Also open it in the browser.")] = False,
 ) -> None:
-    """Print a link that logs a browser in, once, as yourself."""
+    """Print a link that logs a browser in once, with the rights of your key."""
     from cli.dashboard import show_dashboard
 
     show_dashboard(open_it=open_it)
@@ -211,25 +218,26 @@ def dashboard(
 
 @app.command()
 def submit(
-    dataset: Annotated[str, typer.Argument(help="A JSON Lines file to upload, or the id of a dataset.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset file to upload, or the id of a dataset.")],
     base_model: Annotated[str, typer.Option("--model", "-m", help="A name from the operator's list.")],
-    name: Annotated[str, typer.Option(help="What the job is called; default: the dataset's name.")] = "",
-    priority: Annotated[int, typer.Option(help="Higher goes first within your team.")] = 0,
+    name: Annotated[str, typer.Option(help="The job's name; default: the dataset's name.")] = "",
+    priority: Annotated[int, typer.Option(help="Jobs with a higher priority go first within your team.")] = 0,
     priority_class: Annotated[
-        PriorityClass, typer.Option(help="A higher class goes before all lower ones; `low` may be interrupted.")
+        PriorityClass, typer.Option(help="Jobs of a higher class go first, of any team; `low` ones may be preempted.")
     ] = PriorityClass.NORMAL,
     timeout: Annotated[
-        float | None, typer.Option(min=1, help="Seconds that all its runs together may take; default: any time.")
+        float | None, typer.Option(min=1, help="Seconds that all its runs together may take; default: no limit.")
     ] = None,
     preset: PresetOption = "default",
     overrides: SetOption = None,
-    validation: Annotated[str, typer.Option(help="A file or a dataset's id to measure the loss on.")] = "",
+    validation: Annotated[str, typer.Option(help="A file, or the id of a dataset, to measure the loss on.")] = "",
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow the job until it ends.")] = False,
     estimate_it: Annotated[
-        bool, typer.Option("--estimate", help="Say what it would take, and post no job. A file is uploaded, and stays.")
+        bool,
+        typer.Option("--estimate", help="Show what the job would take, and post none. A file is uploaded and kept."),
     ] = False,
 ) -> None:
-    """Upload a dataset where needed, and post a job. Prints the job's id."""
+    """Upload a dataset if needed, and post a job. Prints the job's id."""
     from cli.commands import Submission, estimate_job, submit_job
 
     submission = Submission(
@@ -273,13 +281,13 @@ def pause(job_id: JobId) -> None:
 
 @app.command()
 def resume(job_id: JobId) -> None:
-    """Let a paused job wait for a slot again; it goes on from its checkpoint."""
+    """Queue a paused job again; it resumes from its checkpoint."""
     _ask_of_job(job_id, "resume")
 
 
 @app.command()
 def checkpoint(job_id: JobId) -> None:
-    """Have a running job save a checkpoint now and go on."""
+    """Have a running job save a checkpoint now and continue."""
     _ask_of_job(job_id, "checkpoint")
 
 
@@ -292,7 +300,7 @@ def _ask_of_job(job_id: str, verb: str) -> None:
 @app.command()
 def download(
     job_id: JobId,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the file goes.")] = Path("bundle.zip"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("bundle.zip"),
     kind: Annotated[str, typer.Option(help="Which artifact.")] = "bundle",
 ) -> None:
     """Download a job's bundle, and check its sha256."""
@@ -300,22 +308,22 @@ def download(
 
     with open_client() as client:
         size_bytes = client.download_artifact(job_id, kind, output)
-    print(f"{output}: {size_bytes:,} bytes, sha256 is right")
+    print(f"{output}: {size_bytes:,} bytes, sha256 is correct")
 
 
 @app.command()
 def train(
-    dataset: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A JSON Lines file.")],
+    dataset: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A dataset file in JSON Lines.")],
     base: Annotated[str, typer.Option(help="The base model: a folder or a hub id.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")] = Path("bundle.zip"),
     preset: PresetOption = "default",
     overrides: SetOption = None,
     checkpoints: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="A folder for checkpoints; the same command then goes on from the newest."),
+        typer.Option(file_okay=False, help="A folder for checkpoints; the same command then resumes from the newest."),
     ] = None,
 ) -> None:
-    """Train here and now, without a service; writes the same bundle as a job. Ctrl-C saves and stops."""
+    """Train on this machine, without a service; writes the same bundle as a job. Ctrl-C saves and stops."""
     from cli.train import train_here
 
     train_here(dataset, base=base, output=output, preset=preset, overrides=overrides or [], checkpoints=checkpoints)
@@ -324,12 +332,14 @@ def train(
 @app.command()
 def generate(
     bundle: BundlePath,
-    prompt: Annotated[list[str], typer.Option(help="What the user says. Repeat it for more.")],
+    prompt: Annotated[list[str], typer.Option(help="What the user says; may be repeated.")],
     emotion: Annotated[list[str] | None, typer.Option(help=EMOTION_HELP)] = None,
-    base: Annotated[str, typer.Option(help="The base model's folder or hub id; default: what the bundle names.")] = "",
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reply at most.")] = 64,
-    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
-    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+    base: Annotated[
+        str, typer.Option(help="The base model's folder or hub id; default: the one that the bundle names.")
+    ] = "",
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens in a reply.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, help="0 always takes the likeliest token.")] = 0.8,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the sampling.")] = 0,
     stream: Annotated[bool, typer.Option("--stream", help="Show each reply as it is written.")] = False,
 ) -> None:
     """Write replies under one or more emotions."""
@@ -349,9 +359,9 @@ def generate(
 @app.command()
 def verify(
     bundle: BundlePath,
-    base: Annotated[str, typer.Option(help="The base model's folder or hub id: run the self-test on it, too.")] = "",
+    base: Annotated[str, typer.Option(help="The base model's folder or hub id, to run the self-test as well.")] = "",
 ) -> None:
-    """Check a bundle's files against its manifest, and with --base what its model answers."""
+    """Check a bundle's files against its manifest, and with --base its model's replies."""
     from cli.emomodel_process import run_emomodel
 
     raise typer.Exit(run_emomodel("verify", str(bundle), *(["--base", base] if base else [])))
@@ -359,12 +369,14 @@ def verify(
 
 @app.command("import")
 def import_bundle(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="What the original project saved.")],
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder that the original project saved.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.")],
-    base: Annotated[str, typer.Option(help="The base model's folder or hub id: try the bundle on it.")] = "",
-    name: Annotated[str, typer.Option(help="What the bundle is called; default: the folder's name.")] = "",
+    base: Annotated[str, typer.Option(help="The base model's folder or hub id, to try the bundle on it.")] = "",
+    name: Annotated[str, typer.Option(help="The bundle's name; default: the folder's name.")] = "",
 ) -> None:
-    """Make a bundle of an adapter and emotion projection from the original project."""
+    """Make a bundle from an adapter and an emotion projection of the original project."""
     from cli.emomodel_process import run_emomodel
 
     arguments = ["import", str(folder), "--output", str(output)]
@@ -374,7 +386,7 @@ def import_bundle(
 
 
 def main() -> NoReturn:
-    """Run a command; what a user can mend is one clear line on standard error, and exit code 1."""
+    """Run a command. An error that a user can fix is one clear line on standard error, with exit code 1."""
     from cli.errors import CliError, explain_validation
     from jobs.errors import EmotuneError
 

@@ -1,4 +1,4 @@
-"""Bringing the database's schema to the newest revision."""
+"""Migrates the database's schema to the newest revision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from jobs.settings import Settings
 
 
 class MigrationRefused(CliError):
-    """That can't be done, or must not."""
+    """The migration can't be done, or must not."""
 
 
 class MigrationNeeded(CliError):
@@ -24,7 +24,7 @@ class MigrationNeeded(CliError):
 
 @dataclass(frozen=True)
 class Migration:
-    """What the database was at, None for one without tables, and what it is at now."""
+    """The database's revision before (None without tables) and after."""
 
     before: str | None
     after: str | None
@@ -39,7 +39,7 @@ class Migration:
 
 
 def migrate(settings: Settings, revision: str = "head") -> Migration:
-    """Upgrade to the revision, all of it in one transaction; a second one that is started meanwhile waits.
+    """Upgrade to the revision in one transaction; a second migration that is started meanwhile waits.
 
     Raises DatabaseUnusable and MigrationRefused.
     """
@@ -52,12 +52,12 @@ def migrate(settings: Settings, revision: str = "head") -> Migration:
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """The same within the caller's transaction, of Database.alter. Raises MigrationRefused."""
+    """Upgrade within the caller's transaction, of Database.alter. Raises MigrationRefused."""
     _run(connection, command.upgrade, revision)
 
 
 def empty(connection: Connection) -> None:
-    """Drop all tables, within the same. Raises MigrationRefused."""
+    """Drop all tables, within the caller's transaction. Raises MigrationRefused."""
     _run(connection, command.downgrade, "base")
 
 
@@ -71,7 +71,7 @@ def _run(connection: Connection, verb: Callable[[Config, str], None], revision: 
 
 
 def check_migrations(settings: Settings) -> str:
-    """Says that there is nothing to do. Raises MigrationNeeded, MigrationRefused, DatabaseUnusable."""
+    """Return a message if there is nothing to migrate. Raises MigrationNeeded, MigrationRefused, DatabaseUnusable."""
     head = get_known_schema().head
     with open_database(settings) as database, database.engine.connect() as connection:
         current = find_revision(connection)

@@ -12,7 +12,7 @@ class OverrideError(CliError):
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
-    """Values are JSON where they parse as JSON, else plain text; the API checks names and ranges.
+    """Return the values by name: JSON where they parse as JSON, or else plain text. The API checks names and ranges.
 
     Raises OverrideError.
     """

@@ -28,7 +28,7 @@ class Process:
         return self.popen.poll() is None
 
     def describe_end(self) -> str:
-        """How an ended process ended: its exit code, or the signal that killed it."""
+        """Describe how an ended process ended: its exit code, or the signal that killed it."""
         code = self.popen.returncode
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
@@ -37,7 +37,7 @@ class Process:
         return "\n".join(lines[-line_count:])
 
     def stop(self) -> None:
-        """SIGTERM to the child itself, which ends its own children in order; SIGKILL to its group when time is up."""
+        """Send SIGTERM to the child, which ends its own children, and SIGKILL to its group when the time is up."""
         if self.is_running:
             self.popen.terminate()
             try:
@@ -48,7 +48,7 @@ class Process:
 
 
 def keep_private() -> None:
-    """What this process and its children write from now on is for the account that runs them, and for nobody else.
+    """Make the files that this process and its children write readable for their own account only.
 
     Datasets, database and logs hold what teams have written.
     """
@@ -66,7 +66,7 @@ def start_process(
 ) -> Process:
     """Start a child whose output goes to the log. Its session is its own, so that Ctrl-C reaches only the parent.
 
-    `cwd`: its working folder; default: that of this process.
+    `cwd` is its working folder; the default is that of this process.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
@@ -83,13 +83,13 @@ def start_process(
 
 
 def write_roster(path: Path, processes: Sequence[Process]) -> None:
-    """Note who was started, so that a later start can end what a killed parent left behind."""
+    """Record the started processes, so that a later start can end those that a killed parent left behind."""
     roster = [{"pid": p.popen.pid, "created_at": _get_created_at(p.popen.pid), "name": p.name} for p in processes]
     path.write_text(json.dumps(roster))
 
 
 def end_leftovers(path: Path, stop_seconds: float) -> list[str]:
-    """End what still runs of an earlier roster; returns the names. A pid that was reused is left alone."""
+    """End the processes of an earlier roster that still run; returns their names. A reused PID is left alone."""
     if not path.is_file():
         return []
     left = [
@@ -107,7 +107,7 @@ def end_leftovers(path: Path, stop_seconds: float) -> list[str]:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Poll the condition; False when the time is up first."""
+    """Poll the condition. Returns False if the time is up first."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

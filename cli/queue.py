@@ -1,4 +1,4 @@
-"""`emotune queue`: who waits, where and why; and the operator's hand on it."""
+"""`emotune queue`: which jobs wait, where and why; and the operator's changes to the queue."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -7,13 +7,13 @@ import typer
 
 from cli.errors import CliError
 
-queue = typer.Typer(no_args_is_help=True, help="The queue; to change it takes an operator's key.")
+queue = typer.Typer(no_args_is_help=True, help="The queue. Changing it needs an operator's key.")
 
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
 class PlaceUnclear(CliError):
-    """Give --to PLACE, or --unpin to give the job back to the queue's own order."""
+    """Give --to PLACE, or --unpin to return the job to the queue's own order."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
@@ -21,7 +21,7 @@ class PlaceUnclear(CliError):
 
 @queue.command("show")
 def show() -> None:
-    """List what waits, in order. Jobs of other teams are counted and not shown."""
+    """List the waiting jobs in order. Jobs of other teams are counted and not shown."""
     from cli.commands import open_client
 
     offset: int | None = 0
@@ -36,8 +36,8 @@ def show() -> None:
 
 
 @queue.command("hold")
-def hold(job_id: JobId, reason: Annotated[str, typer.Option(help="Its team reads it.")]) -> None:
-    """Let no slot take a waiting job."""
+def hold(job_id: JobId, reason: Annotated[str, typer.Option(help="The reason, which its team sees.")]) -> None:
+    """Hold a waiting job, so that no slot takes it."""
     from cli.commands import open_client
 
     with open_client() as client:
@@ -46,7 +46,7 @@ def hold(job_id: JobId, reason: Annotated[str, typer.Option(help="Its team reads
 
 @queue.command("preempt")
 def preempt(job_id: JobId) -> None:
-    """Have a running job save a checkpoint, give its slot away, and wait again."""
+    """Have a running job save a checkpoint, give up its slot, and wait again."""
     from cli.commands import ask_of_job
 
     ask_of_job(job_id, "preempt")
@@ -54,7 +54,7 @@ def preempt(job_id: JobId) -> None:
 
 @queue.command("release")
 def release(job_id: JobId) -> None:
-    """Let a held job have its turn again."""
+    """Release a held job."""
     from cli.commands import open_client
 
     with open_client() as client:
@@ -64,10 +64,10 @@ def release(job_id: JobId) -> None:
 @queue.command("move")
 def move(
     job_id: JobId,
-    to: Annotated[int | None, typer.Option(min=1, help="The place that it gets; 1 is next.")] = None,
-    unpin: Annotated[bool, typer.Option("--unpin", help="Give it back to the queue's own order.")] = False,
+    to: Annotated[int | None, typer.Option(min=1, help="Its new place; 1 is next.")] = None,
+    unpin: Annotated[bool, typer.Option("--unpin", help="Return it to the queue's own order.")] = False,
 ) -> None:
-    """Give a waiting job its place."""
+    """Move a waiting job to a place in the queue."""
     from cli.commands import open_client
 
     if (to is None) != unpin:
@@ -77,7 +77,7 @@ def move(
 
 
 def describe_entry(entry: Mapping[str, Any]) -> str:
-    """A place in the queue as one line."""
+    """Describe an entry of the queue in one line."""
     job = entry["job"]
     place = entry["position"] or "-"
     start = f"  starts about {entry['starts_at'][:16]} UTC" if entry["starts_at"] else ""

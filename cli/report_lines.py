@@ -9,7 +9,7 @@ BAR_WIDTH = 24
 
 
 def describe_report(name: str, report: DatasetReport) -> Iterator[str]:
-    """Line by line; `name` is the file's, as it was given."""
+    """Yield the report's lines; `name` is the file's name as it was given."""
     for problem in report.problems:
         yield from _describe_problem(name, problem)
     if report.problem_count > len(report.problems):
@@ -21,7 +21,7 @@ def describe_report(name: str, report: DatasetReport) -> Iterator[str]:
         yield f"{name}: ignored: the key {key}, {_count(count, 'time')}"
     if report.example_count:
         yield from _describe_coverage(report)
-    verdict = "in order" if report.ok else f"refused: {_count(report.problem_count, 'problem')}"
+    verdict = "valid" if report.ok else f"refused: {_count(report.problem_count, 'problem')}"
     yield (
         f"{name}: {verdict}. {_count(report.line_count, 'line')}, {_count(report.example_count, 'example')}, "
         f"{_count(report.turn_count, 'message')}, {_count(report.target_count, 'reply', 'replies')} to learn, "
@@ -42,7 +42,7 @@ def _describe_warning(name: str, warning: DatasetWarning) -> str:
 
 
 def _describe_coverage(report: DatasetReport) -> Iterator[str]:
-    """A table of the poles: segments, their mean intensity, and a bar as long as their share."""
+    """Yield a table of the poles: segments, their mean intensity, and a bar in proportion to their number."""
     emotions = report.emotions
     most = max([emotions.neutral_count, *(part.segment_count for part in emotions.poles.values()), 1])
     yield f"{'emotion':16} {'segments':>10} {'intensity':>10}"

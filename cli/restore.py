@@ -16,7 +16,10 @@ from jobs.settings import Settings
 
 
 def run_restore(settings: Settings, file: Path, *, with_digests: bool) -> None:
-    """Raises ArchiveUnusable, RestoreRefused, RowsRefused, MigrationRefused, DatabaseUnusable and OSError."""
+    """Restore the archive and print what was restored.
+
+    Raises ArchiveUnusable, RestoreRefused, RowsRefused, MigrationRefused, DatabaseUnusable and OSError.
+    """
     with Archive(file) as archive:
         check_revision(archive)
         with open_database(settings) as database:
@@ -31,11 +34,11 @@ def run_restore(settings: Settings, file: Path, *, with_digests: bool) -> None:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"restored {describe(report.manifest)}")
     if report.requeued_count:
-        print(f"{report.requeued_count} jobs ran when it was made; they are queued again")
+        print(f"{report.requeued_count} jobs were running when it was made; they are queued again")
 
 
 def check_revision(archive: Archive) -> None:
-    """Raises RestoreRefused for an archive of a newer release."""
+    """Check the archive's schema. Raises RestoreRefused for an archive of a newer release."""
     manifest = archive.manifest
     if manifest.schema_revision not in get_known_schema().revisions:
         raise RestoreRefused(
@@ -45,8 +48,8 @@ def check_revision(archive: Archive) -> None:
 
 
 def make_schema(connection: Connection, revision: str) -> None:
-    """The tables of a revision, in a database that has no rows. Raises MigrationRefused."""
+    """Make the tables of a revision, in a database that has no rows. Raises MigrationRefused."""
     if find_revision(connection) is not None:
-        # Of another revision, perhaps: empty tables are no loss.
+        # They may be of another revision, and they are empty.
         empty(connection)
     upgrade(connection, revision)

@@ -1,4 +1,4 @@
-"""`emotune settings`: what the environment says, as every process reads it, without its passwords."""
+"""`emotune settings`: the settings as every process reads them from the environment, without passwords."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from jobs.settings import PREFIX, Settings
 
 
 def describe_settings(settings: Settings) -> list[str]:
-    """A line for each setting, as a variable."""
+    """Return a line for each setting, as a variable."""
     values = settings.model_dump(mode="json")
     return [f"{PREFIX}{name.upper()}={_show(value)}" for name, value in values.items()]
 

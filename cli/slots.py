@@ -7,14 +7,14 @@ import typer
 
 from jobs.settings import GIB
 
-slots = typer.Typer(help="The slots that run jobs: without a command, a list of them.")
+slots = typer.Typer(help="The slots that run jobs; without a command they are listed.")
 
 SlotName = Annotated[str, typer.Argument(help="The slot's name, as `emotune slots` shows it.")]
 
 
 @slots.callback(invoke_without_command=True)
 def list_all(context: typer.Context) -> None:
-    """Show all slots and what they are doing."""
+    """List all slots and what they are doing."""
     if context.invoked_subcommand is not None:
         return
     from cli.commands import open_client
@@ -26,7 +26,7 @@ def list_all(context: typer.Context) -> None:
 
 @slots.command()
 def drain(name: SlotName) -> None:
-    """Let no new job begin on a slot; the one that runs there goes on. Needs an operator's key."""
+    """Keep new jobs off a slot; a running one continues. Needs an operator's key."""
     from cli.commands import open_client
 
     with open_client() as client:
@@ -35,7 +35,7 @@ def drain(name: SlotName) -> None:
 
 @slots.command()
 def resume(name: SlotName) -> None:
-    """Let jobs begin on a slot again. Needs an operator's key."""
+    """Let jobs start on a slot again. Needs an operator's key."""
     from cli.commands import open_client
 
     with open_client() as client:
@@ -43,7 +43,7 @@ def resume(name: SlotName) -> None:
 
 
 def describe_slot(slot: Mapping[str, Any]) -> str:
-    """One line, and a second one for why it is blocked."""
+    """Describe a slot in one line, with a second one for the reason if it is blocked."""
     status = slot["status"]
     if slot["drained_at"] is not None and status != "drained":
         status += ", to be drained"
@@ -56,7 +56,7 @@ def describe_slot(slot: Mapping[str, Any]) -> str:
             facts.append(f"{slot[name]:.0f} {unit}")
     if slot["job"] is not None:
         facts.append(f"job {slot['job']['id']} ({slot['job']['name']})")
-    # An API of the release before doesn't tell.
+    # An API of the previous release doesn't send this field.
     if slot.get("is_other_release"):
         facts.append(f"release {slot['emotune_version'] or 'unknown'}, not the API's")
     line = ", ".join(facts)

@@ -1,7 +1,7 @@
 """The embedded stack: Valkey, the API, one slot's worker and the housekeeping worker as children of one command.
 
-data/logs/{valkey,api,slot-0,housekeeping}.log     what each of them says
-data/stack.lock                                    held by the one stack of a data folder
+data/logs/{valkey,api,slot-0,housekeeping}.log     the log of each of them
+data/stack.lock                                    a lock: one stack on a data folder
 """
 
 import fcntl
@@ -31,7 +31,7 @@ from jobs.settings import Settings
 START_SECONDS = 30
 STOP_SECONDS = 10
 
-# What has to work before anybody can work. A disk that is nearly full is no reason: its owner has to make room.
+# What has to work before the stack counts as started. A nearly full disk does not prevent that.
 NEEDED_CHECKS = ("database", "redis", "worker")
 SHORT_SLOT = "slot-0"
 FIRST_TEAM = "default"
@@ -43,7 +43,7 @@ class StackError(CliError):
 
 
 class Stack:
-    """Use it as a context manager: it starts on entry, and stops what it started on exit."""
+    """A context manager that starts the stack on entry, and stops what it started on exit."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = _with_short_slot(settings)
@@ -55,7 +55,7 @@ class Stack:
         self._roster_path = settings.data_dir / "stack.json"
 
     def __enter__(self) -> Self:
-        # Teams' chats are in there: a folder that we make is for its owner only.
+        # It holds the teams' chats: a folder that is made here is for its owner only.
         self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._take_lock()
         try:
@@ -72,13 +72,13 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the API is, once the stack has started."""
+        """The API's address, once the stack has started."""
         return f"http://{self.settings.host}:{self.settings.port}"
 
     def start(self) -> None:
-        """Returns when the API says that it is ready. Raises StackError."""
+        """Start the processes; returns when the API reports that it is ready. Raises StackError."""
         end_leftovers(self._roster_path, STOP_SECONDS)
-        # Only now: what was left over may have held the port.
+        # Only now, as leftover processes may have held the port.
         port = _find_free_port(self.settings.host, self.settings.port)
         self.settings = self.settings.model_copy(update={"port": port})
         if self.settings.redis_url is None:
@@ -92,7 +92,7 @@ class Stack:
         self._wait_ready()
 
     def stop(self) -> None:
-        """Stop in an order in which nobody misses what he needs: the API and the workers first, Valkey last."""
+        """Stop the processes in the order of their dependencies: the API and the workers first, Valkey last."""
         for process in self.processes[1:]:
             if process.is_running:
                 process.popen.terminate()
@@ -108,7 +108,7 @@ class Stack:
         return next(process for process in self.processes if process.name == name)
 
     def find_dead(self) -> Process | None:
-        """A child that ended by itself."""
+        """Return a child that ended by itself, or None."""
         return next((process for process in self.processes if not process.is_running), None)
 
     def _take_lock(self) -> TextIO:
@@ -185,14 +185,14 @@ class Stack:
 
 
 def _with_short_slot(settings: Settings) -> Settings:
-    """A database in the folder serves one machine. There a slot needs no host in its name, which might change."""
+    """Give the slot a name without the host's, which may change: a database in the folder serves one machine."""
     if settings.database_url is not None or "slot" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"slot": SHORT_SLOT})
 
 
 def make_environment(settings: Settings) -> dict[str, str]:
-    """The EMOTUNE_* variables that make a child's Settings mean the same as these, whatever folder it works in."""
+    """Return the EMOTUNE_* variables that make a child's Settings equal to these, whatever folder it works in."""
     values = with_absolute_paths(settings).model_dump(mode="json", exclude_defaults=True)
     values |= {"data_dir": str(settings.data_dir)}
     return {
@@ -203,9 +203,9 @@ def make_environment(settings: Settings) -> dict[str, str]:
 
 
 def ensure_local_key(settings: Settings, url: str) -> str:
-    """The key of the person at this machine: the one that the data folder holds, or a first one.
+    """Return the local user's key: the one in the data folder, or else a new one, which is written there.
 
-    Whoever owns the data folder can make any key, so the first one is an operator's.
+    The owner of the data folder can make any key, so this one is an operator's.
     """
     local = find_local_credentials(settings.data_dir)
     with open_database(settings) as database:
@@ -229,14 +229,14 @@ def _is_valid(database: Database, secret: str) -> bool:
 
 
 def _check_private(folder: Path) -> None:
-    """Who can write to the socket's folder could put a server of his own there. Raises StackError."""
+    """Refuse a folder in which another account could put a server at the socket's place. Raises StackError."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise StackError(f"{folder} belongs to somebody else, or others may write to it; remove it")
+        raise StackError(f"{folder} belongs to another account, or other accounts can write to it; remove it")
 
 
 def _find_free_port(host: str, wanted: int) -> int:
-    """The wanted port, or any free one when it is taken."""
+    """Return the wanted port, or any free one if it is taken. Raises StackError."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

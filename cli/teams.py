@@ -1,4 +1,4 @@
-"""`emotune teams`: one's own share and quotas; all teams' for the operator."""
+"""`emotune teams`: the own team's share and quotas; those of all teams for the operator."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from jobs.priorities import PriorityClass
 
 teams = typer.Typer(no_args_is_help=True, help="Teams, their shares and quotas.")
 
-# Takes a quota away.
+# Removes a quota.
 NO_BOUND = "none"
 
 Quota = Annotated[str | None, typer.Option(help=f"A number, or `{NO_BOUND}`.")]
@@ -31,7 +31,7 @@ def show_own() -> None:
 
 @teams.command("list")
 def list_all() -> None:
-    """Show all teams. It takes an operator's key."""
+    """List all teams. Needs an operator's key."""
     from cli.commands import open_client
 
     with open_client() as client:
@@ -46,9 +46,11 @@ def change(
     max_running: Quota = None,
     max_queued: Quota = None,
     max_slot_seconds: Quota = None,
-    max_priority_class: Annotated[PriorityClass | None, typer.Option(help="Up to which its jobs may be.")] = None,
+    max_priority_class: Annotated[
+        PriorityClass | None, typer.Option(help="The highest class that its jobs may have.")
+    ] = None,
 ) -> None:
-    """Change a team's weight and quotas. It takes an operator's key."""
+    """Change a team's weight and quotas. Needs an operator's key."""
     from cli.commands import open_client
 
     changes: dict[str, Any] = {}
@@ -67,7 +69,7 @@ def change(
 
 
 def read_quota(text: str, kind: type[int] | type[float]) -> float | None:
-    """Raises QuotaUnreadable."""
+    """Return the number, or None for no limit. Raises QuotaUnreadable."""
     if text == NO_BOUND:
         return None
     try:
@@ -77,14 +79,14 @@ def read_quota(text: str, kind: type[int] | type[float]) -> float | None:
 
 
 def describe_team(team: Mapping[str, Any]) -> str:
-    """A team as a few lines."""
+    """Describe a team in a few lines."""
 
     def bound(value: float | None) -> str:
         return "" if value is None else f" of {value:,.0f}"
 
     return (
         f"{team['name']}  weight {team['weight']:g}: "
-        f"{team['share']:.0%} by right, {team['used_share']:.0%} used lately\n"
+        f"share {team['share']:.0%}, recently used {team['used_share']:.0%}\n"
         f"  running {team['running_count']}{bound(team['max_running'])}, "
         f"waiting {team['queued_count']}{bound(team['max_queued'])}, "
         f"slot seconds {team['window_seconds']:,.0f}{bound(team['max_slot_seconds'])}, "

@@ -44,7 +44,7 @@ class TrainingStopped(CliError):
 def train_here(
     dataset: Path, *, base: str, output: Path, preset: Preset, overrides: Sequence[str], checkpoints: Path | None
 ) -> None:
-    """`checkpoints` is a folder for them; the training goes on from one that lies there.
+    """Train and write a bundle. A training resumes from the newest checkpoint in the folder `checkpoints`.
 
     Raises OverrideError, OutputRefused, pydantic.ValidationError for a wrong config, PackagesMissing, ChildFailed,
     TrainingStopped.
@@ -73,24 +73,24 @@ def train_here(
 
 
 def _check_writable(output: Path) -> None:
-    """Before hours of training, not after. Raises OutputRefused."""
+    """Check before the training that the bundle can be written. Raises OutputRefused."""
     if output.is_dir():
         raise OutputRefused(
             f"{output} is a folder; give the name of the bundle to write, as in {output / 'bundle.zip'}"
         )
     if not os.access(output.parent, os.W_OK):
-        raise OutputRefused(f"the folder {output.parent} doesn't exist or can't be written to; make it first")
+        raise OutputRefused(f"the folder {output.parent} doesn't exist or can't be written to; create it first")
 
 
 def _run(folder: Path, checkpoints: Path | None) -> None:
-    """Raises ChildFailed and TrainingStopped."""
+    """Run the training as a child process and show its progress. Raises ChildFailed and TrainingStopped."""
     argv = make_python_argv("-m", "emomodel", "train", "--supervised", str(folder / "request.json"))
     line = ProgressLine(sys.stderr)
     failure, last_step = "", None
     log_path = folder / "log.txt"
     with (
         log_path.open("w") as log,
-        # In a session of its own, a Ctrl-C at the terminal reaches this process alone, which passes it on.
+        # In a session of its own, so that Ctrl-C reaches only this process, which passes the request on.
         subprocess.Popen(  # noqa: S603  our own argv
             argv,
             stdin=subprocess.PIPE,
@@ -126,7 +126,7 @@ def _run(folder: Path, checkpoints: Path | None) -> None:
 
 @contextmanager
 def _passing_on_signals(child: subprocess.Popen[str], line: ProgressLine) -> Iterator[None]:
-    """The first signal asks the training to save and stop, a second one kills it."""
+    """Have the first signal ask the training to save and stop, and a second one kill it."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
         signal.signal(number, kill)
@@ -134,7 +134,7 @@ def _passing_on_signals(child: subprocess.Popen[str], line: ProgressLine) -> Ite
             with suppress(BrokenPipeError):
                 child.stdin.write(f"{SAVE_AND_STOP_REQUEST}\n")
                 child.stdin.flush()
-        line.finish("stopping after this step; once more to stop at once")
+        line.finish("stopping after this step; press Ctrl-C again to stop at once")
 
     def kill(_number: int, _: FrameType | None) -> None:
         child.kill()
@@ -149,9 +149,9 @@ def _passing_on_signals(child: subprocess.Popen[str], line: ProgressLine) -> Ite
 
 def _describe_stop(checkpoints: Path | None, last_step: int | None) -> str:
     if checkpoints is None:
-        return "stopped, and nothing is saved; with --checkpoints FOLDER a training can go on later"
+        return "stopped, and nothing is saved; with --checkpoints FOLDER a training can be resumed later"
     saved = "nothing new is saved" if last_step is None else f"saved after step {last_step}"
-    return f"stopped, {saved}; the same command goes on from what is in {checkpoints}"
+    return f"stopped, {saved}; the same command resumes from the newest checkpoint in {checkpoints}"
 
 
 def _describe(result: Result) -> str:

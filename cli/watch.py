@@ -1,4 +1,4 @@
-"""Following a job in the terminal until its end."""
+"""Follows a job in the terminal until its end."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from cli.progress import ProgressLine, format_duration, format_metric
 
 
 class JobNotSucceeded(CliError):
-    """The job has ended, but not well."""
+    """The job has failed, or was cancelled."""
 
 
 def watch_job(client: Client, job_id: str) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def watch_job(client: Client, job_id: str) -> dict[str, Any]:
 
 def _describe(job: dict[str, Any], last: dict[str, Any] | None) -> str:
     if job["status"] == "queued":
-        place = f"place {job['queue_position']}" if job["queue_position"] else "no turn"
+        place = f"place {job['queue_position']}" if job["queue_position"] else "no place in the queue"
         reason = job["queue_reason"]
         return f"queued, {place}" + (f": {reason['message']}" if reason else "")
     attempt = f"attempt {job['attempt']}, " if job["attempt"] > 1 else ""

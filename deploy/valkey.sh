@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts Valkey with its password from a file: it can read none itself, and what stands on a command line is for all to see.
+# Starts Valkey with its password from a file: Valkey can't read one itself, and command lines are visible to all accounts.
 set -eu
 password=$(cat "${PASSWORD_FILE:-/run/secrets/redis_password}")
 [ "${#password}" -ge 20 ] || { echo "the password is missing or too short; 'make secrets' makes one" >&2; exit 1; }

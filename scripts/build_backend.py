@@ -29,7 +29,7 @@ __all__ = [
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
-    """Node.js comes as a package where the machine has none."""
+    """Return the build's requirements, with Node.js as a package if the machine has none."""
     requirements = list(build_meta.get_requires_for_build_wheel(config_settings))
     return requirements if find_node() else [*requirements, NODE_PACKAGE]
 
@@ -38,6 +38,6 @@ def build_wheel(
     wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
 ) -> str:
     build(with_types=False)
-    # Names of assets change with what is in them, and setuptools would pack those of an earlier build, too.
+    # Names of assets change with their content, and setuptools would also pack those of an earlier build.
     shutil.rmtree(ROOT / "build" / "lib" / "api" / "static", ignore_errors=True)
     return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)

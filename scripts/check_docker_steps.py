@@ -1,4 +1,4 @@
-"""Runs the pip steps of Dockerfile without an engine, in a temporary folder, and then what they installed.
+"""Runs the pip steps of Dockerfile without an engine, in a temporary folder, and then the installed service.
 
 python -m scripts.check_docker_steps [--python python3.12]
 
@@ -23,14 +23,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STEP_SECONDS = 400
 START_SECONDS = 30.0
-# What the build stage writes to, beside its working folder.
+# Folders that the build stage writes to, beside its working folder.
 FOLDERS = ("/opt/emotune", "/wheels")
 FORBIDDEN = ("torch", "transformers", "pytest", "pip")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One of a Dockerfile, its lines joined, with the stage that it is in (0 is the first)."""
+    """An instruction of a Dockerfile, its lines joined, with its stage (0 is the first)."""
 
     stage: int
     name: str
@@ -49,13 +49,13 @@ def parse_dockerfile(text: str) -> list[Instruction]:
 
 
 def list_steps(instructions: list[Instruction]) -> list[str]:
-    """The RUN lines of the first stage as a shell runs them."""
+    """Return the RUN lines of the first stage as a shell runs them."""
     runs = [each.value for each in instructions if each.stage == 0 and each.name == "RUN"]
     return [re.sub(r"^(--\S+\s+)+", "", run) for run in runs]
 
 
 def is_ignored(path: str, patterns: list[str]) -> bool:
-    """By the rules of .dockerignore: a pattern is for what is in a folder, too, and the last one that fits decides."""
+    """Apply the rules of .dockerignore: a pattern also matches what is in a folder, and the last match decides."""
     parts = path.split("/")
     prefixes = ["/".join(parts[: count + 1]) for count in range(len(parts))]
     ignored = False
@@ -72,7 +72,7 @@ def read_patterns() -> list[str]:
 
 
 def copy_context(target: Path) -> None:
-    """What `COPY . .` finds, of the files that git knows or would add."""
+    """Copy what `COPY . .` would copy, of the files that git tracks or would add."""
     argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     patterns = read_patterns()
@@ -84,7 +84,9 @@ def copy_context(target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--python", default=shutil.which("python3.12") or sys.executable, help="which Python builds")
+    parser.add_argument(
+        "--python", default=shutil.which("python3.12") or sys.executable, help="the Python to build with"
+    )
     python = parser.parse_args().python
     instructions = parse_dockerfile((ROOT / "Dockerfile").read_text())
     with tempfile.TemporaryDirectory(prefix="emotune-docker-") as name:
@@ -104,7 +106,7 @@ def main() -> None:
 
 
 def make_environment(folder: Path, python: str) -> dict[str, str]:
-    """The machine's, without an emotune of its own, with `python` as in the image, and a Node.js too old to be used."""
+    """Return an environment without an emotune, with `python` as in the image, and with a Node.js that is too old."""
     tools = folder / "tools"
     tools.mkdir()
     version = subprocess.run([python, "--version"], check=True, capture_output=True, text=True).stdout.strip()
@@ -119,7 +121,7 @@ def make_environment(folder: Path, python: str) -> dict[str, str]:
 
 
 def check_installed(folder: Path, environment: Mapping[str, str]) -> None:
-    """Migrations, API and its health check, from the environment that the image gets; and nothing that it shouldn't."""
+    """Run migrations, API and its health check in the image's environment, and check that nothing else is in it."""
     binaries = folder / "opt" / "emotune" / "bin"
     code = f"import importlib.util as u, pathlib, api; print([n for n in {FORBIDDEN!r} if u.find_spec(n)], "
     code += "(pathlib.Path(api.__file__).parent / 'static' / 'index.html').is_file())"

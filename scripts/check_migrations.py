@@ -30,11 +30,11 @@ Rows = dict[str, dict[tuple[Any, ...], Row]]
 
 
 class MigrationFault(Exception):
-    """A migration does what it must not."""
+    """A migration breaks a rule."""
 
 
 class MigrationCheck:
-    """One database on its way up."""
+    """One database that is migrated step by step."""
 
     def __init__(self, database: Database, config: Config | None = None) -> None:
         self._database = database
@@ -43,7 +43,7 @@ class MigrationCheck:
         self._schemas: dict[str | None, MetaData] = {None: MetaData()}
 
     def walk(self) -> int:
-        """From an empty database to the newest revision; returns the number of migrations. Raises MigrationFault."""
+        """Migrate an empty database to the newest revision; returns the number of migrations. Raises MigrationFault."""
         scripts = list(ScriptDirectory.from_config(self._config).walk_revisions("base", "heads"))
         for script in reversed(scripts):
             self.take_step(script)
@@ -55,7 +55,7 @@ class MigrationCheck:
         return len(scripts)
 
     def take_step(self, script: Script) -> None:
-        """Up, down and up again, with the database at the revision before it. Raises MigrationFault."""
+        """Run a migration up, down and up again, from the revision before it. Raises MigrationFault."""
         before, shapes_before = self._take_all(), self._read_shapes()
         self.run("upgrade", script.revision)
         shapes_after = self._read_shapes()
@@ -78,7 +78,7 @@ class MigrationCheck:
         self.fill()
 
     def _check_defaults(self, connection: Connection) -> None:
-        """What older code leaves out gets what the models would give it."""
+        """Check that columns which older code omits get the models' defaults."""
         for table in self._reflect(connection).sorted_tables:
             key = self._maker.insert_sparse(connection, table)
             where = [column == value for column, value in zip(table.primary_key.columns, key, strict=True)]
@@ -121,7 +121,7 @@ class MigrationCheck:
             return take_all(connection, self._reflect(connection))
 
     def _reflect(self, connection: Connection) -> MetaData:
-        """Read once for each revision: that its schema is always the same is checked by its shapes."""
+        """Read the schema, once for each revision; its shapes check that it is always the same."""
         revision = find_revision(connection)
         if revision not in self._schemas:
             self._schemas[revision] = reflect(connection)
@@ -133,7 +133,7 @@ class MigrationCheck:
 
 
 def _cut(full: Rows, lower: Rows) -> Rows:
-    """As much of the rows as the tables and columns of the lower schema hold."""
+    """Return the part of the rows that the tables and columns of the lower schema hold."""
     return {
         table: {key: {name: row[name] for name in _name_columns(lower[table])} for key, row in rows.items()}
         for table, rows in full.items()
@@ -146,10 +146,10 @@ def _name_columns(rows: dict[tuple[Any, ...], Row]) -> list[str]:
 
 
 def _compare(what: str, expected: Rows, found: Rows) -> None:
-    """Raises MigrationFault unless all that is expected is there; there may be more."""
+    """Raise MigrationFault unless all expected rows are there; there may be more."""
     for table, rows in expected.items():
         if table == SchemaRevision.__tablename__:
-            # The migrations themselves write there.
+            # The migrations themselves write to this table.
             continue
         for key, row in rows.items():
             now = found.get(table, {}).get(key)
@@ -161,7 +161,7 @@ def _compare(what: str, expected: Rows, found: Rows) -> None:
 
 
 def check(url: str) -> None:
-    """Of an empty database, which is empty again in the end. Raises MigrationFault."""
+    """Check all migrations in an empty database, which is empty again at the end. Raises MigrationFault."""
     database = Database(url)
     try:
         check = MigrationCheck(database)

@@ -1,4 +1,4 @@
-"""Rows for any schema, made from what the database says of itself: types, lengths, foreign keys, unique constraints.
+"""Makes rows for any schema from what the database reports about it: types, lengths, foreign keys, unique constraints.
 
 Each value is another one, so that unique constraints hold whatever their columns are. Columns that hold one of a set of
 words get each of them in turn; which words there are is known from jobs/models/.
@@ -32,19 +32,19 @@ from sqlalchemy.exc import IntegrityError
 
 from jobs.models import Base
 
-# Longer than what a database keeps within a row.
+# Longer than the texts that a database keeps inside a row.
 LONG_TEXT_LENGTH = 5_000
-# Beyond 32 bits.
+# More than 32 bits.
 LARGE = 2**40
 START = datetime(2026, 1, 1, tzinfo=UTC)
-# Alembic's own.
+# Alembic's own table.
 VERSION_TABLE = "alembic_version"
 
 Row = dict[str, Any]
 
 
 def reflect(connection: Connection) -> MetaData:
-    """The schema as it is."""
+    """Return the current schema."""
     metadata = MetaData()
     metadata.reflect(connection)
     metadata.remove(metadata.tables[VERSION_TABLE])
@@ -52,13 +52,13 @@ def reflect(connection: Connection) -> MetaData:
 
 
 class RowMaker:
-    """Counts on, so that no two of its values are equal."""
+    """Makes values with a running number, so that no two are equal."""
 
     def __init__(self) -> None:
         self._count = itertools.count(1)
 
     def fill(self, connection: Connection, schema: MetaData, *, with_all_words: bool = False) -> None:
-        """Several rows more in each table: some with a value in every column, the last with as few as may be."""
+        """Add several rows to each table: some with a value in every column, the last with as few as possible."""
         for table in schema.sorted_tables:
             words = (len(_list_words(table.name, column.name)) for column in table.columns)
             for _ in range(max(2, *words) if with_all_words else 2):
@@ -66,7 +66,7 @@ class RowMaker:
             self.insert_sparse(connection, table)
 
     def insert_sparse(self, connection: Connection, table: Table) -> tuple[Any, ...]:
-        """One row that leaves to the database what it can; returns its primary key."""
+        """Add a row that leaves all defaults to the database; returns its primary key."""
         row = self.make_row(connection, table)
         keys = set(table.primary_key.columns.keys())
         return _insert(
@@ -80,7 +80,7 @@ class RowMaker:
         )
 
     def make_row(self, connection: Connection, table: Table) -> Row:
-        """A value for each column but one that counts by itself."""
+        """Return a value for each column, except for one that the database numbers."""
         number = next(self._count)
         row = {
             column.name: self._make_value(table, column, number)
@@ -116,7 +116,7 @@ class RowMaker:
 
 
 def take_all(connection: Connection, schema: MetaData) -> dict[str, dict[tuple[Any, ...], Row]]:
-    """All rows by table and primary key."""
+    """Return all rows by table and primary key."""
     return {
         table.name: {
             tuple(row[key] for key in table.primary_key.columns.keys()): dict(row)  # noqa: SIM118 - not a dict
@@ -141,13 +141,13 @@ def _list_words(table: str, column: str) -> list[str]:
 
 
 def is_counter(table: Table, column: Column[Any]) -> bool:
-    """Whether the database numbers the rows by it."""
+    """Return whether the database numbers the rows by this column."""
     keys = list(table.primary_key.columns)
     return keys == [column] and isinstance(column.type, Integer) and not column.foreign_keys
 
 
 def _point_to_parent(connection: Connection, constraint: ForeignKeyConstraint, number: int) -> Row:
-    """At one of the rows there, each in turn."""
+    """Return the key of a row of the other table, each in turn."""
     elements = constraint.elements
     parents = connection.execute(select(*(element.column for element in elements))).all()
     parent = parents[number % len(parents)]

@@ -18,35 +18,35 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
 HEAD = """# Configuration
 
-Made by `python scripts/make_configuration_doc.py` from `jobs/settings.py` and `emomodel/config.py`; a test fails when it lags.
+Made by `python scripts/make_configuration_doc.py` from `jobs/settings.py` and `emomodel/config.py`; a test fails when it is out of date.
 
 ## The installation: EMOTUNE_* variables
 
 Every process of an installation (API, workers, command line) reads the same environment variables. A variable with a wrong value or a
-misspelt name stops the process at its start and is named. Durations are in seconds, sizes in bytes.
+misspelt name stops the process at its start, with a message that names it. Durations are in seconds, sizes in bytes.
 
 """
 
 CLIENT = """
-Two more variables are read by the command line alone, when it talks to an API: `EMOTUNE_URL` (such as `http://127.0.0.1:8000`) and
-`EMOTUNE_API_KEY`. Without them it uses what `emotune up` left in the data folder (`credentials.json`, readable by its owner only).
+Two more variables are read only by the command line, when it uses an API: `EMOTUNE_URL` (such as `http://127.0.0.1:8000`) and
+`EMOTUNE_API_KEY`. Without them it uses the file that `emotune up` writes to the data folder (`credentials.json`, readable by its owner only).
 
-Where traces go is said by OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_ENDPOINT` above all; without it there are none
+Traces are set up by OpenTelemetry's own variables, first of all `OTEL_EXPORTER_OTLP_ENDPOINT`; without it there are none
 ([operations.md](operations.md#traces), [decisions/0017](decisions/0017-traces.md)).
 
 ## A job: TrainConfig
 
 The fields of `config` in `POST /jobs`, of `emotune submit --set name=value` and of `emotune train --set name=value`. All have a default;
-unknown fields are refused. A job keeps its whole config, defaults included, so a later release doesn't change what it meant.
+unknown fields are refused. A job keeps its complete config, defaults included, so a later release doesn't change its meaning.
 
 """
 
 PRESET_HEAD = """
 ### Presets
 
-`preset` in `POST /jobs`, `--preset` of `emotune submit` and `emotune train`: what the fields given are laid over. `default` is the table
-above, the best recipe measured so far. `original` is the project that emotune grew from, to the letter ([seed.md](seed.md) says where
-each value stands there); it is kept for comparison. Where the two differ:
+`preset` in `POST /jobs`, `--preset` of `emotune submit` and `emotune train`: the values that the given fields replace. `default` is the table
+above, the best recipe measured so far. `original` has exactly the values of the project that emotune grew from ([seed.md](seed.md) says where
+each comes from); it is kept for comparison. The two differ in:
 
 """
 
@@ -80,7 +80,7 @@ def _preset_table() -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory not in (None, dict):
-        # What the machine has to say: the description tells what that is.
+        # The default depends on the machine; the description says how.
         return "-"
     return _show(field.get_default(call_default_factory=True))
 

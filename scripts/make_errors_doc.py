@@ -15,7 +15,7 @@ from scripts.operator_advice import API_ERRORS, FAILURES, WAITS
 from worker.runs.outcome import CUDA_OUT_OF_MEMORY, TRANSIENT_CODES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
-# What the worker sees of a process that died, or couldn't go on, and of itself.
+# Codes that the worker gives to a process that died or couldn't continue, and to its own faults.
 CRASH_CODES = TRANSIENT_CODES | {
     "bundle_invalid",
     "trainer_crashed",
@@ -28,7 +28,7 @@ CRASH_CODES = TRANSIENT_CODES | {
 OTHER_API_ERRORS = {
     "request_invalid": (
         422,
-        "The body is no JSON object, or a field or parameter is wrong or unknown; `field` names it.",
+        "The body is not a JSON object, or a field or parameter is wrong or unknown; `field` names it.",
     ),
     "internal_error": (500, "An internal error occurred. The log has it, under the answer's `X-Request-ID`."),
     "database_unavailable": (
@@ -47,9 +47,9 @@ _HTTP_WHAT = {
 }
 HEAD = """# Error codes
 
-Every code that emotune tells, what it means, and who can do what: [why a job failed](#why-a-job-failed), [what the API answers](#what-the-api-answers),
-[why a job waits](#why-a-job-waits). For operators; *SLOT* is a slot's name, and a worker's log is `docker compose logs worker-0`, or `logs/SLOT.log` in the data folder
-of `emotune up`. Why a slot takes no job, and what `emotune doctor` finds, is in [operations.md](operations.md#troubleshooting).
+Every code that emotune reports, what it means, and what callers and operators can do: [why a job failed](#why-a-job-failed), [what the API answers](#what-the-api-answers),
+[why a job waits](#why-a-job-waits). In the advice for operators *SLOT* is a slot's name; a worker's log is `docker compose logs worker-0`, or `logs/SLOT.log` in the data folder
+of `emotune up`. Why a slot takes no job, and what `emotune doctor` finds, is described in [operations.md](operations.md#troubleshooting).
 
 """
 FAILURES_HEAD = """## Why a job failed
@@ -58,8 +58,8 @@ A failed job has an `error` with `code`, `message`, `advice` and `log`, the last
 attempt, with the peak memory of GPU and machine.
 
 What counts as a *crash* is tried again from the last checkpoint, up to `EMOTUNE_MAX_CRASHES` crashes in all (3). Interruptions (pause, preemption, a
-worker that leaves, a machine that is started anew) may happen as often as they like, and are no error of the job. With `auto_batch` in its
-config a job that meets a full GPU is begun once more with half the `batch_size` and twice the `gradient_accumulation`.
+worker that shuts down, a machine that is rebooted) may happen any number of times, and are not errors of the job. With `auto_batch` in its
+config a job that runs out of GPU memory is started once more with half the `batch_size` and twice the `gradient_accumulation`.
 
 | code | what happened | what to change | then | the operator |
 | --- | --- | --- | --- | --- |
@@ -75,7 +75,7 @@ An error's body is `{"error": {"code": ..., "message": ..., "field": ...}}`. `me
 WAITS_HEAD = """
 ## Why a job waits
 
-`queue_reason` of a waiting job, and `reason` in `GET /queue`, name the nearest reason: the one that would have to go first.
+`queue_reason` of a waiting job, and `reason` in `GET /queue`, name the nearest reason: the one that has to be removed first.
 
 | code | what it means | the operator |
 | --- | --- | --- |
@@ -83,7 +83,7 @@ WAITS_HEAD = """
 
 
 def render() -> str:
-    """The page as it has to be."""
+    """Return the page."""
     failures = "".join(
         f"| `{code}` | {CODES[code].what} | {CODES[code].advice} | {_describe_sequel(code)} | {_show(FAILURES.get(code))} |\n"
         for code in sorted(CODES)
@@ -97,7 +97,7 @@ def render() -> str:
 
 
 def list_api_errors() -> dict[str, tuple[int, str]]:
-    """Each code that an answer may have, with its status and what is wrong."""
+    """Return each code that an answer may have, with its status and what is wrong."""
     domain = {
         error.code: (get_status(error("")).value, _get_message(error))
         for error in _list_leaves(EmotuneError)
@@ -108,7 +108,7 @@ def list_api_errors() -> dict[str, tuple[int, str]]:
 
 
 def _list_leaves(cls: type[EmotuneError]) -> Iterator[type[EmotuneError]]:
-    """What is really raised: of the domain's tree the classes without children."""
+    """Yield the errors that are raised: the classes of the domain's tree that have no children."""
     children = [child for child in cls.__subclasses__() if child.__module__ == EmotuneError.__module__]
     if not children:
         yield cls
@@ -121,7 +121,7 @@ def _get_message(error: type[EmotuneError]) -> str:
 
 
 def _show(advice: str | None) -> str:
-    """In a table's cell, where a bare `|` would end it."""
+    """Escape the text for a table's cell, which a bare `|` would end."""
     return (advice or "").replace("|", "\\|")
 
 
@@ -129,8 +129,8 @@ def _describe_sequel(code: str) -> str:
     if code in CRASH_CODES:
         return "tried again, as a crash"
     if code == CUDA_OUT_OF_MEMORY:
-        return "fails, or once more with `auto_batch`"
-    return "goes on" if code in {"installation_restored", "machine_restarted"} else "fails"
+        return "fails, or is tried once more with `auto_batch`"
+    return "resumes" if code in {"installation_restored", "machine_restarted"} else "fails"
 
 
 def main() -> None:

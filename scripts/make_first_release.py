@@ -38,7 +38,7 @@ AXES = [
     "BOREDOM_INTEREST",
     "INDIFFERENCE_EMPATHY",
 ]
-# All that the config of then could say.
+# All fields of that release's config.
 CONFIG: dict[str, Any] = {
     "epochs": 4.0,
     "max_steps": None,
@@ -221,7 +221,7 @@ def make_events() -> list[dict[str, Any]]:
 
 
 def make_bundle() -> bytes:
-    """A zip of then, as far as a download goes."""
+    """Make a zip like that release's, good enough for a download."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as bundle:
         entry = zipfile.ZipInfo("bundle.json", date_time=(2026, 11, 22, 16, 0, 0))

@@ -1,4 +1,4 @@
-"""Write a base model of Gemma 3's layers with random weights, and the tests' small tokenizer, where no hub is at hand.
+"""Writes a base model of Gemma 3's layers with random weights and the tests' small tokenizer, without a hub.
 
     python -m scripts.make_gemma_shape FOLDER --shape 1b [--vocabulary 262144] [--layers 4]
 
@@ -21,7 +21,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def make_gemma_shape(folder: Path, shape: str, *, vocabulary: int = VOCAB_SIZE, layers: int | None = None) -> None:
-    """`vocabulary` may be larger than the tokenizer's, as a real model's; `layers` fewer than the shape's."""
+    """Write the model. `vocabulary` may be larger than the tokenizer's, and `layers` fewer than the shape's."""
     tokenizer = make_tiny_tokenizer()
     config = Gemma3TextConfig(
         **(SHAPES[shape] | ({} if layers is None else {"num_hidden_layers": layers})),

@@ -1,8 +1,8 @@
-"""Pictures every page of a staged installation, light and dark, in three widths, into build/screenshots/.
+"""Takes pictures of every page of a staged installation, light and dark, in three widths, into build/screenshots/.
 
     .venv/bin/python -m scripts.make_screenshots [--data-dir FOLDER] [--page NAME] [--readme]
 
-With --readme it also makes the two pictures of the README, small, in docs/images/.
+With --readme it also makes the two small pictures of README.md and docs/dashboard.md, in docs/images/.
 """
 
 import argparse
@@ -34,10 +34,10 @@ README_PICTURES = {"jobs": "dashboard-jobs.png", "job-running": "dashboard-job.p
 README_WIDTH, README_HEIGHT = 1440, 860
 MAX_README_BYTES = 120_000
 COMMON_COLOURS, MAX_COLOURS = 200, 256
-# Farther apart than what smooths the edges of letters.
+# A larger distance than that of the colours that smooth the edges of letters.
 UNLIKE = 24
 
-# What the pages fade in, and the points that a curve is drawn anew for, are there by then.
+# By then pages have faded in, and curves have been drawn with all their points.
 REST_MS = 600
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="a folder for the staged installation; default: a new one")
     parser.add_argument("--page", choices=names, action="append", help="only this page")
-    parser.add_argument("--readme", action="store_true", help="make the README's pictures, too")
+    parser.add_argument("--readme", action="store_true", help="also make the README's pictures")
     options = parser.parse_args()
     executable = find_chromium()
     if executable is None:
@@ -76,7 +76,7 @@ def shoot(browser: Browser, server: StagedServer, cases: Sequence[PageCase]) -> 
 
 
 def make_readme_pictures(browser: Browser, server: StagedServer) -> None:
-    """Of the upper part of a page, in few colours: a README is loaded often."""
+    """Make pictures of the upper part of a page, in few colours, as a README is loaded often."""
     page = open_page(browser, server, README_WIDTH, README_HEIGHT, "light")
     for case in CASES:
         if case.name not in README_PICTURES:
@@ -98,7 +98,7 @@ def reduce_colours(path: Path) -> None:
 
 
 def make_palette(picture: Image.Image) -> Image.Image:
-    """The colours of most pixels, and those of dots and badges, which are like none of them."""
+    """Return the most common colours, and those of dots and badges, which differ from all of them."""
     common = picture.quantize(COMMON_COLOURS, dither=Image.Dither.NONE).convert("RGB")
     colours = list_colours(common)
     for colour in list_colours(picture):
@@ -112,7 +112,7 @@ def make_palette(picture: Image.Image) -> Image.Image:
 
 
 def list_colours(picture: Image.Image) -> list[tuple[int, int, int]]:
-    """The most common first."""
+    """Return the colours, the most common first."""
     counts = Counter(zip(*(band.tobytes() for band in picture.split()), strict=True))
     return [(red, green, blue) for (red, green, blue), _ in counts.most_common()]
 

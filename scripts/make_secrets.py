@@ -1,4 +1,4 @@
-"""Makes what an installation in containers starts from: passwords in files, and .env. Keeps what is there.
+"""Makes the files that an installation in containers needs: passwords, and .env. Existing files are kept.
 
 python scripts/make_secrets.py [--owner UID:GID]
 
@@ -20,7 +20,9 @@ PASSWORD_BYTES = 32
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--owner", metavar="UID:GID", help="the account of the containers; default: who runs this")
+    parser.add_argument(
+        "--owner", metavar="UID:GID", help="the account of the containers; default: the one that runs this"
+    )
     parser.add_argument("--folder", type=Path, default=ROOT, help="where .env and secrets/ go; default: here")
     arguments = parser.parse_args()
     try:
@@ -32,10 +34,10 @@ def main() -> None:
 
 
 def parse_owner(text: str | None) -> tuple[int, int]:
-    """Raises ValueError for root, as which nothing has to run, and for what are no numbers."""
+    """Parse UID:GID. Raises ValueError for other texts, and for root, as which nothing has to run."""
     match = re.fullmatch(r"(\d+):(\d+)", f"{os.getuid()}:{os.getgid()}" if text is None else text)
     if match is None:
-        raise ValueError(f"{text!r} is no UID:GID, such as 1500:1500")
+        raise ValueError(f"{text!r} is not of the form UID:GID, such as 1500:1500")
     owner = int(match[1]), int(match[2])
     if owner[0] == 0:
         raise ValueError(
@@ -45,7 +47,7 @@ def parse_owner(text: str | None) -> tuple[int, int]:
 
 
 def make_secrets(folder: Path, owner: tuple[int, int]) -> list[str]:
-    """What was made and what was kept, as lines. Raises OSError."""
+    """Make the missing files; returns a line for each file that was made or kept. Raises OSError."""
     done = []
     secrets_folder = folder / "secrets"
     secrets_folder.mkdir(mode=0o700, exist_ok=True)
@@ -62,7 +64,7 @@ def make_secrets(folder: Path, owner: tuple[int, int]) -> list[str]:
 
 
 def _write_new(path: Path, text: str, owner: tuple[int, int] | None) -> str:
-    """A password is never replaced: the database was made with it."""
+    """Write a file unless it exists: a password is never replaced, as the database was made with it."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

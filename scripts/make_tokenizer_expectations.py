@@ -1,4 +1,4 @@
-"""Write tests/model/conversion/gemma3_tokenizer.jsonl: what the reference tokenizer makes of many texts.
+"""Write tests/model/conversion/gemma3_tokenizer.jsonl: the reference tokenizer's results for many texts.
 
     python scripts/make_tokenizer_expectations.py
 
@@ -127,7 +127,7 @@ PHRASES = (
 
 
 def make_texts() -> list[str]:
-    """The sentences, then the random texts; the same in every run."""
+    """Return the sentences, then the random texts; the same in every run."""
     generator = random.Random(SEED)  # noqa: S311 - reproducible on purpose
     return [*SENTENCES, *(_random_text(generator) for _ in range(RANDOM_TEXT_COUNT))]
 
@@ -147,7 +147,7 @@ def _random_text(generator: random.Random) -> str:
 
 
 def digest_parts(tokenizer: dict[str, Any]) -> dict[str, str]:
-    """sha256 of each part of a `tokenizer.json`, whose vocabulary and merges count as parts of their own."""
+    """Return the sha256 of each part of a `tokenizer.json`; vocabulary and merges are parts of their own."""
     parts = {name: part for name, part in tokenizer.items() if name not in ("model", "added_tokens")}
     parts["added_tokens"] = [token for token in tokenizer["added_tokens"] if token["content"] != OMITTED_TOKEN]
     parts |= {f"model.{name}": part for name, part in tokenizer["model"].items()}
@@ -156,7 +156,7 @@ def digest_parts(tokenizer: dict[str, Any]) -> dict[str, str]:
 
 
 def fetch_reference(folder: Path) -> Path:
-    """The reference's tokenizer.json, unpacked into `folder`. Raises CalledProcessError when npm can't fetch it."""
+    """Unpack the reference's tokenizer.json into `folder`. Raises CalledProcessError if npm can't fetch it."""
     npm = shutil.which("npm")
     if npm is None:
         raise SystemExit("npm is missing: it fetches the reference tokenizer")

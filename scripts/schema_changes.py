@@ -1,4 +1,4 @@
-"""What of a schema can be compared, and what a migration breaks for the releases before it."""
+"""Compares schemas, and finds what a migration breaks for the releases before it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from scripts.made_rows import VERSION_TABLE
 
 @dataclass(frozen=True)
 class Shape:
-    """A table, without the order of its columns: that changes where one is dropped and comes back."""
+    """A table without the order of its columns, which changes when one is dropped and added again."""
 
-    # By name: type, whether it may be null, and the default.
+    # By name: the type, whether it may be null, and the default.
     columns: dict[str, tuple[str, bool, str | None]]
-    # Columns by name for indexes; the rest needs none.
+    # Columns of the indexes by name; the others need no names.
     indexes: dict[str, tuple[str, ...]]
-    # What keeps rows out.
+    # Rules that refuse rows.
     rules: frozenset[tuple[Any, ...]]
 
 
-# Its schema, which is None for the one that is used by default, and its name.
+# A table's schema, None for the default one, and its name.
 TableKey = tuple[str | None, str]
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What the database says of all its tables."""
+    """Read all tables from the database."""
 
     columns: Mapping[TableKey, Sequence[ReflectedColumn]]
     indexes: Mapping[TableKey, Sequence[ReflectedIndex]]
@@ -46,7 +46,7 @@ class _Told:
 
 
 def read_shapes(connection: Connection) -> dict[str, Shape]:
-    """Of all tables, each kind of thing asked for at once: PostgreSQL takes as long for one table as for all."""
+    """Read each kind of thing for all tables at once: PostgreSQL takes as long for one table as for all."""
     inspector = inspect(connection)
     told = _Told(
         columns=inspector.get_multi_columns(),
@@ -79,7 +79,7 @@ def _make_shape(told: _Told, table: TableKey) -> Shape:
 
 
 def find_breaks(before: dict[str, Shape], after: dict[str, Shape]) -> list[str]:
-    """What code that was written for the schema `before` would stumble over in the one `after`."""
+    """Return what code that was written for the schema `before` can't work with in the one `after`."""
     breaks = [f"{table} is gone" for table in before if table not in after]
     for table, old in before.items():
         if table in after:

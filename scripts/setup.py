@@ -1,4 +1,4 @@
-"""Makes .venv, installs emotune with all its extras, and builds the dashboard; does nothing that is done already.
+"""Makes .venv, installs emotune with all its extras, and builds the dashboard; skips what is already done.
 
 Run by the machine's Python, so it needs nothing but the standard library.
 """
@@ -28,7 +28,7 @@ def main() -> None:
     install()
     built = subprocess.run([VENV / "bin" / "python", ROOT / "scripts" / "build_dashboard.py"], check=False)
     if built.returncode != 0:
-        sys.exit("the dashboard can't be built; why is told above")
+        sys.exit("the dashboard can't be built; the reason is above")
 
 
 def install() -> None:

@@ -1,4 +1,4 @@
-"""`emotune doctor`: all checks of an installation, in an order in which each has what it needs."""
+"""`emotune doctor`: all checks of an installation, in the order of what they depend on."""
 
 import json
 import os
@@ -36,8 +36,8 @@ CONNECT_SECONDS = 10
 
 
 def run_doctor(*, as_json: bool) -> int:
-    """Print what was found; returns the exit code."""
-    # For PostgreSQL's library, which waits for minutes where a firewall drops what it sends.
+    """Print the findings; returns the exit code."""
+    # For PostgreSQL's library, which would wait for minutes if a firewall drops its packets.
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_SECONDS))
     findings = list(examine_all())
     print(render_json(findings) if as_json else render_lines(findings))
@@ -45,7 +45,7 @@ def run_doctor(*, as_json: bool) -> int:
 
 
 def examine_all() -> Iterator[Finding]:
-    """Without readable settings there is nothing else to look at."""
+    """Yield the findings. Without readable settings nothing else is checked."""
     try:
         settings = load_settings()
     except ValidationError as error:
@@ -58,7 +58,7 @@ def examine_all() -> Iterator[Finding]:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything about an installation, as this machine sees it."""
+    """Yield the findings about an installation, as this machine sees it."""
     yield from examine_machine(settings)
     devices = yield from examine_database(settings)
     yield from examine_broker(settings, devices)
@@ -69,7 +69,7 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     yield machine.check_data_folder(settings.data_dir)
     if settings.data_dir.is_dir():
         yield machine.check_disk(Storage(settings.data_dir), needed_bytes=settings.min_free_disk_bytes)
-    # As `emotune up` does it.
+    # The sample model counts as in `emotune up`.
     with_sample, sample_folder = with_sample_model(settings)
     base_models = (with_sample if sample_folder.is_dir() else settings).base_models
     storage = open_storage(settings)
@@ -80,13 +80,13 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
 
 
 def examine_database(settings: Settings) -> Generator[Finding, None, set[Device]]:
-    """Returns the devices of the slots whose workers are heard of."""
+    """Yield the findings about the database; returns the devices of the slots whose workers were seen recently."""
     url = make_url(settings.sqlalchemy_url)
     if url.get_backend_name() == "sqlite":
         file = machine.check_sqlite(Path(url.database or ""))
         yield file
         if file.health is Health.FAILED:
-            # Who connects makes an empty file.
+            # Connecting would make an empty file.
             return set()
     database = Database(settings.sqlalchemy_url)
     try:
@@ -101,7 +101,7 @@ def examine_database(settings: Settings) -> Generator[Finding, None, set[Device]
         yield rows.check_clock(database)
         return (yield from _examine_rows(settings, database))
     except SQLAlchemyError as error:
-        yield fail("database", f"It broke off: {error}", "Run this again; see the database's log.")
+        yield fail("database", f"It broke off: {error}", "Run this again, and check the database's log.")
         return set()
     finally:
         database.close()
@@ -136,7 +136,7 @@ def examine_broker(settings: Settings, devices: set[Device]) -> Iterator[Finding
         yield broker.check_housekeeping(consumers)
         yield from broker.check_listeners(consumers, devices)
     except (RedisError, OSError) as error:
-        yield fail("redis", f"It broke off: {error}.", "Run this again; see its log.")
+        yield fail("redis", f"It broke off: {error}.", "Run this again, and check its log.")
     finally:
         redis.close()
 
@@ -145,7 +145,7 @@ def examine_api(data_dir: Path) -> Iterator[Finding]:
     try:
         credentials = get_credentials(data_dir)
     except CredentialsMissing:
-        yield warn("api", "It was not looked at: no address and key are known.", "Set EMOTUNE_URL and EMOTUNE_API_KEY.")
+        yield warn("api", "It was not checked: no address and key are known.", "Set EMOTUNE_URL and EMOTUNE_API_KEY.")
         return
     headers = {"Authorization": f"Bearer {credentials.api_key}"}
     with httpx2.Client(base_url=credentials.url, headers=headers, timeout=API_SECONDS) as client:
@@ -153,7 +153,7 @@ def examine_api(data_dir: Path) -> Iterator[Finding]:
 
 
 def render_lines(findings: Sequence[Finding]) -> str:
-    """A line each, and what to do about it."""
+    """Return a line for each finding, with what to do about it."""
     width = max(len(finding.check) for finding in findings)
     lines = []
     for finding in findings:

@@ -6,17 +6,17 @@ from enum import StrEnum
 
 
 class Health(StrEnum):
-    """How it is with what was looked at. The words are for programs and stay."""
+    """The result of a check. The values are for programs and don't change."""
 
     OK = "ok"
-    # It works, but not as it should, or not for long.
+    # It works, but not as it should, or not for much longer.
     WARNING = "warning"
     FAILED = "failed"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: a fact, and advice where something is to be mended."""
+    """The result of one check: a fact, and advice if something has to be fixed."""
 
     check: str
     health: Health
@@ -37,6 +37,6 @@ def fail(check: str, message: str, advice: str) -> Finding:
 
 
 def get_worst(findings: Sequence[Finding]) -> Health:
-    """Of all of them."""
+    """Return the worst health of the findings, OK without any."""
     order = list(Health)
     return max((finding.health for finding in findings), key=order.index, default=Health.OK)

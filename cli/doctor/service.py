@@ -1,4 +1,4 @@
-"""Checks of the API, over HTTP as any client."""
+"""Checks of the API, over HTTP like any client."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from cli.doctor.findings import Finding, fail, ok, warn
 
 
 def check_api(client: httpx2.Client, *, own_version: str) -> list[Finding]:
-    """Whether it answers, is of this release, takes the key, and is ready."""
+    """Check that the API answers, is of this release, accepts the key, and is ready."""
     try:
         told: dict[str, Any] = client.get("/openapi.json").json()
         team = client.get("/team")
@@ -18,25 +18,27 @@ def check_api(client: httpx2.Client, *, own_version: str) -> list[Finding]:
         advice = "Start it (`emotune api` or `emotune up`), or check EMOTUNE_URL."
         return [fail("api", f"{client.base_url} can't be reached: {error}.", advice)]
     except (ValueError, LookupError, TypeError):
-        return [fail("api", f"{client.base_url} is not emotune's API.", "Check EMOTUNE_URL, and the proxy before it.")]
+        return [
+            fail("api", f"{client.base_url} is not emotune's API.", "Check EMOTUNE_URL, and the proxy in front of it.")
+        ]
 
 
 def _judge_version(theirs: str, own: str) -> Finding:
     if theirs == own:
         return ok("api", f"It answers, and is of this release ({own}).")
-    advice = "Install one release everywhere, and start API and workers anew."
+    advice = "Install one release everywhere, and restart API and workers."
     return warn("api", f"It is of release {theirs}, and this is {own}.", advice)
 
 
 def _judge_key(team: httpx2.Response) -> Finding:
     if team.is_success:
-        return ok("api key", f"It speaks for the team {team.json()['name']}.")
+        return ok("api key", f"It acts for the team {team.json()['name']}.")
     advice = "emotune keys create --team NAME, and set EMOTUNE_API_KEY."
-    return fail("api key", f"It is not taken: {team.json()['error']['message']}", advice)
+    return fail("api key", f"It is refused: {team.json()['error']['message']}", advice)
 
 
 def _judge_readiness(ready: dict[str, Any]) -> Finding:
     if ready["status"] == "ready":
         return ok("api readiness", "It has all that it needs.")
-    advice = "The other lines say more; this is as the API's machine sees it."
+    advice = "The other lines say more; this one is as the API's machine sees it."
     return warn("api readiness", ready["error"]["message"], advice)

@@ -88,7 +88,7 @@ def test_submit_watch_and_download_find_the_local_stack(installation: Installati
     assert "already succeeded" in late.stderr
 
     mistyped = emotune("submit", "chatz.jsonl", "--model", "tiny-gemma", data_dir=data_dir)
-    assert (mistyped.returncode, "there is no file chatz.jsonl" in mistyped.stderr) == (1, True)
+    assert (mistyped.returncode, "chatz.jsonl is neither a file" in mistyped.stderr) == (1, True)
     unknown = emotune("submit", str(SAMPLES), "--model", "gemma-9", data_dir=data_dir)
     assert (unknown.returncode, "tiny-gemma" in unknown.stderr, "uploaded" in unknown.stderr) == (1, True, False)
 
@@ -152,7 +152,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: P
         brake.release()
         said = process.stderr.read()
         assert process.wait(timeout=60) == 1
-    stopped = re.search(r"emotune: stopped, saved after step (\d+); the same command goes on", said)
+    stopped = re.search(r"emotune: stopped, saved after step (\d+); the same command resumes", said)
     assert stopped is not None, said
     assert not bundle.exists()
 
@@ -195,7 +195,7 @@ def test_a_wrong_setting_is_one_line_and_no_traceback(
 
 
 def test_a_bundle_that_could_not_be_written_is_refused_before_training(tmp_path: Path, tiny_gemma: Path) -> None:
-    for output, said in ((tmp_path / "nowhere" / "bundle.zip", "make it first"), (tmp_path, "is a folder")):
+    for output, said in ((tmp_path / "nowhere" / "bundle.zip", "create it first"), (tmp_path, "is a folder")):
         refused = emotune("train", str(SAMPLES), "--base", str(tiny_gemma), "-o", str(output), data_dir=tmp_path)
         assert refused.returncode == 1
         assert said in refused.stderr

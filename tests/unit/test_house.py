@@ -54,7 +54,7 @@ def test_every_code_of_a_failed_job_is_documented_as_it_is() -> None:
 
 
 def test_every_code_has_its_advice_for_operators_and_no_advice_is_left_over() -> None:
-    advice = "scripts/operator_advice.py: give an operator's advice, or None where only the caller can mend it"
+    advice = "scripts/operator_advice.py: give an operator's advice, or None where only the caller can fix it"
     assert FAILURES.keys() == CODES.keys(), advice
     assert API_ERRORS.keys() == make_errors_doc.list_api_errors().keys(), advice
     assert WAITS.keys() == {str(code) for code in WaitCode}, advice

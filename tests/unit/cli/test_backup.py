@@ -34,7 +34,7 @@ def test_a_backup_is_made_checked_and_restored(
     assert "0 files of 0.0 MiB, made 20" in made.out
     assert made.err == f"warning: datasets/{dataset.id}.jsonl is named by a row, and was not in the storage\n"
     check_backup(path)
-    assert capsys.readouterr().out == made.out.replace(f"{path}: ", f"{path}: whole; ")
+    assert capsys.readouterr().out == made.out.replace(f"{path}: ", f"{path}: complete; ")
     elsewhere = Settings.model_validate(settings.model_dump() | {"data_dir": tmp_path / "elsewhere"})
     run_restore(elsewhere, path, with_digests=False)
     restored = capsys.readouterr()

@@ -36,7 +36,7 @@ def test_a_good_file_is_in_order(folder: Path) -> None:
     assert HALF_JOY in lines
     assert "sadness                   0          -" in lines
     assert any(line.startswith("chats.jsonl: warning: pole_unused: pole sadness never occurs.") for line in lines)
-    assert lines[-1] == "chats.jsonl: in order. 1 line, 1 example, 2 messages, 1 reply to learn, 9 characters"
+    assert lines[-1] == "chats.jsonl: valid. 1 line, 1 example, 2 messages, 1 reply to learn, 9 characters"
 
 
 def test_problems_are_printed_as_compilers_do_and_refuse_the_file(folder: Path) -> None:

@@ -61,7 +61,7 @@ def test_an_api_that_fails_or_is_away_is_unwell(server: HTTPServer, monkeypatch:
 
 def test_a_worker_is_well_while_its_slot_gives_signs_on_this_host(settings: Settings) -> None:
     migrate(settings)
-    with pytest.raises(Unhealthy, match="nothing was heard of slot-0 on box"):
+    with pytest.raises(Unhealthy, match="slot-0 on box was not seen"):
         check_health(settings, Process.WORKER)
     database = Database(settings.sqlalchemy_url)
     with database.write() as session:

@@ -48,7 +48,7 @@ def test_a_team_is_two_lines() -> None:
         "max_priority_class": "urgent",
     }
     assert describe_team(team).splitlines() == [
-        "reds  weight 2: 50% by right, 25% used lately",
+        "reds  weight 2: share 50%, recently used 25%",
         "  running 1 of 2, waiting 3, slot seconds 3,600 of 86,400, classes up to urgent",
     ]
 

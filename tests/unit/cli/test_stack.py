@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:8000"
 def test_a_folder_that_others_may_write_to_is_no_place_for_a_socket(tmp_path: Path) -> None:
     _check_private(tmp_path)
     tmp_path.chmod(0o777)
-    with pytest.raises(StackError, match="others may write"):
+    with pytest.raises(StackError, match="other accounts can write"):
         _check_private(tmp_path)
 
 

@@ -109,13 +109,13 @@ def test_an_estimate_is_a_few_lines() -> None:
     }
     assert describe_estimate(found).splitlines() == [
         "112 steps, 52,800 tokens of 330 examples",
-        "0:03:40 on cpu (a guess: nothing like it has run here)",
+        "0:03:40 on cpu (a guess: no similar job has run here)",
         "3.0 GiB of memory",
         "position 2 in the queue, starts about 2026-11-22T15:05 UTC",
     ]
     nowhere = found | {"starts_at": None, "peak_memory_bytes": None, "advice": "Set batch_size: 4."}
     assert describe_estimate(nowhere).splitlines()[2:] == [
         "memory: the base model's sizes are not known",
-        "position 2 in the queue, no slot is there to run it",
+        "position 2 in the queue, no slot can run it",
         "Set batch_size: 4.",
     ]
