@@ -148,7 +148,7 @@ _Columns = create_model(
 )
 
 
-class CurveColumns(_Columns):  # type: ignore[valid-type,misc]  # made just above
+class CurveColumns(_Columns):
     """The numbers of metrics, a list for each field of MetricRead: the n-th of each are those of the n-th metric."""
 
     @classmethod

@@ -4,7 +4,6 @@ import json
 import random
 import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +48,17 @@ SEED = 14
 BROKEN_COUNT = 6
 
 
+def list_places(value: Any) -> list[tuple[Any, Any]]:
+    """Each object or list in a JSON document with each of its keys or positions."""
+    keys: list[Any] = list(value) if isinstance(value, dict) else []
+    keys += range(len(value)) if isinstance(value, list) else []
+    return [(value, key) for key in keys] + [place for key in keys for place in list_places(value[key])]
+
+
 def break_value(document: Any, random_: random.Random) -> Any:
     """The document with one of its values, at any depth, replaced by one of another kind."""
-    places: list[Callable[[Any], None]] = []
-
-    def visit(value: Any) -> None:
-        keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
-        for key in keys:
-            places.append(lambda new, owner=value, key=key: owner.__setitem__(key, new))
-            visit(value[key])
-
-    visit(document)
-    random_.choice(places)(random_.choice(WRONG_VALUES))
+    owner, key = random_.choice(list_places(document))
+    owner[key] = random_.choice(WRONG_VALUES)
     return document
 
 
