@@ -168,7 +168,7 @@ WAITS: dict[str, tuple[str, str | None]] = {
         "`emotune queue release JOB`",
     ),
     "no_slot": (
-        "No worker was seen recently, or all slots are drained or blocked; the message gives the reason of a blocked one.",
+        "No worker was seen recently, or all slots are drained or blocked; the message says why one is blocked.",
         (
             "`emotune slots`: start the workers (`docker compose up --detach worker-0`), or `emotune slots resume "
             "SLOT`. A slot that is blocked says why: [operations.md](operations.md#what-blocks-a-slot)."

@@ -262,9 +262,9 @@ MAIN_STORIES: tuple[Story, ...] = (
         end_step=0,
         posted_by="ci",
         error_code="dataset_invalid",
-        error_message="Line 212: the chat template leaves no room for the reply. Mend the lines that are named and "
+        error_message="Line 212: the chat template leaves no room for the reply. Correct the lines that are named and "
         "upload the dataset again.",
-        error_log=("emomodel.errors.DatasetError: line 212: the chat template leaves no room for the reply",),
+        error_log=("emomodel.errors.DatasetRefused: line 212: the chat template leaves no room for the reply",),
         exit_code=1,
     ),
     Story(
