@@ -6,7 +6,8 @@ from itertools import groupby
 from typing import Any
 
 from jobs.backups.format import FileEntry, TarWriter
-from jobs.files.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage, make_artifact_key, make_dataset_key
+from jobs.files.keys import make_artifact_key, make_dataset_key
+from jobs.files.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage
 from jobs.files.store import StoredFile
 from jobs.files.stored_files import list_files, read_file
 from jobs.status import FINAL_STATUSES

@@ -17,7 +17,8 @@ from jobs.backups.format import FileEntry, Manifest
 from jobs.backups.plain_rows import RowsRefused, reflect_tables, set_sequences, write_rows
 from jobs.database.engine import Database
 from jobs.errors import EmotuneError, StorageUnreachable
-from jobs.files.storage import Storage, make_artifact_key, make_dataset_key
+from jobs.files.keys import make_artifact_key, make_dataset_key
+from jobs.files.storage import Storage
 from jobs.files.stored_files import check_content, delete_file, list_files, write_file
 from jobs.models import Artifact, Dataset, Job
 from jobs.runs import ends as run_ends

@@ -15,24 +15,19 @@ cache/                                see jobs/files/file_cache.py
 swept/<host>                          empty; its time is that of the last sweep of this host's housekeeping
 """
 
-import hashlib
-import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from jobs.errors import DiskFull
-from jobs.files.store import FolderStore, Store, StoredFile
+from jobs.files.content import IncomingFile, StoredContent
+from jobs.files.keys import ID_FORM, check_id, make_artifact_key, make_dataset_key, make_upload_prefix
+from jobs.files.store import FolderStore, Store
 from jobs.ids import new_id
 from jobs.settings import Settings
 
-ID_FORM = re.compile(r"[a-z]+_[0-9a-z]{26}")
-FILENAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 COPY_BYTES = 1024**2
 
 # Of a run's folder, what stays for reading after the job's end; what was made there has become artifacts.
@@ -46,48 +41,6 @@ ROW_REPORT_FILE = "row_report.parquet"
 KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
 
 CACHE_FOLDER = "cache"
-
-
-@dataclass
-class IncomingFile:
-    """A file being written under a temporary name, measured as it grows."""
-
-    path: Path
-    stream: BinaryIO
-    size_bytes: int = 0
-    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-    def write(self, chunk: bytes) -> None:
-        self.stream.write(chunk)
-        self._digest.update(chunk)
-        self.size_bytes += len(chunk)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def finish(self) -> Path:
-        """Nothing more comes: it is on the disk."""
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
-        self.stream.close()
-        return self.path
-
-
-@dataclass(frozen=True)
-class StoredContent:
-    """A stored file that is there, to be read or linked to."""
-
-    store: Store
-    file: StoredFile
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        """Bytes `start` to `end`, the end excluded, in pieces."""
-        return self.store.read(self.file.key, start, end)
-
-    def sign(self, seconds: float) -> str | None:
-        """A link that gives it to anybody for so long, where the store can."""
-        return self.store.sign(self.file.key, seconds)
 
 
 def open_storage(settings: Settings) -> "Storage":
@@ -115,7 +68,7 @@ class Storage:
         return not isinstance(self.store, FolderStore)
 
     def get_run_folder(self, job_id: str, attempt: int) -> Path:
-        return self.root / "runs" / _checked_id(job_id) / str(attempt)
+        return self.root / "runs" / check_id(job_id) / str(attempt)
 
     def get_cache_folder(self, slot: str) -> Path:
         """Where a slot's training processes keep what they compile, from one job to the next."""
@@ -186,7 +139,7 @@ class Storage:
 
     def list_artifact_files(self, job_id: str) -> set[str]:
         """The names of all files that are stored for a job, whatever the rows say."""
-        return self.store.list_names(f"artifacts/{_checked_id(job_id)}/")
+        return self.store.list_names(f"artifacts/{check_id(job_id)}/")
 
     def put_dataset(self, dataset_id: str, incoming: IncomingFile, *, twin_id: str | None) -> None:
         """Put a file into its place; where the dataset `twin_id` has the same content, as a second name of its file."""
@@ -251,28 +204,8 @@ class Storage:
 
     def list_attempts(self, job_id: str) -> list[int]:
         """The attempts of a job that have a folder, oldest first."""
-        folder = self.root / "runs" / _checked_id(job_id)
+        folder = self.root / "runs" / check_id(job_id)
         return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
-
-    def clear_run_folder(self, job_id: str, attempt: int, *, keeps_checkpoints: bool = False) -> None:
-        """Delete all but KEPT_FILES, and the checkpoints where the job goes on: weights are heavy."""
-        folder = self.get_run_folder(job_id, attempt)
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name in KEPT_FILES or (keeps_checkpoints and path.name == CHECKPOINT_FOLDER):
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-    def clear_run_folders(self, job_id: str) -> None:
-        """Those of all attempts, once the job has ended, and their checkpoints' copies for other machines."""
-        for attempt in self.list_attempts(job_id):
-            self.clear_run_folder(job_id, attempt)
-        if self.is_shared:
-            prefix = f"runs/{_checked_id(job_id)}/"
-            for name in self.store.list_names(prefix):
-                self.store.delete_all(f"{prefix}{name}/{CHECKPOINT_FOLDER}/")
 
     def find_log(self, job_id: str, attempt: int) -> Path | None:
         """A run's log as far as it is written: the file itself, or the last copy that its machine has made of it."""
@@ -283,17 +216,6 @@ class Storage:
             return self.store.fetch(f"runs/{job_id}/{attempt}/{LOG_FILE}", changes=True)
         except FileNotFoundError:
             return None
-
-    def list_leftover_ids(self) -> set[str]:
-        """The ids of the jobs of which this machine has more than what is read after a job's end."""
-        folder = self.root / "runs"
-        job_ids = {path.name for path in folder.iterdir() if ID_FORM.fullmatch(path.name)} if folder.is_dir() else set()
-        return {job_id for job_id in job_ids if any(True for _ in self._list_leftovers(job_id))}
-
-    def _list_leftovers(self, job_id: str) -> Iterator[Path]:
-        for attempt in self.list_attempts(job_id):
-            folder = self.get_run_folder(job_id, attempt)
-            yield from (path for path in folder.iterdir() if path.name not in KEPT_FILES)
 
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
         """Files that some dead process left half-written; `now` in seconds since the epoch."""
@@ -314,59 +236,12 @@ class Storage:
         if self.get_free_bytes() < needed_bytes:
             raise DiskFull
 
-    def measure_run_leftovers(self, job_id: str) -> int | None:
-        """The bytes that clear_run_folders would free, half-written files among them; None where nothing is left."""
-        try:
-            left = list(self._list_leftovers(job_id))
-            files = [
-                file for path in left for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()
-            ]
-            sizes = [path.stat().st_size for path in files]
-        except FileNotFoundError:
-            # Somebody else is clearing them now.
-            return None
-        copies = [
-            file.size_bytes
-            for file in (self.store.list(f"runs/{_checked_id(job_id)}/") if self.is_shared else ())
-            if f"/{CHECKPOINT_FOLDER}/" in file.key
-        ]
-        return sum(sizes) + sum(copies) if left or copies else None
-
-    def delete_run_folders(self, job_id: str) -> None:
-        """All that the runs of a job have left, logs included."""
-        prefix = f"runs/{_checked_id(job_id)}/"
-        for store in self.list_stores(prefix):
-            store.delete_all(prefix)
-
     def list_stores(self, key: str) -> Sequence[Store]:
         """Where files of this key, or prefix, may be: of runs in the machine's own folder first."""
         return (FolderStore(self.root), self.store) if self.is_shared and key.startswith("runs/") else (self.store,)
-
-
-def make_dataset_key(dataset_id: str) -> str:
-    """Raises ValueError for what is no id."""
-    return f"datasets/{_checked_id(dataset_id)}.jsonl"
-
-
-def make_artifact_key(job_id: str, filename: str) -> str:
-    """Raises ValueError for what is no id, or no name of a file."""
-    if not FILENAME_FORM.fullmatch(filename):
-        raise ValueError(f"{filename!r} is no artifact's file name")
-    return f"artifacts/{_checked_id(job_id)}/{filename}"
-
-
-def make_upload_prefix(upload_id: str) -> str:
-    """Of the keys of its parts. Raises ValueError for what is no id."""
-    return f"uploads/{_checked_id(upload_id)}/"
 
 
 def _list_older(folder: Path, seconds: float, now: float) -> list[Path]:
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if now - path.stat().st_mtime > seconds]
-
-
-def _checked_id(row_id: str) -> str:
-    if not ID_FORM.fullmatch(row_id):
-        raise ValueError(f"{row_id!r} is no row's id")
-    return row_id

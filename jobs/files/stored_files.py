@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
+from jobs.files import leftovers
 from jobs.files.storage import Storage
 from jobs.files.store import StoredFile
 
@@ -79,4 +80,4 @@ def delete_file(storage: Storage, key: str) -> None:
         case "uploads":
             storage.delete_upload(owner)
         case _:
-            storage.delete_run_folders(owner)
+            leftovers.delete_run_folders(storage, owner)

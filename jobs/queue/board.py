@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -133,23 +134,25 @@ def find_newest_event(session: Session) -> int | None:
     return session.scalar(select(func.max(Event.id)))
 
 
-def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list[SlotOutlook]:
-    """The slots and what runs there, by their names."""
-    statement = (
-        select(
-            Job.slot,
-            Job.team_id,
-            Job.eta_seconds,
-            Job.prepaid_seconds,
-            Job.created_at,
-            Run.started_at,
-            Run.expected_seconds,
-            Run.slot_size,
-        )
-        .join(Run, (Run.job_id == Job.id) & (Run.attempt == Job.attempt))
-        .where(Job.status == JobStatus.RUNNING)
+_SELECT_RUNNING = (
+    select(
+        Job.slot,
+        Job.team_id,
+        Job.eta_seconds,
+        Job.prepaid_seconds,
+        Job.created_at,
+        Run.started_at,
+        Run.expected_seconds,
+        Run.slot_size,
     )
-    running = {row.slot: row for row in session.execute(statement)}
+    .join(Run, (Run.job_id == Job.id) & (Run.attempt == Job.attempt))
+    .where(Job.status == JobStatus.RUNNING)
+)
+
+
+def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list[SlotOutlook]:
+    """All slots and what runs on them, sorted by name."""
+    running = {row.slot: row for row in session.execute(_SELECT_RUNNING)}
     since = now - timedelta(seconds=rules.seen_seconds)
     slots: dict[str, tuple[Offer, bool]] = {
         # It may be one whose row was never written: only what runs there tells of it.
@@ -159,17 +162,19 @@ def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list
     for slot in session.scalars(select(Slot)):
         is_open = slot.seen_at >= since and slot.drained_at is None and slot.blocked_reason is None
         slots[slot.name] = (make_offer(slot), is_open)
-    outlooks = []
-    for name, (offer, is_open) in sorted(slots.items()):
-        row = running.get(name)
-        if row is None:
-            outlooks.append(SlotOutlook(offer, is_open))
-            continue
-        elapsed = (now - row.started_at).total_seconds()
-        left = row.expected_seconds - elapsed if row.eta_seconds is None else row.eta_seconds
-        advance = _decay_advance(row.prepaid_seconds, row.created_at, rules, now)
-        outlooks.append(SlotOutlook(offer, is_open, row.team_id, left, advance))
-    return outlooks
+    return [
+        _make_outlook(offer, is_open, running.get(name), rules, now) for name, (offer, is_open) in sorted(slots.items())
+    ]
+
+
+def _make_outlook(offer: Offer, is_open: bool, row: Any, rules: QueueRules, now: datetime) -> SlotOutlook:
+    """`row` is the slot's row of _SELECT_RUNNING; None where nothing runs."""
+    if row is None:
+        return SlotOutlook(offer, is_open)
+    elapsed = (now - row.started_at).total_seconds()
+    left = row.expected_seconds - elapsed if row.eta_seconds is None else row.eta_seconds
+    advance = _decay_advance(row.prepaid_seconds, row.created_at, rules, now)
+    return SlotOutlook(offer, is_open, row.team_id, left, advance)
 
 
 # All of it stands in the index `ix_job_queue`.

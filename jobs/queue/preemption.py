@@ -62,18 +62,7 @@ def choose_victims(places: Sequence[Place], slots: Sequence[SlotInUse], standing
     Each waiting job, in the order of the claims, takes a slot that is free or about to be. One that finds none takes
     that of a job of a lower class: of the lowest, and of those the one that started last and so loses least.
     """
-    free = [slot.offer for slot in slots if slot.running is None]
-    # What fits few jobs is given away first.
-    free.sort(key=lambda offer: (offer.device == "cuda", offer.memory_bytes or math.inf))
-    # Then what will be free, in the order of asking: so a second look gives each to whom the first one meant it for.
-    runs = [(slot.offer, slot.running.stopping_since) for slot in slots if slot.running is not None]
-    stopping = [(since, offer) for offer, since in runs if since is not None]
-    free += [offer for _, offer in sorted(stopping, key=lambda each: each[0])]
-    victims = [
-        (slot.offer, slot.running)
-        for slot in slots
-        if slot.running is not None and slot.running.stopping_since is None and not slot.running.is_pinned
-    ]
+    free, victims = _list_free(slots), _list_preemptible(slots)
     teams = {standing.team_id: replace(standing) for standing in standings}
     chosen: list[str] = []
     for job in _sort_by_claim(places):
@@ -99,6 +88,26 @@ def choose_victims(places: Sequence[Place], slots: Sequence[SlotInUse], standing
         team.running_count += 1
         team.window_seconds += offer.size * job.expected_seconds
     return chosen
+
+
+def _list_free(slots: Sequence[SlotInUse]) -> list[Offer]:
+    """The slots that are free or about to be, in the order in which they are given away."""
+    free = [slot.offer for slot in slots if slot.running is None]
+    # A slot that few jobs fit is given away first.
+    free.sort(key=lambda offer: (offer.device == "cuda", offer.memory_bytes or math.inf))
+    # Then those whose run is stopping, in the order in which the stops were requested: a second call then gives each to
+    # the job for which the first call requested the stop.
+    runs = [(slot.offer, slot.running.stopping_since) for slot in slots if slot.running is not None]
+    stopping = [(since, offer) for offer, since in runs if since is not None]
+    return free + [offer for _, offer in sorted(stopping, key=lambda each: each[0])]
+
+
+def _list_preemptible(slots: Sequence[SlotInUse]) -> list[tuple[Offer, RunningJob]]:
+    return [
+        (slot.offer, slot.running)
+        for slot in slots
+        if slot.running is not None and slot.running.stopping_since is None and not slot.running.is_pinned
+    ]
 
 
 def _sort_by_claim(places: Sequence[Place]) -> list[WaitingJob]:

@@ -127,6 +127,14 @@ def load_standings(
             max_running=row.max_running,
             max_slot_seconds=row.max_slot_seconds,
         )
+    _add_running(session, standings, rules, now)
+    bound = [each.team_id for each in standings.values() if with_windows or each.max_slot_seconds is not None]
+    if bound:
+        _add_ended(session, standings, bound, rules, now)
+    return standings
+
+
+def _add_running(session: Session, standings: dict[str, Standing], rules: QueueRules, now: datetime) -> None:
     for run in session.execute(_SELECT_RUNNING):
         standing = standings[run.team_id]
         standing.running_count += 1
@@ -139,10 +147,6 @@ def load_standings(
         )
         elapsed = max((now - run.started_at).total_seconds(), 0.0)
         standing.window_seconds += max(elapsed, run.expected_seconds) * run.slot_size
-    bound = [each.team_id for each in standings.values() if with_windows or each.max_slot_seconds is not None]
-    if bound:
-        _add_ended(session, standings, bound, rules, now)
-    return standings
 
 
 def _add_ended(

@@ -166,22 +166,23 @@ def _take(
     )
     if taken:
         session.refresh(job)
-        session.add(
-            Run(
-                job_id=job.id,
-                attempt=attempt,
-                team_id=job.team_id,
-                slot=slot,
-                slot_size=size,
-                boot_id=boot_id,
-                expected_seconds=usage.expect_run(job),
-                started_at=now,
-            )
-        )
-        add_event(
-            session, job_id=job.id, attempt=attempt, kind="running", message=f"Attempt {attempt} starts on {slot}."
-        )
+        session.add(_make_run(job, size=size, boot_id=boot_id, now=now))
+        message = f"Attempt {attempt} starts on {slot}."
+        add_event(session, job_id=job.id, attempt=attempt, kind="running", message=message)
     return taken
+
+
+def _make_run(job: Job, *, size: float, boot_id: str | None, now: datetime) -> Run:
+    return Run(
+        job_id=job.id,
+        attempt=job.attempt,
+        team_id=job.team_id,
+        slot=job.slot,
+        slot_size=size,
+        boot_id=boot_id,
+        expected_seconds=usage.expect_run(job),
+        started_at=now,
+    )
 
 
 def update_owned(session: Session, job_id: str, attempt: int, **values: Any) -> None:

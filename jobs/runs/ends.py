@@ -1,9 +1,9 @@
-"""The verbs that end a run: succeed, fail, crash, confirm a stop, requeue, and the reaper's.
+"""The verbs that end a run: succeed, fail, crash, confirm a stop, requeue. jobs/runs/reaping.py ends abandoned ones.
 
 Each write is conditional on the attempt. Those for one run return where its job is then.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,18 +12,23 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
-from jobs.database.engine import lock_claims
 from jobs.models import Artifact, Job, Run
 from jobs.queue import usage
 from jobs.records import add_event
 from jobs.runs.claims import update_owned
 from jobs.status import FINAL_STATUSES, JobStatus, RunCause, StopKind, can_move
 
-# The code of a run whose worker gave no sign of life.
-WORKER_LOST = "worker_lost"
-
-# Called for a run that is ended for its dead worker, within the transaction and before the end.
-OnLost = Callable[[Session, Job], None]
+# Columns of a job that have a value only while it runs.
+_RUN_ONLY = (
+    "slot",
+    "lease_expires_at",
+    "stop_kind",
+    "stop_requested_at",
+    "checkpoint_requested_at",
+    "phase",
+    "eta_seconds",
+    "tokens_per_second",
+)
 
 
 @dataclass(frozen=True)
@@ -123,43 +128,6 @@ def crash(
     return status
 
 
-def _leave(_session: Session, _job: Job) -> None:
-    """The OnLost that does nothing."""
-
-
-def reap(session: Session, *, max_crashes: int, on_lost: OnLost = _leave) -> list[str]:
-    """End each running job's run whose lease is over; returns the jobs' ids."""
-    lock_claims(session)
-    statement = select(Job).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now())
-    # The lock makes the database look again at a row that a late heartbeat or a cancel is just changing.
-    lost = session.scalars(statement.with_for_update()).all()
-    end = RunEnd(code=WORKER_LOST, message="The worker gave no sign of life and is taken for dead.")
-    for job in lost:
-        on_lost(session, job)
-        crash(session, job_id=job.id, attempt=job.attempt, end=end, max_crashes=max_crashes)
-    return [job.id for job in lost]
-
-
-def reap_earlier_boot(session: Session, *, slot: str, boot_id: str, on_lost: OnLost = _leave) -> str | None:
-    """Requeue at once what ran on this slot before its machine was started anew; returns the job's id.
-
-    A reboot is nobody's crash. The caller is the slot's own worker.
-    """
-    lock_claims(session)
-    statement = (
-        select(Job)
-        .join(Run, (Run.job_id == Job.id) & (Run.attempt == Job.attempt))
-        .where(Job.slot == slot, Job.status == JobStatus.RUNNING, Run.boot_id != boot_id)
-    )
-    job = session.scalar(statement.with_for_update())
-    if job is None:
-        return None
-    on_lost(session, job)
-    end = RunEnd(code="machine_restarted", message="The machine was started anew.")
-    interrupt(session, job_id=job.id, attempt=job.attempt, end=end, message="Its machine was started anew")
-    return job.id
-
-
 def find_ended_ids(session: Session, job_ids: Collection[str]) -> set[str]:
     """Those of the jobs that have ended, whoever's they are: for a machine that clears its own folder."""
     return set(session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.status.in_(FINAL_STATUSES))))
@@ -247,28 +215,31 @@ def _end(
     """Leave `running`: the job's row, the run's row and the event, all conditional on the attempt."""
     assert can_move(JobStatus.RUNNING, status)
     now = ended_at or utc_now()
-    # What has ended, or waits, has no speed, and no time left that anybody could know.
-    left = dict.fromkeys(
-        (
-            "slot",
-            "lease_expires_at",
-            "stop_kind",
-            "stop_requested_at",
-            "checkpoint_requested_at",
-            "phase",
-            "eta_seconds",
-            "tokens_per_second",
-        )
-    )
-    values = left | values | _get_peaks(end)
+    values = dict.fromkeys(_RUN_ONLY) | values | _get_peaks(end)
     if status.is_final:
         values["finished_at"] = now
     update_owned(session, job_id, attempt, status=status, **values)
+    _close_run(session, job_id, attempt, status, cause=cause, end=end, ended_at=now)
+    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
+    kind = "requeued" if status is JobStatus.QUEUED else status.value
+    add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
+
+
+def _close_run(
+    session: Session,
+    job_id: str,
+    attempt: int,
+    status: JobStatus,
+    *,
+    cause: RunCause | None,
+    end: RunEnd,
+    ended_at: datetime,
+) -> None:
     session.execute(
         update(Run)
         .where(Run.job_id == job_id, Run.attempt == attempt)
         .values(
-            ended_at=now,
+            ended_at=ended_at,
             outcome=status.value,
             cause=cause,
             exit_code=end.exit_code,
@@ -278,9 +249,6 @@ def _end(
             peak_host_bytes=end.peak_host_bytes,
         )
     )
-    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
-    kind = "requeued" if status is JobStatus.QUEUED else status.value
-    add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
 
 
 def _get_last_step(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from jobs.files.storage import Storage
 from jobs.models import Event, Job, Metric, Run
 from jobs.priorities import PriorityClass
-from jobs.runs.ends import WORKER_LOST
+from jobs.runs.reaping import WORKER_LOST
 from jobs.settings import Settings
 from jobs.status import JobStatus, RunCause
 from tests.chaos import checks

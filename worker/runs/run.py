@@ -15,6 +15,7 @@ import structlog
 from emomodel.bundles.manifest import BundleError
 from emomodel.config import halve_batch
 from jobs.errors import EmotuneError, RunFenced, StorageUnreachable
+from jobs.files import leftovers
 from jobs.files.storage import LOG_FILE, METRICS_FILE
 from jobs.models import Artifact, Job
 from jobs.posting.estimates import describe_error
@@ -126,11 +127,11 @@ def _clear_ended(resources: Resources) -> None:
     if not storage.is_shared:
         return
     with resources.database.read() as session:
-        ended_ids = run_ends.find_ended_ids(session, storage.list_leftover_ids())
+        ended_ids = run_ends.find_ended_ids(session, leftovers.list_leftover_ids(storage))
     for job_id in sorted(ended_ids):
         log.info("leftovers_deleted", job_id=job_id)
         for attempt in storage.list_attempts(job_id):
-            storage.clear_run_folder(job_id, attempt)
+            leftovers.clear_run_folder(storage, job_id, attempt)
 
 
 def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
@@ -241,9 +242,9 @@ class _Run:
         """Leave what the job goes on from, where it does, and what it has to show, where it has ended."""
         storage = self.resources.storage
         if status.is_final:
-            storage.clear_run_folders(self.job.id)
+            leftovers.clear_run_folders(storage, self.job.id)
         else:
-            storage.clear_run_folder(self.job.id, self.job.attempt, keeps_checkpoints=True)
+            leftovers.clear_run_folder(storage, self.job.id, self.job.attempt, keeps_checkpoints=True)
             # No row speaks of these: the job has yet to end.
             withdraw_artifacts(storage, job_id=self.job.id, attempt=self.job.attempt)
 
