@@ -15,7 +15,7 @@ from scripts.operator_advice import API_ERRORS, FAILURES, WAITS
 from worker.runs.outcome import CUDA_OUT_OF_MEMORY, TRANSIENT_CODES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
-# What the worker sees of a process that died, or couldn't go on, and of itself.
+# Codes of processes that died or could not continue, and of the worker itself.
 CRASH_CODES = TRANSIENT_CODES | {
     "bundle_invalid",
     "trainer_crashed",
@@ -24,27 +24,27 @@ CRASH_CODES = TRANSIENT_CODES | {
     "worker_error",
     "worker_lost",
 }
-# Beside the domain's errors and HTTP's own: what api/errors.py and the probe of readiness answer with.
+# Codes of api/errors.py and of the readiness probe, besides those of the domain's errors and of HTTP.
 OTHER_API_ERRORS = {
     "request_invalid": (
         422,
-        "The body is no JSON object, or a field or parameter is wrong or unknown; `field` names it.",
+        "The body is not a JSON object, or a field or parameter is wrong or unknown; `field` names it.",
     ),
     "internal_error": (500, "Something went wrong in the service. The log has it, under the answer's `X-Request-ID`."),
-    "database_unavailable": (503, "The database doesn't answer just now. Send the same again in a moment."),
-    "not_ready": (503, "Of `GET /health/ready`: something is missing."),
+    "database_unavailable": (503, "The database doesn't answer just now. Send the request again in a moment."),
+    "not_ready": (503, "From `GET /health/ready`: something is missing."),
 }
 _HTTP_WHAT = {
-    "request_unreadable": "The body can't be read: no UTF-8, or a form that is broken or has no file.",
+    "request_unreadable": "The body can't be read: it is not UTF-8, or a form that is malformed or has no file.",
     "not_found": "There is nothing at this path.",
-    "method_not_allowed": "The path takes other methods; `Allow` lists them.",
-    "body_too_large": "The body is larger than the call takes.",
-    "encoding_not_supported": "The body is compressed in a way that is not taken.",
+    "method_not_allowed": "The path does not accept this method; `Allow` lists those that it accepts.",
+    "body_too_large": "The body is larger than this request accepts.",
+    "encoding_not_supported": "The body is compressed in a way that is not supported.",
     "range_not_satisfiable": "The range starts outside the file.",
 }
 HEAD = """# Error codes
 
-Every code that emotune tells, what it means, and who can do what: [why a job failed](#why-a-job-failed), [what the API answers](#what-the-api-answers),
+Every code that emotune reports, what it means, and who can do what: [why a job failed](#why-a-job-failed), [what the API answers](#what-the-api-answers),
 [why a job waits](#why-a-job-waits). For operators; *SLOT* is a slot's name, and a worker's log is `docker compose logs worker-0`, or `logs/SLOT.log` in the data folder
 of `emotune up`. Why a slot takes no job, and what `emotune doctor` finds, is in [operations.md](operations.md#troubleshooting).
 
@@ -55,8 +55,8 @@ A failed job has an `error` with `code`, `message`, `advice` and `log`, the last
 attempt, with the peak memory of GPU and machine.
 
 What counts as a *crash* is tried again from the last checkpoint, up to `EMOTUNE_MAX_CRASHES` crashes in all (3). Interruptions (pause, preemption, a
-worker that leaves, a machine that is started anew) may happen as often as they like, and are no error of the job. With `auto_batch` in its
-config a job that meets a full GPU is begun once more with half the `batch_size` and twice the `gradient_accumulation`.
+worker that shuts down, a machine that is restarted) may happen any number of times and are no error of the job. With `auto_batch` in its
+config a job that runs out of GPU memory is started once more with half the `batch_size` and twice the `gradient_accumulation`.
 
 | code | what happened | what to change | then | the operator |
 | --- | --- | --- | --- | --- |

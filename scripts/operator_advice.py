@@ -1,6 +1,6 @@
-"""What an operator looks at, and does, about each code that the service tells: for docs/errors.md.
+"""What an operator checks and does about each code that the service reports: for docs/errors.md.
 
-None where only the caller can mend it. scripts/make_errors_doc.py puts these beside what the code itself says.
+None where only the caller can fix it. scripts/make_errors_doc.py puts these beside what the code itself says.
 """
 
 FAILURES: dict[str, str | None] = {
@@ -19,15 +19,15 @@ FAILURES: dict[str, str | None] = {
     "config_invalid": "`emotune doctor`: is the worker of another release than the API? Update it.",
     "cuda_error": (
         "`journalctl -k | grep -i xid` names the fault, `nvidia-smi -q -d ECC` the memory's errors. Drain the "
-        "slot; if it comes back, start the machine anew, then change the driver, then the GPU."
+        "slot; if it happens again, restart the machine, then change the driver, then the GPU."
     ),
     "cuda_out_of_memory": (
-        "`emotune slots` and `nvidia-smi`: does somebody else use the GPU? If not, the config is too large; "
+        "`emotune slots` and `nvidia-smi`: does another process use the GPU? If not, the config is too large; "
         "[memory.md](memory.md) says what takes how much."
     ),
     "dataset_changed": (
-        "Somebody or something has changed `datasets/ID.jsonl` in the data folder: look at the disk, or restore "
-        "the file from a backup ([operations.md](operations.md#backup-and-restore))."
+        "`datasets/ID.jsonl` in the data folder was changed: check the disk, or restore the "
+        "file from a backup ([operations.md](operations.md#backup-and-restore))."
     ),
     "dataset_invalid": None,
     "dataset_not_found": (
@@ -35,46 +35,47 @@ FAILURES: dict[str, str | None] = {
         "([operations.md](operations.md#backup-and-restore)). Hosts that share a queue need one storage."
     ),
     "disk_full": (
-        "`df -h` on the slot's host, for the data folder and `/tmp`. What may go: "
+        "`df -h` on the slot's host, for the data folder and `/tmp`. What can be deleted: "
         "[operations.md](operations.md#retention-and-garbage)."
     ),
     "host_out_of_memory": (
-        "`journalctl -k | grep -i oom`. In containers raise `INSTALL_WORKER_MEMORY`; else run fewer slots, or "
-        "nothing else, on the machine."
+        "`journalctl -k | grep -i oom`. In containers raise `INSTALL_WORKER_MEMORY`; otherwise run fewer slots, or "
+        "no other programs, on the machine."
     ),
     "installation_restored": None,
     "loss_diverged": None,
-    "machine_restarted": "If nobody meant it: `last -x reboot`, `journalctl --boot=-1 -e`.",
+    "machine_restarted": "If it was not intended: `last -x reboot`, `journalctl --boot=-1 -e`.",
     "model_load_failed": (
         "`emotune doctor` on the slot's host reads config, weights and tokenizer. A file of a few hundred bytes "
         "is a Git LFS pointer: fetch the model again."
     ),
     "no_targets": None,
-    "output_exists": "Of `emotune train` by hand only; no job has it.",
-    "request_invalid": "An update has changed the files under a running worker: start the worker anew.",
+    "output_exists": "Only `emotune train` on the command line has it; no job does.",
+    "request_invalid": "An update has changed the files under a running worker: restart the worker.",
     "timeout": (
-        "If many have it, slots have become slower: `emotune slots` (heat, power, who else is there), and the "
-        "job's last event, which compares with the estimate."
+        "If many jobs have it, slots have become slower: `emotune slots` (temperature, power, other processes), and "
+        "the job's last event, which compares with the estimate."
     ),
     "trainer_crashed": (
-        "The run's log: `GET /jobs/{job_id}/logs` has the traceback. If all jobs of one slot end so: its driver "
-        "and its packages."
+        "The run's log: `GET /jobs/{job_id}/logs` has the traceback. If all jobs of one slot end like this, check "
+        "its driver and packages."
     ),
     "trainer_killed": (
-        "`journalctl -k` on the slot's host, the limits of its container (`docker inspect`), and whoever ends "
+        "`journalctl -k` on the slot's host, the limits of its container (`docker inspect`), and what ends "
         "processes there. A slot needs `pids` and memory for a training of its own."
     ),
     "trainer_stalled": (
         "`nvidia-smi` and `journalctl -k | grep -i xid` on the slot's host; a network disk that hangs shows as "
-        "processes in state D (`ps -eo state,pid,cmd`). Steps that long: raise `EMOTUNE_SILENCE_SECONDS`."
+        "processes in state D (`ps -eo state,pid,cmd`). If steps take that long, raise "
+        "`EMOTUNE_SILENCE_SECONDS`."
     ),
     "worker_error": (
         "`run_broke` in the worker's log has the traceback, by the job's id: the database, the data folder, or a "
-        "fault of ours, which please report."
+        "bug in emotune; please report it."
     ),
     "worker_lost": (
-        "Is the host up, and the worker (`emotune slots`, `docker compose ps`)? It was killed, cut off from the "
-        "database, or far too busy; with different clocks every run looks lost (`emotune doctor`)."
+        "Is the host up, and the worker (`emotune slots`, `docker compose ps`)? It was killed, disconnected from the "
+        "database, or overloaded; if clocks differ, every run looks lost (`emotune doctor`)."
     ),
 }
 
@@ -88,18 +89,18 @@ API_ERRORS: dict[str, str | None] = {
     ),
     "artifact_not_found": None,
     "base_model_missing": (
-        "`emotune doctor` on the API's machine: restore the folder, or take it off `EMOTUNE_BASE_MODELS`."
+        "`emotune doctor` on the API's machine: restore the folder, or remove it from `EMOTUNE_BASE_MODELS`."
     ),
     "base_model_unknown": "`EMOTUNE_BASE_MODELS` is the list, of the API and of all workers.",
     "body_too_large": (
-        "JSON has a fixed bound; for datasets it is `EMOTUNE_MAX_DATASET_BYTES`. A 413 without a `code` is the "
-        "proxy's own: give it the same bound."
+        "JSON has a fixed limit; for datasets it is `EMOTUNE_MAX_DATASET_BYTES`. A 413 without a `code` is the "
+        "proxy's own: set the same limit there."
     ),
-    "csrf_token_invalid": "If browsers get it at every change, the proxy takes `X-CSRF-Token` or the cookie away.",
+    "csrf_token_invalid": "If browsers get it at every change, the proxy removes `X-CSRF-Token` or the cookie.",
     "cursor_invalid": None,
     "database_unavailable": (
         "`docker compose ps postgres` and its log; `database_unavailable` in the API's log has the reason. "
-        "Seconds are a restart, minutes are not."
+        "An outage of seconds is a restart; one of minutes is not."
     ),
     "dataset_in_use": None,
     "dataset_invalid": None,
@@ -108,15 +109,15 @@ API_ERRORS: dict[str, str | None] = {
     "dataset_too_large": (
         "Raise `EMOTUNE_MAX_DATASET_BYTES` for the API and for the proxy (in containers once, in `.env`)."
     ),
-    "digest_mismatch": "If it happens often: something between client and API changes bodies.",
+    "digest_mismatch": "If it happens often: something between client and API modifies request bodies.",
     "disk_full": (
-        "`df -h` of the data folder; less is free than `EMOTUNE_MIN_FREE_DISK_BYTES`. What may go: "
+        "`df -h` of the data folder; less is free than `EMOTUNE_MIN_FREE_DISK_BYTES`. What can be deleted: "
         "[operations.md](operations.md#retention-and-garbage)."
     ),
     "encoding_not_supported": None,
     "idempotency_key_reused": None,
     "internal_error": (
-        "A fault of ours. The API's log has the traceback under the answer's `X-Request-ID`: `docker compose logs "
+        "A bug in emotune. The API's log has the traceback under the answer's `X-Request-ID`: `docker compose logs "
         "api | grep ID`. Please report it."
     ),
     "job_finished": None,
@@ -125,12 +126,12 @@ API_ERRORS: dict[str, str | None] = {
     "job_not_waiting": None,
     "job_stopping": "If a job stays so for longer than a step and a minute, look at its slot: `emotune slots`.",
     "login_code_invalid": (
-        "`emotune dashboard` prints a fresh link; `EMOTUNE_LOGIN_CODE_SECONDS` is how long one is good."
+        "`emotune dashboard` prints a new link; `EMOTUNE_LOGIN_CODE_SECONDS` is how long it is valid."
     ),
     "method_not_allowed": None,
     "name_empty": None,
-    "no_slot_for_config": "No slot with CUDA was ever heard of: start its worker (`emotune slots`).",
-    "not_found": "If the whole API answers so, the proxy asks for other paths than it was asked for.",
+    "no_slot_for_config": "No slot with CUDA was ever seen: start its worker (`emotune slots`).",
+    "not_found": "If every request gets it, the proxy rewrites paths.",
     "not_ready": "`GET /health/ready` names what is missing; `emotune doctor` says more.",
     "operator_needed": "`emotune keys create --operator` makes a key for these calls.",
     "part_not_found": None,
@@ -141,14 +142,14 @@ API_ERRORS: dict[str, str | None] = {
     "request_unreadable": None,
     "run_not_found": None,
     "session_invalid": "If browsers log out at once: two installations share a host name, or the clock is wrong.",
-    "slot_not_found": "`emotune slots` has the names.",
-    "statistics_failed": "The housekeeping's log has the reason; it needs the base model's folder, too.",
+    "slot_not_found": "`emotune slots` lists the names.",
+    "statistics_failed": "The housekeeping worker's log has the reason; it needs the base model's folder, too.",
     "storage_unreachable": (
-        "`emotune doctor`; see that the object store's server runs, and that bucket and key are right "
+        "`emotune doctor`; check that the object store's server runs and that bucket and key are right "
         "([operations.md](operations.md#storage))."
     ),
     "team_name_taken": None,
-    "team_not_found": "`emotune teams list` has the names.",
+    "team_not_found": "`emotune teams list` lists the names.",
     "tokenizer_unusable": "`emotune doctor` says what the base model's folder lacks; it needs a `tokenizer.json`.",
     "upload_completed": None,
     "upload_incomplete": None,
@@ -156,58 +157,58 @@ API_ERRORS: dict[str, str | None] = {
     "uploads_too_many": None,
     "validation_dataset_unfit": None,
     "would_not_fit": (
-        "`emotune slots` shows what memory there is; a slot that was away for long still counts by what it had."
+        "`emotune slots` shows the slots' memory; a slot that has long been absent still counts by its last memory."
     ),
 }
 
 # The meaning, and what the operator can do.
 WAITS: dict[str, tuple[str, str | None]] = {
     "held": (
-        "The operator holds it, for the reason that is told.",
+        "The operator holds it; the message has the reason.",
         "`emotune queue release JOB`",
     ),
     "no_slot": (
-        "No worker was heard of lately, or all slots are drained.",
+        "No worker was seen recently, or all slots are drained.",
         (
             "`emotune slots`: start the workers (`docker compose up --detach worker-0`), or `emotune slots resume "
-            "SLOT`. A slot that is blocked says why: [operations.md](operations.md#what-blocks-a-slot)."
+            "SLOT`. A blocked slot has a reason: [operations.md](operations.md#what-blocks-a-slot)."
         ),
     ),
     "no_cuda_slot": (
-        "Its config needs CUDA, and every open slot is a CPU.",
-        "Start a worker with `EMOTUNE_SLOT_DEVICE=cuda`; if there is one, look why it is away: `emotune slots`.",
+        "Its config needs CUDA, and all open slots are CPU slots.",
+        "Start a worker with `EMOTUNE_SLOT_DEVICE=cuda`; if there is one, find out why it is absent: `emotune slots`.",
     ),
     "no_memory": (
-        "No open slot has the memory that it would take.",
-        "Bring the larger slot back; else its team has to cancel it and post a smaller config.",
+        "No open slot has enough memory for it.",
+        "Bring the larger slot back; otherwise its team has to cancel it and post a smaller config.",
     ),
     "quota_running": (
-        "As many jobs of its team run as the quota allows.",
+        "Its team already runs as many jobs as its quota allows.",
         "`emotune teams set NAME --max-running N`",
     ),
     "quota_slot_seconds": (
-        "Its team has used up its slot seconds within the quota's window.",
-        "`emotune teams set NAME --max-slot-seconds N`; it goes on by itself as the window moves.",
+        "Its team has used up its quota of slot seconds for the current window.",
+        "`emotune teams set NAME --max-slot-seconds N`; it resolves itself as the window moves on.",
     ),
     "starting": (
         "A slot is free for it, and will take it within seconds.",
-        "If it stays so: the slot is blocked, or its worker hears no messages (`emotune doctor`, `cuda workers`).",
+        "If this lasts: the slot is blocked, or its worker receives no messages (`emotune doctor`, `cuda workers`).",
     ),
     "behind_team": (
         "Jobs of its own team go first, by priority and age.",
         "`emotune queue move JOB --to 1`",
     ),
     "behind_pinned": (
-        "The operator has put others first.",
-        "`emotune queue move JOB --unpin` gives one back to the queue's own order.",
+        "The operator has moved other jobs to the front.",
+        "`emotune queue move JOB --unpin` returns a job to the queue's own order.",
     ),
     "behind_class": (
-        "Jobs of a higher priority class wait, too.",
-        "`emotune teams set NAME --max-priority-class normal` for who uses `urgent` without need.",
+        "Jobs of a higher priority class are waiting.",
+        "`emotune teams set NAME --max-priority-class normal` for teams that use `urgent` without need.",
     ),
     "over_share": (
         "Other teams have used less of their share.",
-        "`emotune teams list` shows shares and use; `--weight` changes them.",
+        "`emotune teams list` shows shares and usage; `--weight` changes the shares.",
     ),
     "no_free_slot": (
         "It is next, and all slots are busy.",

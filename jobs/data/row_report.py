@@ -1,15 +1,15 @@
-"""The lines of a dataset that a row report speaks of."""
+"""The beginnings of the dataset lines that a row report refers to."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-# Of a line, for people: enough to know it again.
+# Characters of a line that are shown: enough for people to recognize it.
 MAX_TEXT_CHARACTERS = 500
 _MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARACTERS
 
 
 def read_texts(path: Path, lines: Iterable[int]) -> dict[int, str]:
-    """The beginnings of the given lines (from 1) of a JSON Lines file."""
+    """The beginnings of the given lines of a JSON Lines file, by line number; lines are counted from 1."""
     wanted = set(lines)
     last = max(wanted, default=0)
     texts: dict[int, str] = {}

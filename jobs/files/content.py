@@ -12,7 +12,7 @@ from jobs.files.store import Store, StoredFile
 
 @dataclass
 class IncomingFile:
-    """A file being written under a temporary name, measured as it grows."""
+    """A file that is being written under a temporary name; its size and digest are computed as it grows."""
 
     path: Path
     stream: BinaryIO
@@ -29,7 +29,7 @@ class IncomingFile:
         return self._digest.hexdigest()
 
     def finish(self) -> Path:
-        """Nothing more comes: it is on the disk."""
+        """Flush the file to the disk and close it; returns its path."""
         self.stream.flush()
         os.fsync(self.stream.fileno())
         self.stream.close()
@@ -38,15 +38,15 @@ class IncomingFile:
 
 @dataclass(frozen=True)
 class StoredContent:
-    """A stored file that is there, to be read or linked to."""
+    """A stored file that exists, to be read or linked to."""
 
     store: Store
     file: StoredFile
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """Bytes `start` to `end`, the end excluded, in pieces."""
+        """Bytes from `start` up to, not including, `end`, in pieces."""
         return self.store.read(self.file.key, start, end)
 
     def sign(self, seconds: float) -> str | None:
-        """A link that gives it to anybody for so long, where the store can."""
+        """A link that anybody can download it from for this long; None if the store offers none."""
         return self.store.sign(self.file.key, seconds)

@@ -9,7 +9,7 @@ from jobs.files.storage import CHECKPOINT_FOLDER, KEPT_FILES, Storage
 
 
 def clear_run_folder(storage: Storage, job_id: str, attempt: int, *, keeps_checkpoints: bool = False) -> None:
-    """Delete all but KEPT_FILES, and the checkpoints where the job goes on: weights are heavy."""
+    """Delete all files of a run but KEPT_FILES, and but its checkpoints if the job continues: weights are large."""
     folder = storage.get_run_folder(job_id, attempt)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name in KEPT_FILES or (keeps_checkpoints and path.name == CHECKPOINT_FOLDER):
@@ -21,7 +21,7 @@ def clear_run_folder(storage: Storage, job_id: str, attempt: int, *, keeps_check
 
 
 def clear_run_folders(storage: Storage, job_id: str) -> None:
-    """Those of all attempts, once the job has ended, and their checkpoints' copies for other machines."""
+    """Clear the folders of all runs of an ended job, and the copies of their checkpoints for other machines."""
     for attempt in storage.list_attempts(job_id):
         clear_run_folder(storage, job_id, attempt)
     if storage.is_shared:
@@ -31,7 +31,7 @@ def clear_run_folders(storage: Storage, job_id: str) -> None:
 
 
 def list_leftover_ids(storage: Storage) -> set[str]:
-    """The ids of the jobs of which this machine has more than what is read after a job's end."""
+    """The ids of the jobs of which this machine has more than KEPT_FILES."""
     folder = storage.root / "runs"
     job_ids = {path.name for path in folder.iterdir() if ID_FORM.fullmatch(path.name)} if folder.is_dir() else set()
     return {job_id for job_id in job_ids if any(True for _ in _list_leftovers(storage, job_id))}
@@ -44,13 +44,13 @@ def _list_leftovers(storage: Storage, job_id: str) -> Iterator[Path]:
 
 
 def measure_run_leftovers(storage: Storage, job_id: str) -> int | None:
-    """The bytes that clear_run_folders would free, half-written files among them; None where nothing is left."""
+    """The bytes that clear_run_folders would free, partial files included; None when there is nothing to free."""
     try:
         left = list(_list_leftovers(storage, job_id))
         files = [file for path in left for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()]
         sizes = [path.stat().st_size for path in files]
     except FileNotFoundError:
-        # Somebody else is clearing them now.
+        # Another process is clearing them now.
         return None
     copies = [
         file.size_bytes
@@ -61,7 +61,7 @@ def measure_run_leftovers(storage: Storage, job_id: str) -> int | None:
 
 
 def delete_run_folders(storage: Storage, job_id: str) -> None:
-    """All that the runs of a job have left, logs included."""
+    """Delete all files of a job's runs, logs included."""
     prefix = f"runs/{check_id(job_id)}/"
     for store in storage.list_stores(prefix):
         store.delete_all(prefix)

@@ -11,10 +11,10 @@ from jobs.models import Job, Run
 from jobs.runs.ends import RunEnd, crash, interrupt
 from jobs.status import JobStatus
 
-# The code of a run whose worker gave no sign of life.
+# The code of a run whose worker sent no heartbeat.
 WORKER_LOST = "worker_lost"
 
-# Called for a run that is ended for its dead worker, within the transaction and before the end.
+# Called before a run is ended because of its dead worker, within the same transaction.
 OnLost = Callable[[Session, Job], None]
 
 
@@ -23,12 +23,12 @@ def _leave(_session: Session, _job: Job) -> None:
 
 
 def reap(session: Session, *, max_crashes: int, on_lost: OnLost = _leave) -> list[str]:
-    """End each running job's run whose lease is over; returns the jobs' ids."""
+    """End all runs whose lease has expired; returns the ids of their jobs."""
     lock_claims(session)
     statement = select(Job).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now())
-    # The lock makes the database look again at a row that a late heartbeat or a cancel is just changing.
+    # The lock makes the database check rows again that a late heartbeat or a cancel is just changing.
     lost = session.scalars(statement.with_for_update()).all()
-    end = RunEnd(code=WORKER_LOST, message="The worker gave no sign of life and is taken for dead.")
+    end = RunEnd(code=WORKER_LOST, message="The worker sent no heartbeat and is considered dead.")
     for job in lost:
         on_lost(session, job)
         crash(session, job_id=job.id, attempt=job.attempt, end=end, max_crashes=max_crashes)
@@ -36,9 +36,9 @@ def reap(session: Session, *, max_crashes: int, on_lost: OnLost = _leave) -> lis
 
 
 def reap_earlier_boot(session: Session, *, slot: str, boot_id: str, on_lost: OnLost = _leave) -> str | None:
-    """Requeue at once what ran on this slot before its machine was started anew; returns the job's id.
+    """Requeue the job that ran on this slot before its machine was restarted; returns its id.
 
-    A reboot is nobody's crash. The caller is the slot's own worker.
+    A reboot does not count as a crash. The caller is the slot's own worker.
     """
     lock_claims(session)
     statement = (
@@ -50,6 +50,6 @@ def reap_earlier_boot(session: Session, *, slot: str, boot_id: str, on_lost: OnL
     if job is None:
         return None
     on_lost(session, job)
-    end = RunEnd(code="machine_restarted", message="The machine was started anew.")
-    interrupt(session, job_id=job.id, attempt=job.attempt, end=end, message="Its machine was started anew")
+    end = RunEnd(code="machine_restarted", message="The machine was restarted.")
+    interrupt(session, job_id=job.id, attempt=job.attempt, end=end, message="Its machine was restarted")
     return job.id

@@ -158,7 +158,7 @@ def fail_before_the_limit(evidence: Evidence) -> None:
 
 def preempt_for_nobody(evidence: Evidence) -> None:
     event = make_event("preempt_requested", 1)
-    event.message = f"{HIGHER_CLASS}: the run is asked to save and to leave."
+    event.message = f"{HIGHER_CLASS}: the run was asked to save a checkpoint and leave its slot."
     evidence.events[JOB].insert(2, event)
 
 
