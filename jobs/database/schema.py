@@ -2,7 +2,7 @@
 
 Releases before a migration go on working with what it makes, unless it names an `oldest_code`: the oldest revision
 whose code does. Both are noted in the table schema_revision, by migrations/env.py, so that a process learns there
-whether it may work with revisions that it has never heard of. docs/decisions/0018 has the reasons.
+whether it can work with revisions that it does not know. docs/decisions/0018 has the reasons.
 """
 
 from dataclasses import dataclass

@@ -85,8 +85,8 @@ def interrupt(
     If the team has requested a stop meanwhile, the job becomes paused or cancelled instead. There is no limit on how
     often a job may be interrupted. `ended_at` is for a run that ended long ago; the default is now.
     """
-    told = f"{message}; the job is queued again."
-    return _release(session, job_id, attempt, end, told, cause=RunCause.INTERRUPTION, ended_at=ended_at)
+    event = f"{message}; the job is queued again."
+    return _release(session, job_id, attempt, end, event, cause=RunCause.INTERRUPTION, ended_at=ended_at)
 
 
 def retry_smaller(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> JobStatus:
@@ -117,12 +117,12 @@ def crash(
     else:
         count = 1 + _count_crashes(session, job_id)
         if count >= max_crashes:
-            told = f"{end.message} This was crash {count} of {max_crashes}."
-            _fail(session, job_id, attempt, end, told)
+            event = f"{end.message} This was crash {count} of {max_crashes}."
+            _fail(session, job_id, attempt, end, event)
             status = JobStatus.FAILED
         else:
-            told = f"{end.message} This was crash {count} of {max_crashes}; the job is queued again."
-            status = _release(session, job_id, attempt, end, told, cause=RunCause.CRASH)
+            event = f"{end.message} This was crash {count} of {max_crashes}; the job is queued again."
+            status = _release(session, job_id, attempt, end, event, cause=RunCause.CRASH)
     if status.is_final:
         session.add_all(artifacts)
     return status
@@ -164,14 +164,14 @@ def _release(
     job = _lock(session, job_id)
     stop = job.stop_kind if job is not None else None
     if stop is StopKind.CANCEL:
-        told = f"{end.message} The job was about to be cancelled." if end.code else "The run has stopped."
-        _end(session, job_id, attempt, JobStatus.CANCELLED, told, end=end, ended_at=ended_at)
+        event = f"{end.message} The job was about to be cancelled." if end.code else "The run has stopped."
+        _end(session, job_id, attempt, JobStatus.CANCELLED, event, end=end, ended_at=ended_at)
         return JobStatus.CANCELLED
     if stop is StopKind.PAUSE:
-        told = (
+        event = (
             f"{end.message} The job was about to be paused." if end.code else "The run has stopped; the job is paused."
         )
-        _end(session, job_id, attempt, JobStatus.PAUSED, told, end=end, cause=cause, ended_at=ended_at, **values)
+        _end(session, job_id, attempt, JobStatus.PAUSED, event, end=end, cause=cause, ended_at=ended_at, **values)
         return JobStatus.PAUSED
     _end(session, job_id, attempt, JobStatus.QUEUED, message, end=end, cause=cause, ended_at=ended_at, **values)
     return JobStatus.QUEUED
@@ -255,10 +255,10 @@ def _close_run(
 
 def _get_last_step(result: Mapping[str, Any]) -> dict[str, Any]:
     """Step and loss for the row of a run that took no step: it was resumed from a checkpoint of the last step."""
-    told = {Job.step: result.get("step_count"), Job.last_loss: result.get("final_loss")}
+    last = {Job.step: result.get("step_count"), Job.last_loss: result.get("final_loss")}
     return {
         column.key: case((Job.last_loss.is_(None), value), else_=column)
-        for column, value in told.items()
+        for column, value in last.items()
         if value is not None
     }
 

@@ -27,11 +27,11 @@ def request_cancel(session: Session, *, team_id: str, job_id: str) -> Job:
     if job.status is JobStatus.RUNNING:
         _ask(session, job, StopKind.CANCEL, "cancel_requested", "The run is asked to stop.")
     else:
-        told = "Cancelled while it waited." if job.status is JobStatus.QUEUED else "Cancelled while it was paused."
+        message = "Cancelled while it waited." if job.status is JobStatus.QUEUED else "Cancelled while it was paused."
         now = utc_now()
         job.status, job.finished_at = JobStatus.CANCELLED, now
         usage.settle_advance(session, job_id=job.id, now=now)
-        add_event(session, job_id=job.id, attempt=job.attempt, kind="cancelled", message=told)
+        add_event(session, job_id=job.id, attempt=job.attempt, kind="cancelled", message=message)
     return job
 
 

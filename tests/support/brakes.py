@@ -24,7 +24,7 @@ POLL_SECONDS = 0.05
 class Brake:
     """The journal of training processes as a pipe: each step writes a line, and waits while the pipe is full.
 
-    So a training of more than MOST_BRAKED_STEPS can't end before `release`, however slow whoever watches it is.
+    So a training of more than MOST_BRAKED_STEPS can't end before `release`, however slow the observer is.
     A new brake holds.
     """
 
@@ -51,11 +51,11 @@ class Brake:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hold()
-        # Who still waits in a write is told that nobody reads any more, and the journal doesn't mind.
+        # A writer that still waits gets the error that nobody reads any more, which the journal ignores.
         os.close(self._descriptor)
 
     def hold(self) -> None:
-        """From now on what is written stays in the pipe, until that is full. What was written before is read."""
+        """Let writes stay in the pipe until it is full. What was written before is read."""
         if self._drain is None:
             return
         self._closing.set()
@@ -68,7 +68,7 @@ class Brake:
             self._take(os.read(self._descriptor, PIPE_BYTES))
 
     def release(self, *, pause_seconds: float = 0.0) -> None:
-        """From now on nothing holds a training back; or only so that it never is faster than the pauses let it be."""
+        """Stop holding trainings back, or slow them down with a pause at each step."""
         self.pause_seconds = pause_seconds
         if self._drain is not None:
             return
@@ -78,16 +78,16 @@ class Brake:
         self._drain.start()
 
     def wait_for_step(self) -> None:
-        """Until a training has done its first step, or another one."""
+        """Wait until a training has done a step."""
         self.wait_for("step")
 
     def wait_for(self, event: str) -> None:
-        """Until the next one of this kind is read of a brake that holds."""
+        """Wait for the next line of this kind, while the brake holds."""
         while self.read_event()["event"] != event:
             pass
 
     def read_event(self) -> dict[str, Any]:
-        """The next one of a brake that holds. No more is read than its line: an empty pipe takes as much again."""
+        """The next line, while the brake holds. No more than one line is read: an empty pipe takes as much again."""
         count = len(self.events)
         while len(self.events) == count:
             self._take(os.read(self._descriptor, 1))
