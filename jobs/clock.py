@@ -1,4 +1,4 @@
-"""Time, always as aware UTC."""
+"""The current time, always as aware UTC."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Celery app factory, task names, wake-up messages. A message is a doorbell: what to do stands in the rows."""
+"""Celery app factory, task names, wake-up messages. A message only wakes a slot; what to do is in the rows."""
 
 import structlog
 from celery import Celery
@@ -12,10 +12,10 @@ SWEEP_TASK = "emotune.sweep"
 COLLECT_TASK = "emotune.collect_garbage"
 HOUSEKEEPING_QUEUE = "housekeeping"
 
-# A ring that nobody heard for so long says nothing that the next sweep doesn't say too.
+# A message that was not received within this time is dropped: the next sweep wakes the slots anyway.
 RING_EXPIRES_SECONDS = 300
 
-# What is collected is a day old at least, so that nobody still writes it.
+# Only files at least a day old are collected, so that none of them is still being written.
 COLLECT_SECONDS = 3600
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ def get_slot_queue(device: Device) -> str:
 
 
 def make_celery(settings: Settings) -> Celery:
-    """The Celery app of API, workers and housekeeping. docs/decisions/0002 has the reason of each setting."""
+    """The Celery app of API, workers and housekeeping. docs/decisions/0002 gives the reason for each setting."""
     celery = Celery("emotune", broker=settings.broker_url)
     celery.conf.update(
         task_acks_late=False,
@@ -55,20 +55,20 @@ def make_celery(settings: Settings) -> Celery:
                 "options": {"expires": COLLECT_SECONDS},
             },
         },
-        # Without a file of last times, which would be a pickle: a restart may shift these times, and no more.
+        # This scheduler keeps no file of last times, which would be a pickle. A restart only shifts the times.
         beat_scheduler="celery.beat:Scheduler",
     )
     return celery
 
 
 class Doorbell:
-    """Wakes the slots. Losing a ring costs time, never a job, so a broker that is away is logged and no more."""
+    """Wakes the slots. Losing a message costs time, never a job, so an unreachable broker is only logged."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
 
     def ring(self, *, needs_cuda: bool = False) -> None:
-        """Call it after the commit. Which slot may take the job is decided at the claim."""
+        """Wake the slots that could run the job. Call it after the commit; the claim decides which slot takes it."""
         devices: tuple[Device, ...] = ("cuda",) if needs_cuda else DEVICES
         for device in devices:
             self.ring_device(device)
@@ -81,7 +81,7 @@ class Doorbell:
             log.warning("doorbell_not_rung", device=device, reason=str(error))
 
     def silence(self, device: Device) -> None:
-        """Drop the rings that no slot of this kind is there to hear: they would gather for ever."""
+        """Drop the messages for slots of this kind while there is none to receive them, so that they don't pile up."""
         try:
             with self._celery.connection_for_write() as connection:
                 connection.default_channel.queue_purge(get_slot_queue(device))

@@ -1,4 +1,4 @@
-"""What can go wrong in the job domain. Nothing here knows HTTP; api/errors.py has the one table that does.
+"""The errors of the job domain. None of them knows about HTTP; api/errors.py maps them to HTTP statuses.
 
 EmotuneError
 ├── Unauthorized
@@ -67,7 +67,7 @@ class EmotuneError(Exception):
 
 
 class Unauthorized(EmotuneError):
-    """This call needs a valid API key."""
+    """This request needs a valid API key."""
 
     code = "unauthorized"
 
@@ -85,25 +85,25 @@ class SessionInvalid(Unauthorized):
 
 
 class LoginCodeInvalid(Unauthorized):
-    """The login link is unknown, too old, or was used before. `emotune dashboard` prints a fresh one."""
+    """The login link is unknown, has expired, or was used before. `emotune dashboard` prints a new one."""
 
     code = "login_code_invalid"
 
 
 class CsrfTokenInvalid(Unauthorized):
-    """A change by cookie needs the header `X-CSRF-Token`, with the `csrf_token` that `GET /session` answers."""
+    """A change that is sent with a cookie needs the header `X-CSRF-Token` with the `csrf_token` of `GET /session`."""
 
     code = "csrf_token_invalid"
 
 
 class Forbidden(EmotuneError):
-    """Your key doesn't allow this."""
+    """Your API key doesn't allow this."""
 
     code = "forbidden"
 
 
 class OperatorNeeded(Forbidden):
-    """This call is for the operator. `emotune keys create --operator` makes a key for it."""
+    """Only an operator may do this. `emotune keys create --operator` makes a key for operators."""
 
     code = "operator_needed"
 
@@ -115,19 +115,19 @@ class PriorityClassTooHigh(Forbidden):
 
 
 class NotFound(EmotuneError):
-    """There is no such thing."""
+    """It was not found."""
 
     code = "not_found"
 
 
 class JobNotFound(NotFound):
-    """Your team has no job with this id. `GET /jobs` lists those that it has."""
+    """Your team has no job with this id. `GET /jobs` lists its jobs."""
 
     code = "job_not_found"
 
 
 class DatasetNotFound(NotFound):
-    """Your team has no dataset with this id. `GET /datasets` lists those that it has; `POST /datasets` uploads one."""
+    """Your team has no dataset with this id. `GET /datasets` lists its datasets; `POST /datasets` uploads one."""
 
     code = "dataset_not_found"
 
@@ -139,13 +139,13 @@ class RunNotFound(NotFound):
 
 
 class ArtifactNotFound(NotFound):
-    """The job has no such artifact, or not yet. `GET /jobs/{job_id}/artifacts` lists what it has."""
+    """The job has no such artifact, or not yet. `GET /jobs/{job_id}/artifacts` lists its artifacts."""
 
     code = "artifact_not_found"
 
 
 class UploadNotFound(NotFound):
-    """Your team has no upload with this id, or it has expired. `POST /uploads` begins one."""
+    """Your team has no upload with this id, or it has expired. `POST /uploads` starts a new one."""
 
     code = "upload_not_found"
 
@@ -163,31 +163,31 @@ class TeamNotFound(NotFound):
 
 
 class SlotNotFound(NotFound):
-    """There is no slot with this name. `GET /slots` lists those that there are."""
+    """There is no slot with this name. `GET /slots` lists all slots."""
 
     code = "slot_not_found"
 
 
 class ApiKeyNotFound(NotFound):
-    """There is no API key with this id. `GET /keys` lists those that there are."""
+    """There is no API key with this id. `GET /keys` lists the keys."""
 
     code = "api_key_not_found"
 
 
 class Gone(EmotuneError):
-    """It was there, and has been deleted."""
+    """It has been deleted."""
 
     code = "gone"
 
 
 class ArtifactGone(Gone):
-    """The file has been deleted: such files are kept for a time only. `GET /jobs/{job_id}/events` says when it was."""
+    """The file has been deleted: such files are kept for a limited time. `GET /jobs/{job_id}/events` says when."""
 
     code = "artifact_gone"
 
 
 class Conflict(EmotuneError):
-    """The request doesn't fit the present status of things."""
+    """The request conflicts with the current state."""
 
     code = "conflict"
 
@@ -205,7 +205,7 @@ class JobNotRunning(Conflict):
 
 
 class JobStopping(Conflict):
-    """The job is being cancelled. Wait for its end, and post it again if it is still wanted."""
+    """The job is being cancelled. Wait until it has ended, and post it again if you still need it."""
 
     code = "job_stopping"
 
@@ -217,7 +217,7 @@ class DatasetInUse(Conflict):
 
 
 class UploadCompleted(Conflict):
-    """The upload has become a dataset already. `GET /uploads/{upload_id}` says which; `POST /uploads` begins one."""
+    """The upload is already complete. `GET /uploads/{upload_id}` names its dataset; `POST /uploads` starts another."""
 
     code = "upload_completed"
 
@@ -241,7 +241,7 @@ class TokenizerUnusable(Conflict):
 
 
 class DatasetOutdated(Conflict):
-    """The dataset was accepted by an earlier release, and has lines that are errors by now."""
+    """The dataset was accepted by an earlier release and has lines that this release rejects."""
 
     code = "dataset_outdated"
 
@@ -265,19 +265,19 @@ class JobNotWaiting(Conflict):
 
 
 class TeamNameTaken(Conflict):
-    """There is a team of this name already."""
+    """A team with this name exists already."""
 
     code = "team_name_taken"
 
 
 class IdempotencyKeyReused(Conflict):
-    """This Idempotency-Key came before with a different request. Use a new key for a new request."""
+    """This Idempotency-Key was used before with a different request. Use a new key for a new request."""
 
     code = "idempotency_key_reused"
 
 
 class Invalid(EmotuneError):
-    """The request can't be carried out as it is."""
+    """The request is invalid."""
 
     code = "invalid"
 
@@ -301,13 +301,13 @@ class BaseModelMissing(Invalid):
 
 
 class CursorInvalid(Invalid):
-    """The cursor is not one that this API gave. Leave it out to start from the beginning."""
+    """The cursor was not returned by this API. Leave it out to start from the beginning."""
 
     code = "cursor_invalid"
 
 
 class DatasetInvalid(Invalid):
-    """The dataset has errors and was not stored. Mend the lines listed in `report` and upload it again."""
+    """The dataset has errors and was not stored. Fix the lines listed in `report` and upload it again."""
 
     code = "dataset_invalid"
 
@@ -317,19 +317,19 @@ class DatasetInvalid(Invalid):
 
 
 class DatasetTooLarge(Invalid):
-    """The dataset is larger than this installation takes. Split it, or ask the operator to raise the limit."""
+    """The dataset is larger than this installation accepts. Split it, or ask the operator to raise the limit."""
 
     code = "dataset_too_large"
 
 
 class DigestMismatch(Invalid):
-    """What arrived is not what was sent. Send it again."""
+    """The received content does not match its digest. Send it again."""
 
     code = "digest_mismatch"
 
 
 class NameEmpty(Invalid):
-    """The name is empty. Give one."""
+    """The name is empty. Choose a name."""
 
     code = "name_empty"
 
@@ -341,7 +341,7 @@ class NoSlotForConfig(Invalid):
 
 
 class WouldNotFit(Invalid):
-    """No slot of this installation has the memory that this training would take."""
+    """No slot of this installation has enough memory for this training."""
 
     code = "would_not_fit"
 
@@ -353,12 +353,12 @@ class DiskFull(EmotuneError):
 
 
 class StorageUnreachable(EmotuneError):
-    """The object store doesn't answer, or refuses what was asked of it."""
+    """The object store can't be reached, or refused the request."""
 
     code = "storage_unreachable"
 
 
 class RunFenced(EmotuneError):
-    """The run no longer owns its job: its lease ended and the job went on without it."""
+    """The run no longer owns its job: its lease expired and the job was given to another run."""
 
     code = "run_fenced"

@@ -1,12 +1,12 @@
-"""Priority classes: which jobs go before those of all teams' shares, and may take a slot from another: pure."""
+"""Priority classes: jobs of a higher class run first, regardless of shares, and may preempt others. Pure."""
 
 from enum import StrEnum
 
 
 class PriorityClass(StrEnum):
-    """Jobs of a higher class go first, whatever the teams have used, and preempt running jobs of a lower one.
+    """Jobs of a higher class go first, whatever the teams have used, and preempt running jobs of a lower class.
 
-    `low` is for what may wait and be interrupted, `urgent` for teams that the operator has allowed it.
+    `low` is for jobs that may wait and be interrupted, `urgent` for teams that the operator allows to use it.
     """
 
     LOW = "low"
@@ -15,7 +15,7 @@ class PriorityClass(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Higher goes first."""
+        """A number for comparing classes: the higher one goes first."""
         return _RANKS[self]
 
 

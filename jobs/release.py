@@ -1,4 +1,4 @@
-"""Which release this process is of."""
+"""The release of emotune that this process runs."""
 
 from functools import cache
 from importlib.metadata import version
@@ -6,5 +6,5 @@ from importlib.metadata import version
 
 @cache
 def get_release() -> str:
-    """As the package says; read once, since another one may be installed under a running process."""
+    """The version of the installed package, read once: another one may be installed while the process runs."""
     return version("emotune")

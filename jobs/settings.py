@@ -1,4 +1,4 @@
-"""Settings: every knob, one class, EMOTUNE_* variables. docs/configuration.md is checked against it."""
+"""Settings: all settings of the service, read from EMOTUNE_* variables. docs/configuration.md is generated from it."""
 
 import difflib
 import hashlib
@@ -25,10 +25,10 @@ MAX_SOCKET_PATH_BYTES = 107
 
 SLOT_NAME_FORM = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
-# An index as nvidia-smi counts, or a UUID.
+# An index as nvidia-smi numbers GPUs, or a UUID.
 GPU_FORM = r"\d+|(GPU|MIG)-[0-9A-Fa-f]+[0-9A-Fa-f-]*"
 
-# One heartbeat may be late, and one may fail, without a run being taken for dead.
+# One heartbeat may be late and one may fail before a run is considered dead.
 MIN_HEARTBEATS_PER_LEASE = 3
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -40,13 +40,13 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 
 PREFIX = "EMOTUNE_"
 
-# What a host gives to the names of its slots; a longer one is cut and gets a digest of the whole.
+# How much of a host's name goes into the names of its slots; a longer name is cut and gets a digest.
 MAX_SLOT_HOST_LENGTH = 40
 
-# Of a password in a file. `make secrets` writes ones of 43 characters; nobody has to type them.
+# Of a password in a file. `make secrets` writes passwords of 43 characters; nobody has to type them.
 MIN_PASSWORD_LENGTH = 20
 
-# Words of examples and habits. A password that has one of them was not drawn at random.
+# Words from examples and habits. A password that contains one of them was not generated at random.
 PLACEHOLDERS = ("change", "example", "password", "secret", "placeholder", "postgres", "emotune", "12345")
 
 # Read by the command line alone (cli/credentials.py).
@@ -54,54 +54,54 @@ CLIENT_VARIABLES = frozenset({"EMOTUNE_URL", "EMOTUNE_API_KEY"})
 
 
 class SettingUnknown(EmotuneError):
-    """An EMOTUNE_* variable names no setting."""
+    """An EMOTUNE_* variable does not name a setting."""
 
     code = "setting_unknown"
 
 
 class SettingUnreadable(EmotuneError):
-    """The value of an EMOTUNE_* variable is not the JSON that it has to be."""
+    """The value of an EMOTUNE_* variable is not valid JSON."""
 
     code = "setting_unreadable"
 
 
 def _get_first_visible_gpu() -> str:
-    """What CUDA_VISIBLE_DEVICES names first; an empty or negative list names nothing."""
+    """The first GPU in CUDA_VISIBLE_DEVICES, or "0" where the list is empty or negative."""
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
     return first if re.fullmatch(GPU_FORM, first) else "0"
 
 
 def _make_slot_name(data: dict[str, Any]) -> str:
-    """Of the fields before it, so that the slots of two hosts, or of two GPUs of one, are never called alike."""
+    """A slot name made of host, device and GPU, so that no two slots of an installation have the same name."""
     host = re.sub(r"[^a-z0-9]+", "-", data["host_name"].lower()).strip("-") or "host"
     if len(host) > MAX_SLOT_HOST_LENGTH:
         digest = hashlib.sha256(data["host_name"].encode()).hexdigest()[:8]
         host = f"{host[: MAX_SLOT_HOST_LENGTH - len(digest) - 1].rstrip('-')}-{digest}"
     if data["slot_device"] == "cpu":
         return f"{host}-cpu"
-    # Of a UUID such as GPU-3ab1..., the first group tells GPUs apart.
+    # The first group of a UUID such as GPU-3ab1... is enough to distinguish GPUs.
     gpu: str = data["slot_gpu"].lower()
     return f"{host}-cuda-{gpu if gpu.isdecimal() else gpu.split('-')[1]}"
 
 
 def read_password(path: Path) -> str:
-    """A password's file has it in its only line. Raises ValueError for one that is missing, or easily guessed."""
+    """Read a password from the only line of a file. Raises ValueError when it is missing or easily guessed."""
     try:
         password = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ValueError(f"{path} can't be read ({reason}); `make secrets` makes the files with passwords") from error
     if len(password) < MIN_PASSWORD_LENGTH or re.search(r"\s", password):
         raise ValueError(f"{path} has no password of {MIN_PASSWORD_LENGTH} characters or more in one line")
     found = [word for word in PLACEHOLDERS if word in password.lower()]
     if found or len(set(password)) < MIN_PASSWORD_LENGTH // 2:
         why = f"has {found[0]!r} in it" if found else "repeats a few characters"
-        raise ValueError(f"the password in {path} {why}; take one at random, as `make secrets` does")
+        raise ValueError(f"the password in {path} {why}; use a random one, as `make secrets` does")
     return password
 
 
 def _add_password(url: str, file: Path | None) -> str:
-    """A URL without a password, with the one in the file."""
+    """The URL with the password from the file; unchanged without a file."""
     if file is None:
         return url
     parts = urlsplit(url)
@@ -110,7 +110,7 @@ def _add_password(url: str, file: Path | None) -> str:
 
 
 class Settings(BaseSettings):
-    """Built once by the entry point and passed in; nothing imports it as a global."""
+    """All settings. Built once by the entry point and passed on; no module keeps them as a global."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -137,73 +137,84 @@ class Settings(BaseSettings):
     storage_endpoint: str | None = Field(
         None,
         pattern=r"^https?://[^/?#@]+/?$",
-        description="Where that store answers; default: AWS, or `AWS_ENDPOINT_URL`.",
+        description="Address of the object store; default: AWS, or `AWS_ENDPOINT_URL`.",
     )
-    storage_region: str | None = Field(None, description="Its region; default: `AWS_REGION`, else `us-east-1`.")
+    storage_region: str | None = Field(
+        None, description="Region of the object store; default: `AWS_REGION`, else `us-east-1`."
+    )
     storage_key_id: str | None = Field(
-        None, description="Its access key id; default: the `AWS_*` variables, or the role of the machine."
+        None,
+        description="Access key id for the object store; default: the `AWS_*` variables, or the role of the machine.",
     )
-    storage_secret_file: Path | None = Field(None, description="File with the secret access key that belongs to it.")
+    storage_secret_file: Path | None = Field(
+        None, description="File with the secret access key for `EMOTUNE_STORAGE_KEY_ID`."
+    )
     storage_link_seconds: Seconds | None = Field(
         None,
-        description="Downloads are redirected to links into the store, good for so long; default: they go through the "
-        "API, and the store need not be reached by anybody else.",
+        description="Downloads are redirected to links into the object store valid for this long; default: they go "
+        "through the API, and clients need not reach the store.",
     )
     mirror_seconds: Seconds = Field(
-        10, description="Between two copies of a run's log and checkpoints to the object store, for other machines."
+        10,
+        description="Interval between copies of a run's log and checkpoints to the object store, for other machines.",
     )
     cache_bytes: Bytes = Field(
-        50 * GIB, description="Most that a machine keeps of what it has fetched from the object store."
+        50 * GIB, description="Most disk space on a machine for copies of files from the object store."
     )
     base_models: dict[str, str] = Field(
         default_factory=dict,
-        description='JSON object of the base models that jobs may name: `{"name": "folder or hub id"}`.',
+        description='JSON object of the base models that jobs may use: `{"name": "folder or hub id"}`.',
     )
 
     # The API
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        8000, description="Its port; `emotune up` takes any free one where it is taken."
+        8000, description="Port of the API; if it is in use, `emotune up` takes a free one."
     )
     api_processes: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Processes that answer there. Each computes on one core at a time, and takes 130 to 250 MB."
+        1, description="Processes of the API. Each uses one core at a time and 130 to 250 MB of memory."
     )
     max_body_bytes: Bytes = Field(MIB, description="Largest request body other than a dataset.")
     max_dataset_bytes: Bytes = Field(2 * GIB, description="Largest dataset file.")
     upload_seconds: Seconds = Field(
-        DAY_SECONDS, description="An upload in parts is deleted so long after its beginning, complete or not."
+        DAY_SECONDS,
+        description="An upload in parts is deleted this long after its start, whether it is complete or not.",
     )
-    max_dataset_lines: Annotated[int, Field(ge=1)] = Field(5_000_000, description="Most lines of a dataset.")
+    max_dataset_lines: Annotated[int, Field(ge=1)] = Field(
+        5_000_000, description="Maximum number of lines of a dataset."
+    )
     max_line_bytes: Bytes = Field(MIB, description="Longest line of a dataset.")
-    max_problems: Annotated[int, Field(ge=1)] = Field(100, description="Most problems listed in a dataset's report.")
+    max_problems: Annotated[int, Field(ge=1)] = Field(
+        100, description="Maximum number of problems listed in a dataset's report."
+    )
     min_free_disk_bytes: Bytes = Field(
         GIB,
-        description="Below this much free disk uploads and jobs are refused, slots take none, `/health/ready` fails.",
+        description="With less free disk space, uploads and jobs are refused, slots take none, `/health/ready` fails.",
     )
     session_seconds: Seconds = Field(
-        14 * DAY_SECONDS, description="A browser stays logged in for so long, or until its key is revoked."
+        14 * DAY_SECONDS, description="A browser stays logged in for this long, or until its key is revoked."
     )
-    login_code_seconds: Seconds = Field(900, description="A login link is good for so long, and once.")
-    worker_seen_seconds: Seconds = Field(30, description="A slot not heard of for longer counts as absent.")
+    login_code_seconds: Seconds = Field(900, description="A login link is valid for this long, and can be used once.")
+    worker_seen_seconds: Seconds = Field(30, description="A slot that was last seen longer ago counts as absent.")
     metrics_public: bool = Field(
         False,
-        description="`GET /metrics` needs no operator's key. For a network where only Prometheus reaches it: it names "
-        "all teams and slots.",
+        description="`GET /metrics` needs no operator's key. For networks where only Prometheus can reach it: it "
+        "names all teams and slots.",
     )
 
     # The queue
     usage_half_life_seconds: Seconds = Field(
-        DAY_SECONDS, description="What a team has used of the slots counts half after so long (docs/decisions/0009)."
+        DAY_SECONDS, description="After this time, slot seconds that a team has used count half (docs/decisions/0009)."
     )
     entry_penalty_seconds: Annotated[float, Field(ge=0)] = Field(
         60,
-        description="Slot seconds that a new job of a team with a lead counts until its first run has ended.",
+        description="Slot seconds charged to a team with a lead for a new job until the job's first run has ended.",
     )
     quota_window_seconds: Seconds = Field(
-        7 * DAY_SECONDS, description="A team's quota of slot seconds is for so long a time, which goes along."
+        7 * DAY_SECONDS, description="Length of the sliding window in which a team's quota of slot seconds applies."
     )
     low_wait_seconds: Seconds = Field(
-        7 * DAY_SECONDS, description="A job of the class `low` that has waited so long goes among the `normal` ones."
+        7 * DAY_SECONDS, description="A job of the class `low` that has waited this long is treated as `normal`."
     )
 
     # The worker
@@ -211,73 +222,85 @@ class Settings(BaseSettings):
         default_factory=socket.gethostname,
         validate_default=True,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$",
-        description="What this machine is called; default: its host name. Set it in containers, whose names change.",
+        description="Name of this machine; default: its host name. Set it in containers, whose host names change.",
     )
-    slot_device: Device = Field("cpu", description="What the slot is: `cpu` or `cuda`.")
+    slot_device: Device = Field("cpu", description="Device of the slot: `cpu` or `cuda`.")
     slot_gpu: str = Field(
         default_factory=_get_first_visible_gpu,
         pattern=f"^({GPU_FORM})$",
-        description="The GPU of a `cuda` slot: its index as `nvidia-smi` counts, or its UUID; default: the first of "
+        description="The GPU of a `cuda` slot: its index in `nvidia-smi`, or its UUID; default: the first one in "
         "`CUDA_VISIBLE_DEVICES`, else 0.",
     )
     slot: str = Field(
         default_factory=_make_slot_name,
         pattern=SLOT_NAME_FORM,
-        description="Name of the slot that a worker runs; default: made of the host's name, the device and the GPU.",
+        description="Name of the worker's slot; default: made from the host's name, the device and the GPU.",
     )
     slot_size: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="What a second on the slot counts in a team's usage, relative to the other slots."
+        1.0, description="Weight of a second on the slot in a team's usage, relative to the other slots."
     )
     slot_max_used_bytes: Bytes = Field(
-        3 * GIB // 2, description="With more of the GPU's memory in use before a job the slot is blocked."
+        3 * GIB // 2, description="The slot is blocked while more of the GPU's memory is in use before a job starts."
     )
     heartbeat_seconds: Seconds = Field(
-        1, description="Between two signs of life of a run; also how soon a stop is seen."
+        1, description="Interval between the heartbeats of a run; also how soon a stop request is noticed."
     )
-    lease_seconds: Seconds = Field(30, description="A run without a heartbeat for this long is taken for dead.")
+    lease_seconds: Seconds = Field(30, description="A run without a heartbeat for this long is considered dead.")
     stop_grace_seconds: Seconds = Field(
-        30, description="From asking a run to save and stop until SIGTERM; also when its worker is to leave."
+        30, description="Time between asking a run to save and stop and SIGTERM; also when its worker shuts down."
     )
-    kill_grace_seconds: Seconds = Field(10, description="From SIGTERM until SIGKILL of the run's process group.")
+    kill_grace_seconds: Seconds = Field(10, description="Time between SIGTERM and SIGKILL for the run's process group.")
     max_crashes: Annotated[int, Field(ge=1)] = Field(
-        3, description="A job whose runs crash so often fails; interruptions by the operator don't count."
+        3, description="A job fails after this many crashes of its runs; interruptions by the operator don't count."
     )
     silence_seconds: Seconds = Field(
-        3600, description="A training process that reports nothing for so long is taken for stuck, and ended."
+        3600, description="A training process that reports nothing for this long is considered stuck and ended."
     )
     job_timeout_seconds: Seconds | None = Field(
-        None, description="All runs of a job together may take so long, unless it was posted with a time of its own."
+        None,
+        description="Time limit for all runs of a job together, unless it was posted with its own; default: none.",
     )
     checkpoints_kept: Annotated[int, Field(ge=1)] = Field(
-        2, description="So many of a running job's last checkpoints are kept, and the best one beside them."
+        2, description="Number of newest checkpoints kept for a running job, besides the best one."
     )
-    sweep_seconds: Seconds = Field(5, description="Between two sweeps of the housekeeping worker.")
+    sweep_seconds: Seconds = Field(5, description="Interval between sweeps of the housekeeping worker.")
     trainer_threads: Annotated[int, Field(ge=1)] | None = Field(
         None, description="CPU threads of a training process; default: all cores."
     )
 
     # Live metrics
-    metric_flush_seconds: Seconds = Field(2, description="Metrics go to the database in batches, this far apart.")
+    metric_flush_seconds: Seconds = Field(
+        2, description="Interval between the batches in which metrics are written to the database."
+    )
     metric_stream_length: Annotated[int, Field(ge=1)] = Field(20_000, description="Metrics kept in Redis per job.")
-    metric_stream_seconds: Seconds = Field(7 * DAY_SECONDS, description="How long Redis keeps them after the last one.")
+    metric_stream_seconds: Seconds = Field(
+        7 * DAY_SECONDS, description="How long Redis keeps the metrics of a job after the last one."
+    )
 
     # What is kept, and for how long (jobs/runs/retention.py)
     keep_bundles_seconds: Seconds | None = Field(
-        None, description="A job's bundle is deleted so long after the job's end; default: never."
+        None, description="A job's bundle is deleted this long after the job has ended; default: never."
     )
     keep_logs_seconds: Seconds | None = Field(
-        None, description="So are the other files of its runs: logs, metrics, loss curve, row report; default: never."
+        None,
+        description="The other files of a job's runs (logs, metrics, loss curve, row report) are deleted this long "
+        "after the job has ended; default: never.",
     )
     keep_metrics_seconds: Seconds | None = Field(
-        None, description="And the points of its curves in the database; the loss in short stays. Default: never."
+        None,
+        description="The points of a job's curves in the database are deleted this long after the job has ended; a "
+        "short form of the loss is kept. Default: never.",
     )
     keep_datasets_seconds: Seconds | None = Field(
-        None, description="A dataset is deleted when no job has used it for so long since its upload; default: never."
+        None, description="A dataset is deleted when no job has used it for this long since its upload; default: never."
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Of every process's own log.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Level of every process's own log."
+    )
     log_format: LogFormat = Field(
-        "text", description="Of the same: `text` for people, or `json`, an object a line, for programs."
+        "text",
+        description="Format of every process's own log: `text` for people, or `json`, an object a line, for programs.",
     )
 
     @model_validator(mode="after")
@@ -285,7 +308,7 @@ class Settings(BaseSettings):
         if self.lease_seconds < MIN_HEARTBEATS_PER_LEASE * self.heartbeat_seconds:
             raise ValueError(
                 f"lease_seconds is {self.lease_seconds:g}; give at least {MIN_HEARTBEATS_PER_LEASE} times "
-                f"heartbeat_seconds ({self.heartbeat_seconds:g}), or healthy runs are taken for dead"
+                f"heartbeat_seconds ({self.heartbeat_seconds:g}), or healthy runs are considered dead"
             )
         return self
 
@@ -313,7 +336,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{PREFIX}{name}_PASSWORD_FILE needs an {PREFIX}{name}_URL with a host")
             if urlsplit(url).password is not None:
                 raise ValueError(
-                    f"{PREFIX}{name}_URL has a password, and {PREFIX}{name}_PASSWORD_FILE another; keep one"
+                    f"{PREFIX}{name}_URL has a password and {PREFIX}{name}_PASSWORD_FILE another; keep only one"
                 )
         return self
 
@@ -335,7 +358,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def sqlalchemy_url(self) -> str:
-        """The database's URL with the driver that is installed, and with its password."""
+        """The database's URL for SQLAlchemy, with the installed driver and the password."""
         if self.database_url is None:
             return f"sqlite:///{self.data_dir / 'emotune.db'}"
         url = _add_password(self.database_url, self.database_password_file)
@@ -346,7 +369,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def redis_socket(self) -> Path:
-        """The embedded server's socket: in the data folder, or in the temporary one if that path would be too long."""
+        """The embedded server's socket: in the data folder, or in the temporary folder if the path were too long."""
         socket = self.data_dir / "redis" / "redis.sock"
         if len(str(socket).encode()) <= MAX_SOCKET_PATH_BYTES:
             return socket
@@ -355,14 +378,14 @@ class Settings(BaseSettings):
 
     @cached_property
     def redis_client_url(self) -> str:
-        """For redis-py, with its password."""
+        """The URL of Redis for redis-py, with the password."""
         if self.redis_url is None:
             return f"unix://{self.redis_socket}?db=0"
         return _add_password(self.redis_url, self.redis_password_file)
 
     @cached_property
     def broker_url(self) -> str:
-        """For Celery, which spells a unix socket its own way."""
+        """The URL of Redis for Celery, which writes unix sockets in its own way."""
         if self.redis_client_url.startswith("unix://"):
             path, _, query = self.redis_client_url.removeprefix("unix://").partition("?")
             return f"redis+socket://{path}?{query.replace('db=', 'virtual_host=')}"
@@ -370,15 +393,15 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """From the environment. Raises SettingUnknown, SettingUnreadable, pydantic.ValidationError."""
+    """Read the settings from the environment. Raises SettingUnknown, SettingUnreadable, pydantic.ValidationError."""
     known = {PREFIX + name.upper() for name in Settings.model_fields} | CLIENT_VARIABLES
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "docs/configuration.md lists them all."
-            raise SettingUnknown(f"{name} is no setting; {advice}")
+            raise SettingUnknown(f"{name} is not a setting; {advice}")
     try:
         return Settings()
     except SettingsError as error:
-        # What should be JSON is none; the cause says where.
+        # The value is not valid JSON; the cause says where.
         raise SettingUnreadable(f"{error}: {error.__cause__}") from error

@@ -1,4 +1,4 @@
-"""JobStatus and the transitions allowed; the words for stops and for the ends of runs: pure."""
+"""The status of a job and its allowed transitions; why a job is asked to stop, and why a run ended. Pure."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ class JobStatus(StrEnum):
 
 
 class StopKind(StrEnum):
-    """What a running job is asked to stop for. A later one outranks an earlier one, and takes its place."""
+    """Why a running job is asked to stop. A kind that is listed later overrides an earlier one."""
 
     PREEMPT = "preempt"
     PAUSE = "pause"
@@ -29,11 +29,11 @@ class StopKind(StrEnum):
 
 
 class RunCause(StrEnum):
-    """Why a job goes on after a run that ended early."""
+    """Why a job is queued again after a run that ended early."""
 
     # The training process or its worker died: EMOTUNE_MAX_CRASHES counts these.
     CRASH = "crash"
-    # Somebody wanted the slot, or the worker gone. May happen as often as it likes.
+    # The slot was needed or the worker was shut down. There is no limit on how often this may happen.
     INTERRUPTION = "interruption"
     # The GPU's memory was full, and a smaller batch is tried.
     SMALLER_BATCH = "smaller_batch"

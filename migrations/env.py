@@ -1,4 +1,4 @@
-"""Alembic's entry: the URL comes from EMOTUNE_* settings, or from the caller's connection."""
+"""The entry point of Alembic: the URL comes from the EMOTUNE_* settings, or the caller passes a connection."""
 
 from collections.abc import Callable
 from typing import Any, Literal, cast

@@ -24,7 +24,7 @@ CRASH_CODES = TRANSIENT_CODES | {
     "worker_error",
     "worker_lost",
 }
-# Beside the domain's errors and HTTP's own: what api/errors.py and the probe of readiness answer with.
+# Codes of api/errors.py and of the readiness probe, besides those of the domain's errors and of HTTP.
 OTHER_API_ERRORS = {
     "request_invalid": (
         422,

@@ -171,7 +171,7 @@ WAITS: dict[str, tuple[str, str | None]] = {
         "No worker was seen recently, or all slots are drained or blocked; the message says why one is blocked.",
         (
             "`emotune slots`: start the workers (`docker compose up --detach worker-0`), or `emotune slots resume "
-            "SLOT`. A slot that is blocked says why: [operations.md](operations.md#what-blocks-a-slot)."
+            "SLOT`. A blocked slot has a reason: [operations.md](operations.md#what-blocks-a-slot)."
         ),
     ),
     "no_cuda_slot": (
@@ -208,7 +208,7 @@ WAITS: dict[str, tuple[str, str | None]] = {
     ),
     "over_share": (
         "Other teams have used less of their share.",
-        "`emotune teams list` shows shares and use; `--weight` changes them.",
+        "`emotune teams list` shows shares and usage; `--weight` changes the shares.",
     ),
     "no_free_slot": (
         "It is next, and all slots are busy.",

@@ -16,7 +16,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from api.answers.etags import CACHE_CONTROL, matches
-from jobs.files.storage import StoredContent
+from jobs.files.content import StoredContent
 from jobs.files.store import read_pieces
 
 PIECE_BYTES = 256 * 1024

@@ -15,7 +15,8 @@ from emomodel.emotions import DEFAULT_AXES, Axes
 from jobs.data import datasets, uploads
 from jobs.database.engine import Database
 from jobs.errors import Invalid
-from jobs.files.storage import IncomingFile, Storage
+from jobs.files.content import IncomingFile
+from jobs.files.storage import Storage
 from jobs.ids import new_id
 
 AxesQuery = Annotated[

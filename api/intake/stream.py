@@ -22,7 +22,8 @@ from emomodel.data.formats.source import Limits, SourceTooLarge
 from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import Axes
 from jobs.errors import DatasetInvalid, DatasetTooLarge, DigestMismatch
-from jobs.files.storage import IncomingFile, Storage
+from jobs.files.content import IncomingFile
+from jobs.files.storage import Storage
 from jobs.settings import MIB, Settings
 
 # How much a thread takes at a time. Less costs more switches between threads, more costs memory per upload.

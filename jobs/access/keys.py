@@ -1,6 +1,6 @@
-"""The verbs on API keys as their teams have them; an operator's key reaches those of all teams.
+"""API keys as the HTTP API manages them: a team manages its own keys, an operator those of all teams.
 
-The command line, which has the database itself, uses those of jobs/access/teams.py.
+The command line, which opens the database itself, uses the verbs of jobs/access/teams.py.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,14 @@ _WITH_TEAM = joinedload(ApiKey.team)
 
 
 def get_own_key(session: Session, *, key_id: str) -> ApiKey:
-    """The key that a caller has, with its team."""
+    """The API key with this id, its team loaded."""
     return session.get_one(ApiKey, key_id, options=[_WITH_TEAM])
 
 
 def list_team_keys(session: Session, *, caller: Caller, team_name: str | None = None) -> Sequence[ApiKey]:
-    """Newest first, revoked ones among them, with the team: the caller's own, or by name or id for an operator.
+    """The keys of a team, newest first, revoked ones included, their team loaded.
+
+    Without `team_name` the team is the caller's. An operator may name any team, by its name or id.
 
     Raises OperatorNeeded and TeamNotFound.
     """
@@ -34,7 +36,9 @@ def list_team_keys(session: Session, *, caller: Caller, team_name: str | None = 
 def create_team_key(
     session: Session, *, caller: Caller, name: str, team_name: str | None = None, is_operator: bool = False
 ) -> tuple[ApiKey, str]:
-    """A new key, with its team, and its secret. Only an operator makes keys of other teams, and operators' keys.
+    """Create a key; returns it, its team loaded, and its secret.
+
+    Only an operator may create keys for other teams, or operators' keys.
 
     Raises OperatorNeeded and TeamNotFound.
     """
@@ -46,7 +50,9 @@ def create_team_key(
 
 
 def revoke_team_key(session: Session, *, caller: Caller, key_id: str) -> ApiKey:
-    """A key of the caller's team, or any for an operator; with its team. Revoking twice keeps the first date.
+    """Revoke a key of the caller's team, or of any team for an operator; returns it, its team loaded.
+
+    Revoking a key again keeps the first date.
 
     Raises ApiKeyNotFound, and OperatorNeeded for an operator's key.
     """
@@ -57,7 +63,7 @@ def revoke_team_key(session: Session, *, caller: Caller, key_id: str) -> ApiKey:
     if key is None:
         raise ApiKeyNotFound
     if key.is_operator and not caller.is_operator:
-        raise OperatorNeeded("An operator's key is revoked by operators only.")
+        raise OperatorNeeded("Only operators can revoke an operator's key.")
     key.revoked_at = key.revoked_at or utc_now()
     return key
 

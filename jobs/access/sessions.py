@@ -1,6 +1,6 @@
-"""The verbs on sessions: a browser logs in with a key, or with a link, and then sends a cookie in place of the key.
+"""Browser sessions: a browser logs in with an API key or a login link, and then sends a cookie in place of the key.
 
-A session speaks for its key: it may what the key may, and ends when the key is revoked.
+A session has the permissions of its key, and ends when the key is revoked.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from jobs.models import ApiKey, LoginCode, WebSession
 
 SECRET_BYTES = 32
 
-# Keeps the token apart from whatever else might once be derived from the secret.
+# Separates the CSRF token from anything else that may be derived from the same secret.
 _CSRF_LABEL = b"emotune csrf token"
 
 
 def create_session(session: Session, *, key_id: str, expire_seconds: float) -> tuple[WebSession, str]:
-    """A new session of a key, and its secret, which is for the cookie and not kept."""
+    """Start a session for a key; returns it and the secret for the cookie, which is not stored."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     now = utc_now()
     web_session = WebSession(
@@ -37,7 +37,7 @@ def create_session(session: Session, *, key_id: str, expire_seconds: float) -> t
     return web_session, secret
 
 
-# One select, as for a key: it runs at every request of a browser.
+# A single SELECT, as for an API key, because it runs at every request of a browser.
 _FIND_CALLER = (
     select(*CALLER_COLUMNS)
     .join(WebSession, WebSession.api_key_id == ApiKey.id)
@@ -50,7 +50,7 @@ _FIND_CALLER = (
 
 
 def authenticate(session: Session, *, secret: str) -> Caller:
-    """The caller whose cookie has this secret. Raises SessionInvalid."""
+    """The caller whose session cookie holds this secret. Raises SessionInvalid."""
     row = session.execute(_FIND_CALLER, {"sha256": digest_secret(secret), "now": utc_now()}).one_or_none()
     if row is None:
         raise SessionInvalid
@@ -58,28 +58,28 @@ def authenticate(session: Session, *, secret: str) -> Caller:
 
 
 def get_expiry(session: Session, *, secret: str) -> datetime:
-    """When a session that has been authenticated ends."""
+    """When an authenticated session expires."""
     return session.get_one(WebSession, digest_secret(secret)).expires_at
 
 
 def end_session(session: Session, *, secret: str) -> None:
-    """From now on its cookie is refused. Ending it twice does nothing."""
+    """End a session: its cookie is refused from now on. Ending it again does nothing."""
     session.execute(delete(WebSession).where(WebSession.sha256 == digest_secret(secret)))
 
 
 def get_csrf_token(secret: str) -> str:
-    """What a page of ours can read and another site can't: it follows from the session's secret."""
+    """The CSRF token of a session, derived from its secret: the dashboard can read it, another site can't."""
     return hmac.new(secret.encode(), _CSRF_LABEL, hashlib.sha256).hexdigest()
 
 
 def check_csrf_token(secret: str, token: str) -> None:
-    """Raises CsrfTokenInvalid."""
+    """Compare a token with the session's, in constant time. Raises CsrfTokenInvalid."""
     if not hmac.compare_digest(get_csrf_token(secret).encode(), token.encode()):
         raise CsrfTokenInvalid
 
 
 def create_login_code(session: Session, *, key_id: str, expire_seconds: float) -> tuple[LoginCode, str]:
-    """What opens one session of the key; the second value goes into a link and is not kept."""
+    """Create a code that can start one session of the key; returns the row and the code, which is not stored."""
     code = secrets.token_urlsafe(SECRET_BYTES)
     login_code = LoginCode(
         sha256=digest_secret(code), api_key_id=key_id, expires_at=utc_now() + timedelta(seconds=expire_seconds)
@@ -90,7 +90,10 @@ def create_login_code(session: Session, *, key_id: str, expire_seconds: float) -
 
 
 def use_login_code(session: Session, *, code: str) -> str:
-    """The id of the code's key. Of two who use it at a time one gets it. Raises LoginCodeInvalid."""
+    """Use a login code up and return the id of its key; only one of two simultaneous uses succeeds.
+
+    Raises LoginCodeInvalid.
+    """
     now = utc_now()
     valid_keys = select(ApiKey.id).where(ApiKey.revoked_at.is_(None))
     key_id = session.scalar(
@@ -111,7 +114,7 @@ def use_login_code(session: Session, *, code: str) -> str:
 
 
 def count_expired(session: Session) -> int:
-    """Sessions and codes that delete_expired would delete."""
+    """How many sessions and login codes delete_expired would delete."""
     now = utc_now()
     counts = [
         session.scalar(select(func.count()).select_from(table).where(table.expires_at <= now)) or 0
@@ -121,7 +124,7 @@ def count_expired(session: Session) -> int:
 
 
 def delete_expired(session: Session) -> None:
-    """Sessions and codes that nobody can use any more."""
+    """Delete the sessions and login codes that have expired."""
     now = utc_now()
     session.execute(delete(WebSession).where(WebSession.expires_at <= now))
     session.execute(delete(LoginCode).where(LoginCode.expires_at <= now))

@@ -1,4 +1,4 @@
-"""The verbs on teams and API keys."""
+"""Teams, their API keys, and finding the caller who sent a key."""
 
 import hashlib
 import secrets
@@ -18,12 +18,13 @@ KEY_PREFIX = "emo_"
 KEY_BYTES = 32
 SHOWN_CHARACTERS = 12
 
-# `last_used_at` is a hint for people: writing it at every request would make each read a write.
+# `last_used_at` is shown to people, who need no more precision; updating it at every request would turn each read into
+# a write.
 LAST_USED_PRECISION = timedelta(minutes=1)
 
 
 def get_or_create_team(session: Session, *, name: str) -> Team:
-    """Raises NameEmpty."""
+    """The team with this name, created if there is none. Raises NameEmpty."""
     if not name.strip():
         raise NameEmpty
     team = session.scalar(select(Team).where(Team.name == name))
@@ -35,20 +36,20 @@ def get_or_create_team(session: Session, *, name: str) -> Team:
 
 
 def create_team(session: Session, *, name: str) -> Team:
-    """Raises TeamNameTaken."""
+    """Create a team with weight 1 and without quotas. Raises TeamNameTaken."""
     team = Team(name=name)
     try:
         with session.begin_nested():
             session.add(team)
     except IntegrityError as error:
-        raise TeamNameTaken(f"There is a team {name!r} already.", field="name") from error
+        raise TeamNameTaken(f"A team {name!r} exists already.", field="name") from error
     return team
 
 
 def get_any_team(session: Session, *, name: str) -> Team:
-    """By name or id. Raises TeamNotFound."""
+    """The team with this name or id. Raises TeamNotFound."""
     statement = select(Team).where(or_(Team.name == name, Team.id == name))
-    # A name may look like another team's id: the id counts.
+    # One team's name may equal another team's id; the id takes precedence.
     teams = sorted(session.scalars(statement), key=lambda team: team.id != name)
     if not teams:
         raise TeamNotFound("There is no team with this name or id. `GET /teams` lists them.")
@@ -56,12 +57,12 @@ def get_any_team(session: Session, *, name: str) -> Team:
 
 
 def get_team(session: Session, *, team_id: str) -> Team:
-    """The team that a caller speaks for."""
+    """The team with this id, which has to exist."""
     return session.get_one(Team, team_id)
 
 
 def create_key(session: Session, *, team: Team, name: str, is_operator: bool = False) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is shown this once and not kept."""
+    """Create a key; returns it and its secret, which is shown once and not stored."""
     secret = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     key = ApiKey(
         team_id=team.id,
@@ -77,7 +78,7 @@ def create_key(session: Session, *, team: Team, name: str, is_operator: bool = F
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request: a key, and the team that it speaks for."""
+    """Who sent a request: an API key and its team."""
 
     key_id: str
     team_id: str
@@ -90,20 +91,20 @@ class Caller:
         return self.last_used_at is None or utc_now() - self.last_used_at > LAST_USED_PRECISION
 
 
-# Columns instead of objects, and built once: it runs at every request.
+# Selects columns instead of objects and is built once, because it runs at every request.
 _FIND_CALLER = select(ApiKey.id, ApiKey.team_id, ApiKey.last_used_at, ApiKey.is_operator, ApiKey.name).where(
     ApiKey.sha256 == bindparam("sha256"), ApiKey.revoked_at.is_(None)
 )
 
 
-# What any other way to find a caller selects.
+# The columns that every other way to find a caller has to select, in this order.
 CALLER_COLUMNS = tuple(_FIND_CALLER.selected_columns)
 
 
 def authenticate(session: Session, *, secret: str) -> Caller:
     """The caller with this secret. Raises ApiKeyInvalid.
 
-    The look-up is by digest: how long it takes tells nothing about the secret.
+    The key is looked up by its digest, so the time that takes reveals nothing about the secret.
     """
     row = session.execute(_FIND_CALLER, {"sha256": digest_secret(secret)}).one_or_none()
     if row is None:
@@ -118,12 +119,12 @@ def note_use(session: Session, *, key_id: str) -> None:
 
 
 def list_keys(session: Session) -> Sequence[ApiKey]:
-    """All keys of the installation, oldest first, teams loaded: for the operator's command line only."""
+    """All keys of the installation, oldest first, their teams loaded. For the operator's command line only."""
     return session.scalars(select(ApiKey).options(joinedload(ApiKey.team)).order_by(ApiKey.id)).all()
 
 
 def revoke_key(session: Session, *, key_id: str) -> ApiKey:
-    """Raises ApiKeyNotFound. Revoking twice keeps the first date."""
+    """Revoke a key; revoking it again keeps the first date. Raises ApiKeyNotFound."""
     key = session.get(ApiKey, key_id)
     if key is None:
         raise ApiKeyNotFound
@@ -132,5 +133,5 @@ def revoke_key(session: Session, *, key_id: str) -> ApiKey:
 
 
 def digest_secret(secret: str) -> str:
-    """What is kept of a secret of 256 random bits: hexadecimal sha256."""
+    """The hexadecimal SHA-256 of a secret. The secret has 256 random bits, so it needs no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()

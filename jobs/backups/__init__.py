@@ -1,1 +1,1 @@
-"""An installation as one archive, and back."""
+"""Writing an installation into one archive, and restoring it."""

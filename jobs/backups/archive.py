@@ -1,4 +1,4 @@
-"""Reading a backup: its manifest, whether it is whole, and what is in it."""
+"""Reading a backup: its manifest, its content, and verifying that it is complete."""
 
 import gzip
 import hashlib
@@ -24,19 +24,19 @@ from jobs.backups.plain_rows import PlainRow
 from jobs.files.storage import COPY_BYTES
 from jobs.files.stored_files import check_key
 
-# So many faults are named.
+# How many faults an error names.
 _LISTED_FAULTS = 10
 
 
 class Archive:
-    """An open backup. Use it as a context manager. Opening it raises ArchiveUnusable, also for a newer format."""
+    """An open backup, to be used as a context manager. Opening it raises ArchiveUnusable, also for a newer format."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self._tar = tarfile.open(path, "r:")  # noqa: SIM115  closed by __exit__
         except tarfile.TarError as error:
-            raise ArchiveUnusable(f"{path} is no tar archive, or a compressed one: {error}.") from error
+            raise ArchiveUnusable(f"{path} is not an uncompressed tar archive: {error}.") from error
         try:
             self._members = {member.name: member for member in self._tar.getmembers()}
             self.manifest = self._read_manifest()
@@ -56,14 +56,17 @@ class Archive:
         self._tar.close()
 
     def verify(self) -> None:
-        """Read all of it and compare it with the manifest. Raises ArchiveUnusable, with the first faults."""
+        """Read the complete archive and compare it with the manifest.
+
+        Raises ArchiveUnusable, which names the first faults.
+        """
         faults = list(self._find_faults())
         if faults:
             more = f"; and {len(faults) - _LISTED_FAULTS} more" if len(faults) > _LISTED_FAULTS else ""
             raise ArchiveUnusable(f"{self.path} is damaged: {'; '.join(faults[:_LISTED_FAULTS])}{more}.")
 
     def read_rows(self, table: TableEntry) -> Iterator[PlainRow]:
-        """In the order of their primary keys."""
+        """The rows of a table, in the order of their primary keys."""
         with gzip.open(self._open(table.member), "rt", encoding="utf-8") as lines:
             for line in lines:
                 yield json.loads(line)
@@ -72,17 +75,17 @@ class Archive:
         return self._read(file.member)
 
     def _read_manifest(self) -> Manifest:
-        """Raises ArchiveUnusable."""
+        """The manifest, compared with its digest. Raises ArchiveUnusable."""
         if MANIFEST_MEMBER not in self._members or DIGEST_MEMBER not in self._members:
-            raise ArchiveUnusable(f"{self.path} has no manifest: it is no backup, or was cut off.")
+            raise ArchiveUnusable(f"{self.path} has no manifest: it is not a backup, or was truncated.")
         content = b"".join(self._read(MANIFEST_MEMBER))
-        told = b"".join(self._read(DIGEST_MEMBER)).split()[:1]
-        if told != [hashlib.sha256(content).hexdigest().encode()]:
+        expected = b"".join(self._read(DIGEST_MEMBER)).split()[:1]
+        if expected != [hashlib.sha256(content).hexdigest().encode()]:
             raise ArchiveUnusable(f"{self.path} is damaged: its manifest is not the one that was written.")
         document = json.loads(content)
         if document.get("format_version") != FORMAT_VERSION:
             raise ArchiveUnusable(
-                f"{self.path} was made by emotune {document.get('emotune_version')}, in a form that this release "
+                f"{self.path} was made by emotune {document.get('emotune_version')}, in a format that this release "
                 "doesn't know. Restore it with that release."
             )
         try:
@@ -122,8 +125,8 @@ class Archive:
                 yield chunk
 
     def _open(self, name: str) -> IO[bytes]:
-        """Raises ArchiveUnusable for what is no file."""
+        """The stream of a member. Raises ArchiveUnusable if it is not a file."""
         stream = self._tar.extractfile(self._members[name])
         if stream is None:
-            raise ArchiveUnusable(f"{self.path}: {name} is no file.")
+            raise ArchiveUnusable(f"{self.path}: {name} is not a file.")
         return stream

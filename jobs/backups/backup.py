@@ -1,4 +1,4 @@
-"""Making a backup while the service runs: the rows as they were at one moment, then the files that they name."""
+"""Making a backup while the service runs: the rows as of one moment, then the files that they name."""
 
 import json
 import os
@@ -21,10 +21,10 @@ from jobs.database.schema import find_revision
 from jobs.files.storage import Storage
 from jobs.ids import new_id
 
-# For what teams have written; keys are in there by their hashes.
+# The archive holds private data of teams, and the hashes of API keys.
 ARCHIVE_MODE = 0o600
 
-# Rows of metrics shrink to an eighth at this level; the fastest keeps the snapshot's transaction short.
+# The fastest level, which keeps the snapshot's transaction short; metrics still shrink to an eighth.
 GZIP_LEVEL = 1
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _LINES_PER_CHUNK = 500
@@ -33,11 +33,13 @@ _LINES_PER_CHUNK = 500
 def make_backup(
     database: Database, storage: Storage, target: Path, *, emotune_version: str, with_files: bool
 ) -> Manifest:
-    """Write the archive; it is there when it is whole, and on the disk. Raises BackupError and OSError."""
+    """Write the archive; it appears only when it is complete and on the disk. Raises BackupError and OSError."""
     if target.exists():
-        raise BackupError(f"{target} is there already. Give another name, or move it away.")
+        raise BackupError(f"{target} exists already. Choose another name, or move it away.")
     if not target.parent.is_dir():
-        raise BackupError(f"There is no folder {target.parent}. Make it, for the service's account alone.")
+        raise BackupError(
+            f"There is no folder {target.parent}. Create it so that only the service's account can read it."
+        )
     made_at = utc_now()
     with _open_partial(target) as stream:
         writer = TarWriter(stream, made_at=made_at)
@@ -53,7 +55,7 @@ def make_backup(
             tables=rows.tables,
             files=sorted(taken.entries.values(), key=lambda entry: entry.key),
             missing=missing,
-            warnings=[*taken.warnings, *(f"{key} is named by a row, and was not in the storage" for key in missing)],
+            warnings=[*taken.warnings, *(f"{key} is named by a row but was not in the storage" for key in missing)],
         )
         _, sha256 = writer.add(MANIFEST_MEMBER, [manifest.model_dump_json(indent=1).encode()])
         writer.add(DIGEST_MEMBER, [f"{sha256}  {MANIFEST_MEMBER}\n".encode()])
@@ -63,7 +65,7 @@ def make_backup(
 
 @contextmanager
 def _open_partial(target: Path) -> Iterator[BinaryIO]:
-    """A file of a temporary name, which gets its own at the end of the block; what breaks off is removed."""
+    """A file under a temporary name that gets its own name at the end of the block; after an error it is removed."""
     path = target.with_name(f".{target.name}.{new_id('part')}")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, ARCHIVE_MODE)
     try:
@@ -79,7 +81,7 @@ def _open_partial(target: Path) -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the snapshot held, and the files that it wants."""
+    """The content of the snapshot, and the files that its rows name."""
 
     revision: str
     tables: list[TableEntry]
@@ -87,7 +89,7 @@ class _Rows:
 
 
 def _take_rows(database: Database, writer: TarWriter) -> _Rows:
-    """Raises BackupError."""
+    """Write all rows, as of one moment. Raises BackupError."""
     wanted = WantedFiles()
     with _open_snapshot(database) as connection:
         revision = find_revision(connection)
@@ -104,7 +106,7 @@ def _take_rows(database: Database, writer: TarWriter) -> _Rows:
 
 @contextmanager
 def _open_snapshot(database: Database) -> Iterator[Connection]:
-    """A transaction that sees one moment and writes nothing. On SQLite each transaction is like this."""
+    """A read-only transaction that sees the rows as of one moment. On SQLite every transaction does."""
     engine = database.engine
     if not database.is_sqlite:
         engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -113,7 +115,7 @@ def _open_snapshot(database: Database) -> Iterator[Connection]:
 
 
 class _Counter:
-    """Counts the rows that go by, and notes what files they want."""
+    """Counts the rows that pass through, and notes the files that they name."""
 
     def __init__(self, table: str, wanted: WantedFiles) -> None:
         self.count = 0
@@ -139,7 +141,7 @@ def _to_lines(rows: Iterable[PlainRow]) -> Iterator[bytes]:
 
 
 def _compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """As gzip does."""
+    """Compress chunks in the gzip format."""
     compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     for chunk in chunks:
         yield compressor.compress(chunk)

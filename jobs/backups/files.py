@@ -1,4 +1,4 @@
-"""Which stored files a backup takes, and taking them while the service goes on."""
+"""Which stored files a backup includes, and copying them while the service runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,19 +6,20 @@ from itertools import groupby
 from typing import Any
 
 from jobs.backups.format import FileEntry, TarWriter
-from jobs.files.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage, make_artifact_key, make_dataset_key
+from jobs.files.keys import make_artifact_key, make_dataset_key
+from jobs.files.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage
 from jobs.files.store import StoredFile
 from jobs.files.stored_files import list_files, read_file
 from jobs.status import FINAL_STATUSES
 
-# A run deletes checkpoints as it saves newer ones, which are then looked for so often.
+# A run deletes checkpoints when it saves newer ones; the backup then looks for those, this many times.
 MAX_ROUNDS = 5
 
 
 @dataclass
 class WantedFiles:
-    """What the rows speak of, noted while they are read: datasets, artifacts, parts of uploads, logs of runs, and the
-    checkpoints of jobs that are to go on. `named` has size and sha256 by key, where the rows tell."""
+    """The files that the rows refer to, noted while the rows are read: datasets, artifacts, parts of uploads, logs of
+    runs, and the checkpoints of unfinished jobs. `named` has size and SHA-256 by key, where the rows have them."""
 
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     _open_uploads: set[str] = field(default_factory=set)
@@ -50,7 +51,7 @@ class WantedFiles:
 
 @dataclass
 class FilesTaken:
-    """What of it is in the archive, or, without files, in the storage; and what is to be said of it."""
+    """The files that are in the archive, or, for a backup without files, in the storage; and warnings."""
 
     entries: dict[str, FileEntry] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ class FilesTaken:
 
 
 def list_wanted(storage: Storage, wanted: WantedFiles) -> FilesTaken:
-    """Without reading any file."""
+    """List the files without reading them."""
     taken = FilesTaken()
     for file in list_files(storage):
         if wanted.has(file.key):
@@ -68,13 +69,13 @@ def list_wanted(storage: Storage, wanted: WantedFiles) -> FilesTaken:
             taken.entries[file.key] = FileEntry(key=file.key, size_bytes=file.size_bytes, sha256=sha256)
             if size_bytes != file.size_bytes:
                 taken.warnings.append(
-                    f"{file.key} has {file.size_bytes} bytes, and {size_bytes} by its row: it is damaged"
+                    f"{file.key} has {file.size_bytes} bytes, but {size_bytes} by its row: it is damaged"
                 )
     return taken
 
 
 def take_wanted(writer: TarWriter, storage: Storage, wanted: WantedFiles) -> FilesTaken:
-    """Into the archive. A checkpoint is there whole or not at all."""
+    """Copy the files into the archive. A checkpoint is copied completely or not at all."""
     taken = FilesTaken()
     for _ in range(MAX_ROUNDS):
         files = [file for file in list_files(storage) if wanted.has(file.key) and file.key not in taken.entries]
@@ -85,12 +86,12 @@ def take_wanted(writer: TarWriter, storage: Storage, wanted: WantedFiles) -> Fil
     for key, entry in taken.entries.items():
         _, sha256 = wanted.named.get(key, (0, entry.sha256))
         if sha256 != entry.sha256:
-            taken.warnings.append(f"{key} is not what its row says (sha256 {entry.sha256}): it is damaged")
+            taken.warnings.append(f"{key} differs from its row (sha256 {entry.sha256}): it is damaged")
     return taken
 
 
 def _take_group(writer: TarWriter, storage: Storage, group: list[StoredFile], taken: FilesTaken) -> bool:
-    """False where one of them has gone since they were listed: then none is taken."""
+    """Copy the files of one group; returns False, and copies none, if one was deleted since they were listed."""
     start = writer.get_place()
     entries = {}
     try:
@@ -105,6 +106,6 @@ def _take_group(writer: TarWriter, storage: Storage, group: list[StoredFile], ta
 
 
 def _get_group(file: StoredFile) -> str:
-    """The folder of a checkpoint; any other file stands for itself."""
+    """The group of a file: the folder of a checkpoint; any other file is a group of its own."""
     folder, _, _ = file.key.rpartition("/")
     return folder if CHECKPOINT_FOLDER in file.key.split("/") else file.key

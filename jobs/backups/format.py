@@ -1,11 +1,11 @@
-"""What a backup is: a tar archive, uncompressed, in the form that any `tar` reads.
+"""The format of a backup: an uncompressed tar archive that any `tar` can read.
 
 rows/<table>.jsonl.gz     the rows of a table: one JSON object a line, without the columns that are null
 files/<key>               the stored files, under their keys (jobs/files/storage.py)
 manifest.json             what it was made of, and all of the above with sizes and sha256
 manifest.sha256           of manifest.json, as `sha256sum` writes it; the last member, so what broke off has none
 
-Rows are no database's own form: what was SQLite may become PostgreSQL, and the other way round.
+Rows are stored independently of the database: a backup of SQLite can be restored to PostgreSQL, and vice versa.
 """
 
 import hashlib
@@ -18,29 +18,29 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.errors import EmotuneError
 
-# Goes up when a release of before could not read what this one writes.
+# Increased when earlier releases can't read what this one writes.
 FORMAT_VERSION = 1
 MANIFEST_MEMBER = "manifest.json"
 DIGEST_MEMBER = "manifest.sha256"
 
-# Also once it is unpacked: rows hold the hashes of keys, files what teams have written.
+# Applies when it is unpacked, too: rows hold the hashes of API keys, files the private data of teams.
 MEMBER_MODE = 0o600
 
 
 class BackupError(EmotuneError):
-    """The backup can't be made."""
+    """The backup can't be created."""
 
     code = "backup_failed"
 
 
 class ArchiveUnusable(EmotuneError):
-    """The archive is damaged, or no backup at all."""
+    """The archive is damaged, or is not a backup."""
 
     code = "archive_unusable"
 
 
 class TableEntry(BaseModel):
-    """The rows of a table; size and sha256 are those of the compressed member."""
+    """The entry of a table's rows; size and SHA-256 are those of the compressed member."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +55,7 @@ class TableEntry(BaseModel):
 
 
 class FileEntry(BaseModel):
-    """A stored file. In an archive without files the sha256 is what the rows say, null where they say nothing."""
+    """The entry of a stored file. In an archive without files the SHA-256 comes from the rows, or is null."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,7 +69,7 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`manifest.json`. `missing` are keys that rows name and that were not in the storage."""
+    """The content of `manifest.json`. `missing` are keys that rows name but that were not in the storage."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -94,14 +94,14 @@ class Manifest(BaseModel):
 
 
 class TarWriter:
-    """Writes an archive member by member. A member's size is known when it has been written, and then put before it."""
+    """Writes an archive member by member. The size of a member is written into its header after the member itself."""
 
     def __init__(self, stream: BinaryIO, *, made_at: datetime) -> None:
         self._stream = stream
         self._made_at = made_at
 
     def add(self, name: str, chunks: Iterable[bytes]) -> tuple[int, str]:
-        """Returns the size in bytes and the sha256. What `chunks` raises leaves nothing behind."""
+        """Add a member; returns its size in bytes and its SHA-256. If `chunks` raises, the member is removed."""
         start = self.get_place()
         size_bytes, digest = 0, hashlib.sha256()
         try:
@@ -121,20 +121,20 @@ class TarWriter:
         return size_bytes, digest.hexdigest()
 
     def get_place(self) -> int:
-        """Where the next member will begin."""
+        """The position of the next member."""
         return self._stream.tell()
 
     def go_back(self, place: int) -> None:
-        """Drop the members from there on."""
+        """Remove the members from this position on."""
         self._stream.seek(place)
         self._stream.truncate()
 
     def close(self) -> None:
-        """Two empty blocks end an archive."""
+        """Write the two empty blocks that end an archive."""
         self._stream.write(bytes(2 * tarfile.BLOCKSIZE))
 
     def _make_header(self, name: str, size_bytes: int) -> bytes:
-        """Of the same length for every size: GNU's form has room for the largest, and one for long names."""
+        """A header whose length does not depend on `size_bytes`: GNU's format has room for any size."""
         info = tarfile.TarInfo(name)
         info.size = size_bytes
         info.mtime = int(self._made_at.timestamp())

@@ -1,7 +1,7 @@
-"""Rows of any table as plain JSON objects, and back: the same for SQLite and PostgreSQL, and for every schema's age.
+"""Rows of any table as plain JSON objects and back, independent of the database and of the schema's revision.
 
-Tables are as the database says they are, not as jobs/models/ has them: a backup may be older than this release. A
-column that is null is left out of the object; a JSON column that holds JSON's own null has it.
+Tables are read from the database, not from jobs/models/: a backup may be older than this release. A column that is null
+is left out of the object; a JSON column that holds JSON's null is included.
 """
 
 import json
@@ -29,23 +29,23 @@ from sqlalchemy.exc import DataError, IntegrityError
 from jobs.errors import EmotuneError
 from jobs.models import UtcDateTime
 
-# Rows that are read, and written, at a time.
+# Rows that are read or written at a time.
 BATCH_ROWS = 1000
 
-# Of the migrations that a database has had; a restore has them anew.
+# The tables of applied migrations; a restore creates them itself.
 SCHEMA_TABLES = frozenset({"alembic_version", "schema_revision"})
 
 PlainRow = dict[str, Any]
 
 
 class RowsRefused(EmotuneError):
-    """The database doesn't take the rows."""
+    """The database doesn't accept the rows."""
 
     code = "rows_refused"
 
 
 def reflect_tables(connection: Connection) -> list[Table]:
-    """All tables but those of the migrations; those that others refer to first."""
+    """All tables but those of the migrations; tables that others refer to come first."""
     metadata = MetaData()
     event.listen(metadata, "column_reflect", _choose_type)
     metadata.reflect(connection)
@@ -53,7 +53,7 @@ def reflect_tables(connection: Connection) -> list[Table]:
 
 
 def read_rows(connection: Connection, table: Table) -> Iterator[PlainRow]:
-    """In the order of their primary keys."""
+    """The rows of a table, in the order of their primary keys."""
     columns = [cast(column, Text).label(column.name) if _is_json(column) else column for column in table.columns]
     json_names = {column.name for column in table.columns if _is_json(column)}
     statement = select(*columns).order_by(*table.primary_key.columns)
@@ -62,7 +62,7 @@ def read_rows(connection: Connection, table: Table) -> Iterator[PlainRow]:
 
 
 def write_rows(connection: Connection, table: Table, rows: Iterable[PlainRow]) -> int:
-    """Returns how many they were. Raises RowsRefused."""
+    """Insert rows; returns their number. Raises RowsRefused."""
     count = 0
     rows = iter(rows)
     while batch := list(islice(rows, BATCH_ROWS)):
@@ -76,7 +76,7 @@ def write_rows(connection: Connection, table: Table, rows: Iterable[PlainRow]) -
 
 
 def set_sequences(connection: Connection, tables: Iterable[Table]) -> None:
-    """Have PostgreSQL number new rows after those that were written; SQLite does so by itself."""
+    """Let PostgreSQL number new rows after the inserted ones; SQLite does so by itself."""
     if connection.dialect.name != "postgresql":
         return
     for table in tables:
@@ -106,7 +106,7 @@ def _to_plain(value: Any, is_json: bool) -> Any:
 
 
 def _from_plain(table: Table, row: Mapping[str, Any]) -> PlainRow:
-    """Raises RowsRefused."""
+    """The values of a row for its table. Raises RowsRefused."""
     unknown = row.keys() - set(table.columns.keys())
     if unknown:
         raise RowsRefused(f"{table.name} has no column {', '.join(sorted(unknown))}")
@@ -114,7 +114,7 @@ def _from_plain(table: Table, row: Mapping[str, Any]) -> PlainRow:
     for column in table.columns:
         value = row.get(column.name)
         if value is None:
-            # The word for JSON's own null is told from no value at all.
+            # JSON's own null differs from a missing value.
             value = JSON.NULL if column.name in row else None
         elif isinstance(column.type, UtcDateTime):
             value = datetime.fromisoformat(value)

@@ -1,7 +1,7 @@
-"""Restoring a backup into an empty installation: all of it, or nothing.
+"""Restoring a backup into an empty installation, completely or not at all.
 
-Everything is checked first. Then the rows go in, by one transaction, which is committed last; the files go in while it
-is open, and out again if anything fails.
+Everything is checked first. Then the rows are written in one transaction, which is committed last; the files are
+written while it is open, and deleted again if anything fails.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ from jobs.backups.format import FileEntry, Manifest
 from jobs.backups.plain_rows import RowsRefused, reflect_tables, set_sequences, write_rows
 from jobs.database.engine import Database
 from jobs.errors import EmotuneError, StorageUnreachable
-from jobs.files.storage import Storage, make_artifact_key, make_dataset_key
+from jobs.files.keys import make_artifact_key, make_dataset_key
+from jobs.files.storage import Storage
 from jobs.files.stored_files import check_content, delete_file, list_files, write_file
 from jobs.models import Artifact, Dataset, Job
 from jobs.runs import ends as run_ends
@@ -27,7 +28,7 @@ from jobs.status import FINAL_STATUSES, JobStatus
 
 RESTORED = "installation_restored"
 
-# So many keys are named.
+# How many keys an error names.
 _LISTED_KEYS = 5
 
 
@@ -39,7 +40,7 @@ class RestoreRefused(EmotuneError):
 
 @dataclass(frozen=True)
 class Schema:
-    """What Alembic does: make the tables of a revision in a database without rows, and bring them to this release's."""
+    """What Alembic does: create the tables of a revision in an empty database, and upgrade them to this release."""
 
     make: Callable[[Connection, str], None]
     upgrade: Callable[[Connection], None]
@@ -47,7 +48,7 @@ class Schema:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What was restored, and what is not as it was."""
+    """What was restored, and what differs from the backed-up installation."""
 
     manifest: Manifest
     requeued_count: int
@@ -57,9 +58,9 @@ class RestoreReport:
 def restore_backup(
     archive: Archive, *, database: Database, storage: Storage, schema: Schema, with_digests: bool = False
 ) -> RestoreReport:
-    """`with_digests`: where the files are in the storage already, read them all, too.
+    """Restore a backup. With `with_digests`, files that are already in the storage are read and compared, too.
 
-    Raises ArchiveUnusable, RestoreRefused, RowsRefused, SQLAlchemyError and OSError; then nothing is changed.
+    Raises ArchiveUnusable, RestoreRefused, RowsRefused, SQLAlchemyError and OSError; nothing is changed then.
     """
     manifest = archive.manifest
     archive.verify()
@@ -73,7 +74,7 @@ def restore_backup(
         schema.make(connection, manifest.schema_revision)
         _write_rows(connection, archive)
         schema.upgrade(connection)
-        requeued_count = _mend_rows(connection, manifest)
+        requeued_count = _correct_rows(connection, manifest)
         for file in manifest.files if manifest.has_files else ():
             written.append(file)
             write_file(storage, file.key, archive.read_file(file))
@@ -84,7 +85,7 @@ def _check_storage(storage: Storage, manifest: Manifest) -> None:
     found = [file.key for file in islice(list_files(storage), _LISTED_KEYS)]
     if found:
         raise RestoreRefused(
-            f"The storage has files already, such as {', '.join(found)}. Restore into an empty one: set "
+            f"The storage already has files, such as {', '.join(found)}. Restore into an empty one: set "
             "EMOTUNE_DATA_DIR to a new folder, or EMOTUNE_STORAGE_URL to a new prefix; or move artifacts, datasets, "
             "runs and uploads away from this one."
         )
@@ -96,7 +97,7 @@ def _check_storage(storage: Storage, manifest: Manifest) -> None:
 
 
 def _check_files(storage: Storage, manifest: Manifest, *, with_digests: bool) -> list[str]:
-    """Whether the storage is the one that a backup without files speaks of; returns warnings."""
+    """Check that the storage is the one that a backup without files refers to; returns warnings."""
     sizes = {file.key: file.size_bytes for file in list_files(storage)}
     faults: list[str] = []
     warnings: list[str] = []
@@ -104,7 +105,7 @@ def _check_files(storage: Storage, manifest: Manifest, *, with_digests: bool) ->
         if file.key not in sizes:
             fault = "is missing"
         elif file.sha256 is None:
-            # A log, a checkpoint or an upload's part: it may have changed since.
+            # A log, a checkpoint or a part of an upload, which may have changed since.
             continue
         elif sizes[file.key] != file.size_bytes:
             fault = f"has {sizes[file.key]} bytes, not {file.size_bytes}"
@@ -116,8 +117,8 @@ def _check_files(storage: Storage, manifest: Manifest, *, with_digests: bool) ->
     if faults:
         named = "; ".join(faults[:_LISTED_KEYS])
         raise RestoreRefused(
-            f"The backup has no files, and {len(faults)} of those that it speaks of are not in the storage as they "
-            f"should be: {named}. Bring the storage back first, from its own snapshot of that time."
+            f"The backup has no files, and {len(faults)} of those that it refers to are missing in the storage "
+            f"or differ: {named}. Restore the storage first, from its own snapshot of that time."
         )
     return warnings
 
@@ -130,7 +131,7 @@ def _check_empty(connection: Connection) -> None:
     found = [f"{name} {count}" for name, count in counts.items() if count]
     if found:
         raise RestoreRefused(
-            f"The database has rows already ({', '.join(found)}). Restore into an empty one: make a new database, and "
+            f"The database already has rows ({', '.join(found)}). Restore into an empty one: make a new database, and "
             "set EMOTUNE_DATABASE_URL to it; for SQLite, set EMOTUNE_DATA_DIR to a new folder."
         )
 
@@ -140,15 +141,17 @@ def _write_rows(connection: Connection, archive: Archive) -> None:
     entries = {entry.name: entry for entry in archive.manifest.tables}
     unknown = entries.keys() - {table.name for table in tables}
     if unknown:
-        raise RowsRefused(f"The schema has no table {', '.join(sorted(unknown))}, and the backup has its rows.")
+        raise RowsRefused(
+            f"The backup has rows of {', '.join(sorted(unknown))}, a table that the schema does not have."
+        )
     for table in tables:
         if table.name in entries:
             write_rows(connection, table, archive.read_rows(entries[table.name]))
     set_sequences(connection, tables)
 
 
-def _mend_rows(connection: Connection, manifest: Manifest) -> int:
-    """What the rows say of a moment that is over; returns how many jobs ran then."""
+def _correct_rows(connection: Connection, manifest: Manifest) -> int:
+    """Requeue jobs that ran when the backup was made, and forget missing files; returns the number of those jobs."""
     with Session(connection) as session:
         _forget_missing(session, manifest)
         running = session.execute(
@@ -156,7 +159,7 @@ def _mend_rows(connection: Connection, manifest: Manifest) -> int:
         ).all()
         end = RunEnd(code=RESTORED, message="The installation was restored from a backup.")
         for job_id, attempt, heartbeat_at in running:
-            # It ended with the old installation: the team must not pay for the time until now.
+            # The run ended with the old installation: the team must not be charged for the time until now.
             run_ends.interrupt(
                 session,
                 job_id=job_id,
@@ -165,13 +168,13 @@ def _mend_rows(connection: Connection, manifest: Manifest) -> int:
                 message="The installation was restored from a backup",
                 ended_at=heartbeat_at,
             )
-        # Of the session alone: the connection's transaction goes on.
+        # This only ends the session: the connection's transaction stays open.
         session.commit()
     return len(running)
 
 
 def _forget_missing(session: Session, manifest: Manifest) -> None:
-    """Files that were deleted while the backup was made: their rows were about to be changed."""
+    """Remove or update the rows of files that were deleted while the backup was made."""
     missing = set(manifest.missing)
     if not missing:
         return
@@ -190,7 +193,7 @@ def _forget_missing(session: Session, manifest: Manifest) -> None:
 
 @contextmanager
 def _files_undone(storage: Storage) -> Iterator[list[FileEntry]]:
-    """A list of the files that are written in the block; if it raises, they are deleted."""
+    """A list for the files that are written in the block; if it raises, they are deleted."""
     written: list[FileEntry] = []
     try:
         yield written

@@ -1,4 +1,4 @@
-"""ListedModel: what a name on the operator's list of base models stands for. [no torch: only looks at files]"""
+"""ListedModel: a base model on the operator's list, and where its files are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A name that jobs may use, and what is loaded for it: a folder, or a hub id.
+    """A base model that jobs may use by its name: a folder, or a hub id.
 
-    Of a model in storage the folder may hold all but the weights; `stored_bytes` is their size.
+    For a model in storage, the folder may lack the weights; `stored_bytes` is their size.
     """
 
     name: str
@@ -17,17 +17,17 @@ class ListedModel:
 
     @property
     def is_folder(self) -> bool:
-        """A hub id is of the form `owner/name` and no existing folder; all that looks like a path is meant as one."""
+        """Whether `path` is a folder. A hub id has the form `owner/name`; anything like a path is a folder."""
         return Path(self.path).is_dir() or self.path.startswith(("/", ".", "~"))
 
     @property
     def is_available(self) -> bool:
-        """Whether the files are there. What a hub id names is known only where it is loaded."""
+        """Whether the files exist. A hub id counts as available, as only loading it would show."""
         return not self.is_folder or (Path(self.path).expanduser() / "config.json").is_file()
 
     @property
     def size_bytes(self) -> int | None:
-        """Of the weights, where it is known."""
+        """Size of the weights in bytes; None where it is not known."""
         if self.stored_bytes is not None:
             return self.stored_bytes
         if not self.is_folder:

@@ -1,4 +1,4 @@
-"""ModelLibrary: the operator's list of base models, and bringing their files to this machine.
+"""ModelLibrary: the operator's list of base models, and fetching their files to this machine.
 
 A model is listed by its folder, by a hub id, or as `storage:NAME` where its files are in storage:
 models/NAME/<file>          as `emotune models push` puts them there
@@ -17,18 +17,18 @@ from jobs.files.store import StoredFile
 STORED_SCHEME = "storage:"
 MODEL_NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 WEIGHTS_SUFFIX = ".safetensors"
-# One more for a model that has been pushed again since it was listed.
+# The second try is for a model that has been pushed again since it was listed.
 FETCH_TRIES = 2
 
 _NOT_HERE = (
-    "Base model {name!r} has yet to be fetched to this machine. Send the same again once the object store answers; "
-    "`emotune doctor` says what keeps it away."
+    "Base model {name!r} has yet to be fetched to this machine. Send the request again once the object store answers; "
+    "`emotune doctor` shows why it can't be reached."
 )
-_REPLACED = "Base model {name!r} is being replaced in the object store. Send the same again in a minute."
+_REPLACED = "Base model {name!r} is being replaced in the object store. Send the request again in a minute."
 
 
 class ModelLibrary:
-    """Of what is in storage, a machine fetches what it needs, and keeps it as it keeps datasets."""
+    """The base models on the operator's list. Files of models in storage are fetched and cached as datasets are."""
 
     def __init__(self, base_models: Mapping[str, str], storage: Storage) -> None:
         self._base_models = base_models
@@ -37,20 +37,20 @@ class ModelLibrary:
         self._listings = ModelListings(storage)
 
     def list_all(self) -> list[tuple[ListedModel, bool]]:
-        """All in the operator's order, and whether their files are there now. Raises StorageUnreachable."""
+        """All models in the operator's order, and whether their files exist now. Raises StorageUnreachable."""
         return self._list(self._listings.ask)
 
     def list_known(self) -> list[tuple[ListedModel, bool]]:
-        """The same, and while the store is away, as this machine saw it last.
+        """All models as by list_all; while the store can't be reached, as this machine last saw them.
 
-        Raises StorageUnreachable where one was never seen.
+        Raises StorageUnreachable for a model that this machine has never seen.
         """
         return self._list(self._listings.list_known)
 
     def get(self, name: str) -> ListedModel:
-        """With its config and its tokenizer on this machine; while the store is away, as this machine saw it last.
+        """The model, with its config and tokenizer on this machine; while the store is unreachable, as last seen here.
 
-        Raises BaseModelUnknown, BaseModelMissing, and StorageUnreachable for what has yet to be fetched.
+        Raises BaseModelUnknown, BaseModelMissing, and StorageUnreachable when files have yet to be fetched.
         """
         path = self._get_path(name)
         if not path.startswith(STORED_SCHEME):
@@ -66,7 +66,7 @@ class ModelLibrary:
         raise StorageUnreachable(_REPLACED.format(name=name))
 
     def lend(self, name: str, folder: Path) -> ListedModel:
-        """With all its files, as they are in storage now, on this machine, for as long as `folder` is there.
+        """The model with all its files on this machine, as they are in storage now, for as long as `folder` exists.
 
         Raises BaseModelUnknown, BaseModelMissing and StorageUnreachable.
         """
@@ -105,9 +105,12 @@ class ModelLibrary:
 
 
 def make_model_prefix(stored_name: str) -> str:
-    """Of the keys of a model's files. Raises BaseModelMissing for what is no name."""
+    """The prefix of the keys of a model's files. Raises BaseModelMissing for an invalid name."""
     if not MODEL_NAME_FORM.fullmatch(stored_name):
-        message = f"{stored_name!r} is no name of a model in storage: letters, digits, dots, dashes and underscores."
+        message = (
+            f"{stored_name!r} is not a valid name of a model in storage: use letters, digits, dots, dashes and "
+            "underscores."
+        )
         raise BaseModelMissing(message, field="base_model")
     return f"models/{stored_name}/"
 
@@ -126,7 +129,7 @@ def _bring(
 
 
 def _clear_others(folder: Path, files: Sequence[StoredFile]) -> None:
-    """A template that an earlier push had, say: who reads the folder takes all that is there."""
+    """Delete files of an earlier push, such as a chat template, which loading the folder would use."""
     names = {file.key.rpartition("/")[2] for file in files}
     for path in folder.iterdir():
         if path.name not in names:

@@ -1,4 +1,4 @@
-"""ModelListings: which files a base model in storage has, as this machine saw it last.
+"""ModelListings: which files a base model in storage has, as this machine last saw them.
 
 cache/listings/models/NAME.json     the files; its time is when the store was last asked for them
 """
@@ -17,7 +17,7 @@ from jobs.errors import StorageUnreachable
 from jobs.files.storage import CACHE_FOLDER, Storage
 from jobs.files.store import StoredFile
 
-# A model that is pushed again is noticed after so long, and a store that is away keeps one caller in so long waiting.
+# How soon a model that was pushed again is noticed, and how often a caller waits for a store that can't be reached.
 ASK_AGAIN_SECONDS = 10.0
 
 _FILES = TypeAdapter(list[StoredFile])
@@ -32,20 +32,23 @@ class _Kept:
 
 
 class ModelListings:
-    """Kept only of a store that can be away. It is made anew for each call: once away, the store is not asked again."""
+    """The listings of models in storage, cached where the store is on the network.
+
+    Make a new object for each call: after a failure, it does not ask the store again.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._is_away = False
 
     def ask(self, prefix: str) -> Sequence[StoredFile]:
-        """As the store says now. Raises StorageUnreachable."""
+        """The files as the store lists them now. Raises StorageUnreachable."""
         return [file for file in self._storage.store.list(prefix) if "/" not in file.key.removeprefix(prefix)]
 
     def list_known(self, prefix: str) -> Sequence[StoredFile]:
-        """As the store said within ASK_AGAIN_SECONDS, or says now; as it said last, for as long as it is away.
+        """The files as listed within ASK_AGAIN_SECONDS, or now; while the store can't be reached, as listed last.
 
-        Raises StorageUnreachable where it has yet to say for the first time.
+        Raises StorageUnreachable when they were never listed.
         """
         if not self._storage.is_shared:
             return self.ask(prefix)
@@ -54,13 +57,13 @@ class ModelListings:
             return self._ask_and_keep(prefix)
         if abs(time.time() - kept.asked_at) < ASK_AGAIN_SECONDS:
             return kept.files
-        # Before asking, which may take a while: others go by what is kept meanwhile.
+        # Before asking, which may take a while: other callers use the cached listing meanwhile.
         with suppress(OSError):
             os.utime(self._get_path(prefix))
         if self._is_away:
             return kept.files
         try:
-            # Patience is for those who have no answer yet.
+            # check() fails fast; only callers without a cached listing wait longer.
             self._storage.store.check()
             return self._ask_and_keep(prefix)
         except StorageUnreachable as error:
@@ -72,7 +75,7 @@ class ModelListings:
         self._get_path(prefix).unlink(missing_ok=True)
 
     def _ask_and_keep(self, prefix: str) -> Sequence[StoredFile]:
-        """An empty one is not worth it: whoever waits for a model wants to know when it comes."""
+        """An empty listing is not cached, so that a new model is noticed at once."""
         files = self.ask(prefix)
         try:
             if files:
@@ -80,7 +83,7 @@ class ModelListings:
             else:
                 self.forget(prefix)
         except OSError as error:
-            # A full disk, say. The answer is good without it.
+            # The disk may be full, for example. The answer is valid without the cache.
             log.warning("listing_not_kept", prefix=prefix, reason=str(error))
         return files
 

@@ -1,4 +1,4 @@
-"""The verbs on datasets."""
+"""Datasets: adding, finding, listing and deleting their rows."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def add_dataset(
     example_count: int,
     report: dict[str, Any],
 ) -> Dataset:
-    """The row of a file that is already in storage under this id."""
+    """Add the row of a dataset whose file is already in storage under this id."""
     dataset = Dataset(
         id=dataset_id,
         team_id=team_id,
@@ -42,9 +42,10 @@ def add_dataset(
 def get_dataset(
     session: Session, *, team_id: str, dataset_id: str, for_job: bool = False, field: str = "dataset_id"
 ) -> Dataset:
-    """Raises DatasetNotFound, also for another team's. One that is got for a job can't be deleted meanwhile.
+    """The team's dataset with this id. Raises DatasetNotFound, also for a dataset of another team.
 
-    `field` is what of the request names it.
+    With `for_job` the row is locked against deletion until the transaction ends. `field` is the field of the request
+    that names the dataset, for the error.
     """
     statement = select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id)
     if for_job:
@@ -56,13 +57,13 @@ def get_dataset(
 
 
 def list_datasets(session: Session, *, team_id: str, cursor: str | None, limit: int) -> Page[Dataset]:
-    """Newest first, and without their reports, which may be long."""
+    """A page of the team's datasets, newest first, without their reports, which may be long."""
     statement = select(Dataset).where(Dataset.team_id == team_id).options(defer(Dataset.report, raiseload=True))
     return read_page(session, statement, Dataset, cursor=cursor, limit=limit)
 
 
 def delete_dataset(session: Session, *, team_id: str, dataset_id: str) -> None:
-    """Delete the row; the file goes after the commit. Raises DatasetNotFound and DatasetInUse."""
+    """Delete the row; the caller deletes the file after the commit. Raises DatasetNotFound and DatasetInUse."""
     statement = select(Dataset).where(Dataset.team_id == team_id, Dataset.id == dataset_id).with_for_update()
     dataset = session.scalar(statement)
     if dataset is None:
@@ -75,10 +76,10 @@ def delete_dataset(session: Session, *, team_id: str, dataset_id: str) -> None:
 
 
 def find_twin(session: Session, *, team_id: str, sha256: str) -> str | None:
-    """The id of a dataset of the team with this content."""
+    """The id of one of the team's datasets with this content, or None."""
     return session.scalar(select(Dataset.id).where(Dataset.team_id == team_id, Dataset.sha256 == sha256).limit(1))
 
 
 def find_known_ids(session: Session) -> set[str]:
-    """The ids of all teams' datasets: for housekeeping, which deletes files that belong to none of them."""
+    """The ids of all teams' datasets. Housekeeping deletes the dataset files that belong to none of them."""
     return set(session.scalars(select(Dataset.id)))

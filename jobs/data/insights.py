@@ -1,4 +1,4 @@
-"""What a dataset is to a base model: its preview, and its statistics, which are kept.
+"""How a base model sees a dataset: a preview, and token statistics, which are stored.
 
 statistics/KEY.json             a report, or why there is none
 statistics/waiting/KEY.json     what the housekeeping is still to compute (worker/housekeeping/statistics.py)
@@ -31,13 +31,13 @@ from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, Toke
 from jobs.files.storage import Storage
 from jobs.models import Dataset
 
-# Takes about a second; what is larger is computed in the background.
+# Statistics of a file of this size take about a second; those of larger ones are computed in the background.
 SMALL_BYTES = 2 * 1024**2
-# Part of every key; to be raised with each change of what a report holds.
+# Part of every key. Increase it whenever the content of a report changes.
 REPORT_FORMAT = 1
-# How long a failure is told before the same question is tried again.
+# How long a failure is reported before the same request is tried again.
 FAILURE_SECONDS = 3600
-# A computation that dies takes its process along, so that nobody is left to say why.
+# A computation that dies takes its process with it, so that it can't report the reason.
 MAX_ATTEMPTS = 3
 WAITING_PREFIX = "statistics/waiting/"
 # A large vocabulary takes about 350 MiB.
@@ -46,14 +46,14 @@ _LOADED_TOKENIZERS = 2
 
 @dataclass(frozen=True)
 class LoadedTokenizer:
-    """A base model's chat format, and the hash of the files that it was made of."""
+    """A base model's chat format, and the hash of the files that it was made from."""
 
     chat_format: ChatFormat
     sha256: str
 
 
 class StatisticsRequest(BaseModel):
-    """What is asked of a dataset; `attempt_count` of the tries so far."""
+    """A request for the statistics of a dataset; `attempt_count` is the number of tries so far."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,20 +72,20 @@ class StatisticsRequest(BaseModel):
 
 
 class _Outcome(BaseModel):
-    """What stands in KEY.json: one of the two."""
+    """The content of KEY.json: a report or a failure."""
 
     report: TokenReport | None = None
     failure: str | None = None
 
 
 class StatisticsStore:
-    """Reports that were computed, and requests that wait."""
+    """The stored reports, and the requests that wait to be computed."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def find(self, request: StatisticsRequest) -> TokenReport | None:
-        """None where it is not computed yet. Raises StatisticsFailed."""
+        """The report, or None when it is not computed yet. Raises StatisticsFailed."""
         try:
             content, written_at = self._storage.read_note(_make_key(request))
             outcome = _Outcome.model_validate_json(content)
@@ -100,18 +100,18 @@ class StatisticsStore:
         self.forget(request)
 
     def fail(self, request: StatisticsRequest, message: str) -> None:
-        """Those who ask are told for FAILURE_SECONDS."""
+        """Record a failure; `find` raises it for FAILURE_SECONDS."""
         self._write(_make_key(request), _Outcome(failure=message))
         self.forget(request)
 
     def wait(self, request: StatisticsRequest) -> None:
-        """Leave the request to the housekeeping, unless it waits there already."""
+        """Leave the request to the housekeeping worker, unless it waits there already."""
         key = _make_waiting_key(request)
         if self._storage.store.find(key) is None:
             self._write(key, request)
 
     def note_attempt(self, request: StatisticsRequest) -> StatisticsRequest:
-        """To be called before a try, so that one that ends the process has counted."""
+        """Count a try. Call it before the computation, so that a try that kills the process is counted."""
         tried = request.model_copy(update={"attempt_count": request.attempt_count + 1})
         self._write(_make_waiting_key(request), tried)
         return tried
@@ -123,14 +123,14 @@ class StatisticsStore:
         return bool(self._storage.store.list_names(WAITING_PREFIX))
 
     def list_waiting(self) -> Iterator[StatisticsRequest]:
-        """Those that wait longest first."""
+        """The waiting requests, oldest first."""
         for file in sorted(self._storage.store.list(WAITING_PREFIX), key=lambda file: file.modified_at):
             try:
                 yield StatisticsRequest.model_validate_json(self._storage.read_note(file.key)[0])
             except FileNotFoundError:
                 continue
             except ValidationError:
-                # By an earlier release; whoever waits for it asks again.
+                # Written by an earlier release; the client will request it again.
                 self._storage.store.delete(file.key)
 
     def _write(self, key: str, content: BaseModel) -> None:
@@ -146,10 +146,10 @@ def _make_waiting_key(request: StatisticsRequest) -> str:
 
 
 def load_tokenizer(model: ListedModel) -> LoadedTokenizer:
-    """Raises TokenizerUnusable."""
+    """The tokenizer of a base model in a folder. Raises TokenizerUnusable."""
     if not model.is_folder:
         raise TokenizerUnusable(
-            f"The base model {model.name!r} is loaded from a model hub, so its tokenizer is not known here. "
+            f"The base model {model.name!r} is loaded from a model hub, so its tokenizer is not available here. "
             "The operator can list a folder with the downloaded model instead.",
             field="base_model",
         )
@@ -164,7 +164,7 @@ def load_tokenizer(model: ListedModel) -> LoadedTokenizer:
 def get_statistics(
     storage: Storage, dataset: Dataset, model: ListedModel, *, max_length: int
 ) -> tuple[StatisticsRequest, TokenReport | None]:
-    """The report, or None when it is being computed.
+    """The request and its report, which is None while it is being computed.
 
     Raises TokenizerUnusable, StatisticsFailed, DatasetNotFound and DatasetOutdated.
     """
@@ -190,7 +190,7 @@ def get_statistics(
 
 
 def compute_report(storage: Storage, request: StatisticsRequest, chat_format: ChatFormat) -> TokenReport:
-    """Raises DatasetNotFound when the dataset is deleted meanwhile, and DatasetOutdated."""
+    """Compute the statistics. Raises DatasetNotFound when the dataset is deleted meanwhile, and DatasetOutdated."""
     with _reading():
         path = storage.fetch_dataset(request.dataset_id)
         return compute_statistics(path, Axes(request.axes), chat_format, request.max_length)
@@ -206,7 +206,10 @@ def get_preview(
     max_length: int,
     rule: EmotionSpan,
 ) -> PreviewPage:
-    """Raises TokenizerUnusable, DatasetNotFound and DatasetOutdated."""
+    """Examples from `offset` on as the model sees them.
+
+    Raises TokenizerUnusable, DatasetNotFound and DatasetOutdated.
+    """
     chat_format = load_tokenizer(model).chat_format
     axes = Axes(tuple(dataset.axes))
     with _reading():
@@ -226,5 +229,5 @@ def _reading() -> Iterator[None]:
 
 @functools.lru_cache(maxsize=_LOADED_TOKENIZERS)
 def _load_tokenizer(folder: Path, _stamp: tuple[tuple[int, int], ...]) -> LoadedTokenizer:
-    """`_stamp` tells when a file has changed."""
+    """Load a tokenizer, cached. `_stamp` changes whenever one of its files does."""
     return LoadedTokenizer(ChatFormat(load_light_tokenizer(folder)), hash_tokenizer(folder))

@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 # How long a SQLite connection waits for another process's write lock.
 SQLITE_BUSY_SECONDS = 30
-# How long a change of the schema waits for a table that somebody reads: a dump, say.
+# How long a schema change waits for a table that is being read, by a dump for example.
 ALTER_LOCK_SECONDS = 20
 
 
 class Database:
-    """One engine, and its two kinds of transaction."""
+    """A database engine with its kinds of transactions: read, read at one moment, write, and alter."""
 
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(url)
@@ -42,10 +42,10 @@ class Database:
 
     @contextmanager
     def read_moment(self) -> Iterator[Session]:
-        """A session that only reads, and sees the rows as they were at one moment, whatever is committed meanwhile."""
+        """A session that only reads, and sees all rows as of one moment, whatever is committed meanwhile."""
         with self._read_session() as session:
             if not self.is_sqlite:
-                # SQLite's transactions are like this anyway.
+                # SQLite's transactions already behave like this.
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
@@ -57,15 +57,15 @@ class Database:
 
     @contextmanager
     def alter(self) -> Iterator[Connection]:
-        """One transaction that may change the schema, and one at a time: a second one waits for the end of the first.
+        """A transaction that may change the schema; a second one waits until the first has ended.
 
-        Raises sqlalchemy.exc.IntegrityError where rows would be left that point nowhere.
+        Raises sqlalchemy.exc.IntegrityError when a foreign key would refer to a row that does not exist.
         """
         with self.engine.connect() as connection:
             if not self.is_sqlite:
                 with connection.begin():
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ALTER_LOCK_KEY})
-                    # Who waits for a table keeps all others from it, too.
+                    # A transaction that waits for a table blocks all later ones from it, too.
                     connection.execute(text(f"SET LOCAL lock_timeout = '{ALTER_LOCK_SECONDS}s'"))
                     yield connection
                 return
@@ -91,12 +91,12 @@ class Database:
 
 
 def lock_claims(session: Session) -> None:
-    """Let one transaction at a time decide who claims what. On SQLite the write transaction itself does."""
+    """Let only one transaction at a time decide who claims which job. On SQLite every write transaction does so."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK_KEY})
 
 
-# Any constant does, as long as nothing else in the database uses it.
+# An arbitrary constant that nothing else in the database uses.
 _CLAIM_LOCK_KEY = 0x656D6F74756E65
 
 
@@ -106,7 +106,7 @@ _ALTER_LOCK_KEY = _CLAIM_LOCK_KEY + 1
 def _check_foreign_keys(connection: Connection) -> None:
     broken = connection.execute(text("PRAGMA foreign_key_check")).first()
     if broken is not None:
-        message = f"a row of {broken[0]} points to none of {broken[2]}"
+        message = f"a row of {broken[0]} refers to a missing row of {broken[2]}"
         raise IntegrityError(message, None, sqlite3.IntegrityError(message))
 
 
@@ -126,11 +126,12 @@ def _make_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
-        # The driver would begin transactions by itself, deferred ones; with None it leaves that to the listener below.
+        # By default the driver would begin deferred transactions itself; with None it leaves that to the listener
+        # below.
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
-        # SQLite's own knows the letters of ASCII only, PostgreSQL's all.
+        # SQLite's built-in function handles only ASCII letters, PostgreSQL's handles all.
         connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")

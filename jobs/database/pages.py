@@ -14,7 +14,7 @@ Row = TypeVar("Row", Dataset, Job, Upload)
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Some rows, and the cursor of the next page: the id of the last row, None at the end."""
+    """Rows, and the cursor of the next page: the id of the last row, or None on the last page."""
 
     items: Sequence[Row]
     next_cursor: str | None
@@ -23,7 +23,10 @@ class Page(Generic[Row]):
 def read_page(
     session: Session, statement: Select[Row], row_type: type[Row], *, cursor: str | None, limit: int
 ) -> Page[Row]:
-    """Rows older than the cursor. An unknown cursor is a place between ids like any other."""
+    """Up to `limit` rows that are older than the cursor, newest first.
+
+    The cursor need not be the id of an existing row.
+    """
     if cursor is not None:
         statement = statement.where(row_type.id < cursor)
     rows = session.scalars(statement.order_by(row_type.id.desc()).limit(limit + 1)).all()

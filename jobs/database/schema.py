@@ -1,8 +1,8 @@
-"""The database's schema, beside the one that this process was built for.
+"""Comparing the schema of the database with the one that this process was built for.
 
 Releases before a migration go on working with what it makes, unless it names an `oldest_code`: the oldest revision
 whose code does. Both are noted in the table schema_revision, by migrations/env.py, so that a process learns there
-whether it may work with revisions that it has never heard of. docs/decisions/0018 has the reasons.
+whether it can work with revisions that it does not know. docs/decisions/0018 has the reasons.
 """
 
 from dataclasses import dataclass
@@ -21,26 +21,26 @@ from jobs.release import get_release
 
 NO_TABLES = "The database has no tables yet: run `emotune migrate`."
 
-# Alembic's table, of one row.
+# Alembic's table, which has one row.
 _VERSIONS = table("alembic_version", column("version_num"))
 
 log = structlog.get_logger()
 
 
 class SchemaMismatch(Exception):
-    """This process must not work with this database."""
+    """This process can't work with the schema of this database."""
 
 
 @dataclass(frozen=True)
 class KnownSchema:
-    """What the code of this process was built for: its newest revision, and all that it knows."""
+    """The schema that the code of this process was built for: the newest revision, and all revisions that it knows."""
 
     head: str
     revisions: frozenset[str]
 
 
 def make_alembic_config() -> Config:
-    """Alembic's configuration without a file: the scripts are a package of ours."""
+    """Alembic's configuration without a file; the migration scripts are the package `migrations`."""
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
     return config
@@ -48,17 +48,17 @@ def make_alembic_config() -> Config:
 
 @cache
 def get_known_schema() -> KnownSchema:
-    """Read once, when the process starts: later the files may be those of another release."""
+    """The known revisions, read once when the process starts: later the files may belong to another release."""
     scripts = ScriptDirectory.from_config(make_alembic_config())
     head = scripts.get_current_head()
     if head is None:
-        raise RuntimeError("no migration is installed")
+        raise RuntimeError("no migrations are installed")
     return KnownSchema(head, frozenset(script.revision for script in scripts.walk_revisions()))
 
 
 def find_revision(connection: Connection) -> str | None:
-    """What the database is at; None where it has no tables."""
-    # Alembic's own way writes to the log each time, and this is asked every few seconds.
+    """The revision of the database's schema; None where it has no tables."""
+    # Alembic's own function writes to the log each time, and this is called every few seconds.
     if not inspect(connection).has_table(_VERSIONS.name):
         return None
     revision: str | None = connection.scalar(select(_VERSIONS.c.version_num))
@@ -66,7 +66,7 @@ def find_revision(connection: Connection) -> str | None:
 
 
 def find_mismatch(connection: Connection) -> str | None:
-    """Why this process must not work with the database, in words that say what to do, or None."""
+    """Why this process can't work with the database, and what to do about it; None when it can."""
     known, current = get_known_schema(), find_revision(connection)
     if current == known.head:
         return None
@@ -97,7 +97,10 @@ def _judge_newer(connection: Connection, known: KnownSchema, current: str) -> st
 
 
 def check_schema(database: Database) -> None:
-    """For the start of a process. Raises SchemaMismatch; a database that is away is judged when it is back."""
+    """Check the schema at the start of a process. Raises SchemaMismatch.
+
+    A database that can't be reached passes; it is checked once it is back.
+    """
     try:
         with database.engine.connect() as connection:
             mismatch = find_mismatch(connection)

@@ -1,10 +1,10 @@
-"""FileCache: copies of a store's files on this machine, bounded in size; what was used longest ago goes first.
+"""FileCache: local copies of a store's files, limited in total size; the least recently used are deleted first.
 
-cache/<key>             the copy; its atime is when it was last asked for, its mtime that of the stored file
-cache/.incoming/        what is still being copied
+cache/<key>             the copy; its atime is when it was last used, its mtime that of the stored file
+cache/.incoming/        files that are still being copied
 cache/listings/         see jobs/base_models/listings.py
 
-Several processes of a machine share it. A copy may go while it is being read: whoever has opened it reads on.
+Several processes of a machine share it. A copy may be deleted while it is being read; open files stay readable.
 """
 
 import os
@@ -22,11 +22,11 @@ from jobs.ids import new_id
 from jobs.settings import DAY_SECONDS
 
 INCOMING = ".incoming"
-# A copy that is older, and still incoming, was left by a process that died.
+# An incoming copy that is older was left by a process that died.
 ABANDONED_SECONDS = DAY_SECONDS
-# File systems round a file's time.
+# File systems round the times of files.
 CLOCK_STEP_SECONDS = 1e-3
-# And stores tell it to the second when they are asked for one file, and finer in a list.
+# Stores report times in seconds for a single file, and more precisely in a list.
 TOLD_STEP_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class CachedFile:
 
 
 class Source(Protocol):
-    """What the cache asks of a store."""
+    """The methods of a store that the cache uses."""
 
     def find(self, key: str) -> StoredFile | None: ...
 
@@ -48,16 +48,16 @@ class Source(Protocol):
 
 
 class FileCache:
-    """`max_bytes` of copies; a single larger one is kept until the next comes."""
+    """`max_bytes` limits the total size of the copies; a single larger file is kept until the next one is copied."""
 
     def __init__(self, root: Path, *, max_bytes: int) -> None:
         self._root = root
         self._max_bytes = max_bytes
 
     def fetch(self, source: Source, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
-        """The copy of a store's file, made where there is none, as `Store.fetch` says.
+        """The local copy of a store's file, copied if necessary; see `Store.fetch`.
 
-        The store is not asked where there is a copy of what never changes, or of what was listed.
+        The store is not asked when there is a copy of a file that never changes, or that was listed.
         """
         file = _get(source, key) if changes else listed
         path = self.find(key, modified_at=file.modified_at if file else None)
@@ -68,7 +68,7 @@ class FileCache:
         return self.add(key, pieces, modified_at=file.modified_at)
 
     def find(self, key: str, *, modified_at: float | None = None) -> Path | None:
-        """The copy, if there is one, and if it is of the file as it was at `modified_at`."""
+        """The copy, or None if there is none of the file as it was at `modified_at`."""
         path = self._root / key
         try:
             found = path.stat()
@@ -80,7 +80,7 @@ class FileCache:
         return path
 
     def add(self, key: str, pieces: Iterator[bytes], *, modified_at: float) -> Path:
-        """Copy a file in, and clear others away for it."""
+        """Copy a file into the cache, and delete others to make room."""
         incoming = self._root / INCOMING
         incoming.mkdir(parents=True, exist_ok=True)
         partial, path = incoming / new_id("part"), self._root / key
@@ -99,7 +99,7 @@ class FileCache:
         (self._root / key).unlink(missing_ok=True)
 
     def _clear_out(self, newest: Path) -> None:
-        """Down to the bound. A copy that a run has lent for itself takes its room until the run is over."""
+        """Delete copies down to the limit. A copy that a run has linked takes its space until the run has ended."""
         files = sorted(self._list(), key=lambda file: file.used_at)
         excess_bytes = sum(file.size_bytes for file in files) - self._max_bytes
         for file in files:
@@ -115,7 +115,7 @@ class FileCache:
         for folder, _, names in os.walk(self._root):
             for name in names:
                 path = Path(folder) / name
-                # Another process clears, too.
+                # Another process deletes copies, too.
                 with suppress(FileNotFoundError):
                     found = path.stat()
                     if path.parent.name == INCOMING:
@@ -133,7 +133,7 @@ def _get(source: Source, key: str) -> StoredFile:
 
 
 def _read_as_listed(source: Source, listed: StoredFile) -> Iterator[bytes]:
-    """The whole file. Raises FileNotFoundError where it is another than was listed, before the copy counts as one."""
+    """Copy the complete file. Raises FileNotFoundError, before the copy is used, if it is not the listed file."""
     gone = f"{listed.key} has been replaced in storage since it was listed"
     try:
         yield from source.read(listed.key, 0, listed.size_bytes)

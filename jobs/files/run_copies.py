@@ -1,9 +1,11 @@
-"""RunCopies: what of a run's folder other machines need, in a store that they share: its log and its checkpoints.
+"""RunCopies: copies of a run's log and checkpoints in a store that several machines share.
 
 runs/<job_id>/<attempt>/log.txt                        as far as it was written at the last copy
-runs/<job_id>/<attempt>/checkpoints/<name>/<file>      whole once the index is there, which comes last and goes first
+runs/<job_id>/<attempt>/checkpoints/<name>/<file>      complete once the index exists: it is written last and deleted
+first
 
-A run's folder is its machine's own. Without these copies a job that goes on elsewhere would begin anew.
+Each machine has its own run folders. Without these copies a job that is resumed on another machine would start again
+from the beginning.
 """
 
 import shutil
@@ -15,26 +17,26 @@ from emomodel.checkpoints.index import INDEX_FILE, PARTIAL_FOLDER, CheckpointInf
 from jobs.files.storage import CHECKPOINT_FOLDER, LOG_FILE, Storage
 from jobs.files.store import StoredFile
 
-# Where the newest is damaged, the one before it is taken.
+# If the newest is damaged, the one before it is used.
 FETCHED_COUNT = 2
 
 
 class RunCopies:
-    """Of all runs of one job."""
+    """The copies of all runs of one job."""
 
     def __init__(self, storage: Storage, job_id: str) -> None:
         self._storage = storage
         self._job_id = job_id
 
     def put_log(self, attempt: int) -> None:
-        """As far as it is written now."""
+        """Copy the log of a run as far as it is written now."""
         content = (self._storage.get_run_folder(self._job_id, attempt) / LOG_FILE).read_bytes()
         self._storage.put_note(f"{self._make_prefix(attempt)}{LOG_FILE}", content)
 
     def put_checkpoints(self, attempt: int) -> int:
-        """Make the copies of an attempt's checkpoints what the machine has: new ones come, then old ones go.
+        """Bring the copies of a run's checkpoints up to date: add new ones, then delete old ones.
 
-        Returns how many there are. Raises FileNotFoundError when one goes from the machine meanwhile.
+        Returns their number. Raises FileNotFoundError when a local checkpoint is deleted meanwhile.
         """
         checkpoints = list_checkpoints(self._storage.get_checkpoint_folder(self._job_id, attempt))
         copied = self._list_copied(attempt)
@@ -46,7 +48,7 @@ class RunCopies:
         return len(checkpoints)
 
     def fetch_checkpoints(self, before_attempt: int) -> None:
-        """Bring the newest ones of earlier attempts to this machine, where it has not made them itself."""
+        """Fetch the newest checkpoints of earlier attempts to this machine, unless it made them itself."""
         found = [
             (get_step(Path(name)), attempt, name, files)
             for attempt in self._list_attempts()
@@ -58,7 +60,7 @@ class RunCopies:
             self._fetch(attempt, name, files)
 
     def delete_checkpoints(self, before_attempt: int | None = None) -> None:
-        """Those of all attempts, or of all before one."""
+        """Delete the copied checkpoints of all attempts, or of those before `before_attempt`."""
         for attempt in self._list_attempts():
             if before_attempt is None or attempt < before_attempt:
                 for files in self._list_copied(attempt).values():
@@ -74,7 +76,7 @@ class RunCopies:
         folder = self._storage.get_checkpoint_folder(self._job_id, attempt)
         if (folder / name).exists():
             return
-        # Where what a killed process has left goes with the checkpoints.
+        # In this folder, remains of a killed process are deleted together with the checkpoints.
         partial = folder / PARTIAL_FOLDER / name
         partial.mkdir(parents=True, exist_ok=True)
         try:
@@ -94,7 +96,7 @@ class RunCopies:
         return sorted(int(name) for name in names if name.isdecimal())
 
     def _list_copied(self, attempt: int) -> dict[str, list[StoredFile]]:
-        """The files of each checkpoint by its name."""
+        """The copied files of each checkpoint of an attempt, by the checkpoint's name."""
         found = defaultdict(list)
         for file in self._storage.store.list(f"{self._make_prefix(attempt)}{CHECKPOINT_FOLDER}/"):
             found[Path(file.key).parent.name].append(file)

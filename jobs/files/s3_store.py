@@ -1,4 +1,4 @@
-"""S3Store: a bucket of any S3-compatible store, through obstore, with copies of what is read on this machine."""
+"""S3Store: a bucket of any S3-compatible store, accessed with obstore; files that are read are cached locally."""
 
 import os
 from collections.abc import Iterator
@@ -18,35 +18,35 @@ from jobs.files.store import READ_BYTES, StoredFile
 from jobs.settings import MIB, Settings
 
 if TYPE_CHECKING:
-    # In the library's stubs alone.
+    # These exist only in the library's type stubs.
     from obstore.store import RetryConfig, S3Config
 
-# Of one request: a slow client takes pieces at its own pace, and no request waits for it.
+# Bytes of one request: a slow client reads pieces at its own pace, and no request has to wait for it.
 RANGE_BYTES = 8 * MIB
-# S3 takes 10,000 parts at most: so many of this size are 156 GiB.
+# S3 allows 10,000 parts, which at this size are 156 GiB.
 PART_BYTES = 16 * MIB
 MAX_CONCURRENCY = 4
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
-# Of one request with its body, which has RANGE_BYTES or PART_BYTES at most.
+# For one request with its body of at most RANGE_BYTES or PART_BYTES.
 REQUEST_TIMEOUT = timedelta(seconds=60)
-# A person waits for the answer. Whoever has more time asks again himself.
+# A person waits for the answer. Callers with more time retry themselves.
 MAX_RETRIES = 3
 RETRY_TIMEOUT = timedelta(seconds=20)
-# Whether the store is there is asked again and again, by those who have to be quick.
+# Health checks ask often whether the store can be reached, and have to answer quickly.
 CHECK_TIMEOUT = timedelta(seconds=5)
 CHECKED_PREFIX = "check/"
 
-# obstore's word for an answer of 200 where a part was asked for. What stands behind is the whole file, or the part:
+# obstore's message for a response with status 200 to a range request. The body is the complete file, or the range:
 # some servers send it with the wrong status.
 _NOT_PARTIAL = "non-partial response"
 
-# The library's errors go on for lines, with the request's and its own inner structure.
+# The library's errors are many lines long and contain internals of the request.
 _MAX_REASON = 300
 
 
 def open_store(settings: Settings, cache: FileCache) -> "S3Store":
-    """What `EMOTUNE_STORAGE_URL` names. What is not set here comes from the standard AWS_* variables."""
+    """The store at `EMOTUNE_STORAGE_URL`. Options that are not set come from the standard AWS_* variables."""
     bucket = _open_bucket(settings, REQUEST_TIMEOUT, {"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT})
     return S3Store(bucket, _open_bucket(settings, CHECK_TIMEOUT, {"max_retries": 0}), cache)
 
@@ -54,7 +54,7 @@ def open_store(settings: Settings, cache: FileCache) -> "S3Store":
 def _open_bucket(settings: Settings, timeout: timedelta, retry_config: "RetryConfig") -> Bucket:
     parts = urlsplit(settings.storage_url or "")
     endpoint = settings.storage_endpoint
-    # Bulk deletion is what compatible stores most often lack.
+    # Bulk deletion is what S3-compatible stores most often lack.
     config: S3Config = {"disable_bulk_delete": True}
     if endpoint is not None:
         config["endpoint"] = endpoint
@@ -77,10 +77,10 @@ def _open_bucket(settings: Settings, timeout: timedelta, retry_config: "RetryCon
 
 
 class S3Store:
-    """Files of a bucket. Their keys are the objects' keys below the prefix."""
+    """A store in a bucket. The keys of files are the objects' keys below the prefix."""
 
     def __init__(self, bucket: Bucket, checked_bucket: Bucket, cache: FileCache) -> None:
-        """`checked_bucket` is the same, by a client without patience."""
+        """`checked_bucket` is the same bucket with a client that has a short timeout and does not retry."""
         self._bucket = bucket
         self._checked_bucket = checked_bucket
         self._cache = cache
@@ -94,7 +94,7 @@ class S3Store:
             obstore.put(self._bucket, key, path, chunk_size=PART_BYTES, max_concurrency=MAX_CONCURRENCY)
 
     def copy(self, source_key: str, key: str) -> bool:
-        """Inside the store; a copy takes room again. Stores refuse it for files above 5 GB."""
+        """Copy the file inside the store, which takes its space again. Stores refuse this for files above 5 GB."""
         try:
             with _reaching():
                 obstore.copy(self._bucket, source_key, key)
@@ -103,15 +103,15 @@ class S3Store:
         return True
 
     def fetch(self, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
-        """Without asking the store where there is a copy of what never changes, or of what was listed."""
+        """Does not ask the store when there is a local copy of a file that never changes, or that was listed."""
         return self._cache.fetch(self, key, changes=changes, listed=listed)
 
     def lend(self, key: str, folder: Path, *, listed: StoredFile | None = None) -> Path:
-        """A second name in `folder`, which stays when the cache lets the copy go."""
+        """The file has a second name in `folder`, which remains when the cache deletes its copy."""
         name = folder / Path(key).name
         while not name.exists():
             path = self.fetch(key, listed=listed)
-            # Gone between the two steps: fetched again.
+            # The copy was deleted between the two steps; fetch it again.
             with suppress(FileNotFoundError):
                 os.link(path, name)
         return name
@@ -172,7 +172,7 @@ class S3Store:
         return StoredFile(key, found["size"], found["last_modified"].timestamp())
 
     def _read_through(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """From the file's beginning, for a store that serves no parts."""
+        """Read from the start of the file, for a store that does not support range requests."""
         position = 0
         with _reaching():
             for chunk in obstore.get(self._bucket, key).stream(min_chunk_size=READ_BYTES):
@@ -187,7 +187,7 @@ class S3Store:
 
 @contextmanager
 def _reaching() -> Iterator[None]:
-    """Raises FileNotFoundError, as the library does, and StorageUnreachable for all else that the store answers."""
+    """Turns the library's errors into FileNotFoundError and StorageUnreachable."""
     try:
         yield
     except (BaseError, OSError) as error:

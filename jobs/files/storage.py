@@ -1,41 +1,36 @@
-"""Storage: ids to keys and paths; atomic put, checksum, delete.
+"""Storage: the files of an installation by the ids of their rows; atomic writes, checksums, deletion.
 
-In the store, which is this folder or a bucket (jobs/files/store.py):
-datasets/<dataset_id>.jsonl           a dataset as JSON Lines; equal ones of a team are hard links, or copies
+In the store, which is the data folder or a bucket (jobs/files/store.py):
+datasets/<dataset_id>.jsonl           a dataset as JSON Lines; equal datasets of a team are hard links or copies
 uploads/<upload_id>/<number>          the parts of an upload that is not complete
 artifacts/<job_id>/<filename>         finished outputs
 statistics/                           see jobs/data/insights.py
-runs/<job_id>/<attempt>/              where the store is a bucket: what of a run's folder other machines need
+runs/<job_id>/<attempt>/              if the store is a bucket: the files of a run that other machines need
 
 In the folder of this machine:
-runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl, a while output/
-                                      and checkpoints/
-incoming/                             what is still being written
+runs/<job_id>/<attempt>/              a run's working folder: request.json, log.txt, metrics.jsonl; output/ and
+                                      checkpoints/ until the job has ended
+incoming/                             files that are still being written
 cache/                                see jobs/files/file_cache.py
-swept/<host>                          empty; its time is that of the last sweep of this host's housekeeping
+swept/<host>                          empty; its modification time is that of the host's last sweep
 """
 
-import hashlib
-import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from jobs.errors import DiskFull
-from jobs.files.store import FolderStore, Store, StoredFile
+from jobs.files.content import IncomingFile, StoredContent
+from jobs.files.keys import ID_FORM, check_id, make_artifact_key, make_dataset_key, make_upload_prefix
+from jobs.files.store import FolderStore, Store
 from jobs.ids import new_id
 from jobs.settings import Settings
 
-ID_FORM = re.compile(r"[a-z]+_[0-9a-z]{26}")
-FILENAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 COPY_BYTES = 1024**2
 
-# Of a run's folder, what stays for reading after the job's end; what was made there has become artifacts.
+# Files of a run's folder that are kept after the job's end; its outputs have become artifacts.
 REQUEST_FILE = "request.json"
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.jsonl"
@@ -48,53 +43,11 @@ KEPT_FILES = frozenset({REQUEST_FILE, LOG_FILE, METRICS_FILE})
 CACHE_FOLDER = "cache"
 
 
-@dataclass
-class IncomingFile:
-    """A file being written under a temporary name, measured as it grows."""
-
-    path: Path
-    stream: BinaryIO
-    size_bytes: int = 0
-    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-    def write(self, chunk: bytes) -> None:
-        self.stream.write(chunk)
-        self._digest.update(chunk)
-        self.size_bytes += len(chunk)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def finish(self) -> Path:
-        """Nothing more comes: it is on the disk."""
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
-        self.stream.close()
-        return self.path
-
-
-@dataclass(frozen=True)
-class StoredContent:
-    """A stored file that is there, to be read or linked to."""
-
-    store: Store
-    file: StoredFile
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        """Bytes `start` to `end`, the end excluded, in pieces."""
-        return self.store.read(self.file.key, start, end)
-
-    def sign(self, seconds: float) -> str | None:
-        """A link that gives it to anybody for so long, where the store can."""
-        return self.store.sign(self.file.key, seconds)
-
-
 def open_storage(settings: Settings) -> "Storage":
-    """As the settings say: all in the data folder, or the finished files in a bucket."""
+    """The storage that the settings ask for: everything in the data folder, or finished files in a bucket."""
     if settings.storage_url is None:
         return Storage(settings.data_dir)
-    # Only those who use it pay for loading it.
+    # Imported here so that only installations with a bucket load it.
     from jobs.files.file_cache import FileCache
     from jobs.files.s3_store import open_store
 
@@ -103,7 +56,7 @@ def open_storage(settings: Settings) -> "Storage":
 
 
 class Storage:
-    """All files of an installation: the finished ones in `store`, by default the same folder as all else."""
+    """All files of an installation. Finished files are in `store`, which by default is the data folder `root`."""
 
     def __init__(self, root: Path, store: Store | None = None) -> None:
         self.root = root
@@ -111,24 +64,24 @@ class Storage:
 
     @property
     def is_shared(self) -> bool:
-        """Whether machines share the store alone, and not the folder."""
+        """Whether the store is shared by machines that do not share the data folder."""
         return not isinstance(self.store, FolderStore)
 
     def get_run_folder(self, job_id: str, attempt: int) -> Path:
-        return self.root / "runs" / _checked_id(job_id) / str(attempt)
+        return self.root / "runs" / check_id(job_id) / str(attempt)
 
     def get_cache_folder(self, slot: str) -> Path:
-        """Where a slot's training processes keep what they compile, from one job to the next."""
+        """The folder where a slot's training processes keep compiled code from one job to the next."""
         return self.root.absolute() / "compiled" / slot
 
     def note_sweep(self, host: str) -> None:
-        """The housekeeping of this host has swept just now."""
+        """Record that the housekeeping of this host has just swept."""
         path = self._get_sweep_mark(host)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
     def get_sweep_age_seconds(self, host: str) -> float | None:
-        """How long ago that was; None if it never was."""
+        """Seconds since the last sweep of this host; None if there was none."""
         try:
             return time.time() - self._get_sweep_mark(host).stat().st_mtime
         except OSError:
@@ -139,7 +92,7 @@ class Storage:
 
     @contextmanager
     def receive(self) -> Iterator[IncomingFile]:
-        """A file to write; what was not put into its place by the end of the block is removed."""
+        """A temporary file to write; it is removed at the end of the block unless it was put into the store."""
         folder = self.root / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / new_id("part")
@@ -151,7 +104,7 @@ class Storage:
 
     @contextmanager
     def give(self, source: Path) -> Iterator[Path]:
-        """A second name of a finished file of this folder, for a store that takes over what it is given."""
+        """A second name (hard link) of a finished file, for a store that takes over the file that it is given."""
         folder = self.root / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / new_id("part")
@@ -162,11 +115,11 @@ class Storage:
             path.unlink(missing_ok=True)
 
     def put_artifact(self, job_id: str, filename: str, source: Path) -> tuple[int, str]:
-        """Copy a file into its place; returns its size in bytes and its sha256."""
+        """Copy a file into the store as an artifact; returns its size in bytes and its SHA-256."""
         return self.put_copy(make_artifact_key(job_id, filename), source)
 
     def put_copy(self, key: str, source: Path) -> tuple[int, str]:
-        """The same under any key."""
+        """Copy a file into the store under any key; returns its size in bytes and its SHA-256."""
         with self.receive() as incoming, source.open("rb") as stream:
             while chunk := stream.read(COPY_BYTES):
                 incoming.write(chunk)
@@ -174,46 +127,46 @@ class Storage:
         return incoming.size_bytes, incoming.sha256
 
     def open_artifact(self, job_id: str, filename: str) -> StoredContent:
-        """Raises FileNotFoundError."""
+        """The content of an artifact, in the store. Raises FileNotFoundError."""
         return self._open(make_artifact_key(job_id, filename))
 
     def fetch_artifact(self, job_id: str, filename: str) -> Path:
-        """A file of this machine, to be read now. Raises FileNotFoundError."""
+        """A local file with the content, to be read now. Raises FileNotFoundError."""
         return self.store.fetch(make_artifact_key(job_id, filename))
 
     def delete_artifact(self, job_id: str, filename: str) -> None:
         self.store.delete(make_artifact_key(job_id, filename))
 
     def list_artifact_files(self, job_id: str) -> set[str]:
-        """The names of all files that are stored for a job, whatever the rows say."""
-        return self.store.list_names(f"artifacts/{_checked_id(job_id)}/")
+        """The names of all files that are stored as artifacts of a job, whether or not they have a row."""
+        return self.store.list_names(f"artifacts/{check_id(job_id)}/")
 
     def put_dataset(self, dataset_id: str, incoming: IncomingFile, *, twin_id: str | None) -> None:
-        """Put a file into its place; where the dataset `twin_id` has the same content, as a second name of its file."""
+        """Store a dataset's file; if the dataset `twin_id` has the same content, as a second name of that file."""
         key = make_dataset_key(dataset_id)
         if twin_id is None or not self.store.copy(make_dataset_key(twin_id), key):
             self.store.put(key, incoming.finish())
 
     def open_dataset(self, dataset_id: str) -> StoredContent:
-        """Raises FileNotFoundError."""
+        """The content of a dataset, in the store. Raises FileNotFoundError."""
         return self._open(make_dataset_key(dataset_id))
 
     def fetch_dataset(self, dataset_id: str) -> Path:
-        """A file of this machine, to be read now. Raises FileNotFoundError."""
+        """A local file with the content, to be read now. Raises FileNotFoundError."""
         return self.store.fetch(make_dataset_key(dataset_id))
 
     def lend_dataset(self, dataset_id: str, folder: Path) -> Path:
-        """The same for a run, for as long as its folder is there. Raises FileNotFoundError."""
+        """A local file with the content that exists for as long as `folder` does. Raises FileNotFoundError."""
         return self.store.lend(make_dataset_key(dataset_id), folder)
 
     def delete_dataset(self, dataset_id: str) -> None:
         self.store.delete(make_dataset_key(dataset_id))
 
     def list_dataset_ids(self, older_than_seconds: float, now: float) -> set[str]:
-        """The ids of the datasets whose file is here for longer than this; `now` in seconds since the epoch."""
+        """The ids of the datasets whose file is older than this; `now` is in seconds since the epoch."""
         old = [file.key for file in self.store.list("datasets/") if now - file.modified_at > older_than_seconds]
         stems = {Path(key).stem for key in old}
-        # File systems put files of their own into folders, such as .nfs...
+        # File systems add files of their own to folders, such as .nfs...
         return {stem for stem in stems if ID_FORM.fullmatch(stem)}
 
     def put_part(self, upload_id: str, number: int, incoming: IncomingFile) -> None:
@@ -223,7 +176,7 @@ class Storage:
         return self.store.read(f"{make_upload_prefix(upload_id)}{number}", 0, size_bytes)
 
     def list_parts(self, upload_id: str) -> dict[int, int]:
-        """The size in bytes of each part that is there, by its number, in order."""
+        """The size in bytes of each stored part, by its number, in order."""
         files = {Path(file.key).name: file.size_bytes for file in self.store.list(make_upload_prefix(upload_id))}
         return dict(sorted((int(name), size_bytes) for name, size_bytes in files.items() if name.isdecimal()))
 
@@ -231,51 +184,34 @@ class Storage:
         self.store.delete_all(make_upload_prefix(upload_id))
 
     def list_upload_ids(self) -> set[str]:
-        """The ids of the uploads that have parts here."""
+        """The ids of the uploads with stored parts."""
         return {name for name in self.store.list_names("uploads/") if ID_FORM.fullmatch(name)}
 
     def put_note(self, key: str, content: bytes) -> None:
-        """A small file under any key."""
+        """Store a small file under any key."""
         with self.receive() as incoming:
             incoming.write(content)
             self.store.put(key, incoming.finish())
 
     def read_note(self, key: str) -> tuple[bytes, float]:
-        """Its content, and when it was written, in seconds since the epoch. Raises FileNotFoundError."""
+        """The content of a small file, and its time in seconds since the epoch. Raises FileNotFoundError."""
         content = self._open(key)
         return b"".join(content.read(0, content.file.size_bytes)), content.file.modified_at
 
     def get_checkpoint_folder(self, job_id: str, attempt: int) -> Path:
-        """Each run writes into its own, so that one that was taken for dead can't spoil its successor's."""
+        """The folder of a run's checkpoints.
+
+        Each run has its own, so that a run believed dead can't damage its successor's.
+        """
         return self.get_run_folder(job_id, attempt) / CHECKPOINT_FOLDER
 
     def list_attempts(self, job_id: str) -> list[int]:
         """The attempts of a job that have a folder, oldest first."""
-        folder = self.root / "runs" / _checked_id(job_id)
+        folder = self.root / "runs" / check_id(job_id)
         return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
 
-    def clear_run_folder(self, job_id: str, attempt: int, *, keeps_checkpoints: bool = False) -> None:
-        """Delete all but KEPT_FILES, and the checkpoints where the job goes on: weights are heavy."""
-        folder = self.get_run_folder(job_id, attempt)
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name in KEPT_FILES or (keeps_checkpoints and path.name == CHECKPOINT_FOLDER):
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-    def clear_run_folders(self, job_id: str) -> None:
-        """Those of all attempts, once the job has ended, and their checkpoints' copies for other machines."""
-        for attempt in self.list_attempts(job_id):
-            self.clear_run_folder(job_id, attempt)
-        if self.is_shared:
-            prefix = f"runs/{_checked_id(job_id)}/"
-            for name in self.store.list_names(prefix):
-                self.store.delete_all(f"{prefix}{name}/{CHECKPOINT_FOLDER}/")
-
     def find_log(self, job_id: str, attempt: int) -> Path | None:
-        """A run's log as far as it is written: the file itself, or the last copy that its machine has made of it."""
+        """The log of a run so far: the file itself, or the last copy by its machine. None if there is none."""
         path = self.get_run_folder(job_id, attempt) / LOG_FILE
         if path.is_file():
             return path
@@ -284,19 +220,8 @@ class Storage:
         except FileNotFoundError:
             return None
 
-    def list_leftover_ids(self) -> set[str]:
-        """The ids of the jobs of which this machine has more than what is read after a job's end."""
-        folder = self.root / "runs"
-        job_ids = {path.name for path in folder.iterdir() if ID_FORM.fullmatch(path.name)} if folder.is_dir() else set()
-        return {job_id for job_id in job_ids if any(True for _ in self._list_leftovers(job_id))}
-
-    def _list_leftovers(self, job_id: str) -> Iterator[Path]:
-        for attempt in self.list_attempts(job_id):
-            folder = self.get_run_folder(job_id, attempt)
-            yield from (path for path in folder.iterdir() if path.name not in KEPT_FILES)
-
     def list_abandoned(self, older_than_seconds: float, now: float) -> list[Path]:
-        """Files that some dead process left half-written; `now` in seconds since the epoch."""
+        """Partial files left by dead processes and older than this; `now` is in seconds since the epoch."""
         return _list_older(self.root / "incoming", older_than_seconds, now)
 
     def _open(self, key: str) -> StoredContent:
@@ -310,63 +235,16 @@ class Storage:
         return shutil.disk_usage(self.root).free
 
     def check_free(self, needed_bytes: int) -> None:
-        """Raises DiskFull when less is free."""
+        """Raises DiskFull when fewer bytes are free."""
         if self.get_free_bytes() < needed_bytes:
             raise DiskFull
 
-    def measure_run_leftovers(self, job_id: str) -> int | None:
-        """The bytes that clear_run_folders would free, half-written files among them; None where nothing is left."""
-        try:
-            left = list(self._list_leftovers(job_id))
-            files = [
-                file for path in left for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()
-            ]
-            sizes = [path.stat().st_size for path in files]
-        except FileNotFoundError:
-            # Somebody else is clearing them now.
-            return None
-        copies = [
-            file.size_bytes
-            for file in (self.store.list(f"runs/{_checked_id(job_id)}/") if self.is_shared else ())
-            if f"/{CHECKPOINT_FOLDER}/" in file.key
-        ]
-        return sum(sizes) + sum(copies) if left or copies else None
-
-    def delete_run_folders(self, job_id: str) -> None:
-        """All that the runs of a job have left, logs included."""
-        prefix = f"runs/{_checked_id(job_id)}/"
-        for store in self.list_stores(prefix):
-            store.delete_all(prefix)
-
     def list_stores(self, key: str) -> Sequence[Store]:
-        """Where files of this key, or prefix, may be: of runs in the machine's own folder first."""
+        """The stores that may hold files with this key or prefix; for runs, the machine's own folder comes first."""
         return (FolderStore(self.root), self.store) if self.is_shared and key.startswith("runs/") else (self.store,)
-
-
-def make_dataset_key(dataset_id: str) -> str:
-    """Raises ValueError for what is no id."""
-    return f"datasets/{_checked_id(dataset_id)}.jsonl"
-
-
-def make_artifact_key(job_id: str, filename: str) -> str:
-    """Raises ValueError for what is no id, or no name of a file."""
-    if not FILENAME_FORM.fullmatch(filename):
-        raise ValueError(f"{filename!r} is no artifact's file name")
-    return f"artifacts/{_checked_id(job_id)}/{filename}"
-
-
-def make_upload_prefix(upload_id: str) -> str:
-    """Of the keys of its parts. Raises ValueError for what is no id."""
-    return f"uploads/{_checked_id(upload_id)}/"
 
 
 def _list_older(folder: Path, seconds: float, now: float) -> list[Path]:
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if now - path.stat().st_mtime > seconds]
-
-
-def _checked_id(row_id: str) -> str:
-    if not ID_FORM.fullmatch(row_id):
-        raise ValueError(f"{row_id!r} is no row's id")
-    return row_id

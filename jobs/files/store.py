@@ -1,7 +1,7 @@
 """Stores: where an installation's finished files are kept, by key. This one is a folder; s3_store.py is a bucket.
 
-A key is a relative path with slashes, such as `artifacts/job_.../bundle-1.zip`. What stands under a key is whole: it
-appears, is replaced and goes at once.
+A key is a relative path with slashes, such as `artifacts/job_.../bundle-1.zip`. A stored file is always complete: it
+appears, is replaced and disappears atomically.
 """
 
 import os
@@ -27,58 +27,64 @@ class StoredFile:
 
 
 class Store(Protocol):
-    """What every store can do. Raises StorageUnreachable where it is not there, and OSError for a full disk."""
+    """What every store can do.
+
+    All methods raise StorageUnreachable if it can't be reached, and OSError for a full disk.
+    """
 
     def check(self) -> None:
-        """Raises StorageUnreachable within seconds."""
+        """Check that the store can be reached, within seconds. Raises StorageUnreachable."""
 
     def put(self, key: str, path: Path) -> None:
-        """Take over a finished file of the data folder; `path` may be gone afterwards."""
+        """Store a finished file of the data folder under a key; `path` may no longer exist afterwards."""
 
     def copy(self, source_key: str, key: str) -> bool:
-        """Give a file a second name, or a second copy; False where the file is gone or the store can't."""
+        """Give a file a second name or a second copy; False if the file is gone or the store can't do it."""
 
     def fetch(self, key: str, *, changes: bool = False, listed: StoredFile | None = None) -> Path:
-        """A file of this machine with the content, to be read now. Raises FileNotFoundError.
+        """A local file with the content, to be read now. Raises FileNotFoundError.
 
-        `changes`: what stands under the key is replaced now and then. `listed`: it is wanted as it was when it was
-        listed, and is not found where it has been replaced since.
+        `changes`: the file under this key is replaced from time to time. `listed`: return the file as it was listed;
+        if it has been replaced since, it is not found.
         """
 
     def lend(self, key: str, folder: Path, *, listed: StoredFile | None = None) -> Path:
-        """The same for as long as `folder` is there: nothing clears the file away meanwhile.
+        """A local file with the content that is not deleted for as long as `folder` exists.
 
-        Raises FileNotFoundError where it has to be fetched and is not there.
+        Raises FileNotFoundError when the file has to be fetched and does not exist.
         """
 
     def find(self, key: str) -> StoredFile | None: ...
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """Bytes `start` to `end`, the end excluded, in pieces. Raises FileNotFoundError; EOFError if it is shorter."""
+        """Bytes from `start` up to, not including, `end`, in pieces.
+
+        Raises FileNotFoundError, and EOFError if the file is shorter.
+        """
 
     def list(self, prefix: str) -> Iterator[StoredFile]:
-        """All files whose key begins with `prefix`, which ends in a slash; those of a folder one after the other."""
+        """All files whose key begins with `prefix`, which ends in a slash; those of a folder follow one another."""
 
     def list_names(self, prefix: str) -> set[str]:
-        """What follows next in the keys that begin with `prefix`, up to the next slash."""
+        """The next part, up to a slash, of all keys that begin with `prefix`."""
 
     def delete(self, key: str) -> None:
-        """No error where there is none."""
+        """Delete a file; no error if it does not exist."""
 
     def delete_all(self, prefix: str) -> None: ...
 
     def sign(self, key: str, seconds: float) -> str | None:
-        """A URL that gives the file to anybody for so long; None where the store serves nobody itself."""
+        """A URL where anybody can download the file for this long; None if the store serves no files itself."""
 
 
 class FolderStore:
-    """A folder of this machine, or of a disk that several share."""
+    """A folder of this machine, or of a disk that several machines share."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def check(self) -> None:
-        """What is wrong with a folder is told by its free space."""
+        """Nothing to check: problems of a folder show as missing free space."""
 
     def put(self, key: str, path: Path) -> None:
         target = self._root / key
@@ -87,10 +93,10 @@ class FolderStore:
         sync(target.parent)
 
     def copy(self, source_key: str, key: str) -> bool:
-        """A hard link; not every file system can do it."""
+        """Make a hard link; not every file system supports it."""
         source, target = self._root / source_key, self._root / key
         try:
-            # The garbage collector judges by this time, and the second name has no row yet.
+            # The garbage collector goes by this time, and the second name has no row yet.
             os.utime(source)
             target.hardlink_to(source)
         except OSError:
@@ -124,7 +130,7 @@ class FolderStore:
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(path)
             elif entry.is_file(follow_symlinks=False):
-                # It may be deleted meanwhile.
+                # The file may be deleted meanwhile.
                 with suppress(FileNotFoundError):
                     yield _describe(path, path.relative_to(self._root).as_posix())
 
@@ -143,7 +149,10 @@ class FolderStore:
 
 
 def read_pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
-    """Bytes `start` to `end` of a file, the end excluded. Raises FileNotFoundError; EOFError if it is shorter."""
+    """Bytes from `start` up to, not including, `end` of a file, in pieces.
+
+    Raises FileNotFoundError, and EOFError if the file is shorter.
+    """
     with path.open("rb") as stream:
         stream.seek(start)
         left = end - start
@@ -156,7 +165,7 @@ def read_pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What begins with a dot is half-written, or the file system's own."""
+    """The entries of a folder, by name. Names with a leading dot are partial files, or belong to the file system."""
     try:
         with os.scandir(folder) as entries:
             return sorted((each for each in entries if not each.name.startswith(".")), key=lambda each: each.name)

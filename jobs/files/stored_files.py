@@ -1,30 +1,31 @@
-"""What is done to a stored file by its key alone, whatever it is: for backups, and for collecting garbage."""
+"""Listing, reading, writing and deleting stored files of any kind by their key: for backups and garbage collection."""
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
+from jobs.files import leftovers
 from jobs.files.storage import Storage
 from jobs.files.store import StoredFile
 
-# The folders of what rows speak of; the others can be made again, or are of the moment.
+# The folders with files that rows refer to; files in the others are temporary or can be computed again.
 STORED_FOLDERS = ("artifacts", "datasets", "runs", "uploads")
-# Of a key; none begins with a dot, so none leads upwards.
+# The form of each part of a key; no part begins with a dot, so no key leads out of the storage.
 KEY_PART_FORM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
 def check_key(key: str) -> None:
-    """Raises ValueError for what is no stored file's key, such as one that leads out of the storage."""
+    """Raises ValueError for a key that no stored file can have, such as one that leads out of the storage."""
     folder, *names = key.split("/")
     if folder not in STORED_FOLDERS or not names or not all(KEY_PART_FORM.fullmatch(name) for name in names):
-        raise ValueError(f"{key!r} is no stored file's key")
+        raise ValueError(f"{key!r} is not the key of a stored file")
 
 
 def list_files(storage: Storage, folders: Iterable[str] = STORED_FOLDERS) -> Iterator[StoredFile]:
     """All finished files of these folders, such as `datasets` or `artifacts/job_...`.
 
-    Of runs those of this machine, and what other machines have copied into the store. What is deleted meanwhile may be
-    among them, and what comes meanwhile may not.
+    Files of runs are those of this machine, and those that other machines have copied into the store. Files that are
+    deleted meanwhile may be included, and files that are added meanwhile may be missing.
     """
     for folder in folders:
         prefix = f"{folder}/"
@@ -37,7 +38,7 @@ def list_files(storage: Storage, folders: Iterable[str] = STORED_FOLDERS) -> Ite
 
 
 def read_file(storage: Storage, key: str) -> Iterator[bytes]:
-    """The content of a file, in pieces. Raises FileNotFoundError, before the first piece."""
+    """The content of a file, in pieces. Raises FileNotFoundError before the first piece."""
     check_key(key)
     for store in storage.list_stores(key):
         file = store.find(key)
@@ -48,7 +49,7 @@ def read_file(storage: Storage, key: str) -> Iterator[bytes]:
 
 
 def write_file(storage: Storage, key: str, chunks: Iterable[bytes]) -> None:
-    """Put a file under its key; it is there when it is whole."""
+    """Store a file under its key; it appears only when it is complete."""
     check_key(key)
     with storage.receive() as incoming:
         for chunk in chunks:
@@ -57,7 +58,7 @@ def write_file(storage: Storage, key: str, chunks: Iterable[bytes]) -> None:
 
 
 def check_content(storage: Storage, key: str, sha256: str) -> bool:
-    """Whether the file is there and is what it should be. Reads all of it."""
+    """Whether the file exists and has this SHA-256. Reads it completely."""
     digest = hashlib.sha256()
     try:
         for chunk in read_file(storage, key):
@@ -68,7 +69,7 @@ def check_content(storage: Storage, key: str, sha256: str) -> bool:
 
 
 def delete_file(storage: Storage, key: str) -> None:
-    """Of an upload or a run, with all the others that belong to it: they are of no use without each other."""
+    """Delete a file; for an upload or a run, all of its files, as they are of no use without each other."""
     check_key(key)
     folder, owner, *rest = key.split("/")
     match folder:
@@ -79,4 +80,4 @@ def delete_file(storage: Storage, key: str) -> None:
         case "uploads":
             storage.delete_upload(owner)
         case _:
-            storage.delete_run_folders(owner)
+            leftovers.delete_run_folders(storage, owner)

@@ -1,4 +1,4 @@
-"""The tables, all in one metadata: whoever imports one knows them all."""
+"""All tables of the database, in one metadata: importing one of them defines all."""
 
 from jobs.models.base import Base, UtcDateTime
 from jobs.models.datasets import Dataset, Upload

@@ -1,4 +1,4 @@
-"""What all tables share: their base class, and the types of their columns."""
+"""The base class of all tables, and the types of their columns."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,12 +12,12 @@ from sqlalchemy.types import TypeDecorator
 from jobs.priorities import PriorityClass
 from jobs.status import JobStatus, RunCause, StopKind
 
-# SQLite numbers rows by itself only in an INTEGER column; elsewhere ids outgrow 32 bits.
+# SQLite numbers rows only in a column of type INTEGER; in other databases ids need more than 32 bits.
 BigIdentity = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _make_word_column(words: type[StrEnum]) -> Enum:
-    """A plain string in the database: a new word then needs no new database type."""
+    """An enumeration stored as a plain string, so that a new word needs no new database type."""
     return Enum(words, native_enum=False, length=20, values_callable=lambda enum: [item.value for item in enum])
 
 
@@ -28,7 +28,7 @@ RunCauseColumn = _make_word_column(RunCause)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in Python; SQLite, which knows no zones, holds it without one."""
+    """A time that is aware UTC in Python. SQLite has no time zones and stores it without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -28,7 +28,10 @@ class Dataset(Base):
 
 
 class Upload(Base):
-    """A dataset that comes in parts. Which are there is told by the files, so that no part needs a transaction."""
+    """A dataset that is sent in parts.
+
+    The stored files show which parts are there, so that no part needs a transaction.
+    """
 
     __tablename__ = "upload"
 
@@ -41,5 +44,5 @@ class Upload(Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    # What it has become. No foreign key: the dataset may be deleted before the upload expires.
+    # The dataset that it has become. No foreign key: the dataset may be deleted before the upload expires.
     dataset_id: Mapped[str | None] = mapped_column(String(40))

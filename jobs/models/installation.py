@@ -10,42 +10,45 @@ from jobs.models.base import Base
 
 
 class Slot(Base):
-    """One GPU (or the CPU) that runs one job at a time, and when its worker was last heard of."""
+    """One GPU (or the CPU) that runs one job at a time, and when its worker was last seen."""
 
     __tablename__ = "slot"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     device: Mapped[str] = mapped_column(String(20))
     host: Mapped[str] = mapped_column(String(255))
-    # Of the GPU, or of the machine for a CPU; null where it isn't known.
+    # Memory of the GPU, or of the machine for a CPU slot; null where it isn't known.
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    # What a second on it counts in a team's usage, relative to the other slots.
+    # Weight of a second on it in a team's usage, relative to the other slots.
     size: Mapped[float] = mapped_column(default=1.0)
     boot_id: Mapped[str | None] = mapped_column(String(64))
-    # Of the GPU, at its worker's last sign of life; null for a CPU slot.
+    # State of the GPU at its worker's last heartbeat; null for a CPU slot.
     gpu_name: Mapped[str | None] = mapped_column(String(100))
     gpu_uuid: Mapped[str | None] = mapped_column(String(64))
     memory_used_bytes: Mapped[int | None] = mapped_column(BigInteger)
     temperature_celsius: Mapped[float | None]
     utilization_percent: Mapped[float | None]
     power_watts: Mapped[float | None]
-    # Why its worker takes no job now, in words: memory that somebody else holds, a full disk.
+    # Why its worker takes no jobs now, in words: memory held by another process, a full disk.
     blocked_reason: Mapped[str | None] = mapped_column(Text)
-    # The operator wants no new jobs on it; the one that runs there goes on.
+    # Since when the operator allows no new jobs on it; a running job continues.
     drained_at: Mapped[datetime | None]
-    # Of its worker; none for workers of releases that didn't tell.
+    # Release of its worker; null for workers of early releases, which don't report it.
     emotune_version: Mapped[str | None] = mapped_column(String(40))
     seen_at: Mapped[datetime]
 
 
 class SchemaRevision(Base):
-    """A migration that the database has had. Older releases read this: it stays as it is (jobs/database/schema.py)."""
+    """A migration that was applied to the database.
+
+    Older releases read this table, so it can't change (jobs/database/schema.py).
+    """
 
     __tablename__ = "schema_revision"
 
     revision: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # The oldest revision whose code works with what this one makes; none where all of it does.
+    # The oldest revision whose code works with the schema of this one; null where every code does.
     oldest_code: Mapped[str | None] = mapped_column(String(32))
-    # The release that ran it.
+    # The release that applied it.
     emotune_version: Mapped[str] = mapped_column(String(40))
     applied_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -1,4 +1,4 @@
-"""Jobs: the row that the queue, the runs and the pages of a fine-tune all go by."""
+"""Jobs: the row that queue, runs and dashboard work with."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ class Job(Base):
     __tablename__ = "job"
     __table_args__ = (
         UniqueConstraint("team_id", "idempotency_key"),
-        # Holds all that the order of the queue depends on, so that a claim reads no row but the one that it takes.
+        # Contains everything that the order of the queue depends on, so that a claim reads only the row that it takes.
         Index(
             "ix_job_queue",
             "status",
@@ -38,9 +38,9 @@ class Job(Base):
         ),
         Index("ix_job_team_id_id", "team_id", "id"),
         Index("ix_job_team_id_status", "team_id", "status"),
-        # For the census, which counts all failed jobs without reading their rows.
+        # Lets the census count failed jobs without reading their rows.
         Index("ix_job_status_error_code", "status", "error_code"),
-        # The last word on "one job at a time per slot".
+        # Enforces one running job per slot.
         Index(
             "uq_job_running_slot",
             "slot",
@@ -56,38 +56,38 @@ class Job(Base):
     status: Mapped[JobStatus] = mapped_column(StatusColumn, default=JobStatus.QUEUED)
     priority_class: Mapped[PriorityClass] = mapped_column(PriorityClassColumn, default=PriorityClass.NORMAL)
     priority: Mapped[int] = mapped_column(default=0)
-    # The operator's own order: such jobs go before all others, the lowest first.
+    # The operator's own order: jobs with a rank go before all others, the lowest rank first.
     pinned_rank: Mapped[int | None]
-    # Held by the operator: it keeps its place and is not claimed.
+    # Since when the operator holds it: it keeps its place and is not claimed.
     held_at: Mapped[datetime | None]
     hold_reason: Mapped[str | None] = mapped_column(String(200))
     base_model: Mapped[str] = mapped_column(String(200))
     config: Mapped[dict[str, Any]]
     needs_cuda: Mapped[bool] = mapped_column(default=False)
-    # What it would take on either kind of device; null where that isn't known.
+    # Memory that it would take on either kind of device; null where that isn't known.
     cpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     cuda_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    # How long it was expected to hold a slot when it was posted.
+    # How long it is expected to occupy a slot, as estimated when it was posted.
     expected_seconds: Mapped[float | None]
-    # Charged to the team at the submission, and settled by the first run (jobs/queue/usage.py).
+    # Charged to the team when the job is posted, and settled by its first run (jobs/queue/usage.py).
     prepaid_seconds: Mapped[float] = mapped_column(default=0.0)
-    # All its runs together may take so long.
+    # Time limit for all its runs together.
     timeout_seconds: Mapped[float | None]
-    # 2 after a run that was out of GPU memory: batches are then half as large, and as many more of them make an update.
+    # 2 after a run that ran out of GPU memory: batches are then half as large, and twice as many make an update.
     batch_split: Mapped[int] = mapped_column(default=1)
-    # No foreign key: the dataset may be deleted after the job's end, and the job keeps what it was trained on.
+    # No foreign key: the dataset may be deleted after the job's end, and the job still records what it was trained on.
     dataset_id: Mapped[str] = mapped_column(String(40), index=True)
     dataset_name: Mapped[str] = mapped_column(String(200))
     dataset_sha256: Mapped[str] = mapped_column(String(64))
-    # Its statistics as they were at the upload; none for jobs of an earlier release.
+    # The dataset's statistics at its upload; null for jobs of an earlier release.
     dataset_report: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     validation_dataset_id: Mapped[str | None] = mapped_column(String(40), index=True)
     validation_dataset_name: Mapped[str | None] = mapped_column(String(200))
     validation_dataset_sha256: Mapped[str | None] = mapped_column(String(64))
     axes: Mapped[list[str]]
-    # The name that its API key had; none for jobs of an earlier release.
+    # The name of the API key that posted it; null for jobs of an earlier release.
     posted_by: Mapped[str | None] = mapped_column(String(100))
-    # The span of the request that posted it, as W3C's header says it; none where nobody traces.
+    # The span of the request that posted it, as in the W3C `traceparent` header; null without tracing.
     traceparent: Mapped[str | None] = mapped_column(String(55))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     request_sha256: Mapped[str] = mapped_column(String(64))
@@ -102,7 +102,7 @@ class Job(Base):
     stop_kind: Mapped[StopKind | None] = mapped_column(StopColumn)
     stop_requested_at: Mapped[datetime | None]
     checkpoint_requested_at: Mapped[datetime | None]
-    # The newest checkpoint that a run has told of; the files tell what there really is.
+    # The newest checkpoint that a run has reported; only the files show which checkpoints exist.
     checkpoint_step: Mapped[int | None]
     checkpoint_at: Mapped[datetime | None]
 
@@ -110,7 +110,7 @@ class Job(Base):
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int | None]
     last_loss: Mapped[float | None]
-    # All losses in short (jobs/runs/loss_trace.py).
+    # A short form of all losses (jobs/runs/loss_trace.py).
     loss_trace: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
     tokens_per_second: Mapped[float | None]
     eta_seconds: Mapped[float | None]
@@ -118,9 +118,9 @@ class Job(Base):
     error_message: Mapped[str | None] = mapped_column(Text)
     # The last lines that the failed run's process logged.
     error_log: Mapped[list[str] | None]
-    # The most that any of its runs took.
+    # Peak memory of all its runs.
     peak_gpu_bytes: Mapped[int | None] = mapped_column(BigInteger)
     peak_host_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    # What it was expected to take when it was posted (jobs/posting/estimates.py), and what it took.
+    # The estimate made when it was posted (jobs/posting/estimates.py), and the result of the training.
     estimate: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]

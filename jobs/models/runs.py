@@ -1,4 +1,4 @@
-"""Runs of jobs, and what they leave: events, metrics, artifacts."""
+"""Runs of jobs, and what they produce: events, metrics, artifacts."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ class Run(Base):
     __tablename__ = "run"
     __table_args__ = (
         Index("ix_run_team_id_started_at", "team_id", "started_at"),
-        # Holds all that the census adds up.
+        # Contains everything that the census adds up.
         Index("ix_run_census", "team_id", "error_code", "ended_at", "slot_seconds"),
     )
 
@@ -25,19 +25,19 @@ class Run(Base):
     attempt: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[str] = mapped_column(ForeignKey("team.id"))
     slot: Mapped[str] = mapped_column(String(64))
-    # Of the slot when the run began: what its seconds count (jobs/queue/usage.py).
+    # Size of the slot when the run started: the weight of its seconds (jobs/queue/usage.py).
     slot_size: Mapped[float] = mapped_column(default=1.0)
-    # How long it was expected to take when it began, and what it took, times the slot's size; null until its end.
+    # How long it was expected to take when it started; and how long it took, times the slot's size, null until its end.
     expected_seconds: Mapped[float] = mapped_column(default=0.0)
     slot_seconds: Mapped[float | None]
-    # Of the host's boot: a run of an earlier one is over.
+    # Identifies the boot of the host: a run of an earlier boot has ended.
     boot_id: Mapped[str | None] = mapped_column(String(64))
-    # The step of the checkpoint that it went on from.
+    # The step of the checkpoint from which it was resumed.
     resumed_step: Mapped[int | None]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
-    # Why the job goes on after it, where it does: crashes are counted, interruptions are not.
+    # Why the job was queued again after it, if it was: crashes are counted, interruptions are not.
     cause: Mapped[RunCause | None] = mapped_column(RunCauseColumn)
     exit_code: Mapped[int | None]
     error_code: Mapped[str | None] = mapped_column(String(60))
@@ -47,7 +47,7 @@ class Run(Base):
 
 
 class Event(Base):
-    """A dated, readable fact about a job. Its id is the cursor of those who follow."""
+    """A dated, readable fact about a job. Its id serves as the cursor for following events."""
 
     __tablename__ = "event"
     __table_args__ = (Index("ix_event_job_id_id", "job_id", "id"),)
@@ -83,5 +83,5 @@ class Artifact(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
-    # The file is gone since: the operator keeps such files for a time only (jobs/runs/retention.py).
+    # When the file was deleted: the operator may limit how long such files are kept (jobs/runs/retention.py).
     deleted_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Teams, and what speaks for them: keys and logins."""
+"""Teams, and their credentials: API keys, browser sessions and login codes."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from jobs.settings import DAY_SECONDS
 
 
 class Team(Base):
-    """Who owns datasets and jobs, what share of the slots it has a right to, and what it may take at most."""
+    """An owner of datasets and jobs, with its share of the slots and its quotas."""
 
     __tablename__ = "team"
 
@@ -22,13 +22,13 @@ class Team(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     # Its share, relative to the weights of the others.
     weight: Mapped[float] = mapped_column(default=1.0)
-    # Quotas; null is no bound. `max_slot_seconds` is within settings.quota_window_seconds.
+    # Quotas; null means no limit. `max_slot_seconds` applies within settings.quota_window_seconds.
     max_running: Mapped[int | None]
     max_queued: Mapped[int | None]
     max_slot_seconds: Mapped[float | None]
     max_priority_class: Mapped[PriorityClass] = mapped_column(PriorityClassColumn, default=PriorityClass.NORMAL)
-    # Slot seconds of its ended runs, and what jobs have paid in advance whose first run has not ended; both decayed to
-    # `usage_at`, by the half-life that they are kept with (jobs/queue/shares.py).
+    # Slot seconds of its ended runs, and advances of jobs whose first run has not ended; both decayed to `usage_at`
+    # with the stored half-life (jobs/queue/shares.py).
     usage_seconds: Mapped[float] = mapped_column(default=0.0)
     advance_seconds: Mapped[float] = mapped_column(default=0.0)
     usage_at: Mapped[datetime | None]
@@ -36,7 +36,7 @@ class Team(Base):
 
 
 class ApiKey(Base):
-    """A secret that speaks for a team. Only its sha256 is kept: 256 random bits need no slow hash."""
+    """A secret that authenticates a team. Only its SHA-256 is stored: 256 random bits need no slow hash."""
 
     __tablename__ = "api_key"
 
@@ -45,7 +45,7 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(20))
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    # An operator's key may see and steer what belongs to other teams.
+    # An operator's key may read and control what belongs to other teams.
     is_operator: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_used_at: Mapped[datetime | None]
@@ -55,7 +55,7 @@ class ApiKey(Base):
 
 
 class WebSession(Base):
-    """A browser that has logged in with a key. Only the sha256 of the cookie's secret is kept."""
+    """A browser that has logged in with an API key. Only the SHA-256 of the cookie's secret is stored."""
 
     __tablename__ = "web_session"
 
@@ -66,7 +66,7 @@ class WebSession(Base):
 
 
 class LoginCode(Base):
-    """What a login link carries: good for one session, and not for long."""
+    """The code in a login link: valid for one session, and for a short time."""
 
     __tablename__ = "login_code"
 

@@ -125,7 +125,7 @@ def _check_validation(dataset: Dataset, validation: Dataset, config: TrainConfig
     if validation.axes != dataset.axes:
         raise ValidationDatasetUnfit(
             f"The validation dataset has the axes {', '.join(validation.axes)}, and the dataset "
-            f"{', '.join(dataset.axes)}: they have to be the same.",
+            f"{', '.join(dataset.axes)}: they have to be equal.",
             field=field,
         )
     if config.eval_fraction:

@@ -1,7 +1,7 @@
-"""What a job will take before it is posted: tokens, steps, memory, time, and when its turn comes. [no torch: only sums]
+"""What a job will take, before it is posted: tokens, steps, memory, time, and when it will start.
 
-Time comes from jobs of the same kind that have run here, where there are any; else from the arithmetic of the model and
-a slow guess at the device. Nothing here is a promise: each finished job says how far off its estimate was.
+Time is derived from similar jobs that have run here, if there are any; otherwise from the size of the model and a
+conservative guess about the device. Estimates are no guarantees: each finished job reports the error of its estimate.
 """
 
 import statistics
@@ -29,17 +29,17 @@ from jobs.queue.rules import QueueRules
 from jobs.settings import Device
 from jobs.status import JobStatus
 
-# Of the like jobs that ended last.
+# How many of the similar jobs that ended last are used.
 _SAMPLE_SIZE = 20
-# What a training does per second when nothing like it has run here: operations, at 4 per parameter and token. Low for
+# Operations per second of a training when nothing similar has run here, at 4 per parameter and token. Low values for
 # each kind of device (measured: 0.35e12 on two CPU cores, 2e14 to 3.7e14 on an H200 with large batches).
 _FLOPS: dict[Device, float] = {"cpu": 0.3e12, "cuda": 1e14}
 _FLOPS_PER_PARAMETER_AND_TOKEN = 4
-# A step takes at least so long, however small.
+# Minimum time for a step, however small.
 _STEP_SECONDS: dict[Device, float] = {"cpu": 0.1, "cuda": 0.03}
-# Loading, compiling, saving and packing, where no like job has shown it.
+# Time for loading, compiling, saving and packing, where no similar job has shown it.
 _OVERHEAD_SECONDS: dict[Device, float] = {"cpu": 30.0, "cuda": 60.0}
-# Fields of the config by which a training's speed differs most.
+# The config fields that affect the speed of a training most.
 _SPEED_FIELDS = (
     "batch_size",
     "batching",
@@ -56,34 +56,34 @@ SpeedSource = Literal["like_jobs", "same_base_model", "arithmetic"]
 
 @dataclass(frozen=True)
 class WorkEstimate:
-    """Bytes, seconds and tokens that a job will take on one kind of device."""
+    """The memory (bytes), time (seconds) and tokens that a job will take on one kind of device."""
 
     device: Device
     example_count: int
     token_count: int
     step_count: int
     memory: dict[str, int] | None
-    """Bytes by what they are for; None where the base model's sizes aren't known."""
+    """Bytes by purpose; None where the sizes of the base model are not known."""
     peak_memory_bytes: int | None
     train_seconds: float
     total_seconds: float
     speed_source: SpeedSource
 
     def to_record(self) -> dict[str, Any]:
-        """What the job keeps, to be held against what comes."""
+        """The fields that are stored with the job and compared with the result."""
         kept = ("device", "token_count", "step_count", "peak_memory_bytes", "train_seconds", "speed_source")
         return {name: value for name, value in asdict(self).items() if name in kept}
 
 
 @dataclass(frozen=True)
 class JobEstimate:
-    """What a job will take, and when its turn will come."""
+    """What a job will take, and when it will start."""
 
     work: WorkEstimate
     queue_position: int | None
-    """None where its team's quotas give it no turn."""
+    """None when the quotas of its team allow it no turn."""
     starts_at: datetime | None
-    """None where it has no turn, or no open slot could run it."""
+    """None when it has no turn, or no open slot could run it."""
 
     @property
     def ends_at(self) -> datetime | None:
@@ -154,7 +154,7 @@ def estimate_work(session: Session, *, request: JobRequest, inputs: JobInputs) -
 
 
 def describe_error(record: Mapping[str, Any] | None, *, train_seconds: float, peak_memory_bytes: int) -> str:
-    """How far an estimate was off, as a sentence; empty where there was none."""
+    """The error of an estimate as a sentence; empty when there was no estimate."""
     if not record:
         return ""
     expected = float(record["train_seconds"])
@@ -185,7 +185,7 @@ def _compare(expected: float, found: float) -> str:
 
 
 def _get_peak(memory: Estimate | None, device: Device) -> int | None:
-    """As the training process will report it: of a GPU without what PyTorch doesn't count, of a CPU all of it."""
+    """The peak memory in bytes as the training process will report it: for a GPU, only what PyTorch allocates."""
     if memory is None:
         return None
     return memory.peak_bytes if device == "cuda" else memory.total_bytes
@@ -223,7 +223,7 @@ def _average(rows: Sequence[Any], source: SpeedSource) -> _Speed:
     overheads = [
         max((row.ended_at - row.started_at).total_seconds() - row.result["train_seconds"], 0.0) for row in rows
     ]
-    # Of all together, so that a job of a few steps, which mostly starts up, hardly counts.
+    # The average over all tokens, so that a short job, which mostly starts up, hardly counts.
     tokens_per_second = sum(row.result["token_count"] for row in rows) / sum(
         row.result["train_seconds"] for row in rows
     )

@@ -1,7 +1,4 @@
-"""Whether a job fits into the memory of any slot: the estimate, held against the slots, and the refusal in words.
-
-[no torch: only sums]
-"""
+"""Whether a job fits into the memory of any slot, and the sentences that refuse it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,21 +29,24 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Lack:
-    """Why no slot could ever hold a training."""
+    """Why no slot has enough memory for a training."""
 
     message: str
-    """With the changes in words."""
+    """A sentence that includes the changes."""
     changes: Sequence[Mapping[str, Any]]
-    """Of the config: each alone makes it fit. Empty where nothing would."""
+    """Changes to the config, each of which alone would make it fit. Empty where none would."""
 
 
 def find_shape(model: ListedModel) -> ModelShape | None:
-    """None where the sizes are known only to whoever loads the model: a hub id, or a kind of model never seen."""
+    """The sizes of a base model;
+
+    None for a hub id or an unsupported kind of model, where only loading it would show them.
+    """
     return find_model_shape(Path(model.path).expanduser(), model.stored_bytes) if model.is_folder else None
 
 
 def measure_needs(*, config: TrainConfig, inputs: JobInputs) -> dict[Device, int]:
-    """Bytes that the training would take on each kind of device that can run it; empty where that isn't known."""
+    """The memory in bytes that the training needs on each kind of device that can run it; empty when not known."""
     if inputs.shape is None:
         return {}
     stats = DatasetStats.of_report(inputs.dataset.report)
@@ -94,12 +94,12 @@ def describe_lack(need: Estimate, device: Device, memory_bytes: int) -> str:
 
 
 def describe_changes(alternatives: Iterable[Mapping[str, Any]]) -> str:
-    """Advice as a sentence: `Set batch_size: 4 and gradient_accumulation: 3, or gradient_checkpointing: true.`"""
+    """A sentence such as `Set batch_size: 4 and gradient_accumulation: 3, or gradient_checkpointing: true.`"""
     words = [
         " and ".join(f"{name}: {str(value).lower()}" for name, value in changes.items()) for changes in alternatives
     ]
     if not words:
-        return "No smaller batch or shorter max_length would help; choose a smaller base model."
+        return "Neither a smaller batch nor a shorter max_length would help; choose a smaller base model."
     return f"Set {', or '.join(words)}."
 
 

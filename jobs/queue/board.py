@@ -1,4 +1,4 @@
-"""The board: every waiting job's place in the queue at one moment, by the rule that claims follow."""
+"""The board: the place of every waiting job in the queue at one moment, by the rules that claims follow."""
 
 import threading
 import time
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -20,11 +21,11 @@ from jobs.queue.turns import get_class, make_offer
 from jobs.queue.usage import load_standings
 from jobs.status import JobStatus
 
-# A queue this short is ordered again whenever anything has happened to a job, and after this time.
+# A queue of at most this length is ordered again after every event of a job, and after this time.
 SHORT_QUEUE = 500
 SHORT_AGE_SECONDS = 2.0
 
-# A longer one is ordered so seldom that it takes a twentieth of one core, but not more seldom than this.
+# A longer queue is ordered so seldom that this takes a twentieth of one core, but at least this often.
 COST_FACTOR = 20
 LONGEST_AGE_SECONDS = 10.0
 
@@ -40,10 +41,10 @@ class HeldJob:
 
 @dataclass(frozen=True)
 class Board:
-    """The queue as it was found at `at`."""
+    """The queue at the moment `at`."""
 
     at: datetime
-    # In the order of their claims, those without a turn last.
+    # In the order in which they will be claimed; jobs without a turn last.
     places: Sequence[Place]
     # Oldest first.
     held: Sequence[HeldJob]
@@ -58,7 +59,7 @@ class Board:
 def draw_board(
     session: Session, *, rules: QueueRules, now: datetime | None = None, newcomer: WaitingJob | None = None
 ) -> Board:
-    """The queue as it is, or as it would be if one more job had just been posted."""
+    """The queue now, or with `newcomer` as it would be if that job had just been posted."""
     now = now or utc_now()
     standings = load_standings(session, rules=rules, now=now)
     slots = list_outlooks(session, rules=rules, now=now)
@@ -73,7 +74,7 @@ def draw_board(
 
 
 class BoardKeeper:
-    """Keeps the newest board of a process: many clients poll, and it takes time to draw one."""
+    """Caches the newest board of a process: many clients poll, and drawing a board takes time."""
 
     def __init__(self, rules: QueueRules) -> None:
         self.rules = rules
@@ -81,17 +82,17 @@ class BoardKeeper:
         self._board: Board | None = None
         self._drawn_at = 0.0
         self._cost_seconds = 0.0
-        # The newest event that it knows of: whatever happens to a job is one.
+        # The newest event that the board includes: every change of a job is an event.
         self._event_id: int | None = None
 
     def get_board(self, session: Session, *, job_id: str | None = None) -> Board:
-        """The board; one that knows the job, if that waits.
+        """The newest board; with `job_id` one that includes the job, if it waits.
 
-        Of a short queue it knows all that has happened to jobs; what has changed of slots and teams, a moment later.
+        For a short queue it includes all changes of jobs; changes of slots and teams appear a moment later.
         """
         board = self._find_fresh(session, job_id)
         if board is None and self._drawing.locked() and self._is_long:
-            # Another thread is drawing a new one, and nobody waits for that.
+            # Another thread is drawing a new board; use the old one instead of waiting.
             board = self._find(job_id)
         if board is not None:
             return board
@@ -99,7 +100,7 @@ class BoardKeeper:
             return self._find_fresh(session, job_id) or self._draw(session)
 
     def forget(self) -> None:
-        """Draw anew for the next who asks: a team's weight or quotas have changed."""
+        """Draw a new board at the next call, because a team's weight or quotas have changed."""
         self._drawn_at = 0.0
 
     @property
@@ -119,7 +120,7 @@ class BoardKeeper:
         return board if board is not None and (job_id is None or job_id in board.by_id) else None
 
     def _draw(self, session: Session) -> Board:
-        # Before the rest is read: what happens meanwhile is then seen by the next who asks.
+        # Read before the rest: the next call then notices what happens meanwhile.
         self._event_id = find_newest_event(session)
         began = time.monotonic()
         board = self._board = draw_board(session, rules=self.rules)
@@ -129,54 +130,56 @@ class BoardKeeper:
 
 
 def find_newest_event(session: Session) -> int | None:
-    """Its id, or None before the first. Whatever happens to a job is an event, but how far its training is."""
+    """The id of the newest event, or None before the first. All changes of jobs but training progress are events."""
     return session.scalar(select(func.max(Event.id)))
 
 
-def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list[SlotOutlook]:
-    """The slots and what runs there, by their names."""
-    statement = (
-        select(
-            Job.slot,
-            Job.team_id,
-            Job.eta_seconds,
-            Job.prepaid_seconds,
-            Job.created_at,
-            Run.started_at,
-            Run.expected_seconds,
-            Run.slot_size,
-        )
-        .join(Run, (Run.job_id == Job.id) & (Run.attempt == Job.attempt))
-        .where(Job.status == JobStatus.RUNNING)
+_SELECT_RUNNING = (
+    select(
+        Job.slot,
+        Job.team_id,
+        Job.eta_seconds,
+        Job.prepaid_seconds,
+        Job.created_at,
+        Run.started_at,
+        Run.expected_seconds,
+        Run.slot_size,
     )
-    running = {row.slot: row for row in session.execute(statement)}
+    .join(Run, (Run.job_id == Job.id) & (Run.attempt == Job.attempt))
+    .where(Job.status == JobStatus.RUNNING)
+)
+
+
+def list_outlooks(session: Session, *, rules: QueueRules, now: datetime) -> list[SlotOutlook]:
+    """All slots and what runs on them, sorted by name."""
+    running = {row.slot: row for row in session.execute(_SELECT_RUNNING)}
     since = now - timedelta(seconds=rules.seen_seconds)
     slots: dict[str, tuple[Offer, bool, str | None]] = {
-        # It may be one whose row was never written: only what runs there tells of it.
+        # The slot's row may never have been written: then only the run on it is known.
         name: (Offer("cpu", None, row.slot_size), False, None)
         for name, row in running.items()
     }
     for slot in session.scalars(select(Slot)):
         is_wanted = slot.seen_at >= since and slot.drained_at is None
-        slots[slot.name] = (
-            make_offer(slot),
-            is_wanted and slot.blocked_reason is None,
-            f"{slot.name} is blocked: {slot.blocked_reason}" if is_wanted and slot.blocked_reason is not None else None,
-        )
-    outlooks = []
-    for name, (offer, is_open, obstacle) in sorted(slots.items()):
-        row = running.get(name)
-        if row is None:
-            outlooks.append(SlotOutlook(offer, is_open, obstacle=obstacle))
-            continue
-        elapsed = (now - row.started_at).total_seconds()
-        left = row.expected_seconds - elapsed if row.eta_seconds is None else row.eta_seconds
-        advance = _decay_advance(row.prepaid_seconds, row.created_at, rules, now)
-        outlooks.append(SlotOutlook(offer, is_open, row.team_id, left, advance, obstacle))
-    return outlooks
+        obstacle = f"{slot.name} is blocked: {slot.blocked_reason}" if is_wanted and slot.blocked_reason else None
+        slots[slot.name] = (make_offer(slot), is_wanted and obstacle is None, obstacle)
+    return [
+        _make_outlook(SlotOutlook(offer, is_open, obstacle=obstacle), running.get(name), rules, now)
+        for name, (offer, is_open, obstacle) in sorted(slots.items())
+    ]
 
 
-# All of it stands in the index `ix_job_queue`.
+def _make_outlook(idle: SlotOutlook, row: Any, rules: QueueRules, now: datetime) -> SlotOutlook:
+    """The outlook of a slot with what runs there: `row` is its row of _SELECT_RUNNING, or None where nothing runs."""
+    if row is None:
+        return idle
+    elapsed = (now - row.started_at).total_seconds()
+    left = row.expected_seconds - elapsed if row.eta_seconds is None else row.eta_seconds
+    advance = _decay_advance(row.prepaid_seconds, row.created_at, rules, now)
+    return replace(idle, team_id=row.team_id, left_seconds=left, advance_seconds=advance)
+
+
+# All these columns are in the index `ix_job_queue`.
 _SELECT_WAITING = select(
     Job.id,
     Job.team_id,

@@ -1,8 +1,8 @@
-"""The virtual run: in which order, and when, waiting jobs will be claimed if all takes as long as expected: pure.
+"""The forecast: in which order, and when, waiting jobs will be claimed if all jobs take as long as expected. Pure.
 
-It claims by the rule of turns.py, from the present slots and standings on; each slot takes its next job when the
-one before has ended. Usage is counted in seconds as of the beginning. All of it decays alike, so a second that is used
-later counts more, and nothing else has to decay.
+It simulates claims by the rules of turns.py, starting with the present slots and standings; each slot takes its next
+job when the previous one has ended. Usage is counted in seconds as of the start of the simulation: as all usage decays
+at the same rate, a second used later counts more, and nothing else has to decay.
 """
 
 import heapq
@@ -15,29 +15,29 @@ from jobs.priorities import CLASSES, PriorityClass
 from jobs.queue.offers import Offer
 from jobs.queue.shares import Standing, TurnOrder, accumulate
 
-# A run that has outlived what was expected of it ends any moment, but not at this one; nor does one of unknown length.
+# A run that has exceeded its expected time, or has none, is taken to end soon, but not at this very moment.
 LEAST_SECONDS = 1.0
 
-# Every job fits it.
+# An offer that every job fits.
 ANY_SLOT = Offer("cuda")
 
 _PLACE_OF_CLASS = {priority_class: place for place, priority_class in enumerate(CLASSES)}
 
 
-# These two are tuples because there are many of them.
+# WaitingJob and Place are tuples because there are many of them.
 class WaitingJob(NamedTuple):
     """A queued job that is not held."""
 
     id: str
     team_id: str
-    # That it counts as (jobs/queue/turns.py).
+    # The class that it counts as (jobs/queue/turns.py).
     priority_class: PriorityClass = PriorityClass.NORMAL
     priority: int = 0
     needs_cuda: bool = False
     cpu_memory_bytes: int | None = None
     cuda_memory_bytes: int | None = None
     expected_seconds: float = 0.0
-    # What is left of it now.
+    # What remains of its advance now.
     advance_seconds: float = 0.0
     pinned_rank: int | None = None
 
@@ -49,11 +49,11 @@ class Place(NamedTuple):
     """A waiting job's place in the queue."""
 
     job: WaitingJob
-    # 1 is next. None: by its team's quotas it has no turn.
+    # 1 is next. None: the quotas of its team allow it no turn.
     position: int | None
-    # From now. None where it has no turn, or no open slot fits.
+    # Seconds from now. None where it has no turn, or fits no open slot.
     starts_in: float | None = None
-    # Of the jobs that go before it: those of its team, those that are pinned, and those of a higher class.
+    # Numbers of jobs before it: those of its team, pinned ones, and those of a higher class.
     team_ahead: int = 0
     pinned_ahead: int = 0
     class_ahead: int = 0
@@ -61,23 +61,26 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SlotOutlook:
-    """A slot at the beginning, and what runs there."""
+    """A slot at the start of the simulation, and what runs on it."""
 
     offer: Offer
-    # Takes jobs: it was heard of lately, and is neither drained nor blocked.
+    # Whether it takes jobs: it was seen recently, and is neither drained nor blocked.
     is_open: bool = True
     # None where nothing runs.
     team_id: str | None = None
     left_seconds: float = 0.0
     advance_seconds: float = 0.0
-    # Why it is blocked, with its name, where its worker was heard of lately and nobody has drained it.
+    # Why it is blocked, with its name, if its worker was seen recently and it is not drained.
     obstacle: str | None = None
 
 
 def forecast(
     jobs: Sequence[WaitingJob], standings: Sequence[Standing], slots: Sequence[SlotOutlook], *, half_life: float
 ) -> list[Place]:
-    """A place for each job, in the order of the claims. The standings are changed: they become those of the end."""
+    """The place of each job, in the order of the claims.
+
+    Modifies `standings`, which end up as at the end of the simulation.
+    """
     run = _VirtualRun(jobs, standings, half_life)
     run.see_slots_through(slots)
     run.see_rest_through()
@@ -85,23 +88,23 @@ def forecast(
 
 
 class _Lane:
-    """The jobs of one team within one class, in order, and which of them is the first for each kind of slot."""
+    """The jobs of one team within one class, in order, with the first one for each kind of slot."""
 
     def __init__(self) -> None:
         self.jobs: list[WaitingJob] = []
         self._heads: list[int] = []
 
     def add_kind(self, offer: Offer, taken: set[str]) -> bool:
-        """Look for the first job for a new kind of slot; whether there is one."""
+        """Find the first job for a new kind of slot; returns whether there is one."""
         self._heads.append(-1)
         return self._look_on(len(self._heads) - 1, offer, taken)
 
     def get_head(self, kind: int) -> WaitingJob:
-        """Of a kind that has one."""
+        """The first job for a kind of slot that has one."""
         return self.jobs[self._heads[kind]]
 
     def drop(self, job: WaitingJob, offers: Sequence[Offer], taken: set[str]) -> list[int]:
-        """The job is taken; returns the kinds for which there is no other."""
+        """Remove a job that was claimed; returns the kinds of slots for which no other is left."""
         return [
             kind
             for kind, index in enumerate(self._heads)
@@ -124,11 +127,11 @@ class _VirtualRun:
         self._jobs = sorted(jobs, key=lambda job: (_PLACE_OF_CLASS[job.priority_class], -job.priority, job.id))
         self._pinned = [job for job in self._jobs if job.pinned_rank is not None]
         self._pinned.sort(key=lambda job: (job.pinned_rank, job.id))
-        # By class, the highest first.
+        # One dictionary for each class, the highest first.
         self._lanes: list[dict[str, _Lane]] = [{} for _ in CLASSES]
         for job in self._jobs:
             self._get_lanes(job).setdefault(job.team_id, _Lane()).jobs.append(job)
-        # The kinds of slots met so far, and for each, by class, the teams that have a job for it.
+        # The kinds of slots seen so far, and for each, by class, the teams that have a job for it.
         self._offers: list[Offer] = []
         self._candidates: list[list[set[str]]] = []
         self._taken: set[str] = set()
@@ -138,9 +141,10 @@ class _VirtualRun:
         self._pinned_count = 0
 
     def see_slots_through(self, slots: Sequence[SlotOutlook]) -> None:
-        """Until no slot takes anything any more."""
+        """Simulate until no slot takes any further job."""
         number = count()
-        # When a run ends, an order among equals, its slot, and what its team gets back.
+        # The end of a run, a number that orders equal ends, its slot, its team, and the advance that the team gets
+        # back.
         ends = [
             (max(slot.left_seconds, LEAST_SECONDS), next(number), index, slot.team_id, slot.advance_seconds)
             for index, slot in enumerate(slots)
@@ -164,11 +168,11 @@ class _VirtualRun:
             self._order.note_end(team_id, advance_seconds=advance_seconds)
             ready = [index] if slots[index].is_open else []
             if team_id in self._bounded:
-                # Slots that found nothing may go on, now that the team runs one job less.
+                # Slots that found no job may find one now that the team runs one job less.
                 ready, parked = [*parked, *ready], []
 
     def see_rest_through(self) -> None:
-        """Order what no open slot fits as if there were slots enough."""
+        """Order the jobs that fit no open slot as if there were enough slots."""
         kind = self._get_kind(ANY_SLOT)
         while self._take(kind, 0.0, has_slot=False) is not None or self._end_all():
             pass
@@ -180,7 +184,7 @@ class _VirtualRun:
         return self._lanes[_PLACE_OF_CLASS[job.priority_class]]
 
     def _get_kind(self, offer: Offer) -> int:
-        """The number of this kind of slot."""
+        """The number of the kind of slot that makes this offer."""
         if offer not in self._offers:
             self._offers.append(offer)
             self._candidates.append(
@@ -192,7 +196,7 @@ class _VirtualRun:
         return self._offers.index(offer)
 
     def _end_all(self) -> bool:
-        """End what runs of the teams that may only run so much; whether there was any."""
+        """End the running jobs of teams with quotas; returns whether there was any."""
         is_any = False
         for team_id in self._bounded:
             while self._order[team_id].running_count > 0:

@@ -1,4 +1,4 @@
-"""Offer: what a slot offers a job, and whether that is enough: pure."""
+"""Offer: what a slot offers a job, and whether that is enough. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from jobs.settings import Device
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Of a slot. Needs and memory that aren't known fit."""
+    """What a slot offers. Unknown needs and unknown memory count as fitting."""
 
     device: Device
     memory_bytes: int | None = None
-    # What a second on it counts.
+    # Weight of a second on the slot in a team's usage.
     size: float = 1.0
 
     def fits(self, needs_cuda: bool, cpu_memory_bytes: int | None, cuda_memory_bytes: int | None) -> bool:

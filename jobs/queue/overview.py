@@ -1,4 +1,4 @@
-"""A team's jobs as light rows for a table that is polled: chosen columns, read without making objects of them."""
+"""A team's jobs for a table that is polled: only the needed columns, read without creating objects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from jobs.queue.forecast import Place
 from jobs.queue.reasons import WaitReason, explain
 from jobs.status import JobStatus
 
-# The forecast moves a little each time that it is made; polls shall not find a change in that.
+# The forecast changes slightly each time; rounding keeps polls from seeing that as a change.
 START_PRECISION = timedelta(minutes=1)
 
 
 class OverviewSort(StrEnum):
-    """What the jobs are ordered by; with a minus the other way round. Jobs that have no such value come last."""
+    """The order of the jobs; a minus reverses it. Jobs without the value come last."""
 
     CREATED_AT = "created_at"
     CREATED_AT_DOWN = "-created_at"
@@ -38,7 +38,7 @@ class OverviewSort(StrEnum):
 
 @dataclass(frozen=True)
 class OverviewQuery:
-    """Which of a team's jobs are wanted: from the `offset`-th on, at most `limit`. Without statuses those of any."""
+    """Which of a team's jobs to list: at most `limit`, starting at `offset`. No statuses means jobs of any status."""
 
     team_id: str
     limit: int
@@ -50,28 +50,28 @@ class OverviewQuery:
 
 @dataclass(frozen=True)
 class QueuePlace:
-    """Where a waiting job stands."""
+    """The place of a waiting job in the queue."""
 
     position: int | None
     reason: WaitReason
     starts_at: datetime | None
-    """To the minute, not before; None where it has no turn, or no open slot fits."""
+    """Rounded up to the minute; None where it has no turn, or fits no open slot."""
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Some rows, and how many jobs there are."""
+    """A slice of the rows, and numbers of jobs."""
 
     rows: Sequence[Row[Any]]
     places: Mapping[str, QueuePlace]
-    """Of the rows that wait, by their ids."""
+    """Places of the waiting jobs among the rows, by their ids."""
     total_count: int
-    """Of the jobs that were searched for."""
+    """Number of all jobs that match the query."""
     counts: Mapping[JobStatus, int]
-    """Of all the team's jobs."""
+    """Numbers of all jobs of the team, by status."""
 
 
-# No JSON but the trace: the rest of a job is some kilobytes.
+# No JSON columns but the loss trace: the others take several kilobytes per job.
 _COLUMNS = (
     Job.id,
     Job.name,
@@ -112,7 +112,7 @@ _SORT_KEYS: dict[str, ColumnElement[Any]] = {
 
 
 def read_overview(session: Session, board_keeper: BoardKeeper, query: OverviewQuery) -> Overview:
-    """What the query wants, as the rows are now."""
+    """The jobs that the query selects."""
     is_searched = [] if query.search is None else [_make_search(query.search)]
     conditions = [Job.team_id == query.team_id, *is_searched]
     if query.statuses:
@@ -150,13 +150,13 @@ def _count(session: Session, *conditions: ColumnElement[bool]) -> dict[JobStatus
 def _find_places(session: Session, board_keeper: BoardKeeper, job_ids: Sequence[str]) -> dict[str, QueuePlace]:
     if not job_ids:
         return {}
-    # One that knows the newest of them, as far as it is kept, knows the others too.
+    # A board that includes the newest of them includes the others too.
     board = board_keeper.get_board(session, job_id=max(job_ids))
     places = {}
     for job_id in job_ids:
         place = board.by_id.get(job_id)
         if place is None:
-            # It has been claimed since it was read.
+            # The job has been claimed since it was read.
             continue
         reason = explain(board, place, rules=board_keeper.rules)
         position, starts_in = (place.position, place.starts_in) if isinstance(place, Place) else (None, None)

@@ -1,4 +1,4 @@
-"""Which running jobs have to give their slot to waiting ones of a higher class: the decision, not its execution."""
+"""Which running jobs have to give up their slot for waiting jobs of a higher class: the decision, not its execution."""
 
 import math
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from jobs.status import JobStatus
 
 @dataclass(frozen=True)
 class RunningJob:
-    """What a slot is busy with."""
+    """The job that runs on a slot."""
 
     id: str
-    # Of the class that it counts as.
+    # The rank of the class that it counts as.
     rank: int
     started_at: datetime
-    # Since when it has been asked to stop.
+    # When it was asked to stop.
     stopping_since: datetime | None = None
-    # The operator's own order: it would take the slot again at once.
+    # Pinned by the operator: it would take the slot again at once.
     is_pinned: bool = False
 
 
@@ -44,12 +44,12 @@ class SlotInUse:
 def find_preemption(
     session: Session, *, seen_within_seconds: float, rules: QueueRules | None = None, now: datetime | None = None
 ) -> list[str]:
-    """Ids of running jobs to preempt, as things are. Asked again once they were told to stop, it names no others."""
+    """The ids of running jobs to preempt now. Once these were asked to stop, another call names no others."""
     now = now or utc_now()
     rules = replace(rules or QueueRules(), seen_seconds=seen_within_seconds)
     slots = _list_slots(session, rules, now)
     lowest = min((slot.running.rank for slot in slots if slot.running), default=None)
-    # Ordering a long queue is dear, and there is seldom anything to preempt.
+    # Ordering a long queue is expensive, and there is rarely anything to preempt.
     if lowest is None or _find_highest_rank(session, rules, now) <= lowest:
         return []
     board = draw_board(session, rules=rules, now=now)
@@ -57,23 +57,12 @@ def find_preemption(
 
 
 def choose_victims(places: Sequence[Place], slots: Sequence[SlotInUse], standings: Sequence[Standing]) -> list[str]:
-    """Pure.
+    """The ids of the running jobs to preempt. Pure.
 
-    Each waiting job, in the order of the claims, takes a slot that is free or about to be. One that finds none takes
-    that of a job of a lower class: of the lowest, and of those the one that started last and so loses least.
+    Each waiting job, in the order of the claims, takes a slot that is free or about to be. A job that finds
+    none takes the slot of a job of a lower class: of the lowest class, the job that started last and so loses least.
     """
-    free = [slot.offer for slot in slots if slot.running is None]
-    # What fits few jobs is given away first.
-    free.sort(key=lambda offer: (offer.device == "cuda", offer.memory_bytes or math.inf))
-    # Then what will be free, in the order of asking: so a second look gives each to whom the first one meant it for.
-    runs = [(slot.offer, slot.running.stopping_since) for slot in slots if slot.running is not None]
-    stopping = [(since, offer) for offer, since in runs if since is not None]
-    free += [offer for _, offer in sorted(stopping, key=lambda each: each[0])]
-    victims = [
-        (slot.offer, slot.running)
-        for slot in slots
-        if slot.running is not None and slot.running.stopping_since is None and not slot.running.is_pinned
-    ]
+    free, victims = _list_free(slots), _list_preemptible(slots)
     teams = {standing.team_id: replace(standing) for standing in standings}
     chosen: list[str] = []
     for job in _sort_by_claim(places):
@@ -93,7 +82,8 @@ def choose_victims(places: Sequence[Place], slots: Sequence[SlotInUse], standing
             chosen.append(victim[1].id)
             offer = victim[0]
         else:
-            # A slot that it fits would, once it came free, be taken by this job, and by none that comes after it.
+            # This job would take any slot that it fits once that is free, so later jobs gain nothing from preempting
+            # one.
             victims = [each for each in victims if not job.fits(each[0])]
             continue
         team.running_count += 1
@@ -101,15 +91,35 @@ def choose_victims(places: Sequence[Place], slots: Sequence[SlotInUse], standing
     return chosen
 
 
+def _list_free(slots: Sequence[SlotInUse]) -> list[Offer]:
+    """The slots that are free or about to be, in the order in which they are given away."""
+    free = [slot.offer for slot in slots if slot.running is None]
+    # A slot that few jobs fit is given away first.
+    free.sort(key=lambda offer: (offer.device == "cuda", offer.memory_bytes or math.inf))
+    # Then those whose run is stopping, in the order in which the stops were requested: a second call then gives each to
+    # the job for which the first call requested the stop.
+    runs = [(slot.offer, slot.running.stopping_since) for slot in slots if slot.running is not None]
+    stopping = [(since, offer) for offer, since in runs if since is not None]
+    return free + [offer for _, offer in sorted(stopping, key=lambda each: each[0])]
+
+
+def _list_preemptible(slots: Sequence[SlotInUse]) -> list[tuple[Offer, RunningJob]]:
+    return [
+        (slot.offer, slot.running)
+        for slot in slots
+        if slot.running is not None and slot.running.stopping_since is None and not slot.running.is_pinned
+    ]
+
+
 def _sort_by_claim(places: Sequence[Place]) -> list[WaitingJob]:
-    """Places tell when a job is claimed, by whichever slot. This is who goes first where two want the same slot."""
+    """The waiting jobs in the order in which they get a slot that several of them want."""
     numbered = enumerate(place.job for place in places)
     ordered = sorted(numbered, key=lambda each: (each[1].pinned_rank is None, -each[1].priority_class.rank, each[0]))
     return [job for _, job in ordered]
 
 
 def _list_slots(session: Session, rules: QueueRules, now: datetime) -> list[SlotInUse]:
-    """The open ones."""
+    """The open slots with their running jobs, by name."""
     statement = (
         select(
             Job.id,
@@ -141,7 +151,7 @@ def _list_slots(session: Session, rules: QueueRules, now: datetime) -> list[Slot
 
 
 def _find_highest_rank(session: Session, rules: QueueRules, now: datetime) -> int:
-    """Of what waits; -1 where nothing does."""
+    """The highest rank among the waiting jobs; -1 where none waits."""
     statement = (
         select(Job.priority_class, func.min(Job.created_at).label("oldest_at"))
         .where(Job.status == JobStatus.QUEUED, Job.held_at.is_(None))

@@ -1,4 +1,4 @@
-"""Why a job waits, as a stable word and as a sentence."""
+"""Why a job waits: a stable code and a sentence."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ from jobs.settings import DAY_SECONDS, GIB
 
 
 class WaitCode(StrEnum):
-    """The words are for programs and stay."""
+    """The reasons for which a job waits. Programs depend on these words, so they don't change."""
 
     HELD = "held"
     NO_SLOT = "no_slot"
@@ -29,14 +29,14 @@ class WaitCode(StrEnum):
 
 @dataclass(frozen=True)
 class WaitReason:
-    """Why a job waits."""
+    """Why a job waits: a code for programs, a sentence for people."""
 
     code: WaitCode
     message: str
 
 
 def explain(board: Board, place: Place | HeldJob, *, rules: QueueRules, is_own: bool = True) -> WaitReason:
-    """The nearest reason: the one that would have to go first. `is_own`: told to the job's own team."""
+    """The reason that has to disappear first. With `is_own` the message is for the job's own team."""
     if isinstance(place, HeldJob):
         return WaitReason(WaitCode.HELD, f"held by the operator: {place.reason or 'no reason given'}")
     return (
@@ -47,14 +47,14 @@ def explain(board: Board, place: Place | HeldJob, *, rules: QueueRules, is_own: 
 
 
 def _explain_slots(board: Board, job: WaitingJob) -> WaitReason | None:
-    """What no open slot could run."""
+    """The reason why no open slot could run the job, or None where one could."""
     offers = [slot.offer for slot in board.slots if slot.is_open]
     if any(job.fits(offer) for offer in offers):
         return None
     obstacles = [slot.obstacle.rstrip(".") for slot in board.slots if slot.obstacle and job.fits(slot.offer)]
     blocked = f": {obstacles[0]}" if obstacles else ""
     if not offers:
-        why = blocked or ": no worker was heard of lately, or all are drained"
+        why = blocked or ": no worker was seen recently, or all slots are drained"
         return WaitReason(WaitCode.NO_SLOT, f"no slot is open{why}")
     if job.needs_cuda and all(offer.device == "cpu" for offer in offers):
         return WaitReason(WaitCode.NO_CUDA_SLOT, f"no CUDA slot is open{blocked}")
@@ -84,7 +84,7 @@ def _explain_order(place: Place, team: str) -> WaitReason:
         return WaitReason(WaitCode.BEHIND_TEAM, f"behind {_count(place.team_ahead)} of {team}")
     if place.pinned_ahead and place.job.pinned_rank is None:
         return WaitReason(
-            WaitCode.BEHIND_PINNED, f"behind {_count(place.pinned_ahead)} that the operator has put first"
+            WaitCode.BEHIND_PINNED, f"behind {_count(place.pinned_ahead)} that the operator has moved to the front"
         )
     if place.class_ahead:
         return WaitReason(WaitCode.BEHIND_CLASS, f"behind {_count(place.class_ahead)} of a higher priority class")

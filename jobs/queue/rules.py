@@ -1,4 +1,4 @@
-"""QueueRules: the operator's numbers by which the queue is ordered, as the verbs take them."""
+"""QueueRules: the operator's settings by which the queue is ordered."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from jobs.settings import DAY_SECONDS, Settings
 
 @dataclass(frozen=True)
 class QueueRules:
-    """Seconds each; jobs/settings.py says what they do. The defaults are those of the settings."""
+    """Times in seconds; jobs/settings.py describes them and has the same defaults."""
 
     usage_half_life_seconds: float = DAY_SECONDS
     entry_penalty_seconds: float = 60.0

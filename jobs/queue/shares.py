@@ -1,6 +1,7 @@
-"""Shares: what a team has used lately, decayed, and whose turn it is by that: pure.
+"""Shares: the decayed usage of teams, and whose turn it is by that. Pure.
 
-A second on a slot counts the slot's size, and half as much after each half-life. docs/decisions/0009 has the reasons.
+A second on a slot counts as the size of the slot, and half as much after each half-life. docs/decisions/0009 has the
+reasons.
 """
 
 import math
@@ -9,22 +10,22 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-# What a running job is still expected to take is counted so many half-lives ahead at most: the numbers stay finite.
+# The remaining time of a running job counts at most this many half-lives ahead, so that the numbers stay finite.
 MAX_AHEAD_HALF_LIVES = 16
 
-# Shares are compared in whole microseconds: the noise of sums of floating-point numbers must not decide.
+# Shares are compared in microseconds, so that rounding errors of floating-point sums do not decide.
 SHARE_DIGITS = 6
 
 
 def decay(seconds: float, *, elapsed: float, half_life: float) -> float:
-    """What is left of `seconds` after `elapsed`. A clock that went back leaves all of it."""
+    """What remains of `seconds` after `elapsed` seconds; all of it if the clock went backwards."""
     return seconds * math.exp2(-max(elapsed, 0.0) / half_life)
 
 
 def accumulate(duration: float, *, since_end: float, half_life: float) -> float:
-    """What is left now of `duration` seconds that were used evenly and ended `since_end` ago: the integral.
+    """What remains now of `duration` seconds of even use that ended `since_end` seconds ago: the integral of the decay.
 
-    `since_end` is negative where the end is still to come: then as it will be at the end, seen from now.
+    A negative `since_end` means that the use ends in the future; it then counts more than its duration.
     """
     rate = math.log(2) / half_life
     since_end = max(since_end, -MAX_AHEAD_HALF_LIVES * half_life)
@@ -33,7 +34,7 @@ def accumulate(duration: float, *, since_end: float, half_life: float) -> float:
 
 @dataclass(frozen=True)
 class Account:
-    """A team's decayed slot seconds as of a moment: of its ended runs, and what waiting jobs have paid in advance."""
+    """A team's decayed slot seconds at a moment: of its ended runs, and the advances of its waiting jobs."""
 
     usage_seconds: float
     advance_seconds: float
@@ -49,7 +50,7 @@ class Account:
     def add_run(self, *, started_at: datetime, ended_at: datetime, size: float) -> "Account":
         """Charge a run that has ended."""
         account = self.as_of(ended_at)
-        # After the end where another host's clock is ahead.
+        # The account may be as of a later time, where another host's clock is ahead.
         since_end = (account.at - ended_at).total_seconds() if account.at else 0.0
         duration = (ended_at - started_at).total_seconds()
         used = size * accumulate(duration, since_end=since_end, half_life=self.half_life)
@@ -60,17 +61,17 @@ class Account:
         return replace(account, advance_seconds=account.advance_seconds + seconds)
 
     def settle_advance(self, seconds: float, *, paid_at: datetime, now: datetime) -> "Account":
-        """Give back what is left of an advance."""
+        """Give back what remains of an advance."""
         account = self.as_of(now)
         left = decay(seconds, elapsed=(now - paid_at).total_seconds(), half_life=self.half_life)
         return replace(account, advance_seconds=max(account.advance_seconds - left, 0.0))
 
 
 def reserve(*, started_at: datetime, expected_seconds: float, size: float, now: datetime, half_life: float) -> float:
-    """What a running job counts now: what it has used, and what it is still expected to use.
+    """The slot seconds that a running job counts now: those it has used, and those it is still expected to use.
 
-    Without the latter a team could take every slot that comes free before the first of its jobs has used anything.
-    As long as the expectation holds, the order of two teams by such sums never changes by time alone.
+    Without the latter, a team could take every slot that becomes free before the first of its jobs has used anything.
+    As long as jobs take as long as expected, the order of two teams does not change merely because time passes.
     """
     elapsed = max((now - started_at).total_seconds(), 0.0)
     duration = max(elapsed, min(expected_seconds, elapsed + MAX_AHEAD_HALF_LIVES * half_life))
@@ -79,23 +80,23 @@ def reserve(*, started_at: datetime, expected_seconds: float, size: float, now: 
 
 @dataclass
 class Standing:
-    """A team at one moment, before the choice of the next job."""
+    """The usage and quotas of a team at one moment."""
 
     team_id: str
     weight: float = 1.0
-    # Decayed: ended and running jobs.
+    # Decayed usage of ended and running jobs.
     usage_seconds: float = 0.0
-    # Decayed: what waiting jobs have paid in advance.
+    # Decayed advances of waiting jobs.
     advance_seconds: float = 0.0
     running_count: int = 0
     max_running: int | None = None
-    # Not decayed: slot seconds within the quota's window, and their bound.
+    # Slot seconds within the quota's window, not decayed, and their limit.
     window_seconds: float = 0.0
     max_slot_seconds: float | None = None
 
     @property
     def charged(self) -> float:
-        """Decayed slot seconds by weight, with the advances: the least is next."""
+        """Decayed slot seconds, advances included, divided by weight: the team with the least is next."""
         return round((self.usage_seconds + self.advance_seconds) / self.weight, SHARE_DIGITS)
 
     @property
@@ -113,8 +114,9 @@ class Standing:
 def price_entry(own: Standing, rivals: Collection[Standing], *, penalty: float) -> float:
     """Slot seconds that a job is charged in advance when it is posted: up to `penalty`.
 
-    It takes away the lead that a team has on its rivals, those that have jobs, for having been idle: a burst of jobs
-    uses it up. Beyond that it is nothing: it would be a debt, and keep a team with many waiting jobs from its share.
+    It removes the lead over its rivals, the teams with jobs, that a team has gained by being idle, so that a burst of
+    jobs uses the lead up. Beyond the lead nothing is charged: a debt would keep a team with many waiting jobs from its
+    share.
     """
     weight = sum(rival.weight for rival in rivals)
     if not weight:
@@ -125,7 +127,7 @@ def price_entry(own: Standing, rivals: Collection[Standing], *, penalty: float) 
 
 
 class TurnOrder:
-    """Teams in the order of their turns, kept in order while they claim."""
+    """The teams, kept in the order of their turns while they claim jobs."""
 
     def __init__(self, standings: Iterable[Standing]) -> None:
         self._standings = {standing.team_id: standing for standing in standings}
@@ -140,7 +142,7 @@ class TurnOrder:
         return next((key[-1] for key in self._order if is_candidate(key[-1])), None)
 
     def note_start(self, team_id: str, *, usage_seconds: float, window_seconds: float) -> None:
-        """A job of the team has started, which counts so much."""
+        """Record that a job of the team has started, with the slot seconds that it counts."""
         standing = self._take_out(team_id)
         standing.running_count += 1
         standing.usage_seconds += usage_seconds
@@ -148,7 +150,7 @@ class TurnOrder:
         self._put_in(standing)
 
     def note_end(self, team_id: str, *, advance_seconds: float) -> None:
-        """A job of the team has ended as expected, and its advance is settled."""
+        """Record that a job of the team has ended as expected, and settle its advance."""
         standing = self._take_out(team_id)
         standing.running_count -= 1
         standing.advance_seconds = max(standing.advance_seconds - advance_seconds, 0.0)
@@ -164,5 +166,5 @@ class TurnOrder:
 
 
 def _make_key(standing: Standing) -> tuple[float, float, str]:
-    # Of two teams that are charged the same, the one that runs less for its weight: none takes all slots at one moment.
+    # Among equally charged teams, the one that runs less for its weight is next, so that none takes all slots at once.
     return standing.charged, standing.running_count / standing.weight, standing.team_id

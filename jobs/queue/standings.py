@@ -21,19 +21,19 @@ CHANGEABLE = ("weight", "max_running", "max_queued", "max_slot_seconds", "max_pr
 
 @dataclass(frozen=True)
 class TeamReport:
-    """A team, and where it stands."""
+    """A team with its usage and its share of the slots."""
 
     team: Team
     standing: Standing
     queued_count: int
     share: float
-    """Of all teams' weights."""
+    """Its part of all teams' weights, between 0 and 1."""
     used_share: float
-    """Of all teams' decayed usage."""
+    """Its part of all teams' decayed usage, between 0 and 1."""
 
 
 def list_teams(session: Session, *, rules: QueueRules, now: datetime | None = None) -> Sequence[TeamReport]:
-    """All teams, by name."""
+    """All teams with their usage, by name."""
     standings = usage.load_standings(session, rules=rules, now=now or utc_now(), with_windows=True)
     queued = session.execute(
         select(Job.team_id, func.count().label("queued_count"))
@@ -57,7 +57,7 @@ def list_teams(session: Session, *, rules: QueueRules, now: datetime | None = No
 
 
 def change_team(session: Session, *, name: str, changes: Mapping[str, Any]) -> Team:
-    """Set weight and quotas of the team with this name or id; None takes a quota away. Raises TeamNotFound."""
+    """Change weight and quotas of the team with this name or id; None removes a quota. Raises TeamNotFound."""
     team = usage.lock_team(session, team_id=get_any_team(session, name=name).id)
     for field in CHANGEABLE:
         if field in changes:

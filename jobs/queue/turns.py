@@ -17,7 +17,7 @@ from jobs.status import JobStatus
 
 
 def _make_conditions(offer: Offer) -> list[ColumnElement[bool]]:
-    """That a job waits, isn't held, and that the offer fits it (Offer.fits)."""
+    """The SQL condition that a job waits, isn't held, and fits the offer (as Offer.fits does)."""
     conditions: list[ColumnElement[bool]] = [Job.status == JobStatus.QUEUED, Job.held_at.is_(None)]
     if offer.device == "cpu":
         conditions.append(Job.needs_cuda.is_(False))
@@ -33,7 +33,7 @@ def make_offer(slot: Slot) -> Offer:
 
 
 def find_next(session: Session, *, offer: Offer, rules: QueueRules, now: datetime) -> str | None:
-    """The id of the job that a slot with this offer has to take: pinned ones, then by class, team, priority and age."""
+    """The id of the job that a slot with this offer takes next: pinned first, then by class, team, priority and age."""
     waiting = _Waiting(session, offer, rules, now)
     teams_by_class = waiting.list_teams()
     if not any(teams_by_class.values()):
@@ -49,13 +49,13 @@ def find_next(session: Session, *, offer: Offer, rules: QueueRules, now: datetim
             head = waiting.find_head(priority_class, chosen)
             if head is not None:
                 return head
-            # Its last job was cancelled since the teams were listed.
+            # The team's last job was cancelled after the teams were listed.
             teams.discard(chosen)
     return None
 
 
 class _Waiting:
-    """The jobs that wait and are not held, as one slot sees them at one moment. It reads the index `ix_job_queue`."""
+    """The jobs that wait, are not held and fit one slot, at one moment. Its queries use the index `ix_job_queue`."""
 
     def __init__(self, session: Session, offer: Offer, rules: QueueRules, now: datetime) -> None:
         self._session = session
@@ -64,11 +64,11 @@ class _Waiting:
             Job.created_at < now - timedelta(seconds=rules.low_wait_seconds)
         )
         self._has_pinned = False
-        # Teams with jobs that were raised to the normal class.
+        # Teams with jobs that were promoted to the normal class.
         self._raised: set[str] = set()
 
     def list_teams(self) -> dict[PriorityClass, set[str]]:
-        """The teams with such a job, by the class that it counts as."""
+        """The teams with such a job, by the class that the job counts as."""
         statement = (
             select(
                 Job.priority_class,
@@ -78,7 +78,7 @@ class _Waiting:
                 func.count(Job.pinned_rank).label("pinned_count"),
             )
             .where(*self._conditions)
-            # As the index is ordered.
+            # In the order of the index.
             .group_by(Job.priority_class, Job.team_id)
         )
         found: dict[PriorityClass, set[str]] = {each: set() for each in CLASSES}
@@ -92,14 +92,14 @@ class _Waiting:
         return found
 
     def list_pinned(self) -> list[tuple[str, str]]:
-        """Ids of pinned jobs and of their teams, in the operator's order."""
+        """The ids of pinned jobs and of their teams, in the operator's order."""
         if not self._has_pinned:
             return []
         statement = select(Job.id, Job.team_id).where(*self._conditions, Job.pinned_rank.is_not(None))
         return [(row.id, row.team_id) for row in self._session.execute(statement.order_by(Job.pinned_rank, Job.id))]
 
     def find_head(self, priority_class: PriorityClass, team_id: str) -> str | None:
-        """The job of a team that goes first within a class."""
+        """The id of the first job of a team within a class."""
         counts_as = Job.priority_class == priority_class
         if priority_class is PriorityClass.NORMAL and team_id in self._raised:
             counts_as |= self._is_raised
@@ -112,19 +112,19 @@ class _Waiting:
 def get_class(
     priority_class: PriorityClass, created_at: datetime, *, rules: QueueRules, now: datetime
 ) -> PriorityClass:
-    """The class that a job counts as: one of the lowest goes among the next once it has waited long."""
+    """The class that a job counts as: a `low` job is promoted to `normal` once it has waited long enough."""
     if priority_class is PriorityClass.LOW and created_at < now - timedelta(seconds=rules.low_wait_seconds):
         return PriorityClass.NORMAL
     return priority_class
 
 
 def has_waiting(session: Session, *, device: Device) -> bool:
-    """Whether a job waits that this device can run, whatever the quotas say."""
+    """Whether a job waits that this device can run, regardless of quotas."""
     return session.scalar(select(Job.id).where(*_make_conditions(Offer(device))).limit(1)) is not None
 
 
 def list_devices_to_wake(session: Session, *, seen_within_seconds: float) -> list[Device]:
-    """The devices of slots that are there, idle and open, while a job waits that they can run."""
+    """The devices of slots that are seen, idle and open while a job waits that they can run."""
     since = utc_now() - timedelta(seconds=seen_within_seconds)
     busy = select(Job.slot).where(Job.status == JobStatus.RUNNING)
     idle = select(Slot.device).where(

@@ -1,4 +1,4 @@
-"""What a team has used by day, for people to look at: the seconds of its runs, split at midnight UTC."""
+"""The usage of a team by day, as shown to people: the seconds of its runs, split at midnight UTC."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,7 +14,7 @@ _DAY = timedelta(days=1)
 
 @dataclass
 class DayUsage:
-    """One day, UTC. A run over midnight counts on both days."""
+    """The usage on one day (UTC). A run across midnight counts on both days."""
 
     date: date
     slot_seconds: float = 0.0
@@ -35,12 +35,12 @@ def split_by_day(started_at: datetime, ended_at: datetime) -> dict[date, float]:
 
 
 def begin_day(day: date) -> datetime:
-    """Its midnight, UTC."""
+    """Midnight (UTC) at the start of the day of this time."""
     return datetime.combine(day, time.min, UTC)
 
 
 def list_days(session: Session, *, team_id: str, day_count: int, now: datetime | None = None) -> list[DayUsage]:
-    """The last days until today, oldest first, those without runs among them; running ones count up to now."""
+    """The last days up to today, oldest first, including days without runs. Running jobs count up to now."""
     now = now or utc_now()
     first = now.date() - (day_count - 1) * _DAY
     since = begin_day(first)

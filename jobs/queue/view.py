@@ -1,4 +1,4 @@
-"""The queue as it is shown: a team sees its own jobs, and that there are others; the operator sees all."""
+"""The queue as shown to people: a team sees its own jobs and the places of others; the operator sees all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from jobs.queue.rules import QueueRules
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """What may be known of a waiting job by those who may know of it."""
+    """A waiting job as shown to those who may see it."""
 
     job: Job
     team_name: str
     reason: WaitReason
     starts_at: datetime | None
-    """None where it has no turn, or no open slot fits."""
+    """None where it has no turn, or fits no open slot."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class QueueEntry:
     """One place in the queue."""
 
     position: int | None
-    """None where the job has no turn."""
+    """None when the job has no turn."""
     shown: QueuedJob | None
-    """None for other teams' jobs."""
+    """None for jobs of other teams."""
 
 
 @dataclass(frozen=True)
 class QueueSlice:
-    """Some entries, in the order of the claims, and how many there are in all."""
+    """A slice of the entries, in the order of the claims, and the total number."""
 
     entries: Sequence[QueueEntry]
     total_count: int
@@ -46,14 +46,14 @@ class QueueSlice:
 def show_queue(
     session: Session, board: Board, *, rules: QueueRules, team_id: str, is_operator: bool, offset: int, limit: int
 ) -> QueueSlice:
-    """From the `offset`-th on. Held jobs come last."""
+    """A slice of the queue that starts at `offset`. Held jobs come last."""
     everything: list[Place | HeldJob] = [*board.places, *board.held]
     chosen = everything[offset : offset + limit]
     visible = [each for each in chosen if is_operator or _get_team_id(each) == team_id]
     rows = _load_rows(session, [_get_id(each) for each in visible])
     shown = {}
     for each in visible:
-        # A job that was claimed since the board was drawn is shown at its place until the next.
+        # A job that was claimed since the board was drawn keeps its place until the next board.
         job, team_name = rows[_get_id(each)]
         reason = explain(board, each, rules=rules, is_own=job.team_id == team_id)
         shown[job.id] = QueuedJob(job, team_name, reason, _get_start(board, each))
@@ -62,7 +62,7 @@ def show_queue(
 
 
 def show_job(session: Session, board: Board, job: Job, *, rules: QueueRules, team_id: str) -> QueueEntry:
-    """Of a waiting job that whoever asks may see."""
+    """The entry of a waiting job that the caller may see."""
     place = board.by_id[job.id]
     team_name = session.get_one(Team, job.team_id).name
     reason = explain(board, place, rules=rules, is_own=job.team_id == team_id)

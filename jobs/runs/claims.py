@@ -1,4 +1,4 @@
-"""The verbs of a run that goes on: claim, heartbeat, and what it tells. Each write is conditional on the attempt."""
+"""The verbs of a running job: claim, heartbeat, and what its run reports. Each write is conditional on the attempt."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from jobs.status import JobStatus, StopKind
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a run learns at a sign of life."""
+    """What a run learns from its heartbeat."""
 
     stop: StopKind | None
     checkpoint_requested_at: datetime | None
@@ -44,9 +44,10 @@ def claim_next(
     rules: QueueRules | None = None,
     now: datetime | None = None,
 ) -> Job | None:
-    """Queued -> running for the job whose turn it is, or None. The slot's own dead run must be reaped before.
+    """Move the job whose turn it is from queued to running and return it; None when there is none for the slot.
 
-    A slot that is drained or blocked takes none. Without rules those of the settings' defaults hold.
+    A slot that is drained, blocked or busy takes none; a dead run of the slot has to be reaped before. Without `rules`
+    the defaults of the settings apply.
     """
     rules, now = rules or QueueRules(), now or utc_now()
     lock_claims(session)
@@ -59,7 +60,7 @@ def claim_next(
     offer = Offer(device, row.memory_bytes, row.size) if row is not None else Offer(device)
     while (job_id := find_next(session, offer=offer, rules=rules, now=now)) is not None:
         job = session.get_one(Job, job_id, populate_existing=True)
-        # It fails where the job was cancelled meanwhile: then it no longer waits, and the next is found.
+        # This fails when the job was cancelled meanwhile; it then no longer waits, and the next job is found.
         if _take(session, job, slot, lease_seconds, size=offer.size, boot_id=boot_id, now=now):
             return job
     return None
@@ -76,50 +77,50 @@ def heartbeat(session: Session, *, job_id: str, attempt: int, lease_seconds: flo
 
 
 def record_phase(session: Session, *, job_id: str, attempt: int, phase: str, message: str) -> None:
-    """Raises RunFenced."""
+    """Record the phase that a run has entered. Raises RunFenced."""
     update_owned(session, job_id, attempt, phase=phase)
     add_event(session, job_id=job_id, attempt=attempt, kind="phase", message=message)
 
 
 def record_plan(session: Session, *, job_id: str, attempt: int, total_steps: int, message: str) -> None:
-    """Raises RunFenced."""
+    """Record how many steps a run will take in total. Raises RunFenced."""
     update_owned(session, job_id, attempt, total_steps=total_steps)
     add_event(session, job_id=job_id, attempt=attempt, kind="plan", message=message)
 
 
 def record_notice(session: Session, *, job_id: str, attempt: int, notice: Notice) -> None:
-    """Raises RunFenced."""
+    """Record a notice of the training process as an event. Raises RunFenced."""
     values: dict[str, Any] = {"heartbeat_at": utc_now()}
     if notice.code == CHECKPOINT_FAILED:
-        # Who asked for it need not wait any more.
+        # The checkpoint that was asked for will not come.
         values["checkpoint_requested_at"] = None
     update_owned(session, job_id, attempt, **values)
     if notice.code == RESUMED:
         statement = update(Run).where(Run.job_id == job_id, Run.attempt == attempt)
         session.execute(statement.values(resumed_step=notice.step))
-    # PostgreSQL's texts hold no null character.
+    # PostgreSQL does not store null characters in text.
     message = notice.message.replace("\x00", "")
     add_event(session, job_id=job_id, attempt=attempt, kind="notice", message=message)
 
 
 def record_checkpoint(session: Session, *, job_id: str, attempt: int, checkpoint: Checkpoint) -> None:
-    """One that was asked for is an event; those by schedule would drown the others. Raises RunFenced."""
+    """Record a checkpoint; a scheduled one is no event, as these would crowd out other events. Raises RunFenced."""
     values: dict[str, Any] = {"checkpoint_step": checkpoint.step, "checkpoint_at": utc_now()}
     if checkpoint.reason == "request":
         values["checkpoint_requested_at"] = None
     update_owned(session, job_id, attempt, **values)
     if checkpoint.reason != "schedule":
-        message = f"Step {checkpoint.step} is saved: {checkpoint.size_bytes / MIB:.0f} MiB."
+        message = f"Step {checkpoint.step} was saved: {checkpoint.size_bytes / MIB:.0f} MiB."
         add_event(session, job_id=job_id, attempt=attempt, kind="checkpoint", message=message)
 
 
 def record_metrics(session: Session, *, job_id: str, attempt: int, metrics: Sequence[tuple[int, MetricLine]]) -> None:
-    """A batch of (seq, metric), oldest first, not empty. What an earlier, half-known commit stored is left out.
+    """Store a batch of (seq, metric), oldest first, not empty; metrics that are stored already are skipped.
 
     Raises RunFenced.
     """
     _, last = metrics[-1]
-    # Only the run that owns the job changes it, and the update below is conditional on being that.
+    # Only the run that owns the job changes the trace, and the update below is conditional on the attempt.
     trace = session.scalar(select(Job.loss_trace).where(Job.id == job_id, Job.attempt == attempt))
     update_owned(
         session,
@@ -166,22 +167,23 @@ def _take(
     )
     if taken:
         session.refresh(job)
-        session.add(
-            Run(
-                job_id=job.id,
-                attempt=attempt,
-                team_id=job.team_id,
-                slot=slot,
-                slot_size=size,
-                boot_id=boot_id,
-                expected_seconds=usage.expect_run(job),
-                started_at=now,
-            )
-        )
-        add_event(
-            session, job_id=job.id, attempt=attempt, kind="running", message=f"Attempt {attempt} starts on {slot}."
-        )
+        session.add(_make_run(job, size=size, boot_id=boot_id, now=now))
+        message = f"Attempt {attempt} starts on {slot}."
+        add_event(session, job_id=job.id, attempt=attempt, kind="running", message=message)
     return taken
+
+
+def _make_run(job: Job, *, size: float, boot_id: str | None, now: datetime) -> Run:
+    return Run(
+        job_id=job.id,
+        attempt=job.attempt,
+        team_id=job.team_id,
+        slot=job.slot,
+        slot_size=size,
+        boot_id=boot_id,
+        expected_seconds=usage.expect_run(job),
+        started_at=now,
+    )
 
 
 def update_owned(session: Session, job_id: str, attempt: int, **values: Any) -> None:

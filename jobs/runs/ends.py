@@ -1,9 +1,9 @@
-"""The verbs that end a run: succeed, fail, crash, confirm a stop, requeue, and the reaper's.
+"""The verbs that end a run: succeed, fail, crash, confirm a stop, requeue. jobs/runs/reaping.py ends abandoned ones.
 
-Each write is conditional on the attempt. Those for one run return where its job is then.
+Each write is conditional on the attempt. The verbs return the new status of the job.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,26 +12,31 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from jobs.clock import utc_now
-from jobs.database.engine import lock_claims
 from jobs.models import Artifact, Job, Run
 from jobs.queue import usage
 from jobs.records import add_event
 from jobs.runs.claims import update_owned
 from jobs.status import FINAL_STATUSES, JobStatus, RunCause, StopKind, can_move
 
-# The code of a run whose worker gave no sign of life.
-WORKER_LOST = "worker_lost"
-
-# Called for a run that is ended for its dead worker, within the transaction and before the end.
-OnLost = Callable[[Session, Job], None]
+# Columns of a job that have a value only while it runs.
+_RUN_ONLY = (
+    "slot",
+    "lease_expires_at",
+    "stop_kind",
+    "stop_requested_at",
+    "checkpoint_requested_at",
+    "phase",
+    "eta_seconds",
+    "tokens_per_second",
+)
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run's process ended: what is told of it on the rows of run and job."""
+    """How a run's process ended, as recorded on the rows of run and job."""
 
     exit_code: int | None = None
-    # A word from docs/errors.md, and a sentence with what to change; both None for a run that nothing was wrong with.
+    # A code of docs/errors.md, and a sentence with what to change; both None for a run without an error.
     code: str | None = None
     message: str | None = None
     log: Sequence[str] = ()
@@ -49,7 +54,7 @@ def succeed(
     message: str,
     result: Mapping[str, Any],
 ) -> JobStatus:
-    """Running -> succeeded, with what the run made and what it took. Raises RunFenced."""
+    """Running -> succeeded, with the artifacts and the result of the run. Raises RunFenced."""
     values = {"result": dict(result)} | _get_last_step(result)
     _end(session, job_id, attempt, JobStatus.SUCCEEDED, message, end=end, **values)
     session.add_all(artifacts)
@@ -66,7 +71,7 @@ def fail(session: Session, *, job_id: str, attempt: int, end: RunEnd, artifacts:
 def confirm_cancel(
     session: Session, *, job_id: str, attempt: int, end: RunEnd, artifacts: Sequence[Artifact] = ()
 ) -> JobStatus:
-    """Running -> cancelled: the process has gone. Raises RunFenced."""
+    """Running -> cancelled: the process has ended. Raises RunFenced."""
     _end(session, job_id, attempt, JobStatus.CANCELLED, "The run has stopped.", end=end)
     session.add_all(artifacts)
     return JobStatus.CANCELLED
@@ -75,17 +80,17 @@ def confirm_cancel(
 def interrupt(
     session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str, ended_at: datetime | None = None
 ) -> JobStatus:
-    """Running -> queued: somebody wanted the slot, or the worker to leave. Raises RunFenced.
+    """Running -> queued: the slot was needed, or the worker shuts down. Raises RunFenced.
 
-    Where the team has asked for a stop meanwhile, it gets that instead: paused or cancelled. There is no bound on how
-    often a job may be interrupted. `ended_at` is for a run that is long over; without it the end is now.
+    If the team has requested a stop meanwhile, the job becomes paused or cancelled instead. There is no limit on how
+    often a job may be interrupted. `ended_at` is for a run that ended long ago; the default is now.
     """
-    told = f"{message}; the job is queued again."
-    return _release(session, job_id, attempt, end, told, cause=RunCause.INTERRUPTION, ended_at=ended_at)
+    event = f"{message}; the job is queued again."
+    return _release(session, job_id, attempt, end, event, cause=RunCause.INTERRUPTION, ended_at=ended_at)
 
 
 def retry_smaller(session: Session, *, job_id: str, attempt: int, end: RunEnd, message: str) -> JobStatus:
-    """Running -> queued, to be begun anew with batches of half the size, or what the team asked for.
+    """Running -> queued, to start again with batches of half the size; or the status that the team has requested.
 
     Raises RunFenced.
     """
@@ -102,9 +107,9 @@ def crash(
     max_crashes: int,
     artifacts: Sequence[Artifact] = (),
 ) -> JobStatus:
-    """Running -> queued for another try; or -> failed, when it has died too often; or what the team asked for.
+    """Running -> queued for another try; or failed, after too many crashes; or the status that the team has requested.
 
-    Returns where the job has gone. The `artifacts` are stored where that is its end. Raises RunFenced.
+    The `artifacts` are stored only if the job has ended. Raises RunFenced.
     """
     job = _lock(session, job_id)
     if job is None or job.stop_kind in (StopKind.CANCEL, StopKind.PAUSE):
@@ -112,61 +117,24 @@ def crash(
     else:
         count = 1 + _count_crashes(session, job_id)
         if count >= max_crashes:
-            told = f"{end.message} This was crash {count} of {max_crashes}."
-            _fail(session, job_id, attempt, end, told)
+            event = f"{end.message} This was crash {count} of {max_crashes}."
+            _fail(session, job_id, attempt, end, event)
             status = JobStatus.FAILED
         else:
-            told = f"{end.message} This was crash {count} of {max_crashes}; the job is queued again."
-            status = _release(session, job_id, attempt, end, told, cause=RunCause.CRASH)
+            event = f"{end.message} This was crash {count} of {max_crashes}; the job is queued again."
+            status = _release(session, job_id, attempt, end, event, cause=RunCause.CRASH)
     if status.is_final:
         session.add_all(artifacts)
     return status
 
 
-def _leave(_session: Session, _job: Job) -> None:
-    """The OnLost that does nothing."""
-
-
-def reap(session: Session, *, max_crashes: int, on_lost: OnLost = _leave) -> list[str]:
-    """End each running job's run whose lease is over; returns the jobs' ids."""
-    lock_claims(session)
-    statement = select(Job).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now())
-    # The lock makes the database look again at a row that a late heartbeat or a cancel is just changing.
-    lost = session.scalars(statement.with_for_update()).all()
-    end = RunEnd(code=WORKER_LOST, message="The worker gave no sign of life and is taken for dead.")
-    for job in lost:
-        on_lost(session, job)
-        crash(session, job_id=job.id, attempt=job.attempt, end=end, max_crashes=max_crashes)
-    return [job.id for job in lost]
-
-
-def reap_earlier_boot(session: Session, *, slot: str, boot_id: str, on_lost: OnLost = _leave) -> str | None:
-    """Requeue at once what ran on this slot before its machine was started anew; returns the job's id.
-
-    A reboot is nobody's crash. The caller is the slot's own worker.
-    """
-    lock_claims(session)
-    statement = (
-        select(Job)
-        .join(Run, (Run.job_id == Job.id) & (Run.attempt == Job.attempt))
-        .where(Job.slot == slot, Job.status == JobStatus.RUNNING, Run.boot_id != boot_id)
-    )
-    job = session.scalar(statement.with_for_update())
-    if job is None:
-        return None
-    on_lost(session, job)
-    end = RunEnd(code="machine_restarted", message="The machine was started anew.")
-    interrupt(session, job_id=job.id, attempt=job.attempt, end=end, message="Its machine was started anew")
-    return job.id
-
-
 def find_ended_ids(session: Session, job_ids: Collection[str]) -> set[str]:
-    """Those of the jobs that have ended, whoever's they are: for a machine that clears its own folder."""
+    """Those of the given jobs, of any team, that have ended: for a machine that clears its own folder."""
     return set(session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.status.in_(FINAL_STATUSES))))
 
 
 def list_ended_runs(session: Session, *, within: timedelta) -> list[tuple[str, int]]:
-    """(job id, attempt) of the runs that ended lately and whose job has ended too."""
+    """(job id, attempt) of the runs that ended within this time and whose job has ended too."""
     statement = (
         select(Run.job_id, Run.attempt)
         .join(Job, Job.id == Run.job_id)
@@ -176,7 +144,7 @@ def list_ended_runs(session: Session, *, within: timedelta) -> list[tuple[str, i
 
 
 def get_run_seconds(session: Session, *, job_id: str) -> float:
-    """How long the ended runs of a job took together."""
+    """Total seconds of the ended runs of a job."""
     rows = session.execute(select(Run.started_at, Run.ended_at).where(Run.job_id == job_id, Run.ended_at.is_not(None)))
     return sum((ended_at - started_at).total_seconds() for started_at, ended_at in rows if ended_at is not None)
 
@@ -192,16 +160,18 @@ def _release(
     ended_at: datetime | None = None,
     **values: Any,
 ) -> JobStatus:
-    """Leave the slot for the queue, or for where the team wants the job."""
+    """End the run with the job queued, or with the status that the team has requested."""
     job = _lock(session, job_id)
     stop = job.stop_kind if job is not None else None
     if stop is StopKind.CANCEL:
-        told = f"{end.message} The job was to be cancelled." if end.code else "The run has stopped."
-        _end(session, job_id, attempt, JobStatus.CANCELLED, told, end=end, ended_at=ended_at)
+        event = f"{end.message} The job was about to be cancelled." if end.code else "The run has stopped."
+        _end(session, job_id, attempt, JobStatus.CANCELLED, event, end=end, ended_at=ended_at)
         return JobStatus.CANCELLED
     if stop is StopKind.PAUSE:
-        told = f"{end.message} The job was to be paused." if end.code else "The run has stopped; the job is paused."
-        _end(session, job_id, attempt, JobStatus.PAUSED, told, end=end, cause=cause, ended_at=ended_at, **values)
+        event = (
+            f"{end.message} The job was about to be paused." if end.code else "The run has stopped; the job is paused."
+        )
+        _end(session, job_id, attempt, JobStatus.PAUSED, event, end=end, cause=cause, ended_at=ended_at, **values)
         return JobStatus.PAUSED
     _end(session, job_id, attempt, JobStatus.QUEUED, message, end=end, cause=cause, ended_at=ended_at, **values)
     return JobStatus.QUEUED
@@ -222,7 +192,7 @@ def _fail(session: Session, job_id: str, attempt: int, end: RunEnd, message: str
 
 
 def _lock(session: Session, job_id: str) -> Job | None:
-    """The job as it is now: a stop that is being asked for is waited for."""
+    """Lock the job and read it again, after waiting for a stop that is just being requested."""
     statement = select(Job).where(Job.id == job_id).with_for_update()
     return session.scalar(statement.execution_options(populate_existing=True))
 
@@ -247,28 +217,31 @@ def _end(
     """Leave `running`: the job's row, the run's row and the event, all conditional on the attempt."""
     assert can_move(JobStatus.RUNNING, status)
     now = ended_at or utc_now()
-    # What has ended, or waits, has no speed, and no time left that anybody could know.
-    left = dict.fromkeys(
-        (
-            "slot",
-            "lease_expires_at",
-            "stop_kind",
-            "stop_requested_at",
-            "checkpoint_requested_at",
-            "phase",
-            "eta_seconds",
-            "tokens_per_second",
-        )
-    )
-    values = left | values | _get_peaks(end)
+    values = dict.fromkeys(_RUN_ONLY) | values | _get_peaks(end)
     if status.is_final:
         values["finished_at"] = now
     update_owned(session, job_id, attempt, status=status, **values)
+    _close_run(session, job_id, attempt, status, cause=cause, end=end, ended_at=now)
+    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
+    kind = "requeued" if status is JobStatus.QUEUED else status.value
+    add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
+
+
+def _close_run(
+    session: Session,
+    job_id: str,
+    attempt: int,
+    status: JobStatus,
+    *,
+    cause: RunCause | None,
+    end: RunEnd,
+    ended_at: datetime,
+) -> None:
     session.execute(
         update(Run)
         .where(Run.job_id == job_id, Run.attempt == attempt)
         .values(
-            ended_at=now,
+            ended_at=ended_at,
             outcome=status.value,
             cause=cause,
             exit_code=end.exit_code,
@@ -278,23 +251,20 @@ def _end(
             peak_host_bytes=end.peak_host_bytes,
         )
     )
-    usage.charge_run(session, job_id=job_id, attempt=attempt, now=now)
-    kind = "requeued" if status is JobStatus.QUEUED else status.value
-    add_event(session, job_id=job_id, attempt=attempt, kind=kind, message=message)
 
 
 def _get_last_step(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the row shows of a run that took no step, as it went on from a checkpoint of the last one."""
-    told = {Job.step: result.get("step_count"), Job.last_loss: result.get("final_loss")}
+    """Step and loss for the row of a run that took no step: it was resumed from a checkpoint of the last step."""
+    last = {Job.step: result.get("step_count"), Job.last_loss: result.get("final_loss")}
     return {
         column.key: case((Job.last_loss.is_(None), value), else_=column)
-        for column, value in told.items()
+        for column, value in last.items()
         if value is not None
     }
 
 
 def _get_peaks(end: RunEnd) -> dict[str, Any]:
-    """The most of this run and those before it; a null counts as nothing known."""
+    """The peaks of this run and those before it; null means that nothing is known."""
     peaks = {"peak_gpu_bytes": end.peak_gpu_bytes, "peak_host_bytes": end.peak_host_bytes}
     return {
         name: case((getattr(Job, name) > value, getattr(Job, name)), else_=value)

@@ -1,8 +1,8 @@
-"""Live metrics: the database's rows, and ahead of them what is still only in Redis.
+"""Live metrics: the rows of the database, followed by newer metrics that are only in Redis.
 
-A metric's place is (attempt, seq). Redis stream ids are two numbers too, so the same cursor `attempt-seq` works in
-both, and a reader goes on after it across a restart of Redis. The database gets the metrics in batches; the stream has
-each at once, within a bound and an expiry.
+A metric is identified by (attempt, seq). Redis stream ids are two numbers too, so the same cursor `attempt-seq` works
+in both, and readers can continue after it even when Redis was restarted. The database gets the metrics in batches; the
+stream gets each at once, and is limited in length and time.
 """
 
 import json
@@ -29,17 +29,17 @@ from jobs.status import RunCause
 
 CURSOR_FORM = re.compile(r"(\d{1,9})-(\d{1,9})")
 
-# A reader waits for a live point no longer than this; the database then answers alone.
+# How long a reader waits for Redis; after that, it gets only what is in the database.
 REDIS_TIMEOUT_SECONDS = 2
 
-# A writer leaves a Redis alone for so long that didn't answer, or each point would wait for the timeout again.
+# How long a writer pauses after Redis didn't answer; otherwise each metric would wait for the timeout again.
 REDIS_PAUSE_SECONDS = 5
 
 log = structlog.get_logger()
 
 
 class GpuReading(BaseModel):
-    """How the slot's GPU was at the time of a metric; null on a CPU slot, and where the GPU doesn't report it."""
+    """The state of the slot's GPU at the time of a metric; null on a CPU slot, or if the GPU doesn't report it."""
 
     gpu_utilization_percent: float | None = Field(
         None, description="Of the slot's GPU a few seconds before, like the three that follow; null on a CPU slot."
@@ -55,18 +55,18 @@ class SampledMetric(GpuReading, MetricLine):
 
 # This and MetricPoint are tuples because there are many of them.
 class Cursor(NamedTuple):
-    """The place after which a reader goes on."""
+    """The position in a job's metrics after which a reader continues."""
 
     attempt: int = 0
     seq: int = 0
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Raises CursorInvalid."""
+        """The cursor in the form `attempt-seq`. Raises CursorInvalid."""
         match = CURSOR_FORM.fullmatch(text)
         if match is None:
             raise CursorInvalid(
-                f"{text!r} is no cursor; give the `cursor` of a metric, or leave `after` out.", field="after"
+                f"{text!r} is not a cursor; give the `cursor` of a metric, or leave `after` out.", field="after"
             )
         return cls(int(match[1]), int(match[2]))
 
@@ -75,14 +75,17 @@ class Cursor(NamedTuple):
 
 
 class MetricPoint(NamedTuple):
-    """A metric and its place; `values` are the fields of a SampledMetric; older ones have no sample."""
+    """A metric and its cursor;
+
+    `values` are the fields of a SampledMetric, without the GPU's in metrics of early releases.
+    """
 
     cursor: Cursor
     values: dict[str, Any]
 
 
 def make_redis(settings: Settings) -> Redis:
-    """A client that fails fast: redis-py would by itself retry for seconds while the caller waits."""
+    """A Redis client that fails fast: by default, redis-py would retry for seconds while the caller waits."""
     return Redis.from_url(
         settings.redis_client_url,
         socket_timeout=REDIS_TIMEOUT_SECONDS,
@@ -92,7 +95,7 @@ def make_redis(settings: Settings) -> Redis:
 
 
 class MetricStream:
-    """The live part. With Redis away, publishing is a no-op that is logged, and reading finds nothing."""
+    """The metrics in Redis. While Redis can't be reached, publishing only logs a warning, and reading finds nothing."""
 
     def __init__(self, redis: Redis, *, length: int, expire_seconds: float) -> None:
         self._redis = redis
@@ -102,7 +105,7 @@ class MetricStream:
         self._is_reading = True
 
     def publish(self, job_id: str, cursor: Cursor, metric: MetricLine) -> None:
-        """Add a point; one that is missed here reaches readers through the database."""
+        """Add a metric; if that fails, readers get it later from the database."""
         if time.monotonic() < self._paused_until:
             return
         body = json.dumps(get_metric_values(metric))
@@ -113,24 +116,24 @@ class MetricStream:
                 pipeline.pexpire(key, self._expire_ms)
                 pipeline.execute()
         except ResponseError as error:
-            # The id is not above the last one: a run that was fenced, or a point that is already there.
+            # The id is not above the last one: the run was fenced, or the metric is already there.
             log.warning("metric_refused", job_id=job_id, cursor=str(cursor), reason=str(error))
         except RedisError as error:
             self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
             log.warning("metric_not_published", job_id=job_id, cursor=str(cursor), reason=str(error))
 
     def read(self, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
-        """Up to `limit` points after the cursor, as far as none is missing between."""
+        """Up to `limit` metrics after the cursor, up to the first gap."""
         try:
             entries = self._redis.xrange(_get_key(job_id), min=f"({after}", max="+", count=limit)
         except RedisError as error:
             if self._is_reading:
-                # Once per outage: every follower comes by here every second.
+                # Logged once per outage, as every follower reads every second.
                 log.warning("metrics_not_read", reason=str(error))
             self._is_reading = False
             return []
         self._is_reading = True
-        # The client's types cover every Redis and decoding mode; this one answers bytes.
+        # The client's types cover every decoding mode; this client returns bytes.
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
         points = [MetricPoint(Cursor.parse(place.decode()), json.loads(fields[b"values"])) for place, fields in found]
         return _take_unbroken(points, after)
@@ -139,7 +142,10 @@ class MetricStream:
 def read_metrics(
     session: Session, stream: MetricStream, *, job_id: str, after: Cursor, limit: int
 ) -> list[MetricPoint]:
-    """Up to `limit` metrics after the cursor, oldest first, none twice. The caller reached the job through its team."""
+    """Up to `limit` metrics after the cursor, oldest first, without duplicates.
+
+    The caller has found the job through its team.
+    """
     points = _read_stored(session, job_id, after, limit)
     if len(points) < limit:
         last = points[-1].cursor if points else after
@@ -148,10 +154,10 @@ def read_metrics(
 
 
 def list_curve_steps(session: Session, *, job_id: str) -> list[int]:
-    """The steps that the curve of a job has in the database, ascending.
+    """The steps of a job's curve that are in the database, ascending.
 
-    What a run does again takes the place of what was there, and a job that begins anew with smaller batches is another
-    training: its earlier points count no more.
+    Steps that a run repeats replace the earlier ones. A job that started again with smaller batches is a new training:
+    metrics from before don't count.
     """
     begins_after = (
         select(func.coalesce(func.max(Run.attempt), 0))
@@ -172,7 +178,7 @@ def list_curve_steps(session: Session, *, job_id: str) -> list[int]:
 
 
 def find_last_metric(session: Session, *, job_id: str, attempt: int) -> tuple[int, int]:
-    """The seq and the step of the newest metric that the database has of a run; zeros where it has none."""
+    """The seq and the step of a run's newest metric in the database; zeros when there is none."""
     statement = (
         select(Metric.seq, Metric.values["step"].as_integer())
         .where(Metric.job_id == job_id, Metric.attempt == attempt)
@@ -184,13 +190,13 @@ def find_last_metric(session: Session, *, job_id: str, attempt: int) -> tuple[in
 
 
 def get_metric_values(line: MetricLine) -> dict[str, Any]:
-    """The fields that are stored and sent; JSON has no word for infinity, so such a number becomes null."""
+    """The fields of a metric as stored and sent. JSON can't express infinity or NaN, so such numbers become null."""
     values: dict[str, Any] = json.loads(line.model_dump_json(exclude={"type"}))
     return values
 
 
 def _take_unbroken(points: list[MetricPoint], after: Cursor) -> list[MetricPoint]:
-    """The points up to the first gap: who jumped over it would never see what the database is about to get."""
+    """The metrics up to the first gap: a reader that skipped it would miss those that are yet to reach the database."""
     last = after
     unbroken = []
     for point in points:
@@ -205,7 +211,7 @@ def _take_unbroken(points: list[MetricPoint], after: Cursor) -> list[MetricPoint
 
 def _read_stored(session: Session, job_id: str, after: Cursor, limit: int) -> list[MetricPoint]:
     place = tuple_(Metric.attempt, Metric.seq)
-    # A whole curve may be wanted: columns instead of objects, and their JSON read in one go.
+    # A complete curve may be requested: columns instead of objects, and their JSON parsed at once.
     statement = (
         select(Metric.attempt, Metric.seq, type_cast(Metric.values, Text).label("text"))
         .where(Metric.job_id == job_id, place > (after.attempt, after.seq))

@@ -20,7 +20,7 @@ from jobs.status import JobStatus
 
 
 def get_any_job(session: Session, *, job_id: str) -> Job:
-    """Of any team. Raises JobNotFound."""
+    """The job with this id, of any team. Raises JobNotFound."""
     job = session.get(Job, job_id)
     if job is None:
         raise JobNotFound("There is no job with this id.")
@@ -28,7 +28,7 @@ def get_any_job(session: Session, *, job_id: str) -> Job:
 
 
 def hold_job(session: Session, *, job_id: str, reason: str, now: datetime | None = None) -> Job:
-    """Let no slot take a waiting job until it is released. Holding again changes the reason.
+    """Keep a waiting job from being claimed until it is released. Holding it again changes the reason.
 
     Raises JobNotFound and JobNotWaiting.
     """
@@ -39,39 +39,39 @@ def hold_job(session: Session, *, job_id: str, reason: str, now: datetime | None
 
 
 def release_job(session: Session, *, job_id: str) -> Job:
-    """Let a held job have its turn again. Raises JobNotFound and JobNotWaiting."""
+    """Let a held job be claimed again. Raises JobNotFound and JobNotWaiting."""
     job = _lock_waiting(session, job_id)
     if job.held_at is not None:
         job.held_at = job.hold_reason = None
-        _note(session, job, "released", "The operator lets the job have its turn again.")
+        _note(session, job, "released", "The operator has released the job.")
     return job
 
 
 def preempt_job(session: Session, *, job_id: str) -> Job:
-    """Have a running job save a checkpoint, give its slot away, and wait again.
+    """Have a running job save a checkpoint, give up its slot, and wait again.
 
-    Raises JobNotFound, and JobNotRunning when it doesn't run. One that is to stop anyway is left to that.
+    Nothing changes for a job that is stopping anyway. Raises JobNotFound and JobNotRunning.
     """
     job = get_any_job(session, job_id=job_id)
     if not stops.preempt(session, job_id=job_id, reason="The operator wants the slot") and job.stop_kind is None:
-        raise JobNotRunning(f"the job is {job.status}, so it has no slot to give.")
+        raise JobNotRunning(f"the job is {job.status}, so it has no slot to give up.")
     return job
 
 
 def move_job(
     session: Session, *, job_id: str, position: int | None, rules: QueueRules, now: datetime | None = None
 ) -> Job:
-    """Give a waiting job that place in the queue; None gives it back to the queue's own order.
+    """Move a waiting job to a position in the queue, counted from 1; None returns it to the queue's own order.
 
-    The jobs before it are pinned in their present order, so that the place holds. Jobs that were pinned behind it stay
-    so. Raises JobNotFound and JobNotWaiting.
+    The jobs before it are pinned in their present order, so that it keeps the position. Jobs that were pinned behind it
+    stay pinned. Raises JobNotFound and JobNotWaiting.
     """
     lock_claims(session)
     job = _lock_waiting(session, job_id)
     if position is None:
         if job.pinned_rank is not None:
             job.pinned_rank = None
-            _note(session, job, "moved", "The operator gives the job back to the queue's own order.")
+            _note(session, job, "moved", "The operator has returned the job to the queue's own order.")
         return job
     board = draw_board(session, rules=rules, now=now)
     others = [place.job.id for place in board.places if place.position is not None and place.job.id != job.id]
@@ -85,7 +85,7 @@ def move_job(
     ranks = {each: rank for rank, each in enumerate(order, start=1)}
     for each in session.scalars(select(Job).where(Job.id.in_(order)).with_for_update()):
         each.pinned_rank = ranks[each.id]
-    _note(session, job, "moved", f"The operator moves the job to place {len(before) + 1} of the queue.")
+    _note(session, job, "moved", f"The operator has moved the job to place {len(before) + 1} of the queue.")
     return job
 
 
@@ -95,7 +95,7 @@ def _lock_waiting(session: Session, job_id: str) -> Job:
     if job is None:
         raise JobNotFound("There is no job with this id.")
     if job.status is not JobStatus.QUEUED:
-        raise JobNotWaiting(f"the job is {job.status}: only one that waits for a slot can be held or moved.")
+        raise JobNotWaiting(f"the job is {job.status}; only a job that waits for a slot can be held or moved.")
     return job
 
 

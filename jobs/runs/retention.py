@@ -1,7 +1,7 @@
-"""Retention: how long the results of ended jobs and unused datasets are kept, and taking them away when it is over.
+"""Retention: how long results of ended jobs and unused datasets are kept, and deleting them afterwards.
 
-All is kept for ever unless the operator sets otherwise. A job's row, its runs and its events always stay. What a job
-that has not ended needs is never taken: all rules but that of the datasets are for ended jobs, and that one asks.
+Everything is kept forever unless the operator sets a limit. A job's row, its runs and its events are always kept. What
+an unfinished job needs is never deleted: the rules apply to ended jobs only, and the rule for datasets checks for jobs.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,12 +21,12 @@ from jobs.status import FINAL_STATUSES
 
 HOUR_SECONDS = 3600
 
-# Of the event on a job.
+# The kind of the event that records a deletion.
 DELETED_EVENT = "deleted"
 
 
 class Keeping(StrEnum):
-    """What an operator may keep for a time only; each is a setting, `keep_<word>_seconds`."""
+    """What an operator may keep for a limited time; each has a setting `keep_<word>_seconds`."""
 
     BUNDLES = "bundles"
     LOGS = "logs"
@@ -40,7 +40,7 @@ class Keeping(StrEnum):
 
 @dataclass(frozen=True)
 class KeepRules:
-    """For how many seconds each is kept; what is not in here is kept for ever."""
+    """How many seconds each kind is kept; a kind that is missing is kept forever."""
 
     seconds: dict[Keeping, float]
 
@@ -50,27 +50,27 @@ class KeepRules:
         return cls({keeping: seconds for keeping, seconds in found.items() if seconds is not None})
 
     def find_limit(self, keeping: Keeping, now: datetime) -> datetime | None:
-        """What is older goes; None where nothing does."""
+        """The time before which this kind is deleted; None when it is kept forever."""
         seconds = self.seconds.get(keeping)
         return None if seconds is None else now - timedelta(seconds=seconds)
 
     def describe(self, keeping: Keeping) -> str:
-        """The reason, to follow "they are"."""
+        """The reason for a deletion; completes a sentence that starts with "They are"."""
         since = "without a job that uses them" if keeping is Keeping.DATASETS else "after the job's end"
         return f"kept for {describe_seconds(self.seconds[keeping])} {since} ({keeping.setting})"
 
 
 def describe_seconds(seconds: float) -> str:
-    """In days or hours, whichever reads better."""
+    """A time in days, or in hours when it is shorter than a day."""
     unit, name = (DAY_SECONDS, "day") if seconds >= DAY_SECONDS else (HOUR_SECONDS, "hour")
     count = round(seconds / unit, 1)
     return f"{count:g} {name}{'' if count == 1 else 's'}"
 
 
 def list_due_artifacts(session: Session, *, keeping: Keeping, before: datetime) -> Sequence[tuple[str, str, str, int]]:
-    """(job_id, team, kind, size_bytes) of those that are still there of jobs that ended earlier.
+    """(job_id, team, kind, size_bytes) of the artifacts, not deleted yet, of jobs that ended before this time.
 
-    Bundles, or with Keeping.LOGS everything else that runs have left.
+    Keeping.BUNDLES selects bundles, Keeping.LOGS all other artifacts.
     """
     is_bundle = Artifact.kind == BUNDLE_KIND
     statement = (
@@ -86,7 +86,7 @@ def list_due_artifacts(session: Session, *, keeping: Keeping, before: datetime) 
 
 
 def find_ended(session: Session, *, job_ids: Collection[str], before: datetime) -> dict[str, str]:
-    """The teams' names of those of the jobs that ended earlier, by the jobs' ids."""
+    """The team's name of each of these jobs that ended before this time, by the job's id."""
     rows = session.execute(
         select(Job.id, Team.name).join(Team, Team.id == Job.team_id).where(_has_ended(before)).order_by(Job.id)
     )
@@ -94,7 +94,7 @@ def find_ended(session: Session, *, job_ids: Collection[str], before: datetime) 
 
 
 def list_due_metrics(session: Session, *, before: datetime) -> Sequence[tuple[str, str, int]]:
-    """(job_id, team, count) of jobs that ended earlier."""
+    """(job_id, team, number of metrics) of jobs that ended before this time."""
     statement = (
         select(Metric.job_id, Team.name, func.count())
         .join(Job, Job.id == Metric.job_id)
@@ -107,7 +107,7 @@ def list_due_metrics(session: Session, *, before: datetime) -> Sequence[tuple[st
 
 
 def list_unused_datasets(session: Session, *, before: datetime) -> Sequence[tuple[str, str, str, int]]:
-    """(id, team_id, team, size_bytes) of those uploaded earlier that no job since, and none that goes on, has named."""
+    """(id, team_id, team, size_bytes) of datasets uploaded before this time that no job has used since or needs now."""
     names_it = or_(Job.dataset_id == Dataset.id, Job.validation_dataset_id == Dataset.id)
     counts = or_(Job.status.not_in(FINAL_STATUSES), Job.created_at >= before, Job.finished_at >= before)
     statement = (
@@ -120,13 +120,13 @@ def list_unused_datasets(session: Session, *, before: datetime) -> Sequence[tupl
 
 
 def list_lately_withdrawn(session: Session, *, since: datetime) -> list[str]:
-    """Ids of the jobs with artifacts that were withdrawn since: their files may still be there."""
+    """The ids of jobs with artifacts withdrawn since this time, whose files may still exist."""
     statement = select(Artifact.job_id).where(Artifact.deleted_at >= since).distinct().order_by(Artifact.job_id)
     return list(session.scalars(statement))
 
 
 def withdraw_artifacts(session: Session, *, job_id: str, kinds: Collection[str], reason: str) -> list[str]:
-    """From now on they are gone; returns the names of their files, to be deleted after the commit."""
+    """Mark artifacts as deleted; returns the names of their files, which the caller deletes after the commit."""
     job = _lock(session, job_id)
     found = session.scalars(
         select(Artifact)
@@ -137,17 +137,17 @@ def withdraw_artifacts(session: Session, *, job_id: str, kinds: Collection[str],
         artifact.deleted_at = utc_now()
     if found:
         what = ", ".join(artifact.kind for artifact in found)
-        _tell(session, job, f"Deleted: {what}. Such files are {reason}.")
+        _note(session, job, f"Deleted: {what}. Such files are {reason}.")
     return [artifact.filename for artifact in found]
 
 
 def delete_metrics(session: Session, *, job_id: str, reason: str) -> None:
-    """All points of an ended job. Its row keeps the course of the loss in short."""
+    """Delete all metrics of an ended job. Its row keeps the short loss curve."""
     job = _lock(session, job_id)
     count = session.scalar(select(func.count()).select_from(Metric).where(Metric.job_id == job_id))
     session.execute(delete(Metric).where(Metric.job_id == job_id))
     if count:
-        _tell(session, job, f"Deleted: {count} points of its metrics. They are {reason}.")
+        _note(session, job, f"Deleted: {count} points of its metrics. They are {reason}.")
 
 
 def _has_ended(before: datetime) -> Any:
@@ -158,5 +158,5 @@ def _lock(session: Session, job_id: str) -> Job:
     return session.scalars(select(Job).where(Job.id == job_id).with_for_update()).one()
 
 
-def _tell(session: Session, job: Job, message: str) -> None:
+def _note(session: Session, job: Job, message: str) -> None:
     add_event(session, job_id=job.id, attempt=job.attempt, kind=DELETED_EVENT, message=message)

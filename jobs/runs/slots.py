@@ -1,4 +1,4 @@
-"""The verbs on slots: what their workers tell of them, who may take jobs on them, and the operator's drain."""
+"""Slots: what their workers report, which worker may take jobs, and draining by the operator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ class SlotStatus(StrEnum):
 
     IDLE = "idle"
     RUNNING = "running"
-    # Its worker takes no job now; the slot says why.
+    # Its worker takes no jobs now; the row has the reason.
     BLOCKED = "blocked"
-    # The operator wants no new jobs on it.
+    # The operator allows no new jobs on it.
     DRAINED = "drained"
-    # Its worker was not heard of lately.
+    # Its worker was not seen recently.
     AWAY = "away"
 
 
 @dataclass(frozen=True)
 class SlotView:
-    """A slot, its status, and the job that runs there."""
+    """A slot, its status, and the job that runs on it."""
 
     slot: Slot
     status: SlotStatus
@@ -41,7 +41,7 @@ class SlotView:
 
     @property
     def is_other_release(self) -> bool:
-        """Whether its worker is of another release than this process. Those of old ones don't tell."""
+        """Whether its worker runs another release than this process, or an old one that does not report its release."""
         return self.slot.emotune_version != get_release()
 
 
@@ -62,7 +62,7 @@ def note_slot(
     power_watts: float | None = None,
     blocked_reason: str | None = None,
 ) -> None:
-    """The slot's worker is there, and this is what it knows. The operator's drain stays as it is."""
+    """Record what the slot's worker reports, and that it was seen now. Draining by the operator is not changed."""
     session.merge(
         Slot(
             name=name,
@@ -85,13 +85,13 @@ def note_slot(
 
 
 def find_other_host(session: Session, *, name: str, host: str, within_seconds: float) -> str | None:
-    """The other host whose worker runs a slot of this name, where it was heard of lately."""
+    """Another host whose worker runs a slot of this name and was seen within this time; None if there is none."""
     since = utc_now() - timedelta(seconds=within_seconds)
     return session.scalar(select(Slot.host).where(Slot.name == name, Slot.host != host, Slot.seen_at >= since))
 
 
 def is_seen(session: Session, *, name: str, host: str, within_seconds: float) -> bool:
-    """Whether this host's worker of the slot was heard of lately."""
+    """Whether this host's worker of the slot was seen within this time."""
     since = utc_now() - timedelta(seconds=within_seconds)
     return (
         session.scalar(select(Slot.name).where(Slot.name == name, Slot.host == host, Slot.seen_at >= since)) is not None
@@ -99,14 +99,14 @@ def is_seen(session: Session, *, name: str, host: str, within_seconds: float) ->
 
 
 def is_open(session: Session, *, name: str, host: str, within_seconds: float) -> bool:
-    """Whether this host's worker may claim a job for the slot: nobody has drained it, and no other host has it."""
+    """Whether this host's worker may claim a job for the slot: it is not drained, and no other host runs it."""
     drained = session.scalar(select(Slot.name).where(Slot.name == name, Slot.drained_at.is_not(None)))
     other_host = find_other_host(session, name=name, host=host, within_seconds=within_seconds)
     return drained is None and other_host is None
 
 
 def is_another_idle(session: Session, *, name: str, device: Device, within_seconds: float) -> bool:
-    """Whether a slot of the same kind is there that could take a job in place of this one."""
+    """Whether another slot of the same kind could take a job instead of this one."""
     since = utc_now() - timedelta(seconds=within_seconds)
     busy = select(Job.slot).where(Job.status == JobStatus.RUNNING)
     statement = select(Slot.name).where(
@@ -121,8 +121,8 @@ def is_another_idle(session: Session, *, name: str, device: Device, within_secon
 
 
 def record_blocked(session: Session, *, job_id: str, attempt: int, message: str) -> None:
-    """A run's slot can take no job after it, for a reason that the run's job should know."""
-    # Its row is locked, so that the ids of its events come in the order of the commits.
+    """Record as an event of the job that its slot can't take another job after it, and why."""
+    # The row is locked so that the ids of the job's events follow the order of the commits.
     session.execute(select(Job.id).where(Job.id == job_id).with_for_update())
     add_event(session, job_id=job_id, attempt=attempt, kind="slot_blocked", message=message)
 
@@ -133,13 +133,13 @@ def lacks_packages(slot: Slot) -> bool:
 
 
 def list_slots_seen(session: Session, *, within_seconds: float) -> Sequence[Slot]:
-    """The slots whose worker was heard of lately."""
+    """The slots whose worker was seen within this time, by name."""
     since = utc_now() - timedelta(seconds=within_seconds)
     return session.scalars(select(Slot).where(Slot.seen_at >= since).order_by(Slot.name)).all()
 
 
 def list_slots(session: Session, *, seen_within_seconds: float) -> list[SlotView]:
-    """All slots that there ever were, by name."""
+    """All slots that were ever seen, by name."""
     running = {job.slot: job for job in session.scalars(select(Job).where(Job.status == JobStatus.RUNNING))}
     return [
         _view(slot, running.get(slot.name), seen_within_seconds)
@@ -148,14 +148,14 @@ def list_slots(session: Session, *, seen_within_seconds: float) -> list[SlotView
 
 
 def drain_slot(session: Session, *, name: str, seen_within_seconds: float) -> SlotView:
-    """No new job begins there; the one that runs goes on. Raises SlotNotFound."""
+    """Let the slot take no new jobs; a running job continues. Raises SlotNotFound."""
     slot = _get_slot(session, name)
     slot.drained_at = slot.drained_at or utc_now()
     return _view(slot, _find_running(session, name), seen_within_seconds)
 
 
 def resume_slot(session: Session, *, name: str, seen_within_seconds: float) -> SlotView:
-    """It takes jobs again. Raises SlotNotFound."""
+    """Let a drained slot take jobs again. Raises SlotNotFound."""
     slot = _get_slot(session, name)
     slot.drained_at = None
     return _view(slot, _find_running(session, name), seen_within_seconds)

@@ -1,4 +1,4 @@
-"""The census: what an installation's rows say in numbers at one moment, for monitoring.
+"""The census: jobs, runs, teams and slots of an installation as numbers at one moment, for monitoring.
 
 What is counted over all time only ever grows: neither jobs, runs nor teams are deleted.
 """
@@ -21,54 +21,54 @@ from jobs.runs.slots import SlotView, list_slots
 from jobs.settings import DAY_SECONDS
 from jobs.status import JobStatus
 
-# A bound on what is told, far above what one queue serves. Teams keep their order, so that a sum over the younger ones,
-# like each team's own numbers, only ever grows.
+# How many teams are reported one by one, far more than one queue serves. Teams keep their order, so that the sum over
+# the youngest ones, like each team's own numbers, never decreases.
 MAX_TEAMS = 500
 MAX_SLOTS = 500
 OTHERS = "(others)"
 
-# A slot that was away for so long was taken down, and is told of no more.
+# A slot that was not seen for this long was taken down, and is no longer reported.
 SLOT_KEPT_SECONDS = 7 * DAY_SECONDS
 
-# What a run is counted as while it runs stays below what it is counted as at its end by another host's clock. The
-# clocks agree to within a few seconds (docs/operations.md), and a counter that falls is taken for one that began anew.
+# Keeps the seconds counted for a run while it runs below those counted at its end by another host's clock. The clocks
+# agree to within a few seconds (docs/operations.md), and a counter that decreases is taken for one that was reset.
 CLOCK_MARGIN_SECONDS = 5.0
 
-# A census is kept so long that taking it anew uses a twentieth of one core at most, however many ask.
+# A census is reused for so long that taking new ones uses at most a twentieth of one core, however often it is read.
 COST_FACTOR = 20
 
 
 @dataclass
 class TeamCount:
-    """One team, or all that are beyond MAX_TEAMS."""
+    """The numbers of one team, or of all teams beyond MAX_TEAMS."""
 
     name: str
     jobs: Counter[JobStatus] = field(default_factory=Counter)
     waiting_count: int = 0
     held_count: int = 0
     oldest_wait_seconds: float = 0.0
-    """Of the jobs that wait and are not held, since they were posted; 0 where there are none."""
+    """Age of the oldest job that waits and is not held, since it was posted; 0 where there is none."""
     slot_seconds: float = 0.0
-    """Of all its runs so far, times the sizes of their slots."""
+    """Seconds of all its runs so far, each times the size of its slot."""
 
 
 @dataclass(frozen=True)
 class Census:
-    """Everything at the moment `at`."""
+    """The numbers of an installation at the moment `at`."""
 
     at: datetime
     teams: Sequence[TeamCount]
     failed_jobs: Mapping[str, int]
-    """By each known code, and OTHERS."""
+    """Failed jobs by each known code, and OTHERS."""
     failed_runs: Mapping[str, int]
-    """Likewise; a job may have gone on after one of these."""
+    """Failed runs by each known code, and OTHERS; the job may have been resumed afterwards."""
     slots: Sequence[SlotView]
     stale_run_count: int
-    """Runs whose lease is over, which a sweep would have ended."""
+    """Runs with an expired lease, which a sweep should have ended."""
 
 
 class CensusKeeper:
-    """Keeps the newest census of a process for a moment: with very many jobs it takes a good part of a second."""
+    """Caches the newest census of a process for a moment: with very many jobs, taking one needs almost a second."""
 
     def __init__(self, database: Database, *, seen_within_seconds: float) -> None:
         self._database = database
@@ -90,7 +90,7 @@ class CensusKeeper:
 
 
 def take_census(session: Session, *, seen_within_seconds: float, now: datetime | None = None) -> Census:
-    """All of it. Where runs end meanwhile, only a session that sees one moment counts each of them once."""
+    """Count everything. Only a session of Database.read_moment counts runs that end meanwhile exactly once."""
     now = now or utc_now()
     teams = _list_teams(session)
     _count_jobs(session, teams, now)
@@ -107,7 +107,7 @@ def take_census(session: Session, *, seen_within_seconds: float, now: datetime |
 
 
 def _list_teams(session: Session) -> dict[str, TeamCount]:
-    """By id; the younger ones beyond the bound share one count."""
+    """Counts by the team's id; the youngest teams beyond MAX_TEAMS share one."""
     rows = session.execute(select(Team.id, Team.name).order_by(Team.id)).all()
     teams = {row.id: TeamCount(row.name) for row in rows[:MAX_TEAMS]}
     others = TeamCount(OTHERS)
@@ -165,12 +165,12 @@ def _count_failed_jobs(session: Session) -> dict[str, int]:
 
 
 def _make_codes() -> dict[str, int]:
-    """With a zero for each: the first failure of a kind is then seen as an increase."""
+    """A zero for each code, so that the first failure of a kind shows as an increase."""
     return dict.fromkeys([*sorted(CODES), OTHERS], 0)
 
 
 def _list_slots(session: Session, seen_within_seconds: float, now: datetime) -> list[SlotView]:
-    """Those that are still there or went lately, by name."""
+    """The slots that are present or disappeared recently, by name."""
     since = now - timedelta(seconds=SLOT_KEPT_SECONDS)
     views = [
         view for view in list_slots(session, seen_within_seconds=seen_within_seconds) if view.slot.seen_at >= since

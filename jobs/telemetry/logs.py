@@ -1,4 +1,4 @@
-"""A process's own log: one line per fact on standard error, its libraries' lines among them; readable, or as JSON."""
+"""A process's own log: one line per event on standard error, including those of libraries, as text or as JSON."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import structlog
 from jobs.settings import LogFormat
 from jobs.telemetry.tracing import add_trace_ids
 
-# Each message received, sent and done, which for the sweep means several lines every few seconds.
+# These loggers report each message received, sent and done: for the sweep, several lines every few seconds.
 CHATTY_LOGGERS = ("celery.app.trace", "celery.beat", "celery.worker.strategy")
 
 
@@ -38,14 +38,17 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Python's warnings would be lines of another form.
+    # Otherwise Python's warnings would be lines of another form.
     logging.captureWarnings(True)
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")
 
 
 def _make_renderers(log_format: LogFormat) -> list[structlog.typing.Processor]:
-    """Tracebacks are plain in either: the defaults show local variables, and API keys are among them."""
+    """The last processors of each format.
+
+    Tracebacks are plain: the defaults would show local variables, such as API keys.
+    """
     if log_format == "json":
         return [
             structlog.processors.format_exc_info,

@@ -1,4 +1,4 @@
-"""The exporting half of traces, loaded only where a collector is named: OpenTelemetry's SDK, and OTLP over HTTP."""
+"""Exporting traces with OpenTelemetry's SDK by OTLP over HTTP. Loaded only where a collector is configured."""
 
 import logging
 import time
@@ -14,13 +14,13 @@ from jobs.release import get_release
 QUERY = "url.query"
 HIDDEN = "REDACTED"
 
-# A collector that is away is told of once in so long, and not at each batch.
+# A collector that can't be reached is logged once in this time, not at each batch.
 REPEAT_SECONDS = 300.0
 CHATTY_LOGGERS = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")
 
 
 class QueryHider(SpanProcessor):
-    """FastAPI puts a request's query on its span. Searches and names of datasets are a team's own."""
+    """Removes a request's query from its span, where FastAPI puts it: it may hold a team's private words and names."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  the SDK calls it so
         if span.attributes is not None and QUERY in span.attributes:
@@ -28,24 +28,24 @@ class QueryHider(SpanProcessor):
 
 
 class SparingFilter(logging.Filter):
-    """Lets each kind of line through once in a while."""
+    """A log filter that passes each kind of message at most once within a period."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self._seconds = seconds
-        self._told_at: dict[str, float] = {}
+        self._passed_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         # The form of the message, before its values are filled in.
         kind, now = str(record.msg), time.monotonic()
-        if now - self._told_at.get(kind, float("-inf")) < self._seconds:
+        if now - self._passed_at.get(kind, float("-inf")) < self._seconds:
             return False
-        self._told_at[kind] = now
+        self._passed_at[kind] = now
         return True
 
 
 def make_provider(service: str, *, host: str) -> TracerProvider:
-    """Sends in batches from a thread of its own, and drops what a slow collector doesn't take.
+    """Sends spans in batches from a thread of its own, and drops those that a slow collector does not accept in time.
 
     The endpoint, its headers, the sampler and the batches are read from OTEL_* variables by the SDK itself.
     """
@@ -58,10 +58,10 @@ def make_provider(service: str, *, host: str) -> TracerProvider:
         }
     )
     resource = Resource.create().merge(ours).merge(OTELResourceDetector().detect())
-    # Nothing at exit: the process closes it, within a bound.
+    # No exit handler: the process closes the exporter itself, within a time limit.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     for name in CHATTY_LOGGERS:
-        # A second provider of the process replaces the first one's.
+        # A second provider in a process replaces the first one.
         logging.getLogger(name).filters = [SparingFilter(REPEAT_SECONDS)]
     provider.add_span_processor(QueryHider())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

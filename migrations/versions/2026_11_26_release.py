@@ -1,4 +1,4 @@
-"""release: of which release a slot's worker is, and what is to be known of each migration
+"""release: the release of a slot's worker, and what other releases have to know about each migration
 
 Revision ID: e47b20d5c9a1
 Revises: c61f0a9d3e58

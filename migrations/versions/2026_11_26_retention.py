@@ -1,4 +1,4 @@
-"""retention: artifacts whose file is gone
+"""retention: artifacts whose file was deleted
 
 Revision ID: 4e7b90d2a1f6
 Revises: c61f0a9d3e58

@@ -1,4 +1,4 @@
-"""traceparent: the trace that a job belongs to, and indexes for what Prometheus is told
+"""traceparent: the trace that a job belongs to, and indexes for what Prometheus reads
 
 Revision ID: e4b7029d51ca
 Revises: c61f0a9d3e58

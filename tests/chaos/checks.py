@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from jobs.models import Run
-from jobs.runs.ends import WORKER_LOST
+from jobs.runs.reaping import WORKER_LOST
 from jobs.status import FINAL_STATUSES, JobStatus, RunCause
 from tests.chaos.evidence import Evidence
 from tests.chaos.journal import Life

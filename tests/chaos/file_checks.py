@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emomodel.bundles.bundle import BundleError, verify
-from jobs.files.storage import KEPT_FILES, make_artifact_key
+from jobs.files.keys import make_artifact_key
+from jobs.files.storage import KEPT_FILES
 from jobs.status import JobStatus
 from tests.chaos.evidence import Evidence
 from tests.chaos.twins import read_curve

@@ -15,7 +15,7 @@ import pytest
 from jobs.files.storage import Storage
 from jobs.models import Event, Job, Metric, Run
 from jobs.priorities import PriorityClass
-from jobs.runs.ends import WORKER_LOST
+from jobs.runs.reaping import WORKER_LOST
 from jobs.settings import Settings
 from jobs.status import JobStatus, RunCause
 from tests.chaos import checks
@@ -158,7 +158,7 @@ def fail_before_the_limit(evidence: Evidence) -> None:
 
 def preempt_for_nobody(evidence: Evidence) -> None:
     event = make_event("preempt_requested", 1)
-    event.message = f"{HIGHER_CLASS}: the run is asked to save and to leave."
+    event.message = f"{HIGHER_CLASS}: the run was asked to save a checkpoint and leave its slot."
     evidence.events[JOB].insert(2, event)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from jobs.files.storage import make_artifact_key
+from jobs.files.keys import make_artifact_key
 from jobs.models import Artifact
 from jobs.status import JobStatus
 from tests.chaos.evidence import Evidence

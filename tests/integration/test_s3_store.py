@@ -10,8 +10,9 @@ import pytest
 
 from jobs.base_models.library import ModelLibrary
 from jobs.errors import StorageUnreachable
+from jobs.files.keys import make_dataset_key
 from jobs.files.s3_store import RANGE_BYTES
-from jobs.files.storage import Storage, make_dataset_key, open_storage
+from jobs.files.storage import Storage, open_storage
 from jobs.ids import new_id
 from jobs.settings import Settings
 from tests.support.s3 import S3Server, run_s3, serve_parts

@@ -1,4 +1,4 @@
-"""docs/api.md as a program: its examples, what they say they answer, and what came when they were run."""
+"""docs/api.md as a program: its examples, the answers that it shows, and the answers when they are run."""
 
 import json
 import os
@@ -23,7 +23,7 @@ MORE = "..."
 # In a path through an answer: any item of a list.
 ITEM = "[]"
 
-# curl tells of each of its calls on standard error, between two marks that no answer has.
+# curl reports each of its calls on standard error, between two marks that no answer has.
 CALL = re.compile(r"^\x1fCALL (\S+) (\d{3}) (\S+)$", re.MULTILINE)
 BLOCK = "\x1eBLOCK\n"
 # For each call that doesn't set a bound of its own.
@@ -218,7 +218,7 @@ def find_differences(shown: Any, real: Any, schema: AnswerSchema | None = None, 
 
 
 def _find_in_items(shown: Any, real: Sequence[Any], schema: AnswerSchema | None, path: Place) -> list[str]:
-    """Against the item that is nearest to it."""
+    """Compare with the most similar item."""
     if shown == MORE:
         return []
     if real:

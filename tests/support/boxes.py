@@ -67,7 +67,7 @@ def claim(box: Box, slot: str) -> str:
 
 
 def fail(box: Box, job_id: str) -> None:
-    """With a log as its artifact."""
+    """End the job's run as failed, with a log as its artifact."""
     kept = Artifact(job_id=job_id, kind="log", filename="log-1.txt", media_type="x", size_bytes=17, sha256="0" * 64)
     with box.database.write() as session:
         run_ends.fail(session, job_id=job_id, attempt=1, end=RunEnd(1, "x", "x"), artifacts=[kept])

@@ -7,7 +7,7 @@ from jobs.settings import DEVICES, Device
 
 
 def make_memory_broker() -> Celery:
-    """An app whose slot queues are there and empty: the memory is that of the process, shared by all such apps."""
+    """An app with empty slot queues. The memory of the process is shared by all such apps."""
     celery = Celery("test", broker="memory://", set_as_current=False)
     for device in DEVICES:
         with celery.connection_for_write() as connection:

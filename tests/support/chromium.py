@@ -19,7 +19,7 @@ WAIT_MS = 10_000
 
 # Of requests that the page itself breaks off, as when it is left.
 _BROKEN_OFF = "net::ERR_ABORTED"
-# The console's words for an answer that is told of by `response` already, with its status and path.
+# The console's text for an answer that `response` reports already, with its status and path.
 _ANSWER_WORDS = "Failed to load resource"
 
 # Runs before the page's own scripts: what they can't tell by themselves later.
@@ -45,7 +45,7 @@ _LEAVE_MARK = "if (location.protocol.startsWith('http')) localStorage.setItem('e
 
 
 def log_in(context: BrowserContext, key: str) -> None:
-    """Without the login page."""
+    """Log in without the login page."""
     answer = context.request.post("/session", data={"api_key": key})
     if not answer.ok:
         raise RuntimeError(f"the login failed: {answer.text()}")
@@ -82,7 +82,7 @@ class Watch:
         self.context.on("response", self._note_response)
 
     def expect(self, status: int, path: str) -> None:
-        """Answers with this status are in order for paths that match wholly."""
+        """Allow answers with this status for paths that match completely."""
         self._expected.append((status, re.compile(path)))
 
     @contextmanager
@@ -95,7 +95,7 @@ class Watch:
             self._is_outage = False
 
     def check(self) -> None:
-        """Fails the test with all that was noted."""
+        """Fail the test with everything that was noted."""
         for page in self.context.pages:
             breaches: list[str] = page.evaluate("window.__policyBreaches ?? []")
             self.faults += [f"breach of the Content-Security-Policy: {breach}" for breach in breaches]

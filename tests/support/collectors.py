@@ -15,7 +15,7 @@ OTLP_TYPE = "application/x-protobuf"
 
 @dataclass(frozen=True)
 class SpanRead:
-    """One span as it came."""
+    """One span as it was received."""
 
     name: str
     service: str
@@ -30,7 +30,7 @@ class SpanRead:
 
 @dataclass
 class Collector:
-    """What has come so far, newest last."""
+    """The spans received so far, newest last."""
 
     url: str
     spans: list[SpanRead] = field(default_factory=list)
@@ -101,7 +101,7 @@ def run_collector() -> Iterator[Collector]:
 
 @contextmanager
 def run_deaf_collector() -> Iterator[str]:
-    """Takes connections, and never says a word."""
+    """A server that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(16)
@@ -109,7 +109,7 @@ def run_deaf_collector() -> Iterator[str]:
 
 
 def make_dead_url() -> str:
-    """Of a port where nobody listens."""
+    """The URL of a port where nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""docker-compose.yml as an operator's .env makes it, and the tools that judge such files."""
+"""docker-compose.yml with an operator's .env filled in, and the tools that check such files."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z0-9_]+)(?:(?P<mark>:-|:\?)(?P<text>[^}
 
 
 class VariableMissing(Exception):
-    """A variable that has to be filled in is not."""
+    """A required variable is not set."""
 
 
 def read_env(text: str) -> dict[str, str]:
@@ -48,7 +48,7 @@ def list_variables(text: str) -> dict[str, str | None]:
 
 
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
-    """As Compose does. Raises VariableMissing."""
+    """Fill variables in as Compose does. Raises VariableMissing."""
 
     def replace(match: re.Match[str]) -> str:
         value = variables.get(match["name"], "")
@@ -68,7 +68,7 @@ def load_compose(variables: Mapping[str, str] = FILLED, *, file: Path = COMPOSE_
 
 
 def _fill(value: Any, variables: Mapping[str, str]) -> Any:
-    """In the values that YAML has read, so that a variable never changes the file's shape."""
+    """Fill variables into the parsed values, so that a variable never changes the structure of the file."""
     if isinstance(value, dict):
         return {key: _fill(each, variables) for key, each in value.items()}
     if isinstance(value, list):

@@ -4,7 +4,7 @@ from worker.slot.gpu import DeviceReading, GpuProcess, GpuUnreadable
 
 GIB = 1024**3
 
-# As a GPU that nobody uses tells of itself.
+# The readings of an idle GPU.
 IDLE_GPU = DeviceReading(
     memory_bytes=80 * GIB,
     memory_used_bytes=0,
@@ -17,7 +17,7 @@ IDLE_GPU = DeviceReading(
 
 
 class DeviceDouble:
-    """Implements worker.slot.gpu.SlotDevice; at first a CPU."""
+    """Implements worker.slot.gpu.SlotDevice; a CPU until the test changes it."""
 
     def __init__(self, reading: DeviceReading | None = None) -> None:
         self.reading = reading or DeviceReading(memory_bytes=16 * GIB)

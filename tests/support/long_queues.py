@@ -57,12 +57,12 @@ def fill_queue(session: Session, job_count: int, *, now: datetime, team_count: i
 
 
 def gather_statistics(session: Session) -> None:
-    """What the databases do by themselves after a while."""
+    """Update the statistics of the database, as it does by itself after a while."""
     session.execute(text("ANALYZE"))
 
 
 def release(session: Session) -> None:
-    """What was claimed waits again."""
+    """Let claimed jobs wait again."""
     session.execute(update(Job).where(Job.status == JobStatus.RUNNING).values(status=JobStatus.QUEUED, slot=None))
 
 

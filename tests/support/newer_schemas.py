@@ -1,4 +1,4 @@
-"""A database as a release after this one leaves it."""
+"""A database as a later release leaves it."""
 
 from sqlalchemy import insert, text
 
@@ -21,7 +21,7 @@ def migrate_further(database: Database, *, oldest_code: str | None = None) -> No
 
 
 def note_revision(database: Database, revision: str, *, oldest_code: str | None = None, is_noted: bool = True) -> None:
-    """As the newest migration of a newer release leaves word of itself; not `is_noted` is one that has left none."""
+    """Record a migration of a newer release as it does itself; without `is_noted` it has left no record."""
     row = {"revision": revision, "oldest_code": oldest_code, "emotune_version": "9.9.9", "applied_at": utc_now()}
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})

@@ -37,7 +37,7 @@ def render_template(variables: Mapping[str, str], moves: Mapping[str, str], *, n
 
 
 def without_tls(text: str) -> str:
-    """The same server on a port without TLS."""
+    """The server on a port without TLS."""
     return _OF_TLS.sub("", re.sub(r"(listen \S+) ssl;", r"\1;", text))
 
 

@@ -4,7 +4,7 @@ import socket
 
 
 def find_free_port() -> int:
-    """One of them just now; somebody else may take it meanwhile."""
+    """A port that is free now; another process may take it meanwhile."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -28,7 +28,7 @@ class PostgresServer:
     """One cluster in a folder, on a port that stays the same from start to start."""
 
     def __init__(self, binaries: Path, folder: Path, *, syncs: bool = False) -> None:
-        """`syncs`: whether each commit waits for the disk, which nothing is gained by where no machine crashes."""
+        """`syncs`: whether each commit waits for the disk, which is useless unless a machine may crash."""
         self._syncs = syncs
         self._binaries = binaries
         self._folder = folder
@@ -38,7 +38,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Up to the database's name, with the slash."""
+        """The URL up to the database's name, with the slash."""
         return f"postgresql://{USER}@127.0.0.1:{self._port}/"
 
     @property
@@ -46,13 +46,13 @@ class PostgresServer:
         return self._server is not None and self._server.poll() is None
 
     def create(self) -> None:
-        """Make the cluster's files."""
+        """Create the cluster's files."""
         initdb = str(self._binaries / "initdb")
         argv = [initdb, "-D", str(self._data), "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run([*self._as_owner, *argv], check=True, capture_output=True, cwd=self._folder)
 
     def start(self) -> None:
-        """Returns when it answers; at once, where it has been started before."""
+        """Start the server and wait until it answers; returns at once if it is running."""
         if self.is_running:
             return
         options = {

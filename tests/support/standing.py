@@ -1,4 +1,4 @@
-"""A stack that many tests use one after the other, put in order between them: to start one takes seconds."""
+"""A stack that many tests use one after the other, reset between them, as starting one takes seconds."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,7 +35,7 @@ class StandingStack:
         self.brake.__exit__(kind, error, trace)
 
     def start(self) -> Installation:
-        """As it is after a start: nothing runs or waits, and nothing is held back."""
+        """The stack as after a start: nothing runs or waits, and nothing is held back."""
         if self._installation is None:
             self._installation = self._exits.enter_context(run_installation(self._settings, self.brake))
         return self._installation

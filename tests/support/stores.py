@@ -1,4 +1,4 @@
-"""A store that machines share and that is not their own folder, as a bucket is: a folder elsewhere."""
+"""A store that machines share, as they would share a bucket: a folder apart from their data folders."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -41,7 +41,7 @@ class Component:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, if it lives."""
+        """The id of the process, if it lives."""
         return self.process.popen.pid if self.process is not None and self.process.is_running else None
 
 
@@ -98,7 +98,7 @@ class System:
             wait_until(lambda: valkey.answers(self.settings.redis_client_url), seconds=START_SECONDS)
 
     def is_complete(self) -> bool:
-        """Whether each process that ought to be there is."""
+        """Whether every process that should run does."""
         return all(component.pid is not None for component in self.components.values() if component.is_wanted)
 
     def start_extra(self, name: str, argv: list[str], settings: Settings) -> Process:
@@ -123,12 +123,12 @@ class System:
         return trainers[0] if trainers else None
 
     def list_marked(self) -> list[psutil.Process]:
-        """All living processes of this installation, whoever their parent is."""
+        """All living processes of this installation, regardless of their parent."""
         mark = str(self.settings.data_dir)
         return [process for process in psutil.process_iter() if _get_mark(process) == mark]
 
     def wipe_redis(self) -> None:
-        """What a server that has died had kept is gone."""
+        """Delete what a server that has died had stored."""
         shutil.rmtree(self.redis_folder / "appendonlydir", ignore_errors=True)
 
     def stop(self) -> dict[str, int]:
@@ -148,7 +148,7 @@ class System:
         return slow
 
     def kill_all(self) -> None:
-        """End whatever is left, for the end of a run that went wrong."""
+        """End all remaining processes after a run that failed."""
         for component in self.components.values():
             component.is_wanted = False
         for process in self.list_marked():

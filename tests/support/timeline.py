@@ -30,7 +30,7 @@ class Timeline:
         self.at(self.now + seconds, action)
 
     def every(self, seconds: float, action: Action) -> None:
-        """Again and again, the first time at once."""
+        """Do an action repeatedly, the first time at once."""
 
         def repeat() -> None:
             action()
@@ -39,7 +39,7 @@ class Timeline:
         self.after(0, repeat)
 
     def run_until(self, seconds: float, *, stop_when: Callable[[], bool] = lambda: False) -> bool:
-        """Do what is due, until the time has come or `stop_when` holds; returns whether it held."""
+        """Do what is due until the time is reached or `stop_when` holds; returns whether it held."""
         while self.now < seconds:
             while self._planned and self._planned[0][0] <= self.now:
                 heapq.heappop(self._planned)[2]()

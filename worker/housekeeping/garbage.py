@@ -14,6 +14,7 @@ from jobs.clock import utc_now
 from jobs.data import datasets, uploads
 from jobs.database.engine import Database
 from jobs.errors import DatasetInUse, DatasetNotFound
+from jobs.files import leftovers
 from jobs.files.storage import Storage
 from jobs.runs import retention
 from jobs.runs.retention import KeepRules
@@ -75,7 +76,7 @@ def _delete_sessions(database: Database, _storage: Storage, _deletion: Deletion)
 
 
 def _clear_runs(_database: Database, storage: Storage, deletion: Deletion) -> None:
-    storage.clear_run_folders(deletion.subject)
+    leftovers.clear_run_folders(storage, deletion.subject)
 
 
 def _delete_artifact_files(_database: Database, storage: Storage, deletion: Deletion) -> None:
@@ -92,7 +93,7 @@ def _withdraw_artifacts(database: Database, storage: Storage, deletion: Deletion
     for filename in filenames:
         storage.delete_artifact(deletion.subject, filename)
     if deletion.rule is Rule.KEEP_LOGS:
-        storage.delete_run_folders(deletion.subject)
+        leftovers.delete_run_folders(storage, deletion.subject)
 
 
 def _delete_metrics(database: Database, _storage: Storage, deletion: Deletion) -> None:

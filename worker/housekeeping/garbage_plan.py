@@ -12,7 +12,9 @@ from jobs.access import sessions
 from jobs.data import uploads
 from jobs.data.datasets import find_known_ids
 from jobs.database.engine import Database
-from jobs.files.storage import Storage, make_dataset_key
+from jobs.files import leftovers
+from jobs.files.keys import make_dataset_key
+from jobs.files.storage import Storage
 from jobs.files.stored_files import list_files
 from jobs.records import list_artifacts
 from jobs.runs import ends as run_ends
@@ -119,7 +121,7 @@ def _plan_ended_runs(session: Session, storage: Storage, now: datetime) -> Itera
     job_ids = [job_id for job_id, _ in run_ends.list_ended_runs(session, within=CLEARED_WITHIN)]
     job_ids += retention.list_lately_withdrawn(session, since=now - CLEARED_WITHIN)
     for job_id in dict.fromkeys(job_ids):
-        left_bytes = storage.measure_run_leftovers(job_id)
+        left_bytes = leftovers.measure_run_leftovers(storage, job_id)
         if left_bytes is not None:
             yield Deletion(Rule.RUN_LEFTOVERS, job_id, "working files of a job that has ended", left_bytes)
         files = {file.key.rpartition("/")[2]: file.size_bytes for file in list_files(storage, [f"artifacts/{job_id}"])}

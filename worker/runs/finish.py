@@ -10,6 +10,7 @@ import structlog
 from emomodel.bundles.manifest import BundleError
 from emomodel.config import halve_batch
 from jobs.errors import RunFenced, StorageUnreachable
+from jobs.files import leftovers
 from jobs.models import Artifact
 from jobs.posting.estimates import describe_error
 from jobs.runs import ends as run_ends
@@ -61,9 +62,9 @@ def clear(run: ClaimedRun, status: JobStatus) -> None:
     """Clear the run's folder, but keep the checkpoints of a job that continues, and the results of one that ended."""
     storage = run.resources.storage
     if status.is_final:
-        storage.clear_run_folders(run.job.id)
+        leftovers.clear_run_folders(storage, run.job.id)
     else:
-        storage.clear_run_folder(run.job.id, run.job.attempt, keeps_checkpoints=True)
+        leftovers.clear_run_folder(storage, run.job.id, run.job.attempt, keeps_checkpoints=True)
         # No row names these artifacts, as the job has not ended yet.
         withdraw_artifacts(storage, job_id=run.job.id, attempt=run.job.attempt)
 

@@ -74,7 +74,9 @@ def decide_outcome(ending: Ending, *, was_out_of_memory: bool, can_halve_batch: 
     if ending.stop_reason is StopReason.CANCEL:
         return Cancelled()
     if ending.stop_reason is StopReason.TIMEOUT:
-        return Failed("timeout", "The job has used up its time. Give it more time (timeout_seconds), or fewer epochs.")
+        return Failed(
+            "timeout", "The job has exceeded its time limit. Give it more (timeout_seconds), or fewer epochs."
+        )
     if ending.stop_reason is StopReason.SILENCE:
         return Crashed("trainer_stalled", "The training process did not report anything for too long and was ended.")
     if ending.stop_reason is not None:

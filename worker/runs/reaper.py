@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 
 from jobs.files.storage import METRICS_FILE, Storage
 from jobs.models import Job
-from jobs.runs import claims
-from jobs.runs import ends as run_ends
+from jobs.runs import claims, reaping
 from jobs.runs.metrics import find_last_metric
 from worker.resources import Resources
 from worker.runs.metric_files import parse_metrics, read_whole_lines
@@ -26,14 +25,14 @@ def reap(session: Session, resources: Resources) -> list[str]:
     if not resources.clock_watch.is_steady():
         return []
     record = partial(_record_unwritten, resources.storage)
-    return run_ends.reap(session, max_crashes=resources.settings.max_crashes, on_lost=record)
+    return reaping.reap(session, max_crashes=resources.settings.max_crashes, on_lost=record)
 
 
 def reap_earlier_boot(session: Session, resources: Resources) -> None:
     """End the run that the worker's slot had before its machine was restarted."""
     record = partial(_record_unwritten, resources.storage)
     slot = resources.settings.slot
-    run_ends.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id, on_lost=record)
+    reaping.reap_earlier_boot(session, slot=slot, boot_id=resources.boot_id, on_lost=record)
 
 
 def _record_unwritten(storage: Storage, session: Session, job: Job) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from jobs.errors import RunFenced, StorageUnreachable
+from jobs.files import leftovers
 from jobs.models import Job
 from jobs.queue import turns
 from jobs.queue.rules import QueueRules
@@ -88,11 +89,11 @@ def _clear_ended(resources: Resources) -> None:
     if not storage.is_shared:
         return
     with resources.database.read() as session:
-        ended_ids = run_ends.find_ended_ids(session, storage.list_leftover_ids())
+        ended_ids = run_ends.find_ended_ids(session, leftovers.list_leftover_ids(storage))
     for job_id in sorted(ended_ids):
         log.info("leftovers_deleted", job_id=job_id)
         for attempt in storage.list_attempts(job_id):
-            storage.clear_run_folder(job_id, attempt)
+            leftovers.clear_run_folder(storage, job_id, attempt)
 
 
 def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:

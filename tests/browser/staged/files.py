@@ -14,6 +14,7 @@ from emomodel.bundles.manifest import DatasetEntry, Manifest, MetricsSummary
 from emomodel.config import TrainConfig
 from emomodel.insights.row_report import ReportRow, write_row_report
 from emomodel.training.plot import plot_loss
+from jobs.files import leftovers
 from jobs.files.storage import LOG_FILE, METRICS_FILE, OUTPUT_FOLDER, ROW_REPORT_FILE, Storage
 from jobs.models import Job
 from jobs.runs.metrics import SampledMetric
@@ -53,7 +54,7 @@ def write_outputs(
     for artifact in artifacts:
         artifact.created_at = job.finished_at or job.created_at
     session.add_all(artifacts)
-    storage.clear_run_folders(job.id)
+    leftovers.clear_run_folders(storage, job.id)
 
 
 def _make_log(job: Job, story: Story, metrics: Sequence[SampledMetric]) -> list[str]:

@@ -269,7 +269,7 @@ def _tell_events(world: World, job: Job, attempt: _Attempt, story: Story) -> Non
         saving_at = attempt.ended_at - timedelta(seconds=SAVING_SECONDS)
         _add_event(world, job, number, saving_at, "phase", describe_phase(Phase(name="saving")))
     if attempt.outcome is JobStatus.PAUSED:
-        _add_event(world, job, number, attempt.ended_at, "checkpoint", f"Step {attempt.last_step} is saved: 214 MiB.")
+        _add_event(world, job, number, attempt.ended_at, "checkpoint", f"Step {attempt.last_step} was saved: 214 MiB.")
     kind = "requeued" if attempt.outcome is JobStatus.QUEUED else str(attempt.outcome)
     _add_event(world, job, number, attempt.ended_at, kind, attempt.message)
 

@@ -162,7 +162,7 @@ MAIN_STORIES: tuple[Story, ...] = (
                 233,
                 RunCause.INTERRUPTION,
                 "machine_restarted",
-                "Its machine was started anew; the job is queued again.",
+                "Its machine was restarted; the job is queued again.",
                 pause_minutes=6,
             ),
         ),

@@ -12,7 +12,8 @@ from api.main import create_app
 from emomodel.protocol.progress import Metric
 from jobs.access.teams import create_key, get_or_create_team
 from jobs.database.engine import Database
-from jobs.files.storage import Storage, make_dataset_key
+from jobs.files.keys import make_dataset_key
+from jobs.files.storage import Storage
 from jobs.models import Artifact, Dataset, Job
 from jobs.runs import claims
 from jobs.runs import ends as run_ends

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.main import create_app
 from emomodel.config import PRESETS, TrainConfig
-from jobs.files.storage import ID_FORM
+from jobs.files.keys import ID_FORM
 from jobs.settings import Settings
 from tests.unit.conftest import TestTeam
 

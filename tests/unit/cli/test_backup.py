@@ -32,7 +32,7 @@ def test_a_backup_is_made_checked_and_restored(
     made = capsys.readouterr()
     assert made.out.startswith(f"{path}: 3 rows of ")
     assert "0 files of 0.0 MiB, made 20" in made.out
-    assert made.err == f"warning: datasets/{dataset.id}.jsonl is named by a row, and was not in the storage\n"
+    assert made.err == f"warning: datasets/{dataset.id}.jsonl is named by a row but was not in the storage\n"
     check_backup(path)
     assert capsys.readouterr().out == made.out.replace(f"{path}: ", f"{path}: complete; ")
     elsewhere = Settings.model_validate(settings.model_dump() | {"data_dir": tmp_path / "elsewhere"})

@@ -179,7 +179,7 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
     [
         (None, "needs an EMOTUNE_DATABASE_URL with a host"),
         ("sqlite:///x.db", "needs an EMOTUNE_DATABASE_URL with a host"),
-        ("postgresql://emotune:another@db/emotune", "keep one"),
+        ("postgresql://emotune:another@db/emotune", "keep only one"),
     ],
 )
 def test_a_password_goes_with_one_url(url: str | None, why: str, password_file: Path) -> None:

@@ -9,7 +9,8 @@ import anyio
 
 from api.intake.stream import TAKING_THREADS, Intake, Reading, open_intake, take_in
 from emomodel.emotions import DEFAULT_AXES
-from jobs.files.storage import IncomingFile, Storage
+from jobs.files.content import IncomingFile
+from jobs.files.storage import Storage
 from jobs.settings import Settings
 
 UPLOADS = 6

@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 
 from api.answers.downloads import PIECE_BYTES, Span, find_span, find_tail
 from jobs.database.engine import Database
-from jobs.files.storage import Storage, make_artifact_key
+from jobs.files.keys import make_artifact_key
+from jobs.files.storage import Storage
 from jobs.models import Artifact, Job
 from jobs.settings import Settings
 

@@ -171,7 +171,7 @@ def test_quotas_are_told_when_a_job_is_posted(
     first = client.post("/jobs", json=body, headers={"Idempotency-Key": "a"})
     refused = client.post("/jobs", json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "quota_exceeded")
-    assert refused.json()["error"]["message"].startswith("1 of 1 jobs of your team wait already.")
+    assert refused.json()["error"]["message"].startswith("1 of 1 jobs of your team are waiting already.")
     assert client.post("/jobs", json=body, headers={"Idempotency-Key": "a"}).json()["id"] == first.json()["id"]
 
 

@@ -8,7 +8,8 @@ from fastapi.testclient import TestClient
 
 from emomodel.insights.row_report import ReportRow, write_row_report
 from jobs.database.engine import Database
-from jobs.files.storage import Storage, make_dataset_key
+from jobs.files.keys import make_dataset_key
+from jobs.files.storage import Storage
 from jobs.models import Artifact, Dataset, Job
 from jobs.settings import Settings
 

@@ -47,7 +47,7 @@ def test_a_job_on_a_model_that_was_never_fetched_is_told_to_come_again(
     for path in ("/jobs", "/jobs:estimate"):
         answer = stored.post(path, json=request_body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage_unreachable")
-        assert "Send the same again once the object store answers" in answer.json()["error"]["message"]
+        assert "Send the request again once the object store answers" in answer.json()["error"]["message"]
     assert stored.get("/models").status_code == 503
     assert stored.get("/jobs").json()["items"] == []
     bucket.is_away = False

@@ -55,5 +55,5 @@ def test_an_archive_that_was_cut_off_is_refused(archive_path: Path, other_box: B
 def test_what_is_no_archive_says_so(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(b"hello" * 1000)
-    with pytest.raises(ArchiveUnusable, match="no tar archive"):
+    with pytest.raises(ArchiveUnusable, match="not an uncompressed tar archive"):
         Archive(path)

@@ -88,7 +88,7 @@ def test_a_backup_replaces_nothing_and_leaves_nothing_when_it_breaks_off(
     box: Box, dataset: Dataset, target: Path
 ) -> None:
     target.write_text("precious")
-    with pytest.raises(BackupError, match="is there already"):
+    with pytest.raises(BackupError, match="exists already"):
         box.back_up(target)
     assert target.read_text() == "precious"
     with pytest.raises(BackupError, match="There is no folder"):

@@ -46,14 +46,14 @@ def test_a_job_that_ran_is_queued_again_and_its_team_pays_only_until_the_backup(
 
 def test_a_restore_needs_an_empty_database(box: Box, archive_path: Path, tmp_path: Path) -> None:
     elsewhere = Box(box.database, Storage(tmp_path / "empty"))
-    with pytest.raises(RestoreRefused, match=r"has rows already \(.*team 1.*EMOTUNE_DATABASE_URL"):
+    with pytest.raises(RestoreRefused, match=r"already has rows \(.*team 1.*EMOTUNE_DATABASE_URL"):
         elsewhere.restore(archive_path)
     assert elsewhere.read_files() == {}
 
 
 def test_a_restore_needs_an_empty_storage(other_box: Box, archive_path: Path, dataset: Dataset) -> None:
     key = put(other_box.storage, f"datasets/{dataset.id}.jsonl", b"another")
-    with pytest.raises(RestoreRefused, match=f"has files already, such as {key}.*EMOTUNE_DATA_DIR"):
+    with pytest.raises(RestoreRefused, match=f"already has files, such as {key}.*EMOTUNE_DATA_DIR"):
         other_box.restore(archive_path)
     assert other_box.read_files() == {key: b"another"}
     assert other_box.read_all() == {}

@@ -291,7 +291,7 @@ def make_folder(path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["", "../other", "a/b", ".hidden"])
 def test_no_name_leads_out_of_the_models(name: str, storage: Storage) -> None:
-    with pytest.raises(BaseModelMissing, match="no name of a model"):
+    with pytest.raises(BaseModelMissing, match="not a valid name of a model"):
         ModelLibrary({"gemma": f"storage:{name}"}, storage).get("gemma")
 
 

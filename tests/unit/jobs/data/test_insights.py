@@ -21,7 +21,8 @@ from jobs.data.insights import (
     load_tokenizer,
 )
 from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
-from jobs.files.storage import Storage, make_dataset_key
+from jobs.files.keys import make_dataset_key
+from jobs.files.storage import Storage
 from jobs.models import Dataset
 from jobs.settings import Settings
 from tests.support.tiny_tokenizer import write_tiny_tokenizer

@@ -12,6 +12,7 @@ from emomodel.checkpoints.index import (
     verify_checkpoint,
     write_index,
 )
+from jobs.files import leftovers
 from jobs.files.run_copies import RunCopies
 from jobs.files.storage import LOG_FILE, Storage
 from jobs.files.store import FolderStore
@@ -118,9 +119,9 @@ def test_a_job_that_has_ended_leaves_its_log(first: Storage, bucket: BucketDoubl
     copies = RunCopies(first, JOB)
     copies.put_checkpoints(1)
     copies.put_log(1)
-    assert first.list_leftover_ids() == {JOB}
-    first.clear_run_folders(JOB)
-    assert first.list_leftover_ids() == set()
+    assert leftovers.list_leftover_ids(first) == {JOB}
+    leftovers.clear_run_folders(first, JOB)
+    assert leftovers.list_leftover_ids(first) == set()
     assert [file.key for file in bucket.list(f"runs/{JOB}/")] == [f"runs/{JOB}/1/{LOG_FILE}"]
 
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import DiskFull
-from jobs.files.storage import Storage, make_artifact_key, make_dataset_key
+from jobs.files import leftovers
+from jobs.files.keys import make_artifact_key, make_dataset_key
+from jobs.files.storage import Storage
 from jobs.ids import new_id
 
 JOB_ID = new_id("job")
@@ -87,12 +89,12 @@ def test_a_cleared_run_folder_keeps_only_what_is_read_later(storage: Storage) ->
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    storage.clear_run_folder(JOB_ID, 1)
+    leftovers.clear_run_folder(storage, JOB_ID, 1)
     assert {path.name for path in folder.iterdir()} == {"request.json", "log.txt", "metrics.jsonl"}
 
 
 def test_clearing_a_run_folder_that_never_was_does_nothing(storage: Storage) -> None:
-    storage.clear_run_folder(JOB_ID, 1)
+    leftovers.clear_run_folder(storage, JOB_ID, 1)
     assert not storage.get_run_folder(JOB_ID, 1).exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.files import leftovers
 from jobs.files.storage import Storage
 from jobs.files.stored_files import check_content, check_key, delete_file, list_files, read_file, write_file
 from jobs.ids import new_id
@@ -98,9 +99,9 @@ def test_files_are_deleted_by_their_keys(storage: Storage) -> None:
 
 
 def test_what_is_left_of_runs_is_all_but_what_is_read_later(storage: Storage) -> None:
-    assert storage.measure_run_leftovers(JOB) == 7
-    storage.clear_run_folders(JOB)
-    assert storage.measure_run_leftovers(JOB) is None
+    assert leftovers.measure_run_leftovers(storage, JOB) == 7
+    leftovers.clear_run_folders(storage, JOB)
+    assert leftovers.measure_run_leftovers(storage, JOB) is None
     (storage.get_run_folder(JOB, 1) / "output").mkdir()
-    assert storage.measure_run_leftovers(JOB) == 0
-    assert storage.measure_run_leftovers(new_id("job")) is None
+    assert leftovers.measure_run_leftovers(storage, JOB) == 0
+    assert leftovers.measure_run_leftovers(storage, new_id("job")) is None

@@ -95,4 +95,7 @@ def test_advice_reads_as_a_sentence() -> None:
     assert describe_changes([{"gradient_checkpointing": True}, {"batch_size": 4, "gradient_accumulation": 3}]) == (
         "Set gradient_checkpointing: true, or batch_size: 4 and gradient_accumulation: 3."
     )
-    assert describe_changes([]) == "No smaller batch or shorter max_length would help; choose a smaller base model."
+    assert (
+        describe_changes([])
+        == "Neither a smaller batch nor a shorter max_length would help; choose a smaller base model."
+    )

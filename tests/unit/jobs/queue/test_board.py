@@ -218,7 +218,7 @@ def test_the_reasons_say_what_would_have_to_go_first(session: Session, make_wait
     assert explain_job(session, other) == ("behind_class", "behind 1 job of a higher priority class")
     jobs[2].pinned_rank = 1
     session.flush()
-    assert explain_job(session, other) == ("behind_pinned", "behind 1 job that the operator has put first")
+    assert explain_job(session, other) == ("behind_pinned", "behind 1 job that the operator has moved to the front")
     assert place_of(session, jobs[2]).position == 1
 
 

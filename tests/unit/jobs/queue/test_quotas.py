@@ -30,7 +30,7 @@ def test_one_job_too_many_is_refused_with_the_numbers(database: Database, datase
     with database.write() as session:
         session.get_one(Team, dataset.team_id).max_queued = 2
         first, second = post(session, dataset, key="a"), post(session, dataset)
-        with pytest.raises(QuotaExceeded, match="2 of 2 jobs of your team wait"):
+        with pytest.raises(QuotaExceeded, match="2 of 2 jobs of your team are waiting"):
             post(session, dataset)
         # The same request again is no job more.
         assert post(session, dataset, key="a") == first

@@ -24,7 +24,7 @@ from jobs.database.engine import Database
 from jobs.errors import RunFenced
 from jobs.models import Artifact, Dataset, Event, Job, Metric, Run, Slot
 from jobs.queue import turns
-from jobs.runs import claims, slots, stops
+from jobs.runs import claims, reaping, slots, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, StopKind
@@ -221,7 +221,7 @@ def claimed_and_lost(database: Database, dataset: Dataset) -> Job:
     add_job(database, dataset)
     claimed(database, lease=-1)
     with database.write() as session:
-        run_ends.reap(session, max_crashes=3)
+        reaping.reap(session, max_crashes=3)
     return claimed(database, slot="slot-1")
 
 
@@ -283,7 +283,7 @@ def test_a_run_within_its_lease_is_left_alone(database: Database, dataset: Datas
     add_job(database, dataset)
     claimed(database)
     with database.write() as session:
-        assert run_ends.reap(session, max_crashes=3) == []
+        assert reaping.reap(session, max_crashes=3) == []
 
 
 def test_a_job_whose_runs_die_too_often_fails(database: Database, dataset: Dataset) -> None:
@@ -291,7 +291,7 @@ def test_a_job_whose_runs_die_too_often_fails(database: Database, dataset: Datas
     for expected in (JobStatus.QUEUED, JobStatus.QUEUED, JobStatus.FAILED):
         claimed(database, lease=-1)
         with database.write() as session:
-            assert run_ends.reap(session, max_crashes=3) == [job_id]
+            assert reaping.reap(session, max_crashes=3) == [job_id]
         assert get_job(database, job_id).status is expected
     assert get_job(database, job_id).error_code == "worker_lost"
 
@@ -304,7 +304,7 @@ def test_interruptions_do_not_count_as_deaths(database: Database, dataset: Datas
             run_ends.interrupt(session, job_id=job_id, attempt=attempt, message="leaving", end=RunEnd(3))
     claimed(database, lease=-1)
     with database.write() as session:
-        run_ends.reap(session, max_crashes=3)
+        reaping.reap(session, max_crashes=3)
     assert get_job(database, job_id).status is JobStatus.QUEUED
 
 
@@ -316,7 +316,7 @@ def test_a_job_that_was_to_stop_is_cancelled_not_requeued(database: Database, da
         stops.request_cancel(session, team_id=dataset.team_id, job_id=job_id)
     with database.write() as session:
         if way == "reap":
-            run_ends.reap(session, max_crashes=3)
+            reaping.reap(session, max_crashes=3)
         else:
             run_ends.interrupt(session, job_id=job_id, attempt=1, message="leaving", end=RunEnd(3))
     job = get_job(database, job_id)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from jobs import records
 from jobs.database.engine import Database
 from jobs.models import Dataset, Job
-from jobs.runs import claims, stops
+from jobs.runs import claims, reaping, stops
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.status import JobStatus, RunCause
@@ -81,7 +81,7 @@ def test_however_a_run_ends_the_team_gets_what_it_asked_for(
                 assert crash(session, job) is expected
             case "reap":
                 session.get_one(Job, job_id).lease_expires_at = job.created_at
-                assert run_ends.reap(session, max_crashes=MAX_CRASHES) == [job_id]
+                assert reaping.reap(session, max_crashes=MAX_CRASHES) == [job_id]
             case _:
                 assert getattr(run_ends, way)(session, **end, message="later") is expected
     ended = get_job(database, job_id)
@@ -103,9 +103,9 @@ def test_a_run_of_an_earlier_boot_is_over_at_once_and_is_no_crash(database: Data
     job_id = add_job(database, dataset)
     claim_again(database, boot_id="monday")
     with database.write() as session:
-        assert run_ends.reap_earlier_boot(session, slot="slot-0", boot_id="monday") is None
-        assert run_ends.reap_earlier_boot(session, slot="slot-1", boot_id="tuesday") is None
-        assert run_ends.reap_earlier_boot(session, slot="slot-0", boot_id="tuesday") == job_id
+        assert reaping.reap_earlier_boot(session, slot="slot-0", boot_id="monday") is None
+        assert reaping.reap_earlier_boot(session, slot="slot-1", boot_id="tuesday") is None
+        assert reaping.reap_earlier_boot(session, slot="slot-0", boot_id="tuesday") == job_id
     assert get_job(database, job_id).status is JobStatus.QUEUED
     with database.read() as session:
         (run,) = records.list_runs(session, job_id=job_id)

@@ -38,7 +38,7 @@ from jobs.queue import standings, usage
 from jobs.queue.board import draw_board
 from jobs.queue.rules import QueueRules
 from jobs.queue.shares import accumulate, decay
-from jobs.runs import claims, stops
+from jobs.runs import claims, reaping, stops
 from jobs.runs import ends as run_ends
 from jobs.runs import operator as operators
 from jobs.runs.ends import RunEnd
@@ -258,7 +258,7 @@ class QueueMachine(RuleBasedStateMachine):
             lost = set(
                 session.scalars(select(Job.id).where(Job.status == JobStatus.RUNNING, Job.lease_expires_at < utc_now()))
             )
-            assert set(run_ends.reap(session, max_crashes=MAX_CRASHES)) == lost
+            assert set(reaping.reap(session, max_crashes=MAX_CRASHES)) == lost
 
     # What the operator does
 

@@ -84,9 +84,9 @@ def test_an_endpoint_is_what_turns_traces_on(variables: dict[str, str], wanted: 
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no address"),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://[::1"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is no address"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://box:99999"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT is not an address"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://[::1"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is not an address"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://box:99999"}, "OTEL_EXPORTER_OTLP_ENDPOINT is not an address"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://box:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'",

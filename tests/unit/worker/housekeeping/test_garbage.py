@@ -10,7 +10,7 @@ from jobs.access import sessions
 from jobs.access.teams import create_key, digest_secret, get_or_create_team
 from jobs.data import uploads
 from jobs.data.datasets import add_dataset
-from jobs.files.storage import make_dataset_key, make_upload_prefix
+from jobs.files.keys import make_dataset_key, make_upload_prefix
 from jobs.ids import new_id
 from jobs.models import Artifact, Job, Upload, WebSession
 from jobs.runs import claims

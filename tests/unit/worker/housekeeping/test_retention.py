@@ -14,7 +14,7 @@ from jobs import records
 from jobs.clock import utc_now
 from jobs.database.engine import Database
 from jobs.errors import ArtifactGone
-from jobs.files.storage import make_artifact_key
+from jobs.files.keys import make_artifact_key
 from jobs.files.stored_files import list_files, write_file
 from jobs.models import Artifact, Dataset, Event, Job, Metric
 from jobs.runs import claims

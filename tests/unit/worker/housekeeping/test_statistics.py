@@ -9,7 +9,8 @@ from jobs.base_models.base_model import ListedModel
 from jobs.data.insights import MAX_ATTEMPTS, SMALL_BYTES, StatisticsRequest, StatisticsStore, get_statistics
 from jobs.doorbell import HOUSEKEEPING_QUEUE
 from jobs.errors import StatisticsFailed
-from jobs.files.storage import Storage, make_dataset_key
+from jobs.files.keys import make_dataset_key
+from jobs.files.storage import Storage
 from jobs.models import Dataset
 from jobs.settings import Settings
 from tests.support.tiny_tokenizer import write_tiny_tokenizer

@@ -9,10 +9,9 @@ import pytest
 from emomodel.bundles.bundle import verify
 from jobs import records
 from jobs.clock import utc_now
-from jobs.files.storage import make_artifact_key, make_dataset_key
+from jobs.files.keys import make_artifact_key, make_dataset_key
 from jobs.models import Dataset, Job, Metric
-from jobs.runs import claims, stops
-from jobs.runs import ends as run_ends
+from jobs.runs import claims, reaping, stops
 from jobs.status import JobStatus
 from tests.support.redis_doubles import MemoryRedis
 from tests.support.waiting import WAIT_SECONDS
@@ -197,7 +196,7 @@ def test_a_fenced_run_kills_its_process_and_touches_nothing(resources: Resources
     wait_for_first_step(resources.database, job_id)
     with resources.database.write() as session:
         session.get_one(Job, job_id).lease_expires_at = utc_now() - timedelta(seconds=1)
-        run_ends.reap(session, max_crashes=3)
+        reaping.reap(session, max_crashes=3)
         taken = claims.claim_next(session, slot="slot-1", device="cpu", lease_seconds=60)
         assert taken is not None
         assert taken.attempt == 2

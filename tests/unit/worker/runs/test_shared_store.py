@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.files import leftovers
 from jobs.files.storage import LOG_FILE, Storage
 from jobs.status import JobStatus, RunCause
 from tests.support.stores import BucketDouble
@@ -33,7 +34,7 @@ def test_what_a_run_makes_is_in_the_store_and_what_it_worked_with_is_gone(
     assert {"bundle-1.zip", "log-1.txt"} <= machine.storage.list_artifact_files(job_id)
     assert not (machine.storage.root / "artifacts").exists()
     assert [file.key for file in bucket.list("runs/")] == [f"runs/{job_id}/1/{LOG_FILE}"]
-    assert machine.storage.list_leftover_ids() == set()
+    assert leftovers.list_leftover_ids(machine.storage) == set()
 
 
 def test_a_store_that_is_away_costs_a_job_no_attempt_too_many(
