@@ -34,6 +34,7 @@ raises it, unless several modules do. Names in brackets are the codes.
     │   └── LinesInvalid (dataset_invalid)              a file holds a line that is not an example
     ├── SourceTooLarge (dataset_too_large)              the decompressed file exceeds the limit; data/formats/source.py
     ├── CompressedDamagedError (compressed_damaged)     the compressed file is damaged; data/formats/source.py
+    ├── PagesUnreadableError (parquet_unreadable)       damaged pages of a column; data/formats/parquet_pages.py
     ├── MappingError (mapping_invalid)                  the mapping of labels can't be used; data/formats/mapping.py
     ├── ChatError (chat_invalid)                        samples/chat.py
     │   ├── TemplateMissing (template_missing)          the tokenizer has no chat template

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
+from emomodel.errors import EmomodelError
+
 PageKind = Literal["data", "data_v2", "dictionary", "other"]
 
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
@@ -22,8 +24,10 @@ _MAX_DEPTH = 8
 Struct = dict[int, "int | Struct"]
 
 
-class PagesUnreadableError(ValueError):
-    """The column's pages are not where the file says, or their headers are damaged."""
+class PagesUnreadableError(EmomodelError):
+    """The pages of a column are not where the file says, or their headers are damaged."""
+
+    code = "parquet_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
