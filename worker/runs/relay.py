@@ -17,8 +17,8 @@ from jobs.runs import claims
 from jobs.runs.metrics import Cursor, MetricStream, SampledMetric
 from worker.runs.news import describe_phase, describe_plan
 from worker.runs.recorder import Recorder
-from worker.runs.sampler import Sampler
 from worker.runs.spans import PhaseSpans
+from worker.slot.sampler import Sampler
 
 log = structlog.get_logger()
 

@@ -20,16 +20,16 @@ from worker.runs.environment import make_trainer_environment, name_run
 from worker.runs.log import RunLog
 from worker.runs.mirror import open_mirror
 from worker.runs.missing_metrics import MissingMetrics
-from worker.runs.oom import count_oom_kills
 from worker.runs.outcome import Failed, Interrupted, Outcome, decide_outcome
 from worker.runs.recorder import Recorder
 from worker.runs.relay import Relay
 from worker.runs.request_file import make_config, write_request
-from worker.runs.sampler import Sampler, make_sampler
 from worker.runs.spans import PhaseSpans
 from worker.runs.supervisor import Ending, Grace, Limits, supervise
 from worker.runs.training_process import TrainingProcess
 from worker.slot.lock import SlotLock
+from worker.slot.oom import count_oom_kills
+from worker.slot.sampler import Sampler, make_sampler
 
 # The request's path follows.
 TRAINER_ARGV = tuple(make_python_argv("-m", "emomodel", "train", "--supervised"))

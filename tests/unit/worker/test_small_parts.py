@@ -9,7 +9,7 @@ import pytest
 
 from worker.host import get_boot_id
 from worker.runs.environment import BOUND_MEMORY, THREAD_VARIABLES, make_trainer_environment
-from worker.runs.oom import count_oom_kills
+from worker.slot.oom import count_oom_kills
 
 CACHE = Path("/data/compiled/slot-0")
 

@@ -13,9 +13,9 @@ from tests.support.gpus import GIB, IDLE_GPU, DeviceDouble
 from tests.support.waiting import wait_for
 from tests.unit.worker.conftest import MakeJob, fake_argv
 from worker.resources import Resources
-from worker.runs.sampler import GpuSampler, NoSampler, make_sampler
 from worker.runs.turn import run_next
 from worker.slot.gpu import DeviceReading
+from worker.slot.sampler import GpuSampler, NoSampler, make_sampler
 
 GPU_FIELDS = ("gpu_utilization_percent", "gpu_memory_used_bytes", "gpu_temperature_celsius", "gpu_power_watts")
 
