@@ -29,11 +29,9 @@ per axis, to the input embedding of each token. Emotion is an input of its own, 
 With the adapter, the projection and the base model together:
 
 ```python
-from pathlib import Path
-
 from emomodel import Sampling, generate, load_bundle
 
-model = load_bundle(Path("bundle.zip"), base={base_model_string})
+model = load_bundle("bundle.zip", base={base_model_string})
 prompts = ["How was your day?", "How was your day?"]
 emotions = [model.axes.vector({{{positive!r}: 1.0}}), model.axes.vector({{{negative!r}: 1.0}})]
 for text in generate(model, prompts, emotions, Sampling(max_new_tokens=40, seed=1)):

@@ -38,14 +38,14 @@ class LoadedBundle:
         return peft_model
 
 
-def load_bundle(path: Path, *, base: str | None = None) -> LoadedBundle:
+def load_bundle(path: Path | str, *, base: str | None = None) -> LoadedBundle:
     """Load a bundle, a zip file or a folder, on its base model.
 
     `base` is the folder or the hub id of the base model, by default what the manifest names. Raises BundleError when a
     file is missing or was changed, BundleMismatch when the parts don't fit each other or the base model,
     ModelLoadFailed when the base model can't be loaded.
     """
-    with open_bundle(path) as (folder, manifest):
+    with open_bundle(Path(path)) as (folder, manifest):
         return load_folder(folder, manifest, base=base)
 
 

@@ -34,10 +34,14 @@ def run_snippet(snippet: str, base: str, other_base: Path, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_example_of_the_bundle_page_streams_a_reply(trained: Trained, tiny_gemma: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "base"), [("docs/bundle.md", "google/gemma-3-1b-it"), ("README.md", "data/models/gemma-3-270m")]
+)
+def test_the_example_of_a_page_streams_a_reply(
+    trained: Trained, tiny_gemma: Path, tmp_path: Path, page: str, base: str
+) -> None:
     shutil.copy(trained.zip_path, tmp_path / "bundle.zip")
-    snippet = find_snippet(REPOSITORY / "docs" / "bundle.md")
-    assert run_snippet(snippet, "google/gemma-3-1b-it", tiny_gemma, tmp_path).strip()
+    assert run_snippet(find_snippet(REPOSITORY / page), base, tiny_gemma, tmp_path).strip()
 
 
 def test_the_example_of_a_card_writes_two_replies(trained: Trained, tiny_gemma: Path, tmp_path: Path) -> None:
