@@ -1,4 +1,4 @@
-"""The house itself: what README and docs say about the code is true, and torch stays out of the light processes."""
+"""What README and docs say about the code is true, and light processes load no torch."""
 
 import re
 import subprocess
