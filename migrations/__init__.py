@@ -1,1 +1,1 @@
-"""Alembic's scripts; `emotune migrate` runs them."""
+"""The migrations of the database, written for Alembic; `emotune migrate` runs them."""

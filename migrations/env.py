@@ -1,4 +1,4 @@
-"""The entry point of Alembic: the URL comes from the EMOTUNE_* settings, or the caller passes a connection."""
+"""The entry point of Alembic. The URL comes from the EMOTUNE_* settings, unless the caller passes a connection."""
 
 from collections.abc import Callable
 from typing import Any, Literal, cast
@@ -17,7 +17,7 @@ from jobs.settings import Settings
 
 
 def render_item(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:
-    """Scripts name plain types: they must mean the same when our own have changed."""
+    """Write plain types into new migrations: a migration has to mean the same after our own types have changed."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, Enum):
@@ -26,7 +26,7 @@ def render_item(kind: str, item: object, _context: AutogenContext) -> str | Lite
 
 
 def note_revision(*, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
-    """Leave word for processes of older releases: see jobs/database/schema.py."""
+    """Record each applied migration for processes of older releases; jobs/database/schema.py reads the records."""
     connection, script = ctx.connection, cast("Script | None", step.up_revision)
     if connection is None or script is None or not inspect(connection).has_table(SchemaRevision.__tablename__):
         return
@@ -48,7 +48,7 @@ def run(connection: Connection) -> None:
         render_as_batch=True,
         render_item=render_item,
         compare_type=True,
-        # Alembic passes names, as its documentation says, and declares positions.
+        # Alembic declares these parameters as positional, but passes them by name, as its documentation says.
         on_version_apply=cast("Callable[..., None]", note_revision),
     )
     with context.begin_transaction():

@@ -18,7 +18,7 @@ _WORD = sa.String(length=20)
 
 
 def _required(name: str, kind: sa.types.TypeEngine[Any], value: Any) -> sa.Column[Any]:
-    """A column that the rows that are there already need a value for."""
+    """Return a column that is required, with the value that existing rows get."""
     return sa.Column(name, kind, nullable=False, server_default=value)
 
 
@@ -83,7 +83,7 @@ def upgrade() -> None:
         with op.batch_alter_table(table, schema=None) as batch_op:
             for column in columns:
                 batch_op.add_column(column)
-    # A stop was always a cancel, and a lost worker the only crash.
+    # Until this migration a stop could only be a cancel, and a lost worker was the only cause of a crash.
     op.execute("UPDATE job SET stop_kind = 'cancel' WHERE stop_requested_at IS NOT NULL")
     op.execute("UPDATE run SET cause = 'crash' WHERE error_code = 'worker_lost'")
     op.execute("UPDATE run SET cause = 'interruption' WHERE error_code = 'interrupted'")

@@ -1,4 +1,4 @@
-"""A database made by the real migrations: once per test session as a file, which each test gets a copy of."""
+"""A database made by the real migrations: made once per test session as a file, of which each test gets a copy."""
 
 import shutil
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class TestTeam:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of the newest schema."""
+    """The file of an empty database with the newest schema."""
     path = tmp_path_factory.mktemp("schema") / "emotune.db"
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
@@ -52,7 +52,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path, migrated_file: Path) -> Settings:
-    """An installation of its own, with one base model and no Redis."""
+    """The settings of a separate installation, with one base model and no Redis."""
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     shutil.copy(migrated_file, data_dir / "emotune.db")
@@ -83,7 +83,7 @@ def make_team(database: Database, name: str) -> TestTeam:
 
 
 def make_dataset(database: Database, team: TestTeam, name: str = "chats") -> Dataset:
-    """The row alone, without a file."""
+    """Add the row of a dataset, without a file."""
     with database.write() as session:
         return add_dataset(
             session,

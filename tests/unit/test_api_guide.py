@@ -1,4 +1,4 @@
-"""docs/api.md as far as it can be judged without running it, and the eyes of the test that runs it."""
+"""docs/api.md, as far as it can be checked without running it, and the checks used by the test that runs it."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def test_the_examples_are_plain_shell() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_example_that_calls_tells_its_status() -> None:
+def test_every_example_that_calls_shows_its_status() -> None:
     silent = [example.place for example in EXAMPLES if "curl" in example.script and example.status is None]
     assert silent == []
 
@@ -75,7 +75,7 @@ def test_a_status_and_an_answer_belong_to_the_example_before_them() -> None:
     assert (second.operation, second.script, second.status) == (None, "X=1", None)
 
 
-def test_calls_are_told_apart_by_method_and_path() -> None:
+def test_calls_are_distinguished_by_method_and_path() -> None:
     operations = ["GET /jobs/{job_id}", "GET /jobs:overview", "PATCH /jobs/{job_id}"]
     assert find_operation(Call("GET", 200, "http://h:1/jobs/job_1?x=/y"), operations) == "GET /jobs/{job_id}"
     assert find_operation(Call("GET", 200, "http://h:1/jobs:overview"), operations) == "GET /jobs:overview"
@@ -109,7 +109,7 @@ def test_the_schema_says_what_may_be_null_and_what_an_empty_list_would_hold() ->
     assert find_differences({"items": [{"state": "queued"}]}, {"items": []}, jobs) != []
 
 
-def test_lines_of_text_are_told_by_their_beginning_and_events_by_what_they_carry() -> None:
+def test_lines_of_text_are_recognised_by_their_beginning_and_events_by_their_data() -> None:
     real = 'event: metric\ndata: {"loss": 1.5}\nid: 1\n\njobs{team="a"} 1\n'
     assert find_text_differences('event: metric\ndata: {"loss": 3}\n\njobs{team="b"} 2', real) == []
     assert find_text_differences("slots 1", real) == ["no line begins with 'slots 1'"]

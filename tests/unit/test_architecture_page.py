@@ -1,4 +1,4 @@
-"""docs/architecture.md tells the truth: its table of stops has every word of the code, its picture is the README's."""
+"""docs/architecture.md is true: its table of stops has every word of the code, and its picture is the README's."""
 
 import importlib
 import pkgutil
@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def read_stops() -> dict[str, str]:
-    """The cells of each column of the table of stops, joined."""
+    """Return the cells of each column of the table of stops, joined."""
     section = PAGE.partition("## The words of a stop\n")[2].partition("\n## ")[0]
     rows = [re.split(r" ?\| ?", line.strip("|")) for line in section.splitlines() if line.startswith("|")]
     head, _, *body = [[cell.strip() for cell in row] for row in rows]
@@ -42,7 +42,7 @@ def list_words(cells: str) -> set[str]:
 
 
 def list_protocol_words(form: str) -> dict[str, object]:
-    """The constants of emomodel.protocol whose names have this form."""
+    """Return the constants of emomodel.protocol whose names have this form."""
     modules = [
         importlib.import_module(f"emomodel.protocol.{each.name}")
         for each in pkgutil.iter_modules(emomodel.protocol.__path__)
@@ -104,6 +104,6 @@ def test_the_picture_is_the_one_of_the_readme() -> None:
 )
 def test_each_path_that_a_page_names_is_there(page: str) -> None:
     tops = "api|benchmarks|cli|dashboard|deploy|docs|emomodel|jobs|migrations|samples|scripts|tests|worker"
-    # What is built is not in the repository.
+    # Built files are not in the repository.
     paths = set(re.findall(rf"`((?:{tops})/[\w./-]*)`", (ROOT / page).read_text())) - {"api/static/"}
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []

@@ -1,4 +1,4 @@
-"""The Compose file that an installation with an object store is started with, beside the main one."""
+"""The Compose file that is used beside the main one by an installation with an object store."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ MAIN, ADDED = load_compose(), load_compose(CHOSEN, file=FILE)
 
 
 def merge(main: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
-    """As Compose merges files: mappings by key, lists one after the other."""
+    """Merge two files as Compose does: mappings by key, and lists one after the other."""
     merged = dict(main)
     for key, value in added.items():
         old = merged.get(key)
@@ -40,7 +40,7 @@ def test_both_files_together_follow_the_specification() -> None:
 
 
 def test_all_that_use_files_reach_the_store_and_the_database_does_not() -> None:
-    """What mounts the data folder works with files; `check` reads all settings before anything starts."""
+    """Services that mount the data folder work with files; `check` reads all settings before anything starts."""
     users = {
         name
         for name, service in MAIN["services"].items()

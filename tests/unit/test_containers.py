@@ -1,4 +1,4 @@
-"""The containers of an installation, as far as files tell without an engine."""
+"""The containers of an installation, checked by their files alone, without a container engine."""
 
 import os
 import re
@@ -38,9 +38,9 @@ ONE_SHOTS = {"check", "migrate"}
 DOCKERFILES = ("Dockerfile", "Dockerfile.gpu")
 OWN_IMAGES = {name: service for name, service in SERVICES.items() if "build" in service}
 
-# torch for CUDA is older than the one for the CPU, and it and Unsloth hold these back, or want newer ones.
+# torch for CUDA is older than torch for the CPU. It and Unsloth need older or newer versions of these packages.
 OWN_VERSIONS_OF_GPU = re.compile(r"torch|triton|setuptools|certifi|fsspec|nvidia-.*|cuda-.*")
-# Measured together on GPUs (docs/performance.md, docs/decisions/0014-containers.md).
+# These versions were measured together on GPUs (docs/performance.md, docs/decisions/0014-containers.md).
 MEASURED = {
     "accelerate": "1.15.0",
     "bitsandbytes": "0.50.2",
@@ -137,7 +137,7 @@ def test_a_service_is_shut_in(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_tells_whether_it_is_well_or_ends(name: str) -> None:
+def test_a_service_has_a_health_check_or_ends(name: str) -> None:
     service = SERVICES[name]
     if name in ONE_SHOTS:
         assert service["restart"] == "no"
@@ -356,7 +356,10 @@ def read_dockerfile(name: str) -> Any:
 
 
 def read_lock(name: str) -> dict[str, str]:
-    """Name and version of each line; of several by Python's version, that for the newest."""
+    """Return the name and the version of each line.
+
+    Where the versions differ by Python's version, it is that of the newest Python.
+    """
     lines = (ROOT / name).read_text().splitlines()
     assert [line for line in lines if "==" not in line or "://" in line] == []
     newest = [line for line in lines if "python_full_version < '3.12'" not in line]

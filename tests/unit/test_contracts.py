@@ -1,4 +1,4 @@
-"""The contracts of pyproject.toml catch what they are there for: a planted violation breaks the one that names it."""
+"""The contracts of pyproject.toml catch violations: a planted violation breaks the contract that forbids it."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ PLANTED = {
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The packages and the contracts, without what is built."""
+    """A copy of the packages and the contracts, without built files."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "static"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -1,4 +1,4 @@
-"""Commands of `emotune` that the pages and the advice name are there, with the options that are shown."""
+"""The commands of `emotune` that the pages and the advice name exist, with the options that are shown."""
 
 import re
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = typer.main.get_command(app)
 
-# A path may stand before it; words of commands come before anything else.
+# A path may precede the name; the words of commands come before anything else.
 MENTION = re.compile(r"(?:^|[\s/])emotune((?: [a-z][a-z-]*)+)([^|#;()]*)")
 SPAN = re.compile(r"`([^`\n]+)`")
 
 
 def list_mentions(text: str) -> Iterator[tuple[list[str], list[str]]]:
-    """The words after `emotune`, and the options on the same line, of code spans and code blocks."""
+    """Yield the words after `emotune`, and the options on the same line, of code spans and code blocks."""
     block: str | None = None
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
             block = line.strip("` ") if block is None else None
             continue
-        # Other blocks hold answers and settings, with sentences in them.
+        # Other blocks hold answers and settings, which may contain sentences.
         whole = [line] if block in {"", "sh"} else []
         for code in SPAN.findall(line) if block is None else whole:
             for words, rest in MENTION.findall(code):

@@ -1,4 +1,4 @@
-"""The house itself: what README and docs say about the code is true."""
+"""What README and docs say about the code is true."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Links between the pages lead somewhere: to a file that is there, and to a heading of it."""
+"""Every link between the pages leads to a file and a heading that exist."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ HEADING = re.compile(r"^#{1,6} (.+)$")
 
 
 def read_prose(page: Path) -> Iterator[str]:
-    """The lines outside of code blocks."""
+    """Yield the lines outside of code blocks."""
     is_code = False
     for line in page.read_text().splitlines():
         if line.lstrip().startswith("```"):
@@ -24,7 +24,10 @@ def read_prose(page: Path) -> Iterator[str]:
 
 
 def list_anchors(page: Path) -> set[str]:
-    """As GitHub makes them: lower case, no punctuation, a hyphen for each space, a number for what is there already."""
+    """Return the anchors that GitHub makes of headings.
+
+    They have lower case, no punctuation, a hyphen for each space, and a number where a heading is repeated.
+    """
     found: set[str] = set()
     for line in read_prose(page):
         heading = HEADING.match(line)

@@ -1,4 +1,7 @@
-"""The profile `monitoring`: Prometheus' config and rules, Grafana's dashboard; both ask for what /metrics has."""
+"""The profile `monitoring`:
+
+Prometheus' config and rules, and Grafana's dashboard. Both use only metrics that /metrics has.
+"""
 
 import json
 import re
@@ -32,15 +35,15 @@ DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "emotune.json").read
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 COMPOSE = load_compose()
 
-# Made by Prometheus itself.
+# Prometheus makes these metrics itself.
 OWN_NAMES = {"up"}
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "le"}
 COLUMNS = 24
 
-# What a family's samples are called, beside its own name.
+# These suffixes are added to a family's name in the names of its samples.
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",)}
 
-# A pair of a label and the values that a matcher may name.
+# Each metric is listed with a label, and the values that a matcher may name.
 KNOWN_VALUES: dict[str, tuple[str, AbstractSet[str]]] = {
     "emotune_slot_status": ("status", set(SlotStatus)),
     "emotune_jobs": ("status", set(JobStatus)),
@@ -52,14 +55,14 @@ KNOWN_VALUES: dict[str, tuple[str, AbstractSet[str]]] = {
 
 
 def list_expressions() -> list[str]:
-    """All PromQL of rules and dashboard, the variables' too."""
+    """Return all PromQL of rules and dashboard, including that of the variables."""
     targets = [target["expr"] for panel in PANELS for target in panel.get("targets", [])]
     variables = [f"{variable['query']['query']}" for variable in DASHBOARD["templating"]["list"]]
     return [rule["expr"] for rule in RULES] + targets + variables
 
 
 def find_names(expression: str) -> set[str]:
-    """The metrics that it asks for."""
+    """Return the metrics that an expression uses."""
     bare = re.sub(r"label_values\((\w+), *\w+\)", r"\1", expression)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"", " ", bare)
     bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", bare)
@@ -68,7 +71,7 @@ def find_names(expression: str) -> set[str]:
 
 
 def find_matchers(expression: str) -> Iterator[tuple[str, str, str]]:
-    """Metric, label and each value of its matchers; those of variables are left out."""
+    """Yield metric, label and value of each matcher of an expression, without those that contain a variable."""
     for metric, matchers in re.findall(r"([a-z_:]\w*)\{([^}]*)\}", expression):
         for label, values in re.findall(r"(\w+)\s*=~?\s*\"([^\"]*)\"", matchers):
             if not values.startswith("$"):
@@ -119,7 +122,7 @@ def test_dashboard_and_rules_ask_for_what_there_is(exposed: dict[str, set[str]])
     assert asked - OWN_NAMES <= set(exposed)
     assert len(asked) > 20
     shown = {name for panel in PANELS for target in panel.get("targets", []) for name in find_names(target["expr"])}
-    # Nothing of ours that is told is left out, but for what only names things.
+    # The dashboard shows all our metrics, except those that only name things.
     ours = {name for name in exposed if name.startswith("emotune_")}
     assert ours - shown == {"emotune_slot_info", "emotune_slot_drained"}
 

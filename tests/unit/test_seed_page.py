@@ -1,4 +1,4 @@
-"""docs/seed.md says the truth: each verdict names tests that exist, and the preset's table is the preset."""
+"""docs/seed.md is true: each verdict names tests that exist, and its table of the preset is the preset."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""docs/operations.md tells what can be wrong: each check of the doctor, and each reason why a slot is blocked."""
+"""docs/operations.md explains each check of the doctor, and each reason why a slot is blocked."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ REASON_FUNCTIONS = {
 
 
 def read_text(node: ast.expr) -> str:
-    """A string as far as it is known beforehand: three dots stand for what is filled in."""
+    """Return the part of a string that is known beforehand; three dots replace what is filled in."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     assert isinstance(node, ast.JoinedStr), ast.dump(node)
@@ -31,7 +31,7 @@ def read_functions(path: Path) -> Iterator[ast.FunctionDef]:
 
 
 def read_names(function: ast.FunctionDef) -> dict[str, ast.expr]:
-    """The variables of a function that are set once, also two at a time."""
+    """Return the variables of a function that are set once, also those that are set two at a time."""
     found: dict[str, ast.expr] = {}
     for node in ast.walk(function):
         if isinstance(node, ast.Assign):
@@ -46,7 +46,7 @@ def read_names(function: ast.FunctionDef) -> dict[str, ast.expr]:
 
 
 def list_doctor_checks() -> set[str]:
-    """What `warn` and `fail` are called with: the names of all checks that may find something."""
+    """Return the names of all checks that may find something: the arguments of the calls of `warn` and `fail`."""
     found = set()
     for path in (ROOT / "cli" / "doctor").glob("*.py"):
         for function in read_functions(path):
@@ -61,7 +61,7 @@ def list_doctor_checks() -> set[str]:
 
 
 def list_block_reasons() -> set[str]:
-    """The longest part of each sentence, between what is filled in: it is known by that."""
+    """Return the longest fixed part of each sentence, by which a reason is recognised."""
     found = set()
     for name, wanted in REASON_FUNCTIONS.items():
         functions = {function.name: function for function in read_functions(ROOT / name)}

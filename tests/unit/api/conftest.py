@@ -30,26 +30,26 @@ def app(settings: Settings) -> FastAPI:
 
 @pytest.fixture
 def anonymous(app: FastAPI) -> Iterator[TestClient]:
-    """Sends no key. Errors of the service come as answers, as they do to a client."""
+    """A client that sends no key. Errors of the service come back as responses, as they do for a real client."""
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
 
 @pytest.fixture
 def client(app: FastAPI, anonymous: TestClient, team: TestTeam) -> TestClient:
-    """Speaks for `team`."""
+    """A client with the key of `team`."""
     return TestClient(app, headers=team.headers, raise_server_exceptions=False)
 
 
 @pytest.fixture
 def other_client(app: FastAPI, anonymous: TestClient, other_team: TestTeam) -> TestClient:
-    """Speaks for the team next door."""
+    """A client with the key of another team."""
     return TestClient(app, headers=other_team.headers, raise_server_exceptions=False)
 
 
 @pytest.fixture
 def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestClient:
-    """Speaks for a team of its own, with an operator's key."""
+    """A client with an operator's key, which belongs to a team of its own."""
     with database.write() as session:
         team = get_or_create_team(session, name="operators")
         _, secret = create_key(session, team=team, name="desk", is_operator=True)
@@ -58,13 +58,13 @@ def operator(app: FastAPI, anonymous: TestClient, database: Database) -> TestCli
 
 @pytest.fixture
 def request_body(dataset: Dataset) -> dict[str, Any]:
-    """Of a job with all defaults."""
+    """The request body of a job with all defaults."""
     return {"dataset_id": dataset.id, "base_model": "tiny-gemma"}
 
 
 @pytest.fixture
 def make_job(database: Database, dataset: Dataset) -> Callable[..., Job]:
-    """Queues a job of the dataset's team without the HTTP API."""
+    """Return a function that queues a job of the dataset's team without the HTTP API."""
 
     def make(name: str = "warm", priority: int = 0) -> Job:
         with database.write() as session:
@@ -75,14 +75,14 @@ def make_job(database: Database, dataset: Dataset) -> Callable[..., Job]:
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What the app logged, in place of printing it."""
+    """What the app logged; it is collected instead of printed."""
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as entries:
         yield entries
 
 
 @pytest.fixture
 def make_metric() -> Callable[[int], Metric]:
-    """The metric of a step, out of ten."""
+    """Return a function that builds the metric of a step, out of ten steps."""
 
     def make(step: int) -> Metric:
         return Metric(
@@ -104,7 +104,7 @@ def make_metric() -> Callable[[int], Metric]:
 
 @pytest.fixture
 def make_succeeded_job(database: Database, settings: Settings, make_job: Callable[..., Job]) -> Callable[[bytes], str]:
-    """Makes a job that has succeeded, with a bundle of this content; returns its id."""
+    """Return a function that makes a succeeded job whose bundle has the given content, and returns the job's id."""
 
     def make(content: bytes) -> str:
         job_id = make_job().id
@@ -132,13 +132,13 @@ def make_succeeded_job(database: Database, settings: Settings, make_job: Callabl
 
 @pytest.fixture
 def job_id(make_succeeded_job: Callable[[bytes], str]) -> str:
-    """A job that has succeeded, with a bundle of a few bytes."""
+    """The id of a succeeded job with a bundle of a few bytes."""
     return make_succeeded_job(b"PK bundle")
 
 
 @pytest.fixture
 def dataset_id(dataset: Dataset, settings: Settings) -> str:
-    """A dataset that has its file too."""
+    """The id of a dataset whose file is in the storage too."""
     line = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}'
     path = Storage(settings.data_dir).root / make_dataset_key(dataset.id)
     path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Keys and teams: who may ask, and what another team sees."""
+"""Keys and teams: which requests are allowed, and what another team sees."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,14 +20,14 @@ ROUTES = sorted(
     (method, path) for path, operations in create_app(Settings()).openapi()["paths"].items() for method in operations
 )
 CLOSED_ROUTES = [route for route in ROUTES if route not in OPEN_ROUTES]
-# On any team's jobs: for operators only.
+# These routes reach jobs of any team, so they are for operators only.
 ROUTES_OF_OPERATOR = [route for route in ROUTES if route[1].startswith("/queue/") or route[1].endswith("/preempt")]
 ROUTES_OF_JOB = [route for route in ROUTES if "{job_id}" in route[1] and route not in ROUTES_OF_OPERATOR]
 ROUTES_OF_DATASET = [route for route in ROUTES if "{dataset_id}" in route[1]]
 
 
 def fill(path: str, *, job_id: str = "job_" + "0" * 26, dataset_id: str = "ds_" + "0" * 26) -> str:
-    """A path whose ids name nothing but what is given, with what the route can't do without."""
+    """Fill in the given ids, unknown ids in place of the others, and the query parameters that the route requires."""
     filled = path.format(
         job_id=job_id,
         dataset_id=dataset_id,
@@ -90,7 +90,7 @@ def test_another_teams_job_does_not_exist(
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES_OF_OPERATOR)
-def test_what_operators_may_do_tells_others_nothing(
+def test_routes_of_operators_reveal_nothing_to_others(
     client: TestClient, other_client: TestClient, make_job: Callable[..., Job], method: str, path: str
 ) -> None:
     job_id = make_job().id
@@ -152,7 +152,7 @@ def test_the_use_of_a_key_is_noted_once_a_minute(client: TestClient, database: D
 
 
 def test_every_route_of_a_team_asks_for_the_caller(app: FastAPI) -> None:
-    """What the documentation calls closed has the security schemes, so that clients made from it send the key."""
+    """Each route that the documentation calls closed has the security schemes, so generated clients send the key."""
     operations = [
         operation
         for path, operations in app.openapi()["paths"].items()

@@ -1,4 +1,4 @@
-"""The dashboard's pages: where they are, and what their headers forbid. What they do is tested in a browser."""
+"""The dashboard's pages: where they are, and what their headers forbid. Their behaviour is tested in a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path

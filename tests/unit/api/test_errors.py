@@ -1,4 +1,4 @@
-"""One table, one body, one id: what every error has in common."""
+"""One table, one body, one id: what all errors have in common."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,12 +17,15 @@ from jobs.database.engine import Database
 from jobs.errors import EmotuneError, RunFenced
 from jobs.settings import Settings
 
-# What no request can bring about.
+# No request can cause these errors.
 INTERNAL = {EmotuneError, RunFenced}
 
 
 def list_errors(root: type[EmotuneError] = EmotuneError) -> list[type[EmotuneError]]:
-    """The tree of jobs/errors.py. Those that other modules hang into it are for operators, not for callers."""
+    """List the errors of the tree in jobs/errors.py.
+
+    Those that other modules add to it are for operators, not for callers.
+    """
     children = [child for child in root.__subclasses__() if child.__module__ == "jobs.errors"]
     return [root, *(error for child in children for error in list_errors(child))]
 
@@ -42,7 +45,7 @@ def test_every_error_is_drawn_in_the_tree_and_has_its_own_code() -> None:
 
 
 class BrokenDatabase(Database):
-    """Fails as no one foresaw."""
+    """A database that fails with an error that no handler expects."""
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -83,7 +86,7 @@ def test_what_no_route_takes_has_the_same_body(
     assert set(response.json()["error"]) == {"code", "message", "field"}
 
 
-def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
+def test_a_wrong_method_is_refused_with_the_right_ones(client: TestClient) -> None:
     assert client.put("/health/live").headers["Allow"] == "GET"
 
 

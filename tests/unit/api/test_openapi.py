@@ -1,4 +1,4 @@
-"""The documentation is true: schemathesis asks the app whatever the schema allows, and much that it doesn't."""
+"""The documentation is true: schemathesis sends requests that the schema allows, and many that it does not."""
 
 import re
 from pathlib import Path
@@ -29,11 +29,11 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
 }
 schemathesis.serializer.alias("application/jsonl", "application/octet-stream")
 
-# pytest-timeout ends a test that hangs; this many examples of each operation take half a minute together.
+# pytest-timeout ends a test that hangs. This number of examples of each operation takes half a minute in all.
 EXAMPLES = 20
 
-# What a schema can't say: which base models the operator listed, what a dataset's lines look like, and that "not ready"
-# is a finding of the probe, not a fault.
+# A schema can't say which base models the operator listed and what a dataset's lines look like. "Not ready" is a
+# finding of the probe, not a fault.
 EXCLUDED_CHECKS: dict[str, list[CheckFunction]] = {
     "POST /jobs": [positive_data_acceptance],
     "POST /jobs:estimate": [positive_data_acceptance],
@@ -47,7 +47,7 @@ EXCLUDED_CHECKS: dict[str, list[CheckFunction]] = {
 
 
 class CurrentApp:
-    """The schema is read when tests are collected; what answers is the app of each test."""
+    """Passes each request to the app of the current test, since the schema is read when tests are collected."""
 
     def __init__(self) -> None:
         self.app = create_app(Settings())
@@ -57,7 +57,7 @@ class CurrentApp:
 
 
 current = CurrentApp()
-# Read without starting the app, which would want a database.
+# The schema is read without starting the app, which would need a database.
 schema = schemathesis.openapi.from_dict(current.app.openapi())
 schema.app = current
 
@@ -69,9 +69,9 @@ schema.app = current
 def test_the_app_does_what_its_schema_says(
     case: Case[Any], app: FastAPI, anonymous: TestClient, team: TestTeam, job_id: str, dataset_id: str
 ) -> None:
-    # `anonymous` has started the app.
+    # The fixture `anonymous` has started the app.
     current.app = app
-    # Random ids name nothing; half of the requests are about something that is there.
+    # Random ids exist nowhere, so half of the requests use ids that exist.
     for name, known in (("job_id", job_id), ("dataset_id", dataset_id)):
         value = case.path_parameters.get(name)
         if ID_FORM.fullmatch(str(value)) and ord(str(value)[-1]) % 2:
@@ -92,7 +92,7 @@ def test_every_operation_is_described_for_people_and_programs(method: str, path:
     assert operation["description"]
     assert len(operation["tags"]) == 1
     for status, response in operation["responses"].items():
-        # The framework's own shape for errors would be a second one.
+        # The framework's own shape of errors would be a second one.
         assert "HTTPValidationError" not in str(response)
         if int(status) >= 400 and path != "/health/ready":
             assert "ErrorBody" in str(response)

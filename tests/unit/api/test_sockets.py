@@ -1,4 +1,4 @@
-"""What only shows on a real connection: a stream of a job that goes on, and clients that go away."""
+"""What only shows on a real connection: the stream of a running job, and clients that disconnect."""
 
 import http.client
 import socket
@@ -31,7 +31,7 @@ CROWD_SECONDS = 20
 
 @pytest.fixture
 def address(app: FastAPI) -> Iterator[tuple[str, int]]:
-    """The app on a free port of this process."""
+    """The address of the app, which runs on a free port in this process."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -44,7 +44,7 @@ def address(app: FastAPI) -> Iterator[tuple[str, int]]:
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.02)
 
 
@@ -81,7 +81,7 @@ def test_a_follower_sees_metrics_as_they_come_and_holds_nothing(
 
 
 def send_head(address: tuple[str, int], team: TestTeam, *lines: str) -> socket.socket:
-    """Begin an upload by hand."""
+    """Begin an upload on a plain socket: send the head of its request."""
     connection = socket.create_connection(address, timeout=WAIT_SECONDS)
     head = ("POST /datasets?name=a HTTP/1.1", "Host: test", f"Authorization: Bearer {team.secret}", *lines)
     connection.sendall("\r\n".join([*head, "", ""]).encode())

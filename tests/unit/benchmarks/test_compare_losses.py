@@ -29,7 +29,7 @@ def get(curves: list[Curve], name: str) -> Curve:
 
 
 def get_references(curves: list[Curve], chats: str) -> tuple[Curve, Curve, float]:
-    """The plain curve, the exact one, and how far the one is from the other at most."""
+    """Return the plain curve, the exact one, and the largest distance between the two."""
     found = find_references(curves, chats)
     assert found is not None
     plain, exact = found
@@ -48,9 +48,9 @@ def test_short_chats_and_full_rows_were_both_compared() -> None:
 
 
 @pytest.mark.parametrize("chats", ["short 12", "full 8"])
-def test_the_limit_tells_a_training_that_learns_a_tenth_slower(chats: str) -> None:
+def test_the_limit_detects_a_training_that_learns_a_tenth_slower(chats: str) -> None:
     plain, _, limit = get_references(CURVES, chats)
-    # Between two steps as the straight line does.
+    # Take the value between two steps from the straight line between them.
     places = [(int(step * 0.9), step * 0.9 % 1) for step in range(len(plain.losses) - 1)]
     losses = [(1 - share) * plain.losses[at] + share * plain.losses[at + 1] for at, share in places]
     slower = Curve("slower", chats, tuple(losses))

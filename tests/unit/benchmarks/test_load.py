@@ -1,4 +1,4 @@
-"""The load test's verdicts: what it counts as missed, and how it reads the API's memory."""
+"""The load test's verdicts: which goals it reports as missed, and how it reads the API's memory."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ def make_seen(*, poll_seconds: float = 0.01, rss_bytes: list[int] = FLAT, errors
     return Seen(result, rss_bytes=rss_bytes, api_cores=0.5, job_count=5, step_count=steps, restarted=[])
 
 
-def test_a_run_that_meets_the_goals_has_nothing_to_tell() -> None:
+def test_a_run_that_meets_the_goals_has_no_problems() -> None:
     assert list(judge(make_seen())) == []
 
 
@@ -31,7 +31,7 @@ def test_a_run_that_meets_the_goals_has_nothing_to_tell() -> None:
         (make_seen(steps=0), "no job"),
     ],
 )
-def test_each_goal_that_was_missed_is_told(seen: Seen, told: str) -> None:
+def test_each_goal_that_was_missed_is_reported(seen: Seen, told: str) -> None:
     (problem,) = judge(seen)
     assert told in problem
 
@@ -56,7 +56,7 @@ SERVER_SECONDS = 5.0
 
 
 async def talk(answers: list[bytes], check: Callable[[Clients], Awaitable[None]], requests: list[bytes]) -> None:
-    """Clients next to a server that gives these answers, one after the other."""
+    """Run clients against a server that gives these answers, one after the other."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while answers:

@@ -1,4 +1,4 @@
-"""Relative paths in settings mean the folder where the command was typed, also in a process that works elsewhere."""
+"""Relative paths in settings mean the folder where the command was started, also in a process that works elsewhere."""
 
 from pathlib import Path
 
@@ -72,5 +72,5 @@ def test_a_child_in_another_folder_has_the_same_settings(folder: Path, monkeypat
     assert read.sqlalchemy_url == f"sqlite:///{folder}/own.db"
     assert read.redis_password_file == folder / "redis-word"
     assert read.base_models == {"tiny": str(folder / "models" / "tiny")}
-    # What is absolute already stays.
+    # Paths that are already absolute stay as they are.
     assert with_absolute_paths(read) == read

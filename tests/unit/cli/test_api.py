@@ -1,4 +1,4 @@
-"""`emotune api`: what it makes of processes that can't begin."""
+"""`emotune api`: what it does when processes can't start."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_it_fails_where_a_process_could_not_begin(
     folders: list[Path] = []
 
     class Ended:
-        """A supervisor whose processes have come to their end."""
+        """A supervisor whose processes have ended."""
 
         def __init__(self, config: Any, sockets: list[Any]) -> None:
             assert config.workers == several.api_processes

@@ -1,4 +1,4 @@
-"""What `emotune backup`, `restore` and `garbage` print."""
+"""The output of `emotune backup`, `emotune restore` and `emotune garbage`."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The API client, against a real server that plays the API's part."""
+"""The API client, against a real server that imitates the API."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ BUNDLE = b"bundle" * 1000
 
 
 class Api(BaseHTTPRequestHandler):
-    """Answers as the API does; `polls` counts what a follower asked."""
+    """Answers as the API does; `polls` records the requests of a follower."""
 
     polls: ClassVar[list[str]] = []
     sha256: ClassVar[str] = ""
@@ -53,7 +53,7 @@ class Api(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_an_answer_that_is_not_the_apis_is_named_by_its_status(client: Client) -
         client.list_models()
 
 
-def test_following_goes_on_after_the_cursor_and_ends_with_the_job(client: Client) -> None:
+def test_following_continues_after_the_cursor_and_ends_with_the_job(client: Client) -> None:
     batches = [metrics for _, metrics in client.follow_job("job_1")]
     assert batches == [[{"cursor": "1-1", "step": 1}], []]
     assert [path for path in Api.polls if "metrics" in path] == ["/jobs/job_1/metrics", "/jobs/job_1/metrics?after=1-1"]
@@ -110,7 +110,7 @@ def test_a_damaged_download_leaves_nothing(client: Client, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_api_that_is_away_is_said_to_be(tmp_path: Path) -> None:
+def test_an_unreachable_api_is_reported(tmp_path: Path) -> None:
     with (
         Client(Credentials(url="http://127.0.0.1:9", api_key="emo_test")) as client,
         pytest.raises(ApiError, match="can't be reached"),

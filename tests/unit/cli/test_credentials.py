@@ -1,4 +1,4 @@
-"""Which API, and as whom."""
+"""Which API a command calls, and with which key."""
 
 import stat
 from pathlib import Path

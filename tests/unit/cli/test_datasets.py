@@ -1,4 +1,4 @@
-"""`emotune datasets check`: a report to read, or as JSON, and an exit code."""
+"""`emotune datasets check`: a report as text or as JSON, and an exit code."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ def test_problems_are_printed_as_compilers_do_and_refuse_the_file(folder: Path) 
 
 def test_what_is_not_listed_is_counted_by_code(folder: Path) -> None:
     (folder / "chats.jsonl").write_text("{}\n" * 90 + "[]\n" * 20)
-    # The first line makes it no JSON array.
+    # Because of the first line this is no JSON array.
     lines = check("chats.jsonl")[1].splitlines()
     assert lines[200:203] == [
         "... and 10 more problems. By code:",

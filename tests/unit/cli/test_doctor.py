@@ -1,4 +1,4 @@
-"""`emotune doctor`: what each check says of an installation in order, and of each thing that can be wrong."""
+"""`emotune doctor`: the finding of each check for a sound installation, and for each thing that can be wrong."""
 
 import json
 import sqlite3
@@ -35,12 +35,12 @@ from tests.support.posting import post_job
 from tests.support.tiny_tokenizer import write_tiny_tokenizer
 from tests.unit.conftest import TestTeam
 
-# Of migrations/versions.
+# This is the oldest revision in migrations/versions.
 FIRST_REVISION = "439641e491cb"
 
 
 class RedisDouble:
-    """As far as the checks ask a server; `save` of None is one that may not be asked."""
+    """Imitates as much of Redis as the checks use. Where `save` is None, the command CONFIG is refused."""
 
     def __init__(self, save: str | None = "", **info: Any) -> None:
         self._save = save
@@ -73,7 +73,7 @@ def model(tmp_path: Path) -> ListedModel:
 
 @pytest.fixture
 def running(database: Database, dataset: Dataset) -> str:
-    """A job that runs on slot-0; returns its id."""
+    """A job that runs on slot-0; the fixture is the job's id."""
     with database.write() as session:
         post_job(session, dataset, name="warm")
         job = claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
@@ -90,7 +90,7 @@ def test_the_data_folder_is_there_private_and_ours(tmp_path: Path) -> None:
     assert machine.check_data_folder(folder).health is Health.FAILED
     folder.mkdir(mode=0o700)
     assert machine.check_data_folder(folder).health is Health.OK
-    assert list(folder.iterdir()) == [], "a check leaves nothing"
+    assert list(folder.iterdir()) == [], "a check leaves no file"
     folder.chmod(0o755)
     health, said = describe(machine.check_data_folder(folder))
     assert (health, f"chmod 700 {folder}" in said, "755" in said) == (Health.WARNING, True, True)
@@ -98,7 +98,7 @@ def test_the_data_folder_is_there_private_and_ours(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
 
-def test_the_disk_is_held_against_the_bound(tmp_path: Path) -> None:
+def test_the_disk_is_compared_with_the_bound(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     free = storage.get_free_bytes()
     found = [machine.check_disk(storage, needed_bytes=needed).health for needed in (0, int(free * 0.7), free * 2)]
@@ -157,7 +157,7 @@ def test_the_schema_is_that_of_the_release_or_older_or_newer(database: Database)
     assert "emotune migrate" in (rows.check_schema(database).advice or "")
 
 
-def test_a_database_that_is_away_is_told_with_its_words() -> None:
+def test_an_unreachable_database_is_reported_with_its_own_message() -> None:
     health, said = describe(rows.check_database(Database("postgresql+psycopg://127.0.0.1:9/x")))
     assert (health, "connection failed" in said, "EMOTUNE_DATABASE_URL" in said) == (Health.FAILED, True, True)
 
@@ -169,7 +169,7 @@ def test_clocks_may_differ_by_seconds(database: Database) -> None:
     assert ("30.0 s ahead of" in judged[2].message, "30.0 s behind" in judged[3].message) == (True, True)
 
 
-def test_each_slot_that_takes_no_jobs_is_told(database: Database) -> None:
+def test_each_slot_that_takes_no_jobs_is_reported(database: Database) -> None:
     now = utc_now()
     with database.read() as session:
         (summary,) = rows.check_slots(slots.list_slots(session, seen_within_seconds=30), now=now)
@@ -207,7 +207,7 @@ def test_a_slot_that_lacks_packages_has_failed_until_somebody_installs_them(data
     assert "box-b" in (found.advice or "")
 
 
-def test_a_slot_whose_worker_is_of_another_release_is_told(database: Database) -> None:
+def test_a_slot_whose_worker_is_of_another_release_is_reported(database: Database) -> None:
     with database.write() as session:
         for name in ("same", "other", "silent", "gone"):
             slots.note_slot(session, name=name, device="cuda", host="box-b")
@@ -224,7 +224,7 @@ def test_a_slot_whose_worker_is_of_another_release_is_told(database: Database) -
     assert "0.0.9" in told["slot other release"]
 
 
-def test_a_dead_run_that_nobody_ends_is_told(database: Database, running: str) -> None:
+def test_a_dead_run_that_nobody_ends_is_reported(database: Database, running: str) -> None:
     now = utc_now()
     for late, health in ((-1, Health.OK), (10, Health.OK), (31, Health.FAILED)):
         with database.write() as session:
@@ -261,12 +261,12 @@ def test_redis_keeps_what_it_has(redis: RedisDouble, expected: list[str]) -> Non
     assert [broker.check_eviction(client).health, broker.check_persistence(client).health] == expected
 
 
-def test_redis_answers_or_its_words_are_told() -> None:
+def test_redis_answers_or_its_error_is_reported() -> None:
     assert broker.check_redis(RedisDouble().as_client()).health is Health.OK
     assert "nobody is there" in broker.check_redis(RedisDouble(is_away=True).as_client()).message
 
 
-def test_who_listens_is_known_by_queue() -> None:
+def test_listeners_are_checked_by_queue() -> None:
     consumers = {"housekeeping": {"housekeeping@box"}, "slots.cuda": {"box-cuda-0@box"}}
     assert broker.check_housekeeping(consumers).health is Health.OK
     assert broker.check_housekeeping({}).health is Health.FAILED
@@ -301,7 +301,9 @@ def refuse(request: httpx2.Request) -> httpx2.Response:
         (lambda _request: httpx2.Response(200, json={"info": []}), "is not emotune's API"),
     ],
 )
-def test_what_is_not_the_api_is_told(handler: Callable[[httpx2.Request], httpx2.Response], said: str) -> None:
+def test_a_server_that_is_not_the_api_is_reported(
+    handler: Callable[[httpx2.Request], httpx2.Response], said: str
+) -> None:
     with httpx2.Client(base_url="http://box", transport=httpx2.MockTransport(handler)) as client:
         (finding,) = service.check_api(client, own_version="0.1.0")
     assert (finding.health, said in finding.message) == (Health.FAILED, True)
@@ -336,7 +338,7 @@ def test_an_installation_that_is_not_there_is_not_made(settings: Settings, tmp_p
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_wrong_settings_are_all_that_is_told(
+def test_only_wrong_settings_are_reported_where_there_are_any(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("EMOTUNE_PORT", "many")

@@ -1,4 +1,4 @@
-"""`emotune health`: what containers ask of the processes."""
+"""`emotune health`: the check with which containers ask whether their process works."""
 
 import os
 import threading
@@ -59,7 +59,7 @@ def test_an_api_that_fails_or_is_away_is_unwell(server: HTTPServer, monkeypatch:
         check_health(Settings(port=9), Process.API)
 
 
-def test_a_worker_is_well_while_its_slot_gives_signs_on_this_host(settings: Settings) -> None:
+def test_a_worker_is_well_while_its_slot_has_a_heartbeat_on_this_host(settings: Settings) -> None:
     migrate(settings)
     with pytest.raises(Unhealthy, match="slot-0 on box was not seen"):
         check_health(settings, Process.WORKER)

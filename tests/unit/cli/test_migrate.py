@@ -1,4 +1,4 @@
-"""`emotune migrate`: what it says, what it refuses, and two of them at once."""
+"""`emotune migrate`: what it prints, what it refuses, and two migrations at the same time."""
 
 from pathlib import Path
 
@@ -61,5 +61,5 @@ def test_neither_api_nor_workers_start_with_a_schema_that_is_not_theirs(
 
 
 @pytest.mark.parametrize("argument", ["version", "--version"])
-def test_the_release_is_told(argument: str) -> None:
+def test_the_release_is_printed(argument: str) -> None:
     assert CliRunner().invoke(app, [argument]).output == f"{get_release()}\n"

@@ -1,4 +1,4 @@
-"""--set name=value."""
+"""The options --set name=value."""
 
 import pytest
 

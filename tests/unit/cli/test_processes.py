@@ -1,4 +1,4 @@
-"""Children of a stack: started, stopped by pid, and found again after their parent was killed."""
+"""The child processes of a stack: started, stopped by pid, and found again after their parent was killed."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ def start(tmp_path: Path, argv: list[str], stop_seconds: float = 5) -> Process:
     return process
 
 
-def test_a_child_has_a_session_and_a_log_of_its_own_and_ends_when_told(tmp_path: Path) -> None:
+def test_a_child_has_a_session_and_a_log_of_its_own_and_ends_when_asked(tmp_path: Path) -> None:
     process = start(tmp_path, SLEEPER)
     assert os.getsid(process.popen.pid) == process.popen.pid
     process.stop()

@@ -1,4 +1,4 @@
-"""The live line."""
+"""The line that shows the progress of a job."""
 
 import io
 

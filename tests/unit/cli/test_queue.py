@@ -1,4 +1,4 @@
-"""What `emotune queue` and `emotune teams` print and take."""
+"""The output and the options of `emotune queue` and `emotune teams`."""
 
 import pytest
 

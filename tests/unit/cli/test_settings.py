@@ -1,4 +1,4 @@
-"""`emotune settings`."""
+"""The command `emotune settings`."""
 
 from pathlib import Path
 

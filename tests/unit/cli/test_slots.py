@@ -44,7 +44,7 @@ def test_a_slot_that_is_drained_while_it_runs_says_both() -> None:
     assert "to be" not in describe_slot(CPU | {"status": "drained", "drained_at": "2026-11-22T15:05:12Z"})
 
 
-def test_a_worker_of_another_release_than_the_api_is_told() -> None:
+def test_a_worker_of_another_release_than_the_api_is_shown() -> None:
     other = CPU | {"is_other_release": True, "emotune_version": "0.0.9"}
     assert describe_slot(other).endswith("16.0 GiB, release 0.0.9, not the API's")
     assert "release unknown" in describe_slot(other | {"emotune_version": None})

@@ -1,4 +1,4 @@
-"""`emotune submit`, against a real server that plays the API's part."""
+"""`emotune submit`, against a real server that imitates the API."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ DATASET_ID = "ds_" + "0" * 26
 
 
 class Api(BaseHTTPRequestHandler):
-    """Knows one base model, and notes what jobs were asked for."""
+    """Knows one base model, and records the bodies of the requests for jobs."""
 
     asked: ClassVar[list[dict[str, Any]]] = []
 
@@ -36,7 +36,7 @@ class Api(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *arguments: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""One tiny tokenizer for all tests of what is made of tokens."""
+"""One tiny tokenizer for all tests of code that works on tokens."""
 
 from pathlib import Path
 

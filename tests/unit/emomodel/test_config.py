@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from emomodel.config import LINEAR_MODULES, PRESETS, Preset, TrainConfig, halve_batch, make_config
 
-# What the original project's train.py and emotional_gemma.py say, as docs/seed.md lists it.
+# These are the values in the original project's train.py and emotional_gemma.py, as docs/seed.md lists them.
 ORIGINAL: dict[str, Any] = {
     "epochs": 2.0,
     "max_steps": None,
@@ -46,8 +46,8 @@ def test_the_preset_default_is_the_fields_own_defaults() -> None:
 
 def test_the_preset_original_is_the_original_project_to_the_letter() -> None:
     assert make_config("original").model_dump(include=set(ORIGINAL)) == ORIGINAL
-    # What is left is how it runs on this machine and how often it reports, and what the original knew nothing of: all
-    # examples are trained on, and none is measured.
+    # The other fields say how the training runs on this machine and how often it reports, or belong to features that
+    # the original lacks: here all examples are trained on, and none is held out.
     left = set(TrainConfig.model_fields) - set(ORIGINAL)
     how = {"backend", "acceleration", "auto_batch", "load_in_4bit", "dtype", "log_every", "checkpoint_every"}
     assert left - how == {"sample_limit", "eval_fraction", "eval_every", "balance", "row_report"}

@@ -35,7 +35,7 @@ def test_a_pole_at_zero_gives_a_plain_zero() -> None:
     assert math.copysign(1, TWO.vector({"sadness": 0.0})[0]) == 1
 
 
-def test_mistakes_are_told_apart() -> None:
+def test_each_mistake_has_its_own_message() -> None:
     with pytest.raises(UnknownEmotion, match="did you mean 'joy'"):
         TWO.vector({"joyy": 1})
     with pytest.raises(AxisGivenTwice, match="'joy' and 'sadness'"):

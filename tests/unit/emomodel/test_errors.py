@@ -14,7 +14,7 @@ OUTSIDE_THE_TREE = {Stopped.__name__}
 
 
 def find_error_classes() -> dict[str, list[str]]:
-    """The names of all exceptions that emomodel defines for others, with the names of their bases."""
+    """Return the names of all exceptions that emomodel defines for its callers, with the names of their bases."""
     classes = {
         node.name: [ast.unparse(base) for base in node.bases]
         for path in PACKAGE.rglob("*.py")

@@ -33,14 +33,14 @@ def list_light_modules() -> list[str]:
 
 
 def run_python(code: str) -> set[str]:
-    """What a fresh process prints, as words."""
+    """Run code in a fresh process, and return the words that it prints."""
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=False)
     assert run.returncode == 0, run.stderr
     return set(run.stdout.split())
 
 
 def test_light_rooms_load_nothing_heavy() -> None:
-    """One fresh process imports them all; none of the heavy libraries may be there afterwards."""
+    """One fresh process imports all light modules; none of the heavy libraries may be loaded afterwards."""
     modules = list_light_modules()
     assert {"emomodel", "emomodel.config", "emomodel.data.formats.records", "emomodel.bundles.bundle"} <= set(modules)
     loaded = run_python("import sys\n" + "".join(f"import {name}\n" for name in modules) + "print(*sys.modules)")

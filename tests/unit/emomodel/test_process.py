@@ -37,7 +37,7 @@ def test_causes_that_can_be_named(error: Exception, code: str) -> None:
 
 
 def test_every_error_of_a_training_has_a_code_with_advice() -> None:
-    # These are reported by other commands than train, or become a notice: no training fails with them.
+    # These are reported by other commands than `train`, or become a notice: no training fails with them.
     elsewhere = {"failed", "bundle_mismatch", "prompt_invalid", "checkpoint_unusable"}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ModelError)]
     assert {kind.code for kind in kinds} - elsewhere <= FAILURE_CODES.keys()

@@ -1,4 +1,4 @@
-"""What an installation without the extra `train` lacks is found without importing it."""
+"""The packages of the extra `train` that an installation lacks are found without importing them."""
 
 import subprocess
 import sys

@@ -20,7 +20,7 @@ def box(database: Database, settings: Settings) -> Box:
 
 @pytest.fixture
 def other_box(tmp_path: Path) -> Iterator[Box]:
-    """An empty one, without tables."""
+    """An empty installation, without tables."""
     database = Database(f"sqlite:///{tmp_path / 'other' / 'emotune.db'}")
     yield Box(database, Storage(tmp_path / "other"))
     database.close()

@@ -1,4 +1,4 @@
-"""The doorbell, on a broker in memory or none at all."""
+"""The doorbell, with a broker in memory or without any."""
 
 import socket
 import time
@@ -10,7 +10,7 @@ from jobs.doorbell import COLLECT_TASK, HOUSEKEEPING_QUEUE, RUN_TASK, SWEEP_TASK
 from jobs.settings import Settings
 from tests.support.brokers import count_rings, make_memory_broker
 
-# A publish without a broker must not hold up a request; this is far below Celery's own retries.
+# A ring without a broker must not delay a request; this is far below the time of Celery's own retries.
 PATIENCE_SECONDS = 4.0
 
 
@@ -29,7 +29,7 @@ def test_a_ring_for_cuda_leaves_the_cpu_slots_asleep(broker: Celery) -> None:
     assert (count_rings(broker, "cpu"), count_rings(broker, "cuda")) == (0, 1)
 
 
-def test_rings_that_nobody_hears_can_be_dropped(broker: Celery) -> None:
+def test_rings_without_a_listener_can_be_dropped(broker: Celery) -> None:
     doorbell = Doorbell(broker)
     for _ in range(3):
         doorbell.ring()
@@ -60,7 +60,7 @@ def test_a_message_is_a_doorbell_that_may_be_lost() -> None:
     assert get_slot_queue("cpu") == "slots.cpu"
 
 
-def test_sweeps_that_nobody_took_do_not_gather() -> None:
+def test_sweeps_that_nobody_took_do_not_accumulate() -> None:
     settings = Settings(sweep_seconds=7)
     entry = make_celery(settings).conf.beat_schedule["sweep"]
     assert (entry["task"], entry["schedule"], entry["options"]) == (SWEEP_TASK, 7, {"expires": 7})

@@ -1,4 +1,4 @@
-"""Python processes that we start import nothing from the folder where they work, and neither do theirs."""
+"""Python processes that we start, and their child processes, import nothing from their working folder."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ GRANDCHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'imp
 
 
 @pytest.mark.parametrize("code", ["import json", GRANDCHILD])
-def test_a_file_of_the_working_folder_takes_nobodys_place(code: str, tmp_path: Path) -> None:
+def test_a_file_of_the_working_folder_replaces_no_module(code: str, tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('imported')")
     argv = make_python_argv("-c", code)
     done = subprocess.run(argv, cwd=tmp_path, env=os.environ | SAFE_PATH, check=False, capture_output=True, text=True)

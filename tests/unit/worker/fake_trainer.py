@@ -1,4 +1,7 @@
-"""A training process without training: `python fake_trainer.py SCENARIO REQUEST` speaks the lines of the real one."""
+"""A training process that does not train:
+
+`python fake_trainer.py SCENARIO REQUEST` prints the lines of the real one.
+"""
 
 import os
 import signal
@@ -30,7 +33,7 @@ from emomodel.protocol.progress import (
 from emomodel.protocol.train_request import TrainRequest
 
 STEP_COUNT = 5
-# Longer than any test waits: a scenario that hangs is ended by the supervisor, or the test fails.
+# This is longer than any test waits: the supervisor ends a scenario that hangs, or the test fails.
 LONG_SECONDS = 120.0
 
 reporter = LineReporter()
@@ -205,7 +208,10 @@ def save(request: TrainRequest, step: int, reason: CheckpointReason) -> None:
 
 
 def work_with_checkpoints(request: TrainRequest) -> None:
-    """Each step takes a moment; the last waits for a request, unless the training has gone on from a checkpoint."""
+    """Take a moment for each step.
+
+    The last step waits for a request, unless the training resumed from a checkpoint.
+    """
     listen()
     begin()
     first = 1 + max((read_checkpoint(path).step for path in request.resume_from), default=0)
@@ -227,7 +233,7 @@ def work_with_checkpoints(request: TrainRequest) -> None:
 
 
 def crash_after_a_checkpoint(request: TrainRequest) -> None:
-    """The first run dies; the next goes on."""
+    """Crash in the first run; succeed in a run that resumes."""
     if request.resume_from:
         work_with_checkpoints(request)
         return
@@ -238,7 +244,7 @@ def crash_after_a_checkpoint(request: TrainRequest) -> None:
 
 
 def fill_the_gpu(request: TrainRequest) -> None:
-    """As long as batches have more than 6 examples."""
+    """Run out of GPU memory as long as batches have more than 6 examples."""
     if request.config.batch_size > 6:
         begin()
         reporter.report(Failure(code="cuda_out_of_memory", message="the GPU's memory is full", peak_gpu_bytes=99))

@@ -1,4 +1,4 @@
-"""The Celery app: what importing it costs, and what it registers."""
+"""The Celery app: what importing it loads, and which tasks it registers."""
 
 import subprocess
 import sys

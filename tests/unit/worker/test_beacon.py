@@ -1,4 +1,4 @@
-"""The slot's sign of life: what it tells, and what it finds out."""
+"""The slot's heartbeat: what it reports, and what it finds out."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from worker.slot.gpu import Cpu
 
 @pytest.fixture
 def resources(resources: Resources) -> Resources:
-    """A sign every 50 ms."""
+    """Resources with a heartbeat every 50 ms."""
     return replace(resources, settings=resources.settings.model_copy(update={"worker_seen_seconds": 0.3}))
 
 
@@ -49,13 +49,13 @@ def is_seen(resources: Resources) -> bool:
         return slots.list_slots_seen(session, within_seconds=0.3) != []
 
 
-def test_a_slot_is_heard_of_until_its_worker_leaves(resources: Resources, beacon: Beacon) -> None:
+def test_a_slot_is_seen_until_its_worker_leaves(resources: Resources, beacon: Beacon) -> None:
     wait_for(lambda: is_seen(resources))
     resources.drain.request()
     wait_for(lambda: not is_seen(resources))
 
 
-def test_a_cpu_slot_tells_its_machine(resources: Resources) -> None:
+def test_a_cpu_slot_reports_its_machine(resources: Resources) -> None:
     beacon = Beacon(replace(resources, device=Cpu()))
     beacon.start()
     slot = get_slot(resources)
@@ -65,7 +65,7 @@ def test_a_cpu_slot_tells_its_machine(resources: Resources) -> None:
     assert (slot.gpu_name, slot.gpu_uuid, slot.memory_used_bytes, slot.power_watts) == (None, None, None, None)
 
 
-def test_a_gpu_slot_tells_its_gpu_and_how_it_is(resources: Resources, device: DeviceDouble) -> None:
+def test_a_gpu_slot_reports_its_gpu_and_the_gpus_state(resources: Resources, device: DeviceDouble) -> None:
     device.reading = IDLE_GPU
     settings = resources.settings.model_copy(update={"slot_size": 2.5, "slot_device": "cuda"})
     beacon = Beacon(replace(resources, settings=settings))
@@ -103,7 +103,7 @@ def test_a_slots_name_that_another_host_uses_is_left_to_it(resources: Resources)
     wait_for(lambda: resources.slot_check.blocked_reason is not None)
     assert get_slot(resources).host == "other-box"
     assert "A worker on other-box runs a slot of this name" in (resources.slot_check.find_obstacle() or "")
-    # Nothing is heard of the other one any more, so the name is free.
+    # The other host has sent no heartbeat for a while, so the name is free.
     wait_for(lambda: get_slot(resources).host == "box")
     beacon.stop()
     assert resources.slot_check.find_obstacle() is None

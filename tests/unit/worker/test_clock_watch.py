@@ -1,4 +1,4 @@
-"""The clock's steps: nobody is taken for dead because of them."""
+"""Steps of the clock: because of them no run is declared dead."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_time_that_passes_is_no_step() -> None:
         clocks.pass_by(seconds)
         assert watch.is_steady()
     clocks.wall += 0.5
-    assert watch.is_steady(), "a clock that is trued"
+    assert watch.is_steady(), "the clock was adjusted by half a second"
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])

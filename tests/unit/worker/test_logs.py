@@ -1,4 +1,4 @@
-"""The worker's own log, as a process of its own writes it."""
+"""The worker's own log, as a separate process writes it."""
 
 import json
 import subprocess
@@ -71,7 +71,7 @@ def test_as_json_each_fact_is_an_object_a_line_with_its_job() -> None:
     assert (entries[0]["slot"], entries[0]["path"]) == ("größer", "/x")
     for entry in entries[2:4]:
         assert "ValueError: no\nluck" in entry["exception"]
-    # The source line of the raise is shown, and the values of variables are not.
+    # The source line of the raise is shown, but not the values of variables.
     assert "emo_secret" not in done.stderr
 
 

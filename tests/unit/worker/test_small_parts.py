@@ -1,4 +1,4 @@
-"""The worker's small parts: environment, OOM counters, drain, the host."""
+"""The worker's small parts: environment, out-of-memory counters, drain, the host."""
 
 import subprocess
 import sys
@@ -105,7 +105,7 @@ time.sleep(60)
 
 
 def test_a_process_that_leaves_with_its_parent_does() -> None:
-    """Its output ends when it does: were it to stay, the reading would time out."""
+    """The output of such a process ends when the process does: if it stayed, the reading would time out."""
     done = subprocess.run([sys.executable, "-c", ORPHAN], check=True, capture_output=True, text=True, timeout=20)
     assert done.stdout == "alive\n"
 

@@ -1,4 +1,4 @@
-"""A run's threads say whose run it is, and those that repeat a call end when they are stopped."""
+"""The threads of a run carry its names in their log lines, and periodic threads end when they are stopped."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Polls: a tag of the content, 304 for who has it, and 200 again after a change."""
+"""Polls: an ETag of the content, 304 for a client that already has it, and 200 again after a change."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.unit.conftest import TestTeam
 
 @pytest.fixture
 def running_job(database: Database, make_job: Callable[..., Job]) -> str:
-    """On a slot, with a job that waits behind it."""
+    """Return the id of a job that runs on a slot; a second job waits behind it."""
     job_id = make_job("runs").id
     make_job("waits")
     with database.write() as session:
@@ -29,7 +29,7 @@ def running_job(database: Database, make_job: Callable[..., Job]) -> str:
 
 
 def change_all(database: Database, settings: Settings, job_id: str) -> None:
-    """Something that every list shows."""
+    """Change something that every list shows."""
     artifact = Artifact(
         job_id=job_id, kind="log", filename="log-1.txt", media_type="text/plain", size_bytes=1, sha256="0" * 64
     )
@@ -69,7 +69,7 @@ def test_a_poll_is_304_until_something_has_changed(
         for answer in (first, again):
             assert (answer.headers["ETag"], answer.headers["Cache-Control"]) == (known, "private, no-cache")
     assert client.get(path, headers={"If-None-Match": '"other"'}).text == first.text
-    # Nor does a tag tell anything to those who may not see what it is of.
+    # A tag does not help callers who may not see the content either.
     assert other_client.get(path, headers={"If-None-Match": known}).status_code in (200, 404)
     change_all(database, settings, running_job)
     changed = client.get(path, headers={"If-None-Match": known})
@@ -99,7 +99,7 @@ def test_a_log_that_grows_has_another_tag(
     url = f"/jobs/{running_job}/logs"
     known = client.get(url).headers["ETag"]
     assert client.get(url, headers={"If-None-Match": known}).status_code == 304
-    # Another part of it is another answer.
+    # Another part of the log is another answer.
     assert client.get(f"{url}?tail=1", headers={"If-None-Match": known}).status_code == 200
     with path.open("a") as stream:
         stream.write("more\n")

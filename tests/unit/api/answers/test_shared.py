@@ -1,4 +1,4 @@
-"""Answers that many ask for at once."""
+"""Answers that many clients request at the same time."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from api.answers.shared import KEPT_BYTES, SharedAnswers
 THREADS = 8
 
 
-def test_who_asks_while_it_is_made_gets_the_same() -> None:
+def test_requests_during_the_making_of_an_answer_get_the_same_answer() -> None:
     answers, calls, begun, go_on = SharedAnswers(), [], threading.Event(), threading.Event()
 
     def make() -> bytes:
@@ -62,7 +62,7 @@ def test_what_is_kept_is_bounded() -> None:
         answers.get(key, lambda: half)
     assert answers.get("third", lambda: b"made anew").body == half
     assert answers.get("first", lambda: b"made anew").body == b"made anew"
-    # One that is larger than all is given, and not kept.
+    # An answer larger than the whole bound is returned, but not kept.
     large = bytes(KEPT_BYTES + 1)
     assert answers.get("large", lambda: large).body is large
     assert answers.get("large", lambda: b"made anew").body == b"made anew"

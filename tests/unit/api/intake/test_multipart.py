@@ -1,4 +1,4 @@
-"""The streaming form reader, whatever the pieces in which a form arrives."""
+"""The streaming form reader gives the same result for every way in which a form is cut into pieces."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from api.intake.multipart import MAX_FIELD_BYTES, MAX_FIELD_COUNT, MultipartReader
 
 CONTENT_TYPE = "multipart/form-data; boundary=cut"
-# Looks like the boundary in many places, and is none.
+# This content looks like the boundary in many places, but never is the boundary.
 FILE = b"one\r\n--cu\r\n--CUT\r\n\r\n--\r\ntwo\n\r"
 
 
@@ -58,6 +58,6 @@ def test_fields_are_bounded() -> None:
         reader.feed(make_part("again", b"") * (MAX_FIELD_COUNT + 1))
 
 
-def test_a_file_in_another_field_is_told_the_right_one() -> None:
+def test_a_file_in_another_field_is_refused_with_the_right_field() -> None:
     with pytest.raises(HTTPException, match="`wrong` holds a file; put the file into the field `file`: curl -F file=@"):
         MultipartReader(CONTENT_TYPE).feed(make_part("wrong", FILE, "chats.jsonl"))

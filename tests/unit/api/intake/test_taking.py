@@ -1,4 +1,4 @@
-"""Datasets on their way in: few of them are validated at a time, however many arrive."""
+"""Incoming datasets: however many arrive, only a few are validated at a time."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ class Stream:
 
 
 class WatchedFile(IncomingFile):
-    """Counts who writes, of all of its kind."""
+    """A file that counts how many files of its class are being written at the same time."""
 
     lock = threading.Lock()
     now = most = 0

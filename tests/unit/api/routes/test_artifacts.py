@@ -1,4 +1,4 @@
-"""Downloads over HTTP: whole, in parts, conditional; and the pure parts of api/answers/downloads.py."""
+"""Downloads over HTTP, complete, in ranges and conditional, and the pure functions of api/answers/downloads.py."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ CONTENT = b"PK" + bytes(range(256)) * 2000
 
 @pytest.fixture
 def job_id(make_succeeded_job: Callable[[bytes], str]) -> str:
-    """A job that succeeded, with a bundle longer than one piece."""
+    """The id of a succeeded job with a bundle longer than one piece."""
     assert len(CONTENT) > PIECE_BYTES
     return make_succeeded_job(CONTENT)
 
@@ -35,7 +35,7 @@ def path(request: pytest.FixtureRequest, job_id: str) -> str:
     return f"/jobs/{job_id}{request.param}"
 
 
-def test_the_list_tells_size_and_sha256(client: TestClient, job_id: str) -> None:
+def test_the_list_has_size_and_sha256(client: TestClient, job_id: str) -> None:
     (artifact,) = client.get(f"/jobs/{job_id}/artifacts").json()["items"]
     assert artifact["kind"] == "bundle"
     assert artifact["size_bytes"] == len(CONTENT)
@@ -101,7 +101,7 @@ def test_a_range_of_another_version_counts_as_none(client: TestClient, path: str
     assert (response.status_code, len(response.content)) == (200, len(CONTENT))
 
 
-def test_who_has_the_file_is_told_so(client: TestClient, path: str) -> None:
+def test_a_client_that_has_the_file_gets_304(client: TestClient, path: str) -> None:
     etag = client.head(path).headers["ETag"]
     for known in (etag, f'"other", W/{etag}', "*"):
         response = client.get(path, headers={"If-None-Match": known})

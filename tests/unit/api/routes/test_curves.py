@@ -53,7 +53,7 @@ def test_columns_hold_what_the_metrics_do(
     assert answer["columns"]["attempt"] == [1, 1, 1, 2, 2]
 
 
-def test_curves_go_on_after_a_cursor(
+def test_curves_continue_after_a_cursor(
     client: TestClient, make_job: Callable[..., Job], add_metrics: Callable[..., None]
 ) -> None:
     job_id = make_job().id

@@ -61,7 +61,7 @@ def test_the_limits_are_those_of_an_upload(settings: Settings, team: TestTeam) -
     assert list_files(settings) == []
 
 
-# Without an end the test would wait for the answer for ever.
+# Without this limit the test would wait forever for a service that does not answer.
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("content", ["", "\n" * 1000, " ", "text,label\n"])
 def test_a_mapping_with_a_blank_name_is_refused_whatever_the_file(client: TestClient, content: str) -> None:

@@ -1,4 +1,4 @@
-"""Datasets over HTTP in every format, in and out, and equal ones as one file."""
+"""Datasets over HTTP: every format is accepted and offered, and equal datasets share one file."""
 
 import csv
 import gzip
@@ -143,7 +143,7 @@ def test_chats_with_tags_go_out_as_messages_and_come_back_equal(client: TestClie
     assert sizes == {2}
 
 
-def test_a_download_goes_on_where_it_broke_off(client: TestClient, other_client: TestClient) -> None:
+def test_a_download_resumes_where_it_broke_off(client: TestClient, other_client: TestClient) -> None:
     dataset = upload(client, LINE.encode())
     url = f"/datasets/{dataset['id']}/file"
     part = client.get(url, headers={"Range": "bytes=10-19"})
@@ -171,7 +171,7 @@ def test_equal_datasets_of_a_team_are_one_file(
     assert paths[1].samefile(settings.data_dir / "datasets" / f"{third['id']}.jsonl")
 
 
-def test_an_equal_dataset_whose_file_is_gone_is_stored_anew(client: TestClient, settings: Settings) -> None:
+def test_an_equal_dataset_whose_file_is_gone_is_stored_again(client: TestClient, settings: Settings) -> None:
     first = upload(client, LINE.encode())
     (settings.data_dir / "datasets" / f"{first['id']}.jsonl").unlink()
     second = upload(client, LINE.encode())

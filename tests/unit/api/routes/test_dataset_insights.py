@@ -1,4 +1,4 @@
-"""Statistics and preview over HTTP."""
+"""Statistics and preview of a dataset over HTTP."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def tokenizer(settings: Settings) -> Path:
 
 @pytest.fixture
 def url(client: TestClient) -> str:
-    """Of an uploaded dataset."""
+    """The URL of an uploaded dataset."""
     return upload(client, make_lines())
 
 
@@ -73,7 +73,7 @@ def test_a_large_dataset_is_answered_later(client: TestClient, settings: Setting
     assert get(client, f"{url}/statistics")["statistics"]["example_count"] > 1000
 
 
-def test_a_failure_is_told(client: TestClient, settings: Settings) -> None:
+def test_a_failure_is_reported(client: TestClient, settings: Settings) -> None:
     url = upload(client, make_lines(insights.SMALL_BYTES // len(make_lines(1)) + 1))
     assert client.get(f"{url}/statistics?base_model=tiny-gemma").status_code == 202
     store = insights.StatisticsStore(Storage(settings.data_dir))

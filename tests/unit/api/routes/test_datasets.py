@@ -1,4 +1,4 @@
-"""Datasets over HTTP: every way in, every reason to be refused, and that nothing is left half-stored."""
+"""Datasets over HTTP: every way to upload, every reason for a refusal, and that nothing is left half-stored."""
 
 import dataclasses
 import hashlib
@@ -25,7 +25,7 @@ BAD_LINE = '{"messages": [{"role": "user", "content": "How was it?"}]}\n'
 
 
 def list_files(settings: Settings) -> list[str]:
-    """What lies in the folders of datasets, finished or not."""
+    """List the files in the folders of datasets, finished or not."""
     folders = (settings.data_dir / "datasets", settings.data_dir / "incoming")
     return [file.name for folder in folders if folder.is_dir() for file in folder.iterdir()]
 
@@ -129,14 +129,14 @@ def test_a_compressed_body_is_refused(client: TestClient) -> None:
 
 @pytest.fixture
 def small(settings: Settings) -> Iterator[tuple[TestClient, Settings]]:
-    """An installation that takes three lines at most."""
+    """A client of an installation that accepts at most three lines."""
     settings = settings.model_copy(update={"max_dataset_bytes": 3 * len(LINE.encode())})
     with TestClient(create_app(settings)) as client:
         yield client, settings
 
 
 def in_pieces(text: str) -> Iterator[bytes]:
-    """A body of unknown length: the client then sends it in chunks."""
+    """Return a body of unknown length: the client then sends it in chunks."""
     for start in range(0, len(text), 50):
         yield text[start : start + 50].encode()
 
@@ -188,7 +188,7 @@ def test_a_full_disk_refuses_datasets_and_jobs(settings: Settings, team: TestTea
 
 
 def test_a_file_whose_row_can_not_be_written_goes_again(app: FastAPI, client: TestClient, settings: Settings) -> None:
-    client.get("/datasets")  # notes the key's use, so that only the dataset's own transaction is left to fail
+    client.get("/datasets")  # records the use of the key, so that only the dataset's own transaction is left to fail
     broken = UncommittableDatabase(settings.sqlalchemy_url)
     app.state.services = dataclasses.replace(app.state.services, database=broken)
     assert client.post("/datasets?name=a", content=LINE).status_code == 503

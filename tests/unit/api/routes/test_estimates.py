@@ -1,4 +1,4 @@
-"""POST /jobs:estimate, and what a job remembers of it."""
+"""POST /jobs:estimate, and what a job keeps of its estimate."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_an_estimate_says_what_a_job_would_take_and_stores_nothing(
     client: TestClient, request_body: dict[str, Any]
 ) -> None:
     found = client.post("/jobs:estimate", json=request_body).json()
-    # 28 batches of 12 examples of 40 tokens, four times over.
+    # Each of the 4 epochs has 28 batches of 12 examples of 40 tokens.
     assert (found["example_count"], found["step_count"], found["token_count"]) == (330, 112, 330 * 4 * 40)
     assert (found["device"], found["speed_source"], found["queue_position"]) == ("cpu", "arithmetic", 1)
     assert (found["fits"], found["advice"], found["changes"]) == (True, None, [])
@@ -90,7 +90,7 @@ def test_what_can_not_be_posted_can_not_be_estimated(
 
 
 def run_job(database: Database, job_id: str, *, train_seconds: float) -> None:
-    """See a queued job through on slot-0, at 1,000 tokens a second."""
+    """Run a queued job on slot-0 to its end, at 1,000 tokens a second."""
     with database.write() as session:
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
         result = {"train_seconds": train_seconds, "token_count": round(1000 * train_seconds), "step_count": 5}
@@ -101,7 +101,7 @@ def run_job(database: Database, job_id: str, *, train_seconds: float) -> None:
         )
 
 
-def test_jobs_that_ran_here_tell_the_speed(
+def test_jobs_that_ran_here_determine_the_speed(
     client: TestClient, database: Database, request_body: dict[str, Any]
 ) -> None:
     job = client.post("/jobs", json=request_body).json()
@@ -116,7 +116,7 @@ def test_jobs_that_ran_here_tell_the_speed(
     assert other["speed_source"] == "same_base_model"
 
 
-def test_what_waits_puts_the_start_off(
+def test_waiting_jobs_delay_the_start(
     client: TestClient, database: Database, request_body: dict[str, Any], make_job: Callable[..., Job]
 ) -> None:
     first = client.post("/jobs", json=request_body).json()

@@ -1,4 +1,4 @@
-"""The probes."""
+"""The health probes."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from tests.support.newer_schemas import NEWER, migrate_further
 
 
 class AnsweringRedis(Redis):
-    """One that is there, as far as a ping can tell."""
+    """A Redis that answers a ping."""
 
     def ping(self, **_options: object) -> bool:
         return True

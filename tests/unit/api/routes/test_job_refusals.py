@@ -1,4 +1,4 @@
-"""Requests about jobs that are refused: each says where the fault is and what to do."""
+"""Refused requests about jobs: each error says where the fault is and what to do."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,7 +46,7 @@ def test_an_idempotency_key_that_is_none_is_refused(client: TestClient, request_
         ({"zzz": "x"}, 422, "request_invalid", "zzz", "leave it out"),
     ],
 )
-def test_a_wrong_request_is_told_where_and_what_to_do(
+def test_a_wrong_request_is_refused_with_place_and_advice(
     client: TestClient,
     request_body: dict[str, Any],
     change: dict[str, Any],
@@ -63,7 +63,9 @@ def test_a_wrong_request_is_told_where_and_what_to_do(
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("field", ["epochs", "batch_size", "lora_rank"])
-def test_what_is_no_number_is_called_so(client: TestClient, dataset: Dataset, field: str, number: str) -> None:
+def test_a_value_that_is_no_number_is_reported_as_such(
+    client: TestClient, dataset: Dataset, field: str, number: str
+) -> None:
     content = f'{{"dataset_id": "{dataset.id}", "base_model": "tiny-gemma", "config": {{"{field}": {number}}}}}'
     response = client.post("/jobs", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 422
@@ -79,7 +81,7 @@ def test_what_is_no_number_is_called_so(client: TestClient, dataset: Dataset, fi
         ("/jobs/{job_id}/metrics", {"Last-Event-ID": "x"}, "give the `cursor` of the last item you have"),
     ],
 )
-def test_a_wrong_cursor_is_told_the_right_one(
+def test_a_wrong_cursor_is_refused_with_the_right_form(
     client: TestClient, make_job: Callable[..., Job], path: str, headers: dict[str, str], advice: str
 ) -> None:
     response = client.get(path.format(job_id=make_job().id), headers=headers)

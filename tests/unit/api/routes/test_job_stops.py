@@ -1,4 +1,4 @@
-"""Stopping jobs over HTTP, letting them go on, and changing them."""
+"""Cancelling, pausing, resuming and changing jobs over HTTP."""
 
 from collections.abc import Callable
 

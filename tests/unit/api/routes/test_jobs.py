@@ -25,7 +25,7 @@ from jobs.settings import Settings
 
 
 class ListeningDoorbell(Doorbell):
-    """Notes each ring, and which jobs another connection saw at that moment."""
+    """A doorbell that records each ring, and which jobs another connection saw at that moment."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class ListeningDoorbell(Doorbell):
 
 
 class UncommittableDatabase(Database):
-    """Its transactions fail at the commit."""
+    """A database whose transactions fail at the commit."""
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -82,7 +82,7 @@ def test_the_log_leads_from_the_requests_id_to_the_jobs(
 def test_what_is_given_is_laid_over_the_preset(
     client: TestClient, request_body: dict[str, Any], doorbell: ListeningDoorbell, preset: Preset
 ) -> None:
-    # The first is a default's own value: given, it counts, whatever the preset says.
+    # The first value equals the field's own default. Since the request gives it, it overrides the preset.
     given = {"schedule": "linear", "lora_modules": ["q_proj"], "emotion_scale": 2}
     job = client.post("/jobs", json=request_body | {"preset": preset, "config": given}).json()
     assert job["config"] == make_config(preset, given).model_dump(mode="json")
@@ -128,7 +128,7 @@ def test_a_job_that_needs_cuda_rings_for_cuda(
 def test_a_commit_that_fails_is_an_error_and_rings_no_bell(
     app: FastAPI, client: TestClient, settings: Settings, request_body: dict[str, Any], doorbell: ListeningDoorbell
 ) -> None:
-    client.get("/jobs")  # notes the key's use, so that only the job's own transaction is left to fail
+    client.get("/jobs")  # records the use of the key, so that only the job's own transaction is left to fail
     broken = UncommittableDatabase(settings.sqlalchemy_url)
     app.state.services = dataclasses.replace(app.state.services, database=broken)
     response = client.post("/jobs", json=request_body)
@@ -266,7 +266,7 @@ def test_what_is_no_id_names_no_job(client: TestClient, job_id: str) -> None:
 
 @pytest.fixture
 def second_dataset(database: Database, dataset: Dataset) -> Dataset:
-    """Another of the same team, with the same axes."""
+    """Another dataset of the same team, with the same axes."""
     with database.write() as session:
         return datasets.add_dataset(
             session,
@@ -291,7 +291,7 @@ def test_a_validation_dataset_is_named_and_kept_while_the_job_needs_it(
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "dataset_in_use")
     client.post(f"/jobs/{job['id']}/cancel")
     assert client.delete(f"/datasets/{second_dataset.id}").status_code == 204
-    # The job keeps what it was measured on.
+    # The job keeps the name of the dataset that it was measured on.
     assert client.get(f"/jobs/{job['id']}").json()["validation_dataset"]["name"] == "held-out"
 
 
@@ -319,7 +319,7 @@ def test_a_job_keeps_its_datasets_statistics(
     assert kept == {"id": dataset.id, "name": dataset.name, "sha256": dataset.sha256, "report": dataset.report}
 
 
-def test_a_database_that_is_away_is_told_as_such(client: TestClient, database: Database) -> None:
+def test_an_unreachable_database_is_reported_as_such(client: TestClient, database: Database) -> None:
     with database.engine.connect() as connection:
         connection.exec_driver_sql("ALTER TABLE job RENAME TO job_away")
         connection.commit()

@@ -1,4 +1,4 @@
-"""API keys over the API: one's own team's, and what only operators do."""
+"""API keys over the API: a team manages its own keys, and an operator those of all teams."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ def test_an_operator_reaches_all_teams(
     assert boss.get("/session").json()["is_operator"] is True
     assert operator.get("/keys", params={"team": "greens"}).json()["error"]["code"] == "team_not_found"
     assert operator.post("/keys", json={"name": "x", "team": "greens"}).status_code == 404
-    # Of the team's own keys, the operator's is beyond those who are none.
+    # A team member without an operator's key can't revoke the operator's key of the team.
     refused = other_client.post(f"/keys/{made['key']['id']}/revoke")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "operator_needed")
     assert boss.post(f"/keys/{other_team.key_id}/revoke").status_code == 200

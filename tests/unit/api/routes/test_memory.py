@@ -1,4 +1,4 @@
-"""Jobs over HTTP that fit no slot, and those that do."""
+"""Posting jobs over HTTP: those that need more memory than any slot has, and those that fit."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ LARGE = {"backend": "unsloth", "batching": "fixed", "batch_size": 32, "max_lengt
 
 
 def prepare(settings: Settings, database: Database, model: dict[str, Any], device: Device, memory_bytes: int) -> None:
-    """One base model and one slot."""
+    """Prepare one base model and one slot."""
     (Path(settings.base_models["tiny-gemma"]) / "config.json").write_text(json.dumps(model))
     with database.write() as session:
         slots.note_slot(session, name="slot-0", device=device, host="here", memory_bytes=memory_bytes)

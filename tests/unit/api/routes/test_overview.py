@@ -40,7 +40,7 @@ def slot(database: Database) -> str:
 def running_job(
     database: Database, make_job: Callable[..., Job], make_metric: Callable[[int], Metric], slot: str
 ) -> str:
-    """Two metrics in its first attempt."""
+    """A running job with two metrics in its first attempt."""
     job_id = make_job("runs").id
     with database.write() as session:
         claims.claim_next(session, slot=slot, device="cpu", lease_seconds=60)
@@ -54,7 +54,7 @@ def get_names(client: TestClient, **query: Any) -> list[str]:
     return [item["name"] for item in response.json()["items"]]
 
 
-def test_a_row_tells_how_far_a_job_is(client: TestClient, running_job: str) -> None:
+def test_a_row_shows_how_far_a_job_is(client: TestClient, running_job: str) -> None:
     [row] = client.get("/jobs:overview").json()["items"]
     job = client.get(f"/jobs/{running_job}").json()
     assert set(row) == set(JobRow.model_fields)
@@ -64,7 +64,7 @@ def test_a_row_tells_how_far_a_job_is(client: TestClient, running_job: str) -> N
     assert (row["starts_at"], row["checkpoint_step"], row["error"]) == (None, None, None)
 
 
-def test_a_row_tells_what_was_asked_of_a_job_and_how_it_failed(
+def test_a_row_shows_what_was_asked_of_a_job_and_how_it_failed(
     client: TestClient, database: Database, team: TestTeam, running_job: str
 ) -> None:
     with database.write() as session:
@@ -151,7 +151,7 @@ def test_status_search_and_counts(client: TestClient, database: Database, make_j
     set_columns(database, ids["odd"], name="Ärger")
     assert get_names(client, search="ärg") == ["Ärger"]
     set_columns(database, ids["odd"], name="odd")
-    # They stand for nothing but themselves.
+    # The wildcards of SQL are ordinary characters here.
     assert get_names(client, search="%") == ["cold 100%"]
     assert get_names(client, search="_") == ["cold_1"]
     page = client.get("/jobs:overview", params={"status": ["failed", "queued"], "search": "o", "limit": 1}).json()
@@ -170,7 +170,7 @@ def test_status_search_and_counts(client: TestClient, database: Database, make_j
         ("-name", ["c", "b", "A"]),
         ("status", ["A", "c", "b"]),
         ("-status", ["b", "c", "A"]),
-        # Those without a loss last, either way.
+        # In both directions, jobs without a loss come last.
         ("last_loss", ["c", "b", "A"]),
         ("-last_loss", ["b", "c", "A"]),
         ("started_at", ["b", "c", "A"]),
@@ -214,7 +214,10 @@ def test_what_is_no_such_query_is_refused(client: TestClient, query: dict[str, A
 
 
 def test_a_query_s_default_is_made_by_a_plain_function() -> None:
-    """Its signature is asked for at each request: that of a type, such as `list`, takes longer than a read of a row."""
+    """The factory's signature is inspected at each request.
+
+    For a type, such as `list`, that takes longer than to read a row.
+    """
     fields = [
         field
         for module in ROUTES
@@ -241,7 +244,7 @@ def test_a_poll_that_finds_nothing_new_is_304(
     again = client.get("/jobs:overview", headers=known)
     assert (again.status_code, again.content) == (304, b"")
     assert (again.headers["ETag"], again.headers["Cache-Control"]) == (first.headers["ETag"], "private, no-cache")
-    # What another query finds has another tag, and what the list does not show changes nothing.
+    # Another query has another tag, and a change that the list does not show leaves the tag as it is.
     assert client.get("/jobs:overview", params={"offset": 1}, headers=known).status_code == 200
     set_columns(database, running_job, heartbeat_at=None)
     with database.write() as session:
@@ -281,7 +284,7 @@ def test_how_far_a_job_is_may_be_a_second_old(
     set_columns(database, running_job, step=3, loss_trace={"stride": 1, "losses": [9.0]})
     assert client.get("/jobs:overview").json() == first
     assert other_client.get("/jobs:overview").json()["items"] == []
-    # Another question is another answer.
+    # Another query is another answer.
     assert client.get("/jobs:overview", params={"limit": 1}).json()["items"][0]["step"] == 3
     time.sleep(KEPT_SECONDS)
     [row] = client.get("/jobs:overview").json()["items"]

@@ -1,4 +1,4 @@
-"""GET /presets: what the form for a new job starts from."""
+"""GET /presets: the presets that the form for a new job offers."""
 
 from fastapi.testclient import TestClient
 

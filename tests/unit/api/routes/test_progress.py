@@ -23,7 +23,7 @@ STREAM = {"Accept": "text/event-stream"}
 
 
 def read_frames(text: str) -> list[dict[str, str]]:
-    """The events of a stream, comments left out."""
+    """Return the events of a stream, without the comments."""
     frames = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
@@ -34,7 +34,7 @@ def read_frames(text: str) -> list[dict[str, str]]:
 
 @pytest.fixture
 def ended_job(database: Database, make_job: Callable[..., Job], make_metric: Callable[[int], Metric]) -> str:
-    """Five metrics in a first attempt, two in the second, then cancelled."""
+    """A cancelled job with five metrics in its first attempt and two in its second."""
     job_id = make_job().id
     with database.write() as session:
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)
@@ -100,7 +100,7 @@ def test_the_stream_of_an_ended_job_has_all_metrics_and_ends(client: TestClient,
     ("query", "headers"),
     [("?after=1-4", {}), ("", {"Last-Event-ID": "1-4"}), ("?after=1-1", {"Last-Event-ID": "1-4"})],
 )
-def test_a_stream_goes_on_after_a_cursor(
+def test_a_stream_continues_after_a_cursor(
     client: TestClient, ended_job: str, query: str, headers: dict[str, str]
 ) -> None:
     response = client.get(f"/jobs/{ended_job}/metrics{query}", headers=STREAM | headers)
@@ -113,7 +113,7 @@ def test_the_accept_header_asks_for_the_stream(client: TestClient, ended_job: st
     assert response.headers["Content-Type"].startswith("text/event-stream")
 
 
-def test_events_tell_the_jobs_story(client: TestClient, ended_job: str) -> None:
+def test_events_record_what_happened_to_the_job(client: TestClient, ended_job: str) -> None:
     page = client.get(f"/jobs/{ended_job}/events").json()
     assert [event["kind"] for event in page["items"]] == ["queued", "running", "requeued", "running", "cancelled"]
     assert page["next_cursor"] == page["items"][-1]["cursor"]

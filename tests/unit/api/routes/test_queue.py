@@ -1,4 +1,4 @@
-"""GET /queue and what operators do to it."""
+"""GET /queue, and how operators change the queue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def slot(database: Database) -> str:
 
 @pytest.fixture
 def make_other_job(other_client: TestClient, other_team: TestTeam, database: Database) -> Callable[[], str]:
-    """Queues a job of the team next door."""
+    """Return a function that queues a job of another team."""
 
     def make() -> str:
         dataset = make_dataset(database, other_team)
@@ -163,7 +163,7 @@ def test_an_operator_changes_teams(
         assert operator.patch("/teams/reds", json=body).status_code == 422
 
 
-def test_quotas_are_told_when_a_job_is_posted(
+def test_quotas_are_reported_when_a_job_is_posted(
     client: TestClient, operator: TestClient, make_job: Callable[..., Job], dataset_id: str, settings: Settings
 ) -> None:
     operator.patch("/teams/reds", json={"max_queued": 1})

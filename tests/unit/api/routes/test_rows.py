@@ -1,4 +1,4 @@
-"""The hardest rows of a job over HTTP."""
+"""GET /jobs/{job_id}/rows: the rows of a job that are hardest to learn."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sessions: logging in, the cookie in place of the key, and what another site may not make a browser do."""
+"""Sessions: logging in, the cookie that replaces the key, and what another site can't make a browser do."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ COOKIE = "emotune_session"
 
 
 def log_in(browser: TestClient, **body: str) -> dict[str, str]:
-    """The header that changes need."""
+    """Log in, and return the header that changes need."""
     answer = browser.post("/session", json=body)
     assert answer.status_code == 201
     return {"X-CSRF-Token": answer.json()["csrf_token"]}
@@ -32,19 +32,19 @@ def get_code(answer: dict[str, dict[str, str]]) -> str:
 
 @pytest.fixture
 def browser(app: FastAPI, anonymous: TestClient) -> TestClient:
-    """Keeps its cookies, and has none yet."""
+    """A client that keeps its cookies, and has none yet."""
     return TestClient(app, raise_server_exceptions=False)
 
 
 @pytest.fixture
 def csrf(browser: TestClient, team: TestTeam) -> dict[str, str]:
-    """The browser has logged in as `team`."""
+    """Log the browser in as `team`, and return the header that changes need."""
     return log_in(browser, api_key=team.secret)
 
 
 @pytest.fixture
 def statements(database: Database, app: FastAPI, anonymous: TestClient) -> Iterator[list[str]]:
-    """What the app asks its database."""
+    """The SQL statements that the app executes."""
     found: list[str] = []
 
     def note(*arguments: object) -> None:
@@ -80,7 +80,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(
     browser = TestClient(app, base_url=f"{scheme}://box")
     cookies = SimpleCookie(browser.post("/session", json={"api_key": team.secret}).headers["Set-Cookie"])
     cookie = cookies[COOKIE]
-    assert len(cookie.value) >= 43  # 256 bits in base 64
+    assert len(cookie.value) >= 43  # the length of 256 bits in base64
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["max-age"]) == ("strict", "/", str(14 * DAY_SECONDS))
     assert bool(cookie["secure"]) is is_secure
@@ -214,7 +214,7 @@ def test_what_another_site_made_the_browser_send_is_refused(
 ) -> None:
     fetched = {"Sec-Fetch-Site": site}
     assert browser.post("/login-codes", headers=csrf | fetched).status_code == status
-    # Nor may it log the browser in, as somebody whom it chose.
+    # Nor can it log the browser in as somebody else.
     assert browser.post("/session", json={"api_key": team.secret}, headers=fetched).status_code == status
     assert browser.get("/jobs", headers=fetched).status_code == 200
 

@@ -1,4 +1,4 @@
-"""Slots over HTTP: what every team sees, what only its own, and what is for the operator."""
+"""Slots over HTTP: what every team sees, what only its own team sees, and what is for the operator."""
 
 from collections.abc import Callable
 
@@ -67,7 +67,7 @@ def test_every_key_sees_all_slots(client: TestClient, other_client: TestClient) 
     assert (found["box-cpu"]["status"], found["box-cpu"]["gpu_name"]) == ("idle", None)
 
 
-def test_a_worker_of_another_release_is_told(client: TestClient, database: Database) -> None:
+def test_a_worker_of_another_release_is_shown(client: TestClient, database: Database) -> None:
     with database.write() as session:
         session.execute(update(Slot).where(Slot.name == "box-cpu").values(emotune_version="0.0.9"))
         session.execute(update(Slot).where(Slot.name == "box-cuda-0").values(emotune_version=None))

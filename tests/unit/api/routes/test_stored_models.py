@@ -1,4 +1,4 @@
-"""Jobs on a base model that is in an object store, also while the store is away."""
+"""Jobs on a base model in an object store, also while the store is unreachable."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ def bucket(tmp_path: Path) -> BucketDouble:
 
 @pytest.fixture
 def stored(app: FastAPI, client: TestClient, settings: Settings, bucket: BucketDouble) -> TestClient:
-    """Speaks for `team`, to an API whose base model is in the bucket."""
+    """A client of `team`, of an API whose base model is in the bucket."""
     storage = Storage(settings.data_dir, bucket)
     for name, content in (("model.safetensors", b"weights"), ("config.json", b"{}")):
         storage.put_note(f"models/tiny/{name}", content)
@@ -40,7 +40,7 @@ def test_a_job_on_a_known_model_is_taken_while_the_store_is_away(
     assert stored.get("/models").json() == models
 
 
-def test_a_job_on_a_model_that_was_never_fetched_is_told_to_come_again(
+def test_a_job_on_a_model_that_was_never_fetched_is_refused_until_later(
     stored: TestClient, bucket: BucketDouble, request_body: dict[str, Any]
 ) -> None:
     bucket.is_away = True

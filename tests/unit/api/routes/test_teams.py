@@ -1,4 +1,4 @@
-"""Teams that operators make, and what teams have used."""
+"""Operators create teams, and usage is reported by team."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Uploads in parts: any order, repeated, broken off, and complete once."""
+"""Uploads in parts: in any order, repeated or broken off, and completed only once."""
 
 import base64
 import hashlib
@@ -90,7 +90,7 @@ def test_a_part_that_is_not_like_its_digest_is_refused_and_the_one_before_stays(
     assert list_parts(client, upload_id) == [(1, len(CONTENT))]
 
 
-def test_a_file_that_is_not_as_announced_is_refused_and_can_be_mended(client: TestClient) -> None:
+def test_a_file_that_is_not_as_announced_is_refused_and_can_be_corrected(client: TestClient) -> None:
     upload_id = begin(client, sha256=hashlib.sha256(CONTENT).hexdigest())
     send(client, upload_id, 1, CONTENT + LINE.encode())
     response = client.post(f"/uploads/{upload_id}/complete")

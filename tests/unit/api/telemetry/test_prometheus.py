@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: every number is that of the rows, and nobody reads other teams' without leave."""
+"""GET /metrics: every number agrees with the rows, and only authorised callers read the numbers of other teams."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -33,7 +33,7 @@ def scrape(client: TestClient) -> Samples:
     assert all(family.documentation for family in families)
     samples = [sample for family in families for sample in family.samples]
     found = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
-    assert len(found) == len(samples), "each series is told once"
+    assert len(found) == len(samples), "each series is reported once"
     return found
 
 
@@ -41,8 +41,8 @@ def read(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"emotune_{name}", frozenset(labels.items())))
 
 
-def scrape_anew(settings: Settings) -> Samples:
-    """From a process that has just started, as after a restart of the API."""
+def scrape_new_process(settings: Settings) -> Samples:
+    """Scrape a process that has just started, as after a restart of the API."""
     with TestClient(create_app(settings.model_copy(update={"metrics_public": True}))) as client:
         return scrape(client)
 
@@ -54,7 +54,7 @@ def claim(database: Database, slot: str = "slot-0") -> Job:
         return job
 
 
-def test_jobs_waits_and_runs_are_told_by_team(
+def test_jobs_waits_and_runs_are_reported_by_team(
     operator: TestClient, database: Database, make_job: Callable[..., Job], team: TestTeam, other_team: TestTeam
 ) -> None:
     _waiting, held, crashed, failed, running = (make_job(name) for name in "abcde")
@@ -93,7 +93,7 @@ def test_jobs_waits_and_runs_are_told_by_team(
     assert read(samples, "queue_jobs", team="reds", state="held") == 1
     assert 100 <= (read(samples, "queue_oldest_wait_seconds", team="reds") or 0) < 200
     assert read(samples, "queue_oldest_wait_seconds", team="blues") == 0
-    # Two ended runs of 50 s, and one that has run for 30 s on a slot of size 2.
+    # The team has two ended runs of 50 s, and one that has run for 30 s on a slot of size 2.
     expected = 100 + 2 * (30 - CLOCK_MARGIN_SECONDS)
     assert expected <= (read(samples, "slot_seconds_total", team="reds") or 0) < expected + 20
     assert read(samples, "slot_seconds_total", team="blues") == 0
@@ -110,17 +110,17 @@ def test_what_a_team_has_used_never_falls_when_a_run_ends_by_a_clock_that_is_beh
     claim(database)
     with database.write() as session:
         session.execute(update(Run).values(started_at=utc_now() - timedelta(seconds=60)))
-    running = read(scrape_anew(settings), "slot_seconds_total", team="reds") or 0
+    running = read(scrape_new_process(settings), "slot_seconds_total", team="reds") or 0
     behind = utc_now() - timedelta(seconds=CLOCK_MARGIN_SECONDS - 1)
     monkeypatch.setattr("jobs.runs.ends.utc_now", lambda: behind)
     with database.write() as session:
         run_ends.fail(session, job_id=job.id, attempt=1, end=RunEnd(1, "a_code_of_a_later_release", "?"))
-    samples = scrape_anew(settings)
+    samples = scrape_new_process(settings)
     assert (read(samples, "slot_seconds_total", team="reds") or 0) >= running > 0
     assert read(samples, "job_failures_total", code=OTHERS) == 1
 
 
-def test_slots_are_told_with_what_runs_there_and_old_readings_are_not(
+def test_slots_are_reported_with_their_jobs_and_without_old_readings(
     operator: TestClient, database: Database, make_job: Callable[..., Job]
 ) -> None:
     make_job()
@@ -167,7 +167,7 @@ def test_slots_are_told_with_what_runs_there_and_old_readings_are_not(
     assert read(samples, "stale_runs") == 1
 
 
-def test_disk_and_release_are_told(operator: TestClient) -> None:
+def test_disk_and_release_are_reported(operator: TestClient) -> None:
     samples = scrape(operator)
     free, size = read(samples, "data_disk_free_bytes") or 0, read(samples, "data_disk_size_bytes") or 0
     assert 0 < free <= size
@@ -222,7 +222,7 @@ def test_public_numbers_need_no_key(settings: Settings, team: TestTeam, other_te
     app = create_app(settings.model_copy(update={"metrics_public": True}))
     with TestClient(app) as nobody:
         samples = scrape(nobody)
-        # A proxy may send a key of its own: what is public is not refused for it.
+        # A proxy may send a key of its own. The public numbers are not refused because of it.
         assert nobody.get("/metrics", headers={"Authorization": "Bearer nonsense"}).status_code == 200
     for name in ("reds", "blues"):
         assert read(samples, "jobs", team=name, status="queued") == 0

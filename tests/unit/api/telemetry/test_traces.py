@@ -1,4 +1,4 @@
-"""The span of a request, by FastAPI's own hooks: what it says, what it never says, and where it goes on."""
+"""The span of a request, made by FastAPI's own hooks: what it contains and never contains, and where it continues."""
 
 import time
 from collections.abc import Iterator, MutableMapping
@@ -98,5 +98,5 @@ def test_a_collector_that_is_away_or_hangs_costs_a_request_nothing(
                 assert client.get("/jobs").status_code == 200
             post_job(client, dataset_id)
             took = time.perf_counter() - began
-    # The exporter's own patience is ten seconds a batch.
+    # The exporter itself would wait ten seconds for each batch.
     assert took < 8

@@ -66,7 +66,7 @@ def zip_path(folder: Path, tmp_path: Path) -> Path:
 
 
 def rewrite(zip_path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
-    """The zip again, with its files changed by `change`."""
+    """Write the zip again, with its files changed by `change`."""
     with zipfile.ZipFile(zip_path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     change(files)
@@ -137,7 +137,7 @@ def test_altered_file_is_named(zip_path: Path, folder: Path, tmp_path: Path, con
 
 
 def test_no_flipped_byte_of_a_zip_goes_unseen(zip_path: Path, tmp_path: Path) -> None:
-    """Whatever byte changes, what is read is what was packed, or the bundle is refused."""
+    """Whichever byte changes, what is read is what was packed, or the bundle is refused."""
     whole, content, changed_path = verify(zip_path), zip_path.read_bytes(), tmp_path / "changed.zip"
 
     @settings(max_examples=300, deadline=None)

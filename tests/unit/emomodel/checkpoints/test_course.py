@@ -37,7 +37,7 @@ def digest(config: dict[str, Any] | None = None, **changes: Any) -> str:
         {"axes": ("UP_DOWN",)},
     ],
 )
-def test_what_changes_the_training_changes_its_digest(changes: dict[str, Any]) -> None:
+def test_what_changes_the_training_changes_the_digest(changes: dict[str, Any]) -> None:
     assert digest(**changes) != digest()
     assert digest_course(REQUEST, batching="packed") != digest()
 
@@ -50,5 +50,5 @@ def test_what_changes_the_training_changes_its_digest(changes: dict[str, Any]) -
         {"base_model_path": "/moved", "dataset_name": "renamed"},
     ],
 )
-def test_where_files_lie_and_how_often_is_told_does_not(changes: dict[str, Any]) -> None:
+def test_paths_and_reporting_intervals_do_not_change_the_digest(changes: dict[str, Any]) -> None:
     assert digest(**changes) == digest()

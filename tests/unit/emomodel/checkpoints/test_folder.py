@@ -28,7 +28,7 @@ def list_steps(path: Path) -> list[int]:
     ("kept_count", "keeps_best", "kept"),
     [(1, False, [5]), (2, False, [4, 5]), (9, False, [1, 2, 3, 4, 5]), (1, True, [2, 5]), (2, True, [2, 4, 5])],
 )
-def test_the_last_ones_are_kept_and_the_best(
+def test_the_last_checkpoints_and_the_best_are_kept(
     tmp_path: Path, kept_count: int, keeps_best: bool, kept: list[int]
 ) -> None:
     folder = make_folder(tmp_path, kept_count=kept_count, keeps_best=keeps_best)
@@ -44,7 +44,7 @@ def test_the_last_that_is_the_best_is_kept_once(tmp_path: Path) -> None:
     assert list_steps(tmp_path) == [3]
 
 
-def test_one_of_the_same_step_is_replaced(tmp_path: Path) -> None:
+def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     path = make_checkpoint_path(tmp_path, 4)
     path.mkdir()
     (path / "old").touch()
@@ -59,7 +59,7 @@ def test_what_is_damaged_or_of_a_later_step_goes_and_another_course_stays(tmp_pa
     for step in (10, 20, 30):
         save(own, step)
     (tmp_path / "checkpoint-20" / "weights").write_bytes(b"cut")
-    # The training went on from step 20 or before: that of step 30 was found unusable.
+    # The training resumed at step 20 or earlier, because the checkpoint of step 30 was found unusable.
     save(own, 25)
     assert list_steps(tmp_path) == [25, 50]
 

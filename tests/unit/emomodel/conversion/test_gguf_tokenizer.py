@@ -30,13 +30,13 @@ def vocabulary(*pieces: tuple[str, float, int]) -> Vocabulary:
 
 
 def normal(*pieces: str) -> list[tuple[str, float, int]]:
-    """Normal pieces with descending scores, as SentencePiece's BPE gives them."""
+    """Return normal pieces with descending scores, as SentencePiece's BPE gives them."""
     return [(piece, -float(rank), NORMAL) for rank, piece in enumerate(pieces)]
 
 
 def test_merges_are_every_split_into_known_pieces_by_falling_score() -> None:
     merges = derive_merges(vocabulary(*normal("ab", "bc", "abc", "a", "b", "c")))
-    # Two merges make abc; the one with the longer left half is first.
+    # Two merges make "abc"; the one with the longer left half is first.
     assert merges == [("a", "b"), ("b", "c"), ("ab", "c"), ("a", "bc")]
 
 

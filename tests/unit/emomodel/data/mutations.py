@@ -1,11 +1,12 @@
-"""Lines broken at random, as disks, editors and scripts break them; a seed makes them the same each time."""
+"""Lines broken at random, as disks, editors and scripts break them. A seed gives the same lines each time."""
 
 from pathlib import Path
 from random import Random
 
 ROOT = Path(__file__).parents[4]
 
-# What is put in: parts of JSON, of tags and of UTF-8, and the names that mean something. No newline: a line stays one.
+# These pieces are inserted: parts of JSON, of tags and of UTF-8, and names that have a meaning. None has a newline, so
+# that a line stays one line.
 PIECES = (
     *(
         b"{",
@@ -33,7 +34,7 @@ PIECES = (
 
 
 def mutate(line: bytes, random: Random) -> bytes:
-    """The line with one to three changes, some of which leave it valid."""
+    """Return the line with one to three changes, some of which leave it valid."""
     for _ in range(random.randint(1, 3)):
         start = random.randint(0, len(line))
         end = min(len(line), start + random.choice((0, 0, 1, 2, 8, 40)))

@@ -1,4 +1,4 @@
-"""broken_files.toml: each broken file gets the report that the table says, and every code occurs in it."""
+"""broken_files.toml: each broken file gets the report that the table gives, and every code occurs in it."""
 
 import codecs
 import tomllib
@@ -18,7 +18,7 @@ FILES: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("broken_fil
 
 
 def unescape(text: str) -> bytes:
-    r"""The bytes of a file, written with `\xNN`, `\t` and `\\`."""
+    r"""Return the bytes of a file that is written with `\xNN`, `\t` and `\\`."""
     return codecs.decode(text, "unicode_escape").encode("latin-1")
 
 
@@ -39,6 +39,6 @@ def test_the_table_is_long_and_holds_every_code() -> None:
     assert len(FILES) >= 60
     assert len({file["name"] for file in FILES}) == len(FILES)
     found = {problem.split()[1] for file in FILES for problem in file["problems"]}
-    # Those of other formats than JSON Lines have tests of their own.
+    # The codes of formats other than JSON Lines have tests of their own.
     assert found == set(get_args(ProblemCode)) - FORMAT_CODES
     assert {error.code for error in EmotionError.__subclasses__()} <= set(get_args(ProblemCode))

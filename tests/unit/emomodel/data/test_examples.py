@@ -1,4 +1,4 @@
-"""One line becomes an example, or a list of all that is wrong in it."""
+"""A line becomes an example, or a list of all its problems."""
 
 import json
 from pathlib import Path
@@ -97,14 +97,14 @@ def test_a_line_of_mistakes_only_is_not_read_to_its_end() -> None:
     assert len(problems_of(chat(*([user("")] * 1000)))) == MAX_FINDINGS_PER_LINE
 
 
-def test_a_problem_tells_place_fault_and_fix() -> None:
+def test_a_problem_has_place_fault_and_fix() -> None:
     problem = problems_of(chat(user(), assistant("Oh <emo emphaty=1>dear</emo>")))[0]
     assert str(problem).startswith(
         "line 7, messages[1].content, column 4: unknown emotion 'emphaty'. Did you mean 'empathy'?"
     )
 
 
-# The code that each line gets; emotions and tags have their own tests in test_tags.py.
+# Each line is listed with its code. Emotions and tags have their own tests in test_tags.py.
 BAD_LINES: list[tuple[str, bytes | str]] = [
     ("not_utf8", b'{"messages": "\xff"}'),
     ("json_invalid", '{"messages": ['),

@@ -18,7 +18,7 @@ def test_a_hundred_thousand_broken_lines_are_each_reported_at_their_place() -> N
     page = (ROOT / "docs" / "data-format.md").read_bytes().splitlines()
     samples = (ROOT / "samples" / "chats.jsonl").read_bytes().splitlines()
     good = samples + 20 * [line for line in page if line.startswith(b'{"')]
-    # The first line tells what the file is, so it stays whole.
+    # The format is recognised by the first line, so that line stays valid.
     lines = [good[0], *(mutate(random.choice(good), random) for _ in range(LINE_COUNT))]
 
     reader = LineReader(DEFAULT_AXES)
@@ -40,7 +40,7 @@ def test_a_hundred_thousand_broken_lines_are_each_reported_at_their_place() -> N
     assert [(problem.line, problem.column, problem.code) for problem in report.problems] == expected
     assert report.problem_counts == dict(sorted(Counter(code for _, _, code in expected).items()))
     assert report.ignored_keys == dict(sorted(reader.ignored.counts.items()))
-    # The mutations are of use: they break most lines, in most ways, and leave some whole.
+    # The mutations are effective: they break most lines, in most ways, and leave some lines valid.
     assert len({number for number, _, _ in expected}) + report.example_count > 0.9 * LINE_COUNT
     assert report.example_count > 0.1 * LINE_COUNT
     assert len(report.problem_counts) > 25

@@ -1,4 +1,4 @@
-"""The shortcut for plain lines agrees with the reader that it spares: same verdict, same turns, same statistics."""
+"""The fast reader of plain lines agrees with the exact reader: same verdict, same turns, same statistics."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from emomodel.data.line_reader import LineReader
 from emomodel.emotions import DEFAULT_AXES
 from tests.unit.emomodel.data.mutations import ROOT, mutate
 
-# Strings at which the two readers may part ways: tags and halves of them, control tokens, quotes, backslashes, keys.
+# The two readers could disagree on these strings: tags and halves of tags, control tokens, quotes, backslashes, keys.
 MARKS = st.lists(
     st.sampled_from(
         [
@@ -64,7 +64,7 @@ MESSAGES = st.fixed_dictionaries(
 
 @st.composite
 def chats(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Messages in the order of a chat, mostly."""
+    """Draw messages, which mostly have the order of a chat."""
     roles = draw(st.sampled_from([["user", "assistant"], ["system", "user", "assistant"], ["user", "model"]]))
     messages = draw(st.lists(MESSAGES, min_size=len(roles), max_size=len(roles)))
     if not draw(st.integers(0, 5)):
@@ -81,9 +81,9 @@ LINES = st.builds(
 
 
 def assert_agreement(line: bytes) -> bool:
-    """Whether the shortcut takes the line; then it reads what the exact reader reads."""
+    """Return whether the fast reader takes the line; if so, assert that it reads what the exact reader reads."""
     reader, exact_reader = LineReader(DEFAULT_AXES), LineReader(DEFAULT_AXES)
-    # The shortcut takes lines with other keys once it has seen those keys.
+    # The fast reader takes lines with other keys once it has seen those keys.
     exact_reader.read_exactly(line)
     reader.read_exactly(line)
     plain = reader.read_plain(line)

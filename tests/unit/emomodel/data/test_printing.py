@@ -1,4 +1,4 @@
-"""What was read can be printed, and reads the same again: tags, and whole examples."""
+"""Tags and complete examples that were read can be printed, and the printed form reads the same again."""
 
 import json
 
@@ -14,7 +14,7 @@ from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 
 AXES = Axes(("COLD_WARM", "SLOW_FAST"))
 
-# What texts are made of where tags are near: whole tags, halves of tags, and the characters that decide.
+# Texts are built from these pieces: complete tags, halves of tags, and the characters that make a tag or text of them.
 MARKS = st.sampled_from(
     [
         *("<emo warm>", "<emo cold=0.25, fast=1>", '<emo slow="1e-3">', "</emo>", "<", ">", "</", "emo", "<emotion x>"),
@@ -39,7 +39,7 @@ def test_tags_read_and_printed_read_the_same(text: str) -> None:
 
 @st.composite
 def tagged_turns(draw: st.DrawFn) -> dict[str, object]:
-    """A message whose text holds well-formed tags, with or without an emotion of its own."""
+    """Draw a message whose text holds well-formed tags, with or without an emotion of its own."""
     content = ""
     for _ in range(draw(st.integers(1, 4))):
         word = draw(

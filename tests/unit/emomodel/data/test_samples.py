@@ -1,4 +1,4 @@
-"""samples/chats.jsonl is a good first dataset: valid, short, all emotions, the same prompts under different ones."""
+"""samples/chats.jsonl is a good first dataset: valid, short, with all emotions, and the same prompts under several."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from emomodel.emotions import DEFAULT_AXES
 PATH = Path(__file__).parents[4] / "samples" / "chats.jsonl"
 
 MIN_WORDS, MAX_WORDS = 10, 30
-# Some 45 tokens a chat on average keep the demo short. English has about 5 characters of text to a token here.
+# An average of about 45 tokens a chat keeps the demo short. English has about 5 characters a token in these texts.
 MAX_MEAN_CHARACTERS = 150
 
 
@@ -27,7 +27,7 @@ def poles_of(turn: Turn) -> set[str]:
 
 
 def is_mixed(turn: Turn) -> bool:
-    """Whether the emotion changes within the turn."""
+    """Return whether the emotion changes within the turn."""
     return len(turn.spans) > 1 or any((span.start, span.end) != (0, len(turn.content)) for span in turn.spans)
 
 

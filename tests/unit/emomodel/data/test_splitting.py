@@ -38,7 +38,7 @@ def test_an_example_keeps_its_side_wherever_it_stands(contents: list[str], shuff
     )
     assert set(texts(before.held_out)) <= set(texts(after.held_out))
     assert set(texts(before.training)) <= set(texts(after.training))
-    # Equal examples are never on both sides.
+    # Equal examples are always on the same side.
     assert not set(texts(after.held_out)) & set(texts(after.training))
 
 

@@ -1,4 +1,4 @@
-"""Tags in a text become spans; what looks like a tag is one or an error."""
+"""Tags in a text become spans; text that looks like a tag is either a tag or an error."""
 
 import re
 
@@ -24,7 +24,7 @@ def vector(**values: float) -> EmotionVector:
 
 
 def escape(text: str) -> str:
-    """A backslash before each `<`: enough for a text to be itself, as the page about the format says."""
+    """Put a backslash before each `<`: as docs/data-format.md says, this makes any text plain."""
     return re.sub(r"<(?=/?emo)", r"\\<", text, flags=re.IGNORECASE)
 
 
@@ -112,7 +112,7 @@ def test_a_text_of_mistakes_only_is_not_searched_to_its_end() -> None:
     assert len(read("<emo>" * 100_000).findings) == MAX_FINDINGS_PER_LINE
 
 
-# Pieces that tags, near misses and escapes are made of, so that hypothesis meets them.
+# Tags, near misses and escapes are built from these pieces, so that hypothesis finds them.
 PIECES = st.sampled_from(
     ["<", ">", "\\", "emo", "/emo", "<emo joy>", "</emo>", "<emotion", " ", "x", "joy=1", "\n", "é"]
 )

@@ -1,4 +1,4 @@
-"""A dataset is checked while it arrives, the same however it is cut, in bounded memory."""
+"""A dataset is checked while it arrives: the same result for any sizes of its pieces, and bounded memory."""
 
 import json
 import tracemalloc
@@ -86,13 +86,13 @@ def test_a_bad_file_gets_one_problem(code: str, data: bytes | str, line: int) ->
     assert (problem.code, problem.line) == (code, line)
 
 
-def test_other_formats_are_told_what_is_expected() -> None:
+def test_unsupported_formats_are_refused_with_a_message_of_their_own() -> None:
     assert only_problem("{\n" + GOOD).fix.startswith("Write one JSON object per line")
     assert only_problem(b"PK\x03\x04" * 1000, max_line_bytes=1000).message == "the file looks like a zip archive"
 
 
 def test_every_code_has_a_test() -> None:
-    # Those of other formats than JSON Lines have tests of their own.
+    # The codes of formats other than JSON Lines have tests of their own.
     codes = set(get_args(ProblemCode)) - FORMAT_CODES
     assert {code for code, _ in BAD_LINES} | {code for code, _, _ in FILE_PROBLEMS} == codes
     assert {error.code for error in EmotionError.__subclasses__()} <= codes

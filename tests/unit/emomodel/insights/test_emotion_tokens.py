@@ -1,4 +1,4 @@
-"""Emotions by token, and what is said of them."""
+"""Emotions counted by tokens, and the advice that follows from the counts."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_nothing_is_described_too() -> None:
         ),
     ],
 )
-def test_what_keeps_the_model_from_learning_is_told_with_advice(
+def test_what_keeps_the_model_from_learning_is_reported_with_advice(
     segments: list[tuple[EmotionVector, int]], code: str, message: str
 ) -> None:
     found = [warning for warning in count(*segments).warn() if warning.code == code]

@@ -1,4 +1,4 @@
-"""Lengths, percentiles, histograms and padding."""
+"""Lengths of examples, their percentiles and histograms, and padding."""
 
 import pytest
 from hypothesis import given
@@ -55,7 +55,8 @@ def test_few_lengths_are_drawn_all_and_many_in_their_proportions() -> None:
 
 
 def test_shares_of_tokens_that_are_no_padding() -> None:
-    # Batches of two. Sorted by fours, 60 and 40 go together, and 20 and 10; packed, rows have 128 places for 80 and 50.
+    # Batches have two examples. Sorted by fours, 60 goes with 40, and 20 with 10. Packed, rows have 128 places for 80
+    # and 50.
     shares = measure_batching([60, 20, 40, 10] * 4, batch_size=2, max_length=100)
     assert shares.fixed == pytest.approx(130 / 400)
     assert shares.dynamic == pytest.approx(130 / (2 * 60 + 2 * 20), abs=1e-4)

@@ -1,4 +1,4 @@
-"""Duplicates and near-duplicates."""
+"""Duplicates and near-duplicates in a dataset."""
 
 import random
 
@@ -36,7 +36,8 @@ def test_texts_with_a_few_words_changed_are_found_and_others_are_not() -> None:
         words = make_text(seed, 90)
         line += 1
         finder.add(make_example(line, " ".join(words)))
-        # One word in ninety is in three shingles: 94 % of all shingles are shared. Thirty words leave none of three.
+        # One word of ninety is in three shingles, so 94 % of all shingles are shared. With every third word changed,
+        # none is.
         words[seed % 90] = "changed"
         line += 1
         near_lines.add(line)
@@ -66,7 +67,7 @@ def test_texts_without_spaces_have_words_too() -> None:
 
 
 def test_signatures_agree_in_about_the_share_of_common_shingles() -> None:
-    # Sets of 200 with 150 in common: 150 of all 250.
+    # Two sets of 200 have 150 in common, which are 150 of 250 in all.
     agreeing = 0
     for seed in range(100):
         words = [f"{seed}-{index}" for index in range(250)]

@@ -1,4 +1,7 @@
-"""Previews against the samples that a training makes. tests/model/samples/test_light_tokenizer.py adds the batch."""
+"""Previews equal the samples that a training makes.
+
+tests/model/samples/test_light_tokenizer.py compares the batch too.
+"""
 
 import json
 from pathlib import Path
@@ -31,7 +34,7 @@ CHATS = [
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """With a byte order mark and blank lines, which are no examples."""
+    """A file with a byte order mark and blank lines, which are no examples."""
     path = tmp_path / "data.jsonl"
     path.write_text("\ufeff" + "\n\n".join(json.dumps(chat) for chat in CHATS) + "\n \n")
     return path
@@ -70,7 +73,7 @@ def test_the_texts_together_are_the_whole_text(path: Path, chat_format: ChatForm
     assert (whole.cut_text, len(cut.tokens)) == ("", 30)
 
 
-def test_what_a_training_leaves_out_or_refuses_is_told(path: Path, chat_format: ChatFormat) -> None:
+def test_what_a_training_leaves_out_or_refuses_is_reported(path: Path, chat_format: ChatFormat) -> None:
     page = preview_page(path, AXES, chat_format, offset=0, limit=10, max_length=30, rule="lead")
     assert [shown.is_dropped for shown in page.examples] == [False, True, False, False]
     assert [shown.line for shown in page.examples] == [1, 3, 5, 7]

@@ -1,4 +1,4 @@
-"""Scripts by letters."""
+"""Shares of the scripts in a text, counted by letters."""
 
 import unicodedata
 
@@ -36,8 +36,8 @@ def test_letters_have_their_script(letters: str, script: str) -> None:
     assert {find_script(letter) for letter in letters if letter.isalpha()} == {script}
 
 
-def test_the_stretches_are_in_order() -> None:
-    """Against the names of the Unicode Character Database, for the scripts whose letters carry their names."""
+def test_the_ranges_agree_with_the_names_of_letters() -> None:
+    """Compare with the names in the Unicode Character Database, for the scripts whose letters carry their names."""
     words = {"LATIN": "Latin", "GREEK": "Greek", "CYRILLIC": "Cyrillic", "HANGUL": "Hangul", "THAI": "Thai"}
     wrong = 0
     checked = 0
@@ -48,5 +48,5 @@ def test_the_stretches_are_in_order() -> None:
             checked += 1
             wrong += find_script(chr(code)) != words[first]
     assert checked > 1500
-    # Phonetic signs stand apart from the letters of their script.
+    # Phonetic signs are in ranges apart from the letters of their script.
     assert wrong / checked < 0.04

@@ -1,4 +1,4 @@
-"""A dataset in the tokens of a tiny tokenizer: against the samples that a training would make of it."""
+"""Statistics in the tokens of a tiny tokenizer equal those of the samples that a training would make."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_the_counts_are_those_of_the_trainings_samples(tmp_path: Path, chat_form
     assert report.real_token_share.fixed == round(made.token_count / (4 * 64), 4)
 
 
-def test_examples_that_are_lost_are_told_with_their_lines(tmp_path: Path, chat_format: ChatFormat) -> None:
+def test_lost_examples_are_reported_with_their_lines(tmp_path: Path, chat_format: ChatFormat) -> None:
     report = compute(tmp_path, chat_format)
     assert report.refused.lines == (5,)
     assert report.duplicates.pairs == (LinePair(line=6, like_line=2),)
@@ -73,7 +73,7 @@ def test_emotions_are_counted_by_token_and_segment(tmp_path: Path, chat_format: 
     joy, sadness = report.emotions.poles["joy"], report.emotions.poles["sadness"]
     assert (joy.segment_count, sadness.segment_count) == (2, 2)
     assert joy.mean_intensity == 0.7
-    # "It was fine." after a joyful span, and "Yes."
+    # These are "It was fine." after a joyful span, and "Yes."
     assert report.emotions.neutral_segment_count == 2
     assert report.emotions.co_occurrence[1] == (0, 2, 0, 0)
 

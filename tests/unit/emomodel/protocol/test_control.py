@@ -17,7 +17,9 @@ from emomodel.protocol.progress import CHECKPOINT_REQUEST, SAVE_AND_STOP_REQUEST
         ([STOP_REQUEST, SAVE_AND_STOP_REQUEST], True, True),
     ],
 )
-def test_what_was_asked(taken: list[str], is_stopping: bool, is_dropped: bool) -> None:
+def test_requests_decide_whether_a_run_stops_and_whether_it_is_dropped(
+    taken: list[str], is_stopping: bool, is_dropped: bool
+) -> None:
     requests = RunRequests()
     for request in taken:
         requests.take(request)

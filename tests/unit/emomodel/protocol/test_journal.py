@@ -15,7 +15,7 @@ RESULT = Result(final_loss=1.0, step_count=1, token_count=1, train_seconds=1.0, 
 
 def test_each_event_is_a_line_that_is_there_at_once(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    # Two processes write to one file.
+    # Two processes write to the same file.
     stream = io.StringIO()
     journal, other = (keep_journal(LineReporter(stream), {VARIABLE: str(path)}) for _ in range(2))
     assert isinstance(journal, JournalReporter)

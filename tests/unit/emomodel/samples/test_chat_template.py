@@ -1,4 +1,7 @@
-"""What templates use beside plain Jinja. tests/model/samples/test_light_tokenizer.py compares with transformers."""
+"""Features that chat templates use beyond plain Jinja.
+
+tests/model/samples/test_light_tokenizer.py compares the results with those of transformers.
+"""
 
 from datetime import datetime
 
@@ -45,7 +48,7 @@ def test_a_template_cannot_reach_into_python() -> None:
         render("{{ ''.__class__.__mro__[1].__subclasses__() }}")
 
 
-def test_a_template_can_tell_the_date() -> None:
+def test_a_template_can_show_the_date() -> None:
     years = {str(datetime.now().astimezone().year)}
     years |= {render("{{ strftime_now('%Y') }}")}
     assert len(years) == 1

@@ -1,4 +1,4 @@
-"""From a folder's files to tokens. tests/model/samples/test_light_tokenizer.py compares with transformers."""
+"""A folder's files turn a chat into tokens. tests/model/samples/test_light_tokenizer.py compares with transformers."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ QUESTION = Turn("user", "How was it?", (0.0,))
 
 @pytest.fixture
 def folder(tokenizer_folder: Path, tmp_path: Path) -> Path:
-    """A copy to change."""
+    """A copy of the tokenizer's folder, which a test may change."""
     return Path(shutil.copytree(tokenizer_folder, tmp_path / "copy"))
 
 

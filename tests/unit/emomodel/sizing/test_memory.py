@@ -1,4 +1,4 @@
-"""The estimate against measured peaks, and what it advises."""
+"""The estimate of memory against measured peaks, and the advice that it gives."""
 
 import json
 from pathlib import Path
@@ -34,8 +34,8 @@ GEMMA_270M = ModelShape(
     file_count=None,
 )
 
-# Every row holds a batch of `batch_size` examples of exactly `max_length` tokens, all of them labels; LoRA of rank 32
-# on all modules. GiB are torch.cuda.max_memory_allocated of an NVIDIA H200.
+# Each row was measured with a batch of `batch_size` examples of exactly `max_length` tokens, all of them labels, and
+# LoRA of rank 32 on all modules. The GiB are torch.cuda.max_memory_allocated of an NVIDIA H200.
 FULL: dict[str, Any] = {"batching": "fixed", "max_length": 1024}
 PLAIN = FULL | {"backend": "transformers", "acceleration": "off"}
 UNSLOTH = FULL | {"backend": "unsloth"}
@@ -48,16 +48,17 @@ MEASURED: list[tuple[dict[str, Any], ModelShape, float]] = [
 ]
 RESULTS_FOLDER = Path(__file__).parents[4] / "benchmarks/results"
 RESULTS = json.loads((RESULTS_FOLDER / "training_speed_h200_2026-11-26.json").read_text())["variants"]
-# In the earlier run the accelerated layers kept more; the others are as they were.
+# In the earlier run the accelerated layers took more memory; the other variants are the same as now.
 EARLIER_RESULTS = [
     variant
     for variant in json.loads((RESULTS_FOLDER / "training_speed_h200_2026-11-22.json").read_text())["variants"]
     if not variant["name"].startswith("ours")
 ]
-# Of the benchmark's datasets.
+# These are the statistics of the benchmark's datasets.
 MEASURED_STATS = {"short": DatasetStats(41, 72, 4000, 0.57), "full": DatasetStats(1024, 1024, 400, 0.5)}
-# Batches of 12 of the sample chats, 0.57 of whose tokens are labels, on a CPU: resident memory of the whole process.
-# The longest has 71 tokens and is in the first batch of `dynamic`; with `fixed` the batches were of average chats.
+# Measured on a CPU with batches of 12 of the sample chats, 0.57 of whose tokens are labels: GiB of resident memory of
+# the whole process. The longest chat has 71 tokens and is in the first batch of `dynamic`; with `fixed` the batches
+# were of average chats.
 MEASURED_ON_CPU: list[tuple[dict[str, Any], int, float]] = [
     ({"batching": "dynamic"}, 71, 4.04),
     ({"batching": "fixed", "max_length": 128}, 40, 4.82),
@@ -65,7 +66,7 @@ MEASURED_ON_CPU: list[tuple[dict[str, Any], int, float]] = [
 TOLERANCE = 0.2
 
 UNKNOWN = DatasetStats()
-# Of the sample chats.
+# This is the report of the sample chats.
 SAMPLE_REPORT = {"example_count": 330, "turn_count": 660, "target_count": 330, "character_count": 38_970}
 
 
@@ -116,7 +117,7 @@ def test_what_takes_more_memory_is_estimated_higher(less: dict[str, Any], more: 
     assert estimate_total(**less) < estimate_total(**more)
 
 
-def test_left_to_itself_the_backend_is_transformers() -> None:
+def test_the_backend_auto_is_estimated_as_transformers() -> None:
     assert estimate_total(backend="auto") == estimate_total(backend="transformers") != estimate_total()
 
 
@@ -128,7 +129,7 @@ def test_the_parts_make_the_total_and_the_reserve_is_no_part_of_the_peak() -> No
     assert not found.fits(found.total_bytes - 1)
 
 
-def test_a_file_of_weights_tells_their_number() -> None:
+def test_a_weights_file_gives_the_number_of_parameters() -> None:
     with_vision = ModelShape(**(vars(GEMMA_1B) | {"file_count": GEMMA_1B.parameter_count + 400_000_000}))
     config = TrainConfig(**UNSLOTH)
     found = [estimate(config, shape, UNKNOWN, "cuda").weights for shape in (GEMMA_1B, with_vision)]
@@ -147,7 +148,7 @@ def test_the_dataset_bounds_the_batch_unless_every_example_is_padded() -> None:
 
 
 def test_the_stats_are_those_of_the_report() -> None:
-    # 118 characters in two turns; 204 in the longest.
+    # A chat has 118 characters in two turns on average; the longest has 204.
     assert DatasetStats.of_report(SAMPLE_REPORT) == DatasetStats(40, None, 330, 0.5)
     assert DatasetStats.of_report(SAMPLE_REPORT | {"longest_character_count": 204}) == DatasetStats(40, 61, 330, 0.5)
 
@@ -166,7 +167,7 @@ def advise(memory_gib: float, device: Device = "cuda", **fields: Any) -> list[di
     return changes
 
 
-def test_a_little_too_much_is_mended_by_any_single_change_the_cheapest_first() -> None:
+def test_a_small_excess_is_removed_by_any_single_change_the_cheapest_first() -> None:
     assert advise(18.2, backend="unsloth", load_in_4bit=False, batch_size=8, gradient_accumulation=3) == [
         {"load_in_4bit": True},
         {"gradient_checkpointing": True},
@@ -184,7 +185,7 @@ def test_acceleration_is_advised_where_it_was_switched_off() -> None:
     assert {"acceleration": "auto"} in found
 
 
-def test_what_no_single_change_mends_needs_several() -> None:
+def test_an_excess_that_no_single_change_removes_needs_several() -> None:
     assert advise(4, backend="unsloth", load_in_4bit=False, batch_size=4) == [
         {"load_in_4bit": True, "gradient_checkpointing": True, "batch_size": 2, "gradient_accumulation": 2}
     ]

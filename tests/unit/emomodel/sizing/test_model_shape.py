@@ -1,4 +1,4 @@
-"""Sizes of base models, read from their folders."""
+"""The sizes of base models, read from their folders."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ GEMMA_1B = {
     "vocab_size": 262_144,
     "torch_dtype": "bfloat16",
 }
-# As Google publishes it: what is transformers' default is left out.
+# This is the config as Google publishes it: values that are transformers' defaults are left out.
 GEMMA_4B = {
     "model_type": "gemma3",
     "architectures": ["Gemma3ForConditionalGeneration"],
@@ -66,7 +66,7 @@ def read(folder: Path, config: object) -> ModelShape | None:
 
 @pytest.mark.parametrize(
     ("config", "billions"),
-    # As their makers count them.
+    # These are the numbers of parameters that the publishers of the models give.
     [(GEMMA_1B, 1.0), (GEMMA_4B, 4.3), (LLAMA_8B, 8.03), (QWEN_05B, 0.494)],
 )
 def test_the_sizes_make_the_number_of_parameters_that_the_model_has(
@@ -85,7 +85,7 @@ def test_heads_have_the_size_that_is_given_or_their_share_of_the_hidden_size(fol
     assert (llama.query_size, llama.key_value_size) == (4096, 1024)
 
 
-def test_the_weights_files_tell_better_than_the_sizes(folder: Path) -> None:
+def test_the_weights_files_have_precedence_over_the_sizes(folder: Path) -> None:
     (folder / "model-00001-of-00002.safetensors").write_bytes(b" " * 3000)
     (folder / "model-00002-of-00002.safetensors").write_bytes(b" " * 1000)
     shape = read(folder, GEMMA_1B)
@@ -94,7 +94,7 @@ def test_the_weights_files_tell_better_than_the_sizes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [LLAMA_8B, GEMMA_1B | {"quantization_config": {"load_in_4bit": True}}])
-def test_weights_files_of_unknown_precision_tell_nothing(folder: Path, config: dict[str, Any]) -> None:
+def test_weights_files_of_unknown_precision_are_ignored(folder: Path, config: dict[str, Any]) -> None:
     (folder / "model.safetensors").write_bytes(b" " * 3000)
     shape = read(folder, config)
     assert shape is not None

@@ -24,7 +24,7 @@ def test_a_session_is_the_caller_that_its_key_is(database: Database, team: TestT
                 sessions.authenticate(session, secret=owner.secret)
 
 
-def test_the_csrf_token_tells_sessions_apart_and_not_their_secrets() -> None:
+def test_the_csrf_token_differs_by_session_and_does_not_reveal_the_secret() -> None:
     token = sessions.get_csrf_token("one")
     assert token == sessions.get_csrf_token("one") != sessions.get_csrf_token("other")
     assert "one" not in token
@@ -34,7 +34,7 @@ def test_the_csrf_token_tells_sessions_apart_and_not_their_secrets() -> None:
             sessions.check_csrf_token("one", wrong)
 
 
-def test_of_two_who_use_a_code_one_gets_in(database: Database, team: TestTeam) -> None:
+def test_of_two_uses_of_a_code_one_succeeds(database: Database, team: TestTeam) -> None:
     with database.write() as session:
         _, code = sessions.create_login_code(session, key_id=team.key_id, expire_seconds=60)
         assert sessions.use_login_code(session, code=code) == team.key_id

@@ -22,7 +22,7 @@ def test_a_key_speaks_for_its_team(database: Database, team: TestTeam, other_tea
 
 def test_the_secret_is_long_and_not_kept(database: Database, team: TestTeam) -> None:
     assert team.secret.startswith(teams.KEY_PREFIX)
-    assert len(team.secret) >= len(teams.KEY_PREFIX) + 43  # 256 bits in base 64
+    assert len(team.secret) >= len(teams.KEY_PREFIX) + 43  # the length of 256 bits in base64
     with database.read() as session:
         key = session.get_one(ApiKey, team.key_id)
         assert team.secret not in [getattr(key, column.key) for column in ApiKey.__table__.columns]

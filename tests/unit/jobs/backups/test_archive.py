@@ -1,4 +1,4 @@
-"""Archives that are damaged, cut off, in another form, or none."""
+"""Archives that are damaged, cut off or of a newer format, and files that are no archives."""
 
 import os
 import tarfile
@@ -36,7 +36,7 @@ def test_a_changed_byte_is_found_wherever_it_matters(archive_path: Path, place: 
         spans = [(member.offset_data, member.size) for member in tar if member.size]
     start, size = spans[place % len(spans)]
     changed = bytearray(whole)
-    # The name behind the digest is for `sha256sum` alone.
+    # The name after the digest is only for `sha256sum`.
     changed[start + place % min(size, 64)] ^= 0x04
     path = archive_path.with_name("changed.tar")
     path.write_bytes(changed)

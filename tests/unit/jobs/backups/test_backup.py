@@ -1,4 +1,4 @@
-"""Backups without servers: what one takes, while the service goes on."""
+"""Backups without servers: what a backup contains while the service keeps working."""
 
 import json
 import shutil
@@ -62,7 +62,7 @@ def test_rows_and_the_files_that_they_name_come_back_as_they_were(
         put(box.storage, left_out)
     manifest = box.back_up(target)
     assert {file.key for file in manifest.files} == kept
-    assert len(manifest.warnings) == 2, "the rows of these tests have made-up hashes, and it says so"
+    assert len(manifest.warnings) == 2, "the rows of these tests have made-up hashes, and the backup reports it"
     with box.database.engine.connect() as connection:
         assert manifest.schema_revision == find_revision(connection)
     report = other_box.restore(target)
@@ -116,7 +116,7 @@ def test_the_rows_are_those_of_one_moment(box: Box, team: TestTeam, target: Path
     late: list[str] = []
 
     def meddle(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        """Commit a dataset and its job after the datasets were read, and before the jobs are."""
+        """Commit a dataset and its job after the datasets were read and before the jobs are read."""
         if "FROM job " in statement and not late:
             other = Box(Database(str(box.database.engine.url)), box.storage)
             late.append("")
@@ -130,7 +130,7 @@ def test_the_rows_are_those_of_one_moment(box: Box, team: TestTeam, target: Path
     assert [row["id"] for row in box.read_all()["job"]] == late
 
 
-def test_a_dataset_that_is_deleted_meanwhile_is_told_and_not_restored(
+def test_a_dataset_that_is_deleted_meanwhile_is_reported_and_not_restored(
     box: Box, other_box: Box, team: TestTeam, dataset: Dataset, target: Path
 ) -> None:
     kept = make_dataset(box.database, team, "kept")
@@ -152,7 +152,7 @@ def test_a_checkpoint_that_vanishes_is_left_out_whole_and_its_successor_taken(tm
     folder = f"runs/{job_id}/1/checkpoints"
 
     class Moving(FolderStore):
-        """Deletes a checkpoint when half of it has been read, and has then saved the next."""
+        """Deletes a checkpoint when half of it has been read, and by then has saved the next one."""
 
         def find(self, key: str) -> StoredFile | None:
             if key.endswith("checkpoint-1/b"):

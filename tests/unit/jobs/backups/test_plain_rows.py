@@ -1,4 +1,4 @@
-"""Rows become plain JSON and rows again, and what doesn't fit is named."""
+"""Rows become plain JSON and rows again, and values that do not fit are named."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ ROWS: list[PlainRow] = [
         "at": "2026-11-26T10:00:00.000001+00:00",
         "notes": {"a": [1]},
     },
-    # JSON's own null is a value; a column that is null is left out.
+    # The null of JSON is a value; a column that is null is left out.
     {"id": 2, "word": "", "is_on": False, "share": -1e300, "at": "1999-01-01T00:00:00+00:00", "notes": None},
     {"id": 2**62, "word": "null"},
 ]
@@ -28,7 +28,7 @@ ROWS: list[PlainRow] = [
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    """With the tables `child` and `parent`, which Alembic would have made."""
+    """A connection to a database with the tables `child` and `parent`, as if Alembic had made them."""
     database = Database(f"sqlite:///{tmp_path / 'x.db'}")
     with database.engine.begin() as connection:
         connection.execute(
@@ -51,7 +51,7 @@ def test_rows_come_back_as_they_were(connection: Connection) -> None:
     assert list(read_rows(connection, parent)) == ROWS
     stored = connection.execute(text("SELECT notes, at FROM parent ORDER BY id")).all()
     assert [notes for notes, _ in stored] == ['{"a": [1]}', "null", None]
-    assert stored[0].at == "2026-11-26 10:00:00.000001", "as the models store it in SQLite: in UTC, without a zone"
+    assert stored[0].at == "2026-11-26 10:00:00.000001", "the models store times in SQLite in UTC, without a zone"
 
 
 def test_more_rows_than_a_batch_has(connection: Connection) -> None:

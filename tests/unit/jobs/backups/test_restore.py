@@ -1,4 +1,4 @@
-"""Restoring without servers: into what, from what, and what becomes of the jobs that ran."""
+"""Restoring without servers: which targets and archives are accepted, and what happens to jobs that were running."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The operator's list of base models, and how their files come to a machine."""
+"""The operator's list of base models, and how their files get to a machine."""
 
 import os
 import time
@@ -36,7 +36,7 @@ def storage(tmp_path: Path) -> Storage:
 
 
 class CountingBucket(BucketDouble):
-    """Tells how often it was asked what it has, or was away, and may be changed while a file is being read."""
+    """Counts the listings, and the calls while it was unreachable; a file can be changed while it is being read."""
 
     listed_count = 0
     missed_count = 0
@@ -58,7 +58,7 @@ class CountingBucket(BucketDouble):
 
 
 def replace(bucket: BucketDouble, key: str, content: bytes) -> None:
-    """With a time that a store would tell another by."""
+    """Replace a file, with a later time, by which a store tells the two versions apart."""
     source = bucket.root / "replacement"
     source.write_bytes(content)
     later = time.time() + 5
@@ -73,7 +73,7 @@ def bucket(tmp_path: Path) -> CountingBucket:
 
 @pytest.fixture
 def shared(tmp_path: Path, bucket: CountingBucket, folder: Path) -> Storage:
-    """Of a machine whose base model is in a bucket."""
+    """The storage of a machine whose base model is in a bucket."""
     storage = Storage(tmp_path / "data", bucket)
     push_model(storage, "gemma-3", list_pushed_files(folder))
     bucket.listed_count = 0
@@ -81,7 +81,7 @@ def shared(tmp_path: Path, bucket: CountingBucket, folder: Path) -> Storage:
 
 
 def let_time_pass(storage: Storage) -> None:
-    """Until the store is asked again."""
+    """Let so much time pass that the store is asked again."""
     (kept,) = (storage.root / "cache" / "listings").rglob("*.json")
     earlier = time.time() - ASK_AGAIN_SECONDS - 1
     os.utime(kept, (earlier, earlier))
@@ -114,7 +114,7 @@ def test_a_hub_id_is_taken_on_trust(storage: Storage) -> None:
     assert (model.is_folder, model.is_available, model.size_bytes) == (False, True, None)
 
 
-def test_an_unknown_name_is_told_the_known_ones(storage: Storage) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(storage: Storage) -> None:
     with pytest.raises(BaseModelUnknown, match="a, b"):
         ModelLibrary({"a": "x/a", "b": "x/b"}, storage).get("c")
     with pytest.raises(BaseModelUnknown, match="EMOTUNE_BASE_MODELS"):
@@ -146,7 +146,7 @@ def test_a_model_that_was_seen_is_known_while_the_store_is_away(shared: Storage,
         assert ModelLibrary(STORED, shared).get("gemma") == model
         assert [(known.size_bytes, there) for known, there in ModelLibrary(STORED, shared).list_known()] == [(8, True)]
         let_time_pass(shared)
-    # Whoever looks after the installation, and whoever trains, wants it as it is now.
+    # An operator and a training need the current state of the store.
     with pytest.raises(StorageUnreachable):
         ModelLibrary(STORED, shared).list_all()
     with pytest.raises(StorageUnreachable):
@@ -154,7 +154,7 @@ def test_a_model_that_was_seen_is_known_while_the_store_is_away(shared: Storage,
 
 
 def test_a_model_that_was_never_fetched_waits_for_the_store(shared: Storage, bucket: CountingBucket) -> None:
-    """Being listed is not enough: what a job is checked by is in its files."""
+    """An entry in the list is not enough: a job is checked against the model's files."""
     bucket.is_away = True
     with pytest.raises(StorageUnreachable, match=r"'gemma' has yet to be fetched .*`emotune doctor`"):
         ModelLibrary(STORED, shared).get("gemma")
@@ -214,13 +214,13 @@ def test_a_model_that_is_pushed_again_is_noticed(
     bucket.is_away = False
     (folder / "config.json").write_text('{"pushed": "again"}')
     (folder / "model-1.safetensors").write_bytes(b"123456789")
-    # By another machine.
+    # Another machine pushes the model.
     push_model(Storage(tmp_path / "elsewhere", bucket), "gemma-3", list_pushed_files(folder))
     assert read_config(shared) == "{}"
     let_time_pass(shared)
     assert read_config(shared) == '{"pushed": "again"}'
     assert ModelLibrary(STORED, shared).get("gemma").size_bytes == 12
-    # A run gets it at once, and one that has begun keeps what it has.
+    # A new run gets the pushed model at once, and a run that has begun keeps the one that it has.
     second = Path(ModelLibrary(STORED, shared).lend("gemma", make_folder(tmp_path / "second")).path)
     assert [(each / "model-1.safetensors").read_bytes() for each in (first, second)] == [b"12345", b"123456789"]
 
@@ -254,7 +254,7 @@ def test_a_model_that_is_deleted_is_missed(shared: Storage, bucket: CountingBuck
         ModelLibrary(STORED, shared).get("gemma")
 
 
-def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_anew(shared: Storage, bucket: CountingBucket) -> None:
+def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(shared: Storage, bucket: CountingBucket) -> None:
     bucket.changing_key = "models/gemma-3/config.json"
     assert read_config(shared) == "replaced while it was read"
 

@@ -1,4 +1,4 @@
-"""Statistics that are kept, wait, or have failed."""
+"""Statistics of datasets that are stored, still waiting, or have failed."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def model(settings: Settings) -> ListedModel:
 
 
 def make_dataset(storage: Storage, dataset_id: str = "ds_" + "0" * 26, *, size_bytes: int = 100) -> Dataset:
-    """With a file of one chat, whatever its row says of the size."""
+    """Write a file of one chat, and return a dataset for it that claims the given size."""
     path = storage.root / make_dataset_key(dataset_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(LINE) + "\n")
@@ -68,7 +68,7 @@ def test_a_small_dataset_is_answered_at_once_and_read_once(
     assert first.example_count == 1
     (storage.root / make_dataset_key(dataset.id)).unlink()
     assert ask(storage, dataset, model) == first
-    # Another length is another question, for which the file is missed.
+    # Another maximum length needs the file again, which is missing now.
     with pytest.raises(DatasetNotFound):
         ask(storage, dataset, model, max_length=65)
 
@@ -111,7 +111,7 @@ def test_a_large_dataset_waits_until_it_is_computed(storage: Storage, model: Lis
     assert report.max_length == 64
 
 
-def test_a_failure_is_told_for_a_while_and_then_tried_again(storage: Storage, model: ListedModel) -> None:
+def test_a_failure_is_reported_for_a_while_and_then_tried_again(storage: Storage, model: ListedModel) -> None:
     large = make_dataset(storage, size_bytes=SMALL_BYTES + 1)
     store = StatisticsStore(storage)
     ask(storage, large, model)
@@ -141,7 +141,7 @@ def test_those_that_wait_longest_come_first_and_tries_are_counted(storage: Stora
     assert {request.max_length: request.attempt_count for request in store.list_waiting()} == {64: 0, 65: 0, 66: 1}
 
 
-def test_files_of_another_release_are_computed_anew(storage: Storage, dataset: Dataset, model: ListedModel) -> None:
+def test_files_of_another_release_are_computed_again(storage: Storage, dataset: Dataset, model: ListedModel) -> None:
     request, report = get_statistics(storage, dataset, model, max_length=64)
     (storage.root / "statistics" / f"{request.key}.json").write_text('{"report": {"old": 1}}')
     assert ask(storage, dataset, model) == report

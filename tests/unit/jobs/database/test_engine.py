@@ -1,4 +1,4 @@
-"""Transactions on SQLite: writers queue up instead of failing, and nothing half-done stays."""
+"""Transactions on SQLite: writers wait for each other instead of failing, and no transaction is stored in part."""
 
 import threading
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_sqlite_is_set_up_for_many_processes(database: Database) -> None:
 
 
 def test_writers_that_read_first_never_find_the_database_locked(database: Database) -> None:
-    """With deferred transactions most of these fail at once, whatever the busy timeout."""
+    """With deferred transactions most of these would fail at once, whatever the busy timeout."""
     with database.write() as session:
         session.add(Team(id="team_0", name="0"))
     errors: list[Exception] = []

@@ -1,4 +1,4 @@
-"""Cursor pages."""
+"""Pages of a list, fetched by cursor."""
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -14,7 +14,7 @@ COUNT = 7
 
 @pytest.fixture
 def ids(database: Database, team: TestTeam) -> list[str]:
-    """Newest first."""
+    """The ids of COUNT datasets, newest first."""
     return [make_dataset(database, team, str(number)).id for number in range(COUNT)][::-1]
 
 

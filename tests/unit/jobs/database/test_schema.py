@@ -1,4 +1,4 @@
-"""Which schemas this release works with: its own, and newer ones that say so."""
+"""Which schemas this release works with: its own, and newer ones that declare themselves compatible."""
 
 import pytest
 from sqlalchemy import select, text
@@ -18,7 +18,7 @@ def find(database: Database) -> str | None:
         return find_mismatch(connection)
 
 
-def test_the_migrations_leave_word_of_themselves(database: Database) -> None:
+def test_the_migrations_record_themselves(database: Database) -> None:
     with database.read() as session:
         noted = session.scalars(select(SchemaRevision)).all()
     assert [(row.revision, row.oldest_code, row.emotune_version) for row in noted if row.revision == HEAD] == [
@@ -48,7 +48,7 @@ def test_a_database_without_tables_or_with_older_ones_has_to_be_migrated(databas
         ([FIRST_REVISION], True),
         (["newer-0"], False),
         ([None, "newer-1"], False),
-        # What breaks this release breaks it whatever came after.
+        # A migration that breaks this release does so whatever comes after it.
         (["newer-0", None], False),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_newer_schema_is_worked_with_unless_one_of_its_migrations_forbids_it(
         assert all(word in told for word in ("9.9.9", get_release(), "install the newer release"))
 
 
-def test_a_newer_schema_that_has_left_no_word_is_refused(database: Database) -> None:
+def test_a_newer_schema_without_records_is_refused(database: Database) -> None:
     note_revision(database, "newer-0", is_noted=False)
     assert "can't work" in (find(database) or "")
 

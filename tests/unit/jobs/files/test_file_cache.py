@@ -1,4 +1,4 @@
-"""The cache of fetched files: bounded, the least used first, whole or not there."""
+"""The cache of fetched files is bounded, drops the least recently used file first, and holds only complete files."""
 
 import os
 import time
@@ -30,7 +30,7 @@ def test_a_copy_is_found_until_the_file_is_another(cache: FileCache) -> None:
 
 
 class OneFile:
-    """A store that tells a file's time to the second where it is asked for it, as S3 does."""
+    """A store that, like S3, gives a file's time only to the second when it is asked for that file."""
 
     def __init__(self, content: bytes, modified_at: float) -> None:
         self.content, self.modified_at = content, modified_at
@@ -74,7 +74,7 @@ def test_a_file_above_the_bound_is_kept_until_the_next(cache: FileCache) -> None
     assert not large.exists()
 
 
-def test_a_copy_that_breaks_off_is_none(cache: FileCache, tmp_path: Path) -> None:
+def test_a_copy_that_breaks_off_is_not_kept(cache: FileCache, tmp_path: Path) -> None:
     def break_off() -> Iterator[bytes]:
         yield b"half"
         raise ConnectionError

@@ -1,4 +1,4 @@
-"""What of a run's folder is copied for other machines: whole checkpoints, the newest first, and the log."""
+"""What is copied of a run's folder for other machines: complete checkpoints, the newest first, and the log."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def first(tmp_path: Path, bucket: BucketDouble) -> Storage:
 
 @pytest.fixture
 def second(tmp_path: Path, bucket: BucketDouble) -> Storage:
-    """Another machine's, with the same bucket."""
+    """The storage of another machine with the same bucket."""
     return Storage(tmp_path / "second", bucket)
 
 
@@ -131,7 +131,7 @@ def test_a_copy_that_broke_off_is_made_whole_at_the_next_try(
     path = save(first, 1, 5)
     copies = RunCopies(first, JOB)
     copies.put_checkpoints(1)
-    # The index goes last, so this is what a store that went away meanwhile has.
+    # The index is copied last, so this is the state after the store became unreachable during the copy.
     bucket.delete(f"runs/{JOB}/1/checkpoints/{path.name}/{INDEX_FILE}")
     copies.put_checkpoints(1)
     RunCopies(second, JOB).fetch_checkpoints(2)
@@ -146,7 +146,7 @@ def test_a_checkpoint_stays_where_a_store_takes_over_what_it_is_given(first: Sto
     verify_checkpoint(path)
 
 
-def test_a_fetch_that_breaks_off_leaves_nothing_that_the_garbage_collection_trips_over(
+def test_a_fetch_that_breaks_off_leaves_nothing_that_breaks_the_garbage_collection(
     first: Storage, second: Storage, bucket: BucketDouble
 ) -> None:
     save(first, 1, 5)

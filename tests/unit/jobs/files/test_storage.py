@@ -1,4 +1,4 @@
-"""Files: whole under their names or not there, and never outside the folder."""
+"""Files are complete under their names or absent, and never outside the folder."""
 
 import hashlib
 import os
@@ -109,7 +109,7 @@ def test_only_old_incoming_files_count_as_abandoned(storage: Storage) -> None:
     assert storage.list_abandoned(100, time.time()) == [old]
 
 
-def test_a_full_disk_is_told_before_it_is_full(storage: Storage) -> None:
+def test_a_disk_is_reported_before_it_is_full(storage: Storage) -> None:
     storage.check_free(1)
     with pytest.raises(DiskFull):
         storage.check_free(storage.get_free_bytes() * 1000)

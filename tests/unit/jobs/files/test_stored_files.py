@@ -58,7 +58,7 @@ def test_an_empty_installation_has_no_files(tmp_path: Path) -> None:
     assert list(list_files(Storage(tmp_path / "none"))) == []
 
 
-def test_a_file_that_is_not_there_is_said_before_the_first_piece(storage: Storage) -> None:
+def test_a_missing_file_is_reported_before_the_first_piece(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         next(read_file(storage, f"datasets/{new_id('ds')}.jsonl"))
 

@@ -1,7 +1,7 @@
 from jobs.posting.estimates import describe_error
 
 
-def test_the_error_of_an_estimate_is_told_in_words() -> None:
+def test_the_error_of_an_estimate_is_described_in_words() -> None:
     record = {"train_seconds": 120.0, "peak_memory_bytes": 3 * 2**30}
     assert describe_error(record, train_seconds=100.0, peak_memory_bytes=4 * 2**30) == (
         " 120 s were estimated (+20 %), and 3.0 GiB of memory (-25 %)."

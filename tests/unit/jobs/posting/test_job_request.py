@@ -1,4 +1,4 @@
-"""The digest by which a repeated request is recognized."""
+"""The digest by which a repeated request is recognised."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def test_a_request_of_an_earlier_release_is_known_again() -> None:
     ],
 )
 def test_the_digest_is_the_one_that_stored_jobs_have(changes: dict[str, object], extras: list[object]) -> None:
-    """Every release writes the digest in this form; jobs in the database are compared with it."""
+    """Every release writes the digest in this form, because it is compared with those of jobs in the database."""
     config = TrainConfig(epochs=1).model_dump(mode="json")
     text = json.dumps(["warm", 3, "tiny-gemma", "ds_0", "ds_1", config, *extras], sort_keys=True)
     assert replace(REQUEST, **changes).sha256 == hashlib.sha256(text.encode()).hexdigest()  # type: ignore[arg-type]

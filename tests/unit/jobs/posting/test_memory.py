@@ -1,4 +1,4 @@
-"""Whether a training fits a slot, before it is queued."""
+"""Whether a training fits a slot, checked before the job is queued."""
 
 import pytest
 from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ GEMMA_1B = ModelShape(
     vision_count=0,
     file_count=None,
 )
-# About 57 GiB on a GPU.
+# A job with these values needs about 57 GiB on a GPU.
 LARGE = TrainConfig(backend="unsloth", batching="fixed", batch_size=32, max_length=1024)
 
 
@@ -86,7 +86,7 @@ def test_a_model_of_unknown_sizes_is_never_refused(database: Database, dataset: 
         create(session, dataset, LARGE, shape=None)
 
 
-def test_only_the_folder_of_a_known_kind_of_model_tells_its_shape(settings: Settings) -> None:
+def test_only_the_folder_of_a_known_kind_of_model_has_a_shape(settings: Settings) -> None:
     assert find_shape(ListedModel("tiny-gemma", settings.base_models["tiny-gemma"])) is None
     assert find_shape(ListedModel("hub", "google/gemma-3-1b-it")) is None
 

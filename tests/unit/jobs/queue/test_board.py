@@ -1,4 +1,4 @@
-"""The queue's order as it is shown is the order of the claims."""
+"""The order in which the queue is shown is the order of the claims."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -91,7 +91,7 @@ def fresh_session(migrated_file: Path) -> Iterator[Session]:
 
 
 def make_queue(session: Session, data: st.DataObject) -> list[str]:
-    """Random teams, waiting and running jobs and slots; returns the slots' names."""
+    """Make random teams, slots, and waiting and running jobs; return the slots' names."""
     team_ids = [add_team(session, f"team-{number}", **row).id for number, row in enumerate(data.draw(teams))]
     some_team = st.sampled_from(team_ids)
     names = []
@@ -189,7 +189,7 @@ def session(database: Database) -> Iterator[Session]:
 
 @pytest.fixture
 def make_waiting(session: Session) -> Callable[..., Job]:
-    """Queues a job of the named team."""
+    """Return a function that queues a job of the named team."""
     ids: dict[str, str] = {}
 
     def make(team: str = "reds", **columns: Any) -> Job:
@@ -233,7 +233,7 @@ def test_what_no_slot_can_run_says_what_is_missing(session: Session, make_waitin
     assert claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60, now=NOW) is None
 
 
-def test_quotas_and_holds_are_told(session: Session, make_waiting: Callable[..., Job]) -> None:
+def test_quotas_and_holds_are_reported(session: Session, make_waiting: Callable[..., Job]) -> None:
     add_slot(session, "slot-0", NOW)
     add_slot(session, "slot-1", NOW)
     first, second, held = (make_waiting() for _ in range(3))
@@ -307,7 +307,7 @@ def test_a_short_queue_is_shown_as_it_is_and_kept_while_nothing_happens(
     assert keeper.get_board(session) is not board
 
 
-def test_a_long_queue_is_kept_for_a_moment_and_drawn_anew_for_a_job_that_it_lacks(
+def test_a_long_queue_is_kept_for_a_moment_and_drawn_again_for_a_job_that_it_lacks(
     session: Session, make_waiting: Callable[..., Job]
 ) -> None:
     keeper = BoardKeeper(RULES)

@@ -1,4 +1,4 @@
-"""Claims and polls stay quick when the queue is long: on SQLite; tests/integration has the same on PostgreSQL."""
+"""Claims and polls stay fast when the queue is long: here on SQLite, in tests/integration on PostgreSQL."""
 
 import time
 from collections.abc import Callable
@@ -14,14 +14,18 @@ from tests.support.long_queues import fill_queue, release
 
 SHORT, LONG = 200, 20_000
 ROUNDS = 10
-# A claim among a hundred times as many jobs. Read row by row it took 300 times as long, by correlated subqueries more.
+# This bounds the growth for a hundred times as many jobs. Reading row by row, a claim took 300 times as long, and with
+# correlated subqueries even longer.
 MOST_GROWTH = 10
 MOST_SECONDS = 0.05
 RULES = QueueRules()
 
 
 def measure(database: Database, action: Callable[[Session], object]) -> float:
-    """The least CPU seconds of some rounds, each undone. SQLite runs in this process, so that is what it takes."""
+    """Return the least CPU seconds of several rounds, each rolled back.
+
+    SQLite runs in this process, so they include its work.
+    """
     best = float("inf")
     for _ in range(ROUNDS):
         with database.write() as session:

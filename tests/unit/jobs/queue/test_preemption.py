@@ -1,4 +1,4 @@
-"""Who has to give his slot to whom."""
+"""Which running job has to leave its slot, and for which waiting job."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def wait(session: Session) -> Callable[..., Job]:
 
 @pytest.fixture
 def run(session: Session, wait: Callable[..., Job]) -> Callable[..., Job]:
-    """Runs a job on a slot of its own, since some minutes."""
+    """Return a function that makes a job run on a slot of its own, since some minutes ago."""
 
     def run(slot: str, *, minutes: int = 10, device: Device = "cpu", **columns: Any) -> Job:
         add_slot(session, slot, NOW, device=device, memory_bytes=24 * GIB)
@@ -142,7 +142,7 @@ def test_what_the_operator_has_pinned_is_left_alone_and_goes_first(
     pinned = wait(priority_class=LOW, pinned_rank=1)
     assert find(session) == [], "the slot would go to the pinned job"
     pinned.pinned_rank, low.pinned_rank = None, 1
-    assert find(session) == [], "it would take its slot again at once"
+    assert find(session) == [], "the pinned job would take the slot again at once"
 
 
 def test_a_low_job_that_waited_long_is_as_good_as_a_normal_one(
@@ -161,7 +161,7 @@ waiting = st.lists(st.tuples(st.sampled_from(PriorityClass), st.booleans()), max
 
 
 @given(slots, waiting)
-def test_whoever_gives_way_gives_way_to_a_higher_class_and_a_second_look_names_no_others(
+def test_jobs_give_way_only_to_a_higher_class_and_a_second_look_names_no_others(
     rows: list[tuple[Device, int | None, bool]], queue: list[tuple[PriorityClass, bool]]
 ) -> None:
     def make_slots(asked: list[str]) -> list[SlotInUse]:

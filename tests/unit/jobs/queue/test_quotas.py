@@ -1,4 +1,4 @@
-"""What is refused when a job is posted."""
+"""Quotas that refuse a job when it is posted."""
 
 import pytest
 from sqlalchemy.orm import Session
@@ -32,7 +32,7 @@ def test_one_job_too_many_is_refused_with_the_numbers(database: Database, datase
         first, second = post(session, dataset, key="a"), post(session, dataset)
         with pytest.raises(QuotaExceeded, match="2 of 2 jobs of your team are waiting"):
             post(session, dataset)
-        # The same request again is no job more.
+        # The same request again makes no additional job.
         assert post(session, dataset, key="a") == first
         stops.request_cancel(session, team_id=dataset.team_id, job_id=second.id)
         post(session, dataset)
@@ -52,7 +52,7 @@ def test_what_could_never_run_is_refused(
             post(session, dataset)
 
 
-def test_the_smallest_slot_tells_whether_a_job_fits_the_quota(database: Database, dataset: Dataset) -> None:
+def test_the_smallest_slot_decides_whether_a_job_fits_the_quota(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         expected = post(session, dataset).expected_seconds
         assert expected is not None

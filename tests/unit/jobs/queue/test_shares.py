@@ -1,4 +1,4 @@
-"""The maths of shares."""
+"""The mathematics of fair shares."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ HALF_LIFE = 24 * 3600.0
 
 
 def near(expected: float, rel: float = 1e-9, abs: float = 1e-5) -> Any:  # noqa: A002  pytest's word
-    """A microsecond is the least that a moment can tell."""
+    """Compare with a tolerance of at least 10 microseconds: moments are exact to one."""
     return pytest.approx(expected, rel=rel, abs=abs)
 
 
@@ -43,7 +43,7 @@ def test_what_is_used_evenly_is_the_sum_of_its_moments(duration: float, since_en
     parts = 1000
     step = duration / parts
     middles = (since_end + (number + 0.5) * step for number in range(parts))
-    # Half-lives much longer than a step: the sum is near the integral.
+    # With half-lives much longer than a step, the sum is close to the integral.
     if step * 20 < half_life:
         summed = math.fsum(decay(step, elapsed=middle, half_life=half_life) for middle in middles)
         assert accumulate(duration, since_end=since_end, half_life=half_life) == near(summed, rel=1e-3)
@@ -73,7 +73,7 @@ def test_what_ran_counts_no_more_than_it_took(duration: timedelta, later: timede
 
 @given(spans, spans, sizes)
 def test_it_does_not_matter_whose_clock_is_ahead(duration: timedelta, ahead: timedelta, size: float) -> None:
-    """A run that ended before the account's moment is charged with what is left of it then."""
+    """A run that ended before the account's moment is charged with what has not decayed by then."""
     late = Account(0, 0, NOW + duration + ahead, HALF_LIFE).add_run(started_at=NOW, ended_at=NOW + duration, size=size)
     early = Account(0, 0, NOW, HALF_LIFE).add_run(started_at=NOW, ended_at=NOW + duration, size=size)
     assert late.usage_seconds == near(early.as_of(NOW + duration + ahead).usage_seconds)
@@ -114,7 +114,10 @@ def test_advances_that_are_all_settled_leave_nothing(waits: list[timedelta], lat
 def test_a_running_job_counts_alike_until_it_has_taken_what_was_expected(
     expected: float, share_now: float, share_later: float, size: float
 ) -> None:
-    """All decays alike: as long as the expectation holds, the count only decays, and two teams keep their order."""
+    """Everything decays alike.
+
+    As long as the expectation holds, the count only decays, and two teams keep their order.
+    """
     now = NOW + timedelta(seconds=min(share_now, expected))
     later = max(now, NOW + timedelta(seconds=min(share_later, expected)))
     first, second = (

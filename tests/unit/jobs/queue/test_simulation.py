@@ -1,4 +1,4 @@
-"""What the rule comes to over days: shares, waits, bursts, nobody starves. docs/decisions/0009 has the bounds."""
+"""The effect of the rule over days: shares, waits, bursts, and no starvation. docs/decisions/0009 has the bounds."""
 
 import random
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ WEIGHTS = {f"team-{number:02}": float(1 + number % 4) for number in range(TEAM_C
 
 @dataclass(frozen=True)
 class Scene:
-    """An installation and what its jobs are like."""
+    """An installation and the kind of jobs that it runs."""
 
     half_life_days: float
     shortest_seconds: float
@@ -25,18 +25,18 @@ class Scene:
     slot_sizes: Sequence[float]
 
     def make_job(self, generator: random.Random, team_id: str) -> SimulatedJob:
-        """Most are short; what is expected of them is wrong by up to three times either way."""
+        """Make a job. Most jobs are short, and the expected duration is wrong by up to a factor of three either way."""
         span = self.longest_seconds / self.shortest_seconds
         seconds = self.shortest_seconds * span ** generator.betavariate(1, 1.5)
         return SimulatedJob(team_id, seconds, seconds * 3 ** generator.uniform(-1, 1))
 
     @property
     def largest_cost(self) -> float:
-        """Of the longest job on the largest slot."""
+        """The slot seconds of the longest job on the largest slot."""
         return self.longest_seconds * max(self.slot_sizes)
 
 
-# What a share earns in a half-life has to be much more than a job costs: the longer the jobs, the longer the half-life.
+# A share has to earn much more in a half-life than a job costs: the longer the jobs, the longer the half-life.
 SCENES = {
     "minutes": Scene(1, 120, 1200, [1.0] * 6 + [2.0] * 4 + [4.0] * 2),
     "up to 40 minutes": Scene(7, 120, 2400, [1.0] * 4 + [2.0] * 4 + [4.0] * 2),
@@ -45,7 +45,10 @@ SCENES = {
 
 @dataclass(frozen=True)
 class Backlog:
-    """All teams posted all their jobs at once, as many as their weights say; it ran until one had none left."""
+    """A simulation that ran until one team had no job left.
+
+    At its beginning all teams posted all their jobs at once, as many as their weights say.
+    """
 
     scene: Scene
     simulation: Simulation
@@ -66,7 +69,7 @@ def backlog(request: pytest.FixtureRequest) -> Backlog:
     return Backlog(scene, simulation)
 
 
-def test_shares_come_to_the_weights_while_all_are_backlogged(backlog: Backlog) -> None:
+def test_shares_approach_the_weights_while_all_are_backlogged(backlog: Backlog) -> None:
     simulation = backlog.simulation
     total = sum(map(simulation.get_used, WEIGHTS))
     errors = {team_id: simulation.get_used(team_id) / total / simulation.get_share(team_id) - 1 for team_id in WEIGHTS}
@@ -75,7 +78,7 @@ def test_shares_come_to_the_weights_while_all_are_backlogged(backlog: Backlog) -
 
 
 def test_no_job_waits_much_longer_than_its_fair_time(backlog: Backlog) -> None:
-    """A job's fair time is when its team's share would have paid for the team's jobs before it."""
+    """A job's fair time is when its team's share would have paid for all jobs of the team before it."""
     simulation = backlog.simulation
     for job in simulation.started:
         pace = simulation.get_share(job.team_id) * simulation.capacity
@@ -99,7 +102,7 @@ def test_a_burst_gets_what_its_team_left_and_one_job_more_and_the_others_go_on()
     for job in jobs:
         job.posted_at = begin
         simulation.post(job)
-    # So long at most the slots can be kept from the others: until the credit is used up.
+    # This is the longest time that the slots can be kept from the others: until the credit is used up.
     held_up = (credit + scene.largest_cost) / simulation.capacity
     last_start = {job.team_id: job.started_at or 0.0 for job in simulation.started}
     longest_before = max(simulation.now - last_start[team_id] for team_id in others)
@@ -118,7 +121,7 @@ def test_a_burst_gets_what_its_team_left_and_one_job_more_and_the_others_go_on()
 
 
 def count_ahead(job_count: int, entry_penalty_seconds: float) -> int:
-    """How many jobs a team that was idle gets through at once, when another of the same weight has run alone."""
+    """Count the jobs that an idle team starts in a row, after another team of the same weight has run alone."""
     rules = QueueRules(entry_penalty_seconds=entry_penalty_seconds)
     simulation = Simulation({"busy": 1.0, "idle": 1.0}, [1.0], rules)
     for _ in range(300):
@@ -133,16 +136,16 @@ def count_ahead(job_count: int, entry_penalty_seconds: float) -> int:
 
 
 def test_an_advance_takes_the_lead_of_a_burst_away_and_never_more_than_that() -> None:
-    # Of 10,000 slot seconds, less what has decayed.
+    # The idle team is behind by 10,000 slot seconds, less what has decayed.
     assert count_ahead(150, 0.0) == pytest.approx(95, abs=5)
-    # 150 jobs have paid 9,000 of them, and get 60 back for each that has run.
+    # 150 jobs have paid 9,000 of them, and each that has run gets 60 back.
     assert count_ahead(150, 60.0) < 40
     # A backlog of any length has lost its lead, and takes turns from the first job on.
     for job_count in (200, 2000):
         assert count_ahead(job_count, 60.0) <= 2
 
 
-def test_the_lowest_class_waits_for_the_others_but_not_for_ever() -> None:
+def test_the_lowest_class_waits_for_the_others_but_not_forever() -> None:
     rules = QueueRules()
     simulation = Simulation({"busy": 1.0, "patient": 1.0}, [1.0, 1.0], rules)
     low = [SimulatedJob("patient", 600.0, 600.0, PriorityClass.LOW) for _ in range(20)]
@@ -153,7 +156,7 @@ def test_the_lowest_class_waits_for_the_others_but_not_for_ever() -> None:
     simulation.run()
     starts = [job.started_at or 0.0 for job in low]
     assert min(starts) >= rules.low_wait_seconds
-    # Then half of both slots are theirs.
+    # After that, half of both slots belong to the lowest class.
     assert max(starts) <= rules.low_wait_seconds + 20 * 600 + 2 * 600
 
 

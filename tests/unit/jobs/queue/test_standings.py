@@ -18,7 +18,7 @@ RULES = QueueRules()
 
 @pytest.fixture
 def session(database: Database) -> Iterator[Session]:
-    """Two teams: three waiting jobs of the reds, two of the blues, each expected to take 100 s."""
+    """A session with two teams: the reds have three waiting jobs, the blues two, each expected to take 100 s."""
     with database.write() as session:
         add_slot(session, "slot-0", utc_now())
         teams = [add_team(session, name).id for name in ("reds", "blues")]

@@ -1,4 +1,4 @@
-"""What is charged to teams, on the real schema."""
+"""The charges of teams, on the real schema."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,10 @@ RULES = QueueRules()
 
 @pytest.fixture
 def session(database: Database, dataset: Dataset, other_team: TestTeam) -> Iterator[Session]:
-    """After the fixtures that write by themselves. Another team has used so much that every job pays its advance."""
+    """A session that begins after the fixtures that write.
+
+    Another team has used so much that every job pays its advance.
+    """
     with database.write() as session:
         add_team(session, "rivals", usage_seconds=1e6, usage_at=NOW)
         yield session
@@ -37,7 +40,7 @@ def post(session: Session, dataset: Dataset, *, now: datetime = NOW, rules: Queu
 
 
 def read_account(session: Session, team_id: str, now: datetime) -> tuple[float, float]:
-    """Usage and advances."""
+    """Return the usage and the advances of a team, in slot seconds."""
     session.flush()
     session.expire_all()
     account = usage.get_account(session.get_one(Team, team_id)).as_of(now)
@@ -77,7 +80,7 @@ def test_a_waiting_job_counts_until_its_first_run_has_ended(session: Session, da
     assert read_account(session, dataset.team_id, NOW) == (0, 180)
     begin_run(session, jobs[0], "slot-0", NOW + HOUR)
     end_run(session, jobs[0], NOW + 2 * HOUR)
-    # What is left of the other two's.
+    # The advances of the other two jobs are left.
     _, advance = read_account(session, dataset.team_id, NOW + 2 * HOUR)
     assert advance == pytest.approx(120 * 0.5 ** (2 / 24))
     begin_run(session, jobs[0], "slot-0", NOW + 3 * HOUR)
@@ -87,7 +90,7 @@ def test_a_waiting_job_counts_until_its_first_run_has_ended(session: Session, da
 
 def test_a_team_that_is_ahead_of_nobody_pays_nothing(session: Session, dataset: Dataset, other_team: TestTeam) -> None:
     session.query(Team).filter(Team.name == "rivals").one().usage_seconds = 100
-    # Those who have jobs are the rivals; without any, the one who has used the most.
+    # Teams with jobs are the rivals; where no team has one, the team that has used the most is the rival.
     assert [post(session, dataset).prepaid_seconds for _ in range(3)] == pytest.approx([60, 40, 0])
     add_waiting(session, other_team.id)
     assert post(session, dataset).prepaid_seconds == 0
@@ -116,7 +119,7 @@ def test_running_jobs_count_with_what_they_are_expected_to_use(session: Session,
     assert (at_once.running_count, at_once.window_seconds, over.window_seconds) == (1, 7200, 3 * 7200)
 
 
-def test_a_run_goes_on_from_its_checkpoint_with_what_is_left(session: Session, team: TestTeam) -> None:
+def test_a_run_that_resumes_is_expected_to_take_what_is_left(session: Session, team: TestTeam) -> None:
     job = add_waiting(session, team.id, expected_seconds=100.0, checkpoint_step=30, total_steps=40)
     assert usage.expect_run(job) == 25
 

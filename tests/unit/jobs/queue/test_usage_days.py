@@ -42,7 +42,8 @@ def test_each_day_has_an_entry_and_runs_count_by_their_slots_size(database: Data
     with database.write() as session:
         team, other = add_team(session, "reds"), add_team(session, "blues")
         for owner, began, ended, size in (
-            # Over midnight; from before the first day into it; running; another team's; long over.
+            # In this order: a run over midnight; one from before the first day into it; one that still runs; one of
+            # another team; one that ended long ago.
             (team, NOW - 13 * HOUR, NOW - 11 * HOUR, 2.0),
             (team, NOW - 72 * HOUR, NOW - 59 * HOUR, 1.0),
             (team, NOW - HOUR, None, 1.0),

@@ -76,7 +76,7 @@ def make_line(step: int, loss: float = 1.0) -> MetricLine:
 
 @contextmanager
 def fresh_database(migrated_file: Path) -> Iterator[Database]:
-    """For hypothesis, which runs many cases within one call of a test function."""
+    """A new database, for hypothesis, which runs many cases within one call of a test function."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "emotune.db"
         shutil.copy(migrated_file, path)
@@ -92,7 +92,7 @@ many_databases = settings(
 )
 
 
-# Who gets a job
+# Which job is claimed
 
 
 def test_a_claim_takes_the_job_and_begins_its_run(database: Database, dataset: Dataset) -> None:
@@ -162,7 +162,8 @@ def test_concurrent_claimers_get_each_job_once(migrated_file: Path, job_count: i
         together = threading.Barrier(claimer_count)
 
         def compete(number: int) -> None:
-            # An engine of its own, as each worker process has: the claimers meet in SQLite, not at one lock in Python.
+            # Each claimer has an engine of its own, as each worker process has: they compete in SQLite, not for a lock
+            # in Python.
             own = Database(str(database.engine.url))
             together.wait()
             job = claim(own, slot=f"slot-{number}")
@@ -179,7 +180,7 @@ def test_concurrent_claimers_get_each_job_once(migrated_file: Path, job_count: i
         assert set(taken) <= jobs
 
 
-# Who may write
+# Which run may write
 
 
 Write = Callable[[Session, str], object]
@@ -217,7 +218,7 @@ def make_artifact(job_id: str) -> Artifact:
 
 
 def claimed_and_lost(database: Database, dataset: Dataset) -> Job:
-    """A job whose first run was taken for dead and whose second one runs."""
+    """A job whose first run was declared dead and whose second one runs."""
     add_job(database, dataset)
     claimed(database, lease=-1)
     with database.write() as session:
@@ -256,7 +257,7 @@ def test_metrics_that_come_twice_are_stored_once(database: Database, dataset: Da
     assert get_job(database, job.id).step == 3
 
 
-def test_metrics_extend_the_short_curve_that_a_later_attempt_goes_on_with(database: Database, dataset: Dataset) -> None:
+def test_metrics_extend_the_short_curve_that_a_later_attempt_continues(database: Database, dataset: Dataset) -> None:
     add_job(database, dataset)
     job = claimed(database)
     lines = [(seq, make_line(seq)) for seq in range(1, 5)]
@@ -269,14 +270,14 @@ def test_metrics_extend_the_short_curve_that_a_later_attempt_goes_on_with(databa
         assert session.scalar(select(Job.loss_trace)) == {"stride": 1, "losses": [losses[0], None, *losses[2:]]}
         run_ends.interrupt(session, job_id=job.id, attempt=1, message="The worker was restarted.", end=RunEnd(None))
     claimed(database)
-    # From the checkpoint of step 2 on.
+    # The second run resumes from the checkpoint of step 2.
     with database.write() as session:
         claims.record_metrics(session, job_id=job.id, attempt=2, metrics=[(1, make_line(3))])
     with database.read() as session:
         assert session.scalar(select(Job.loss_trace)) == {"stride": 1, "losses": [losses[0], None, losses[2]]}
 
 
-# What becomes of lost runs
+# What happens to lost runs
 
 
 def test_a_run_within_its_lease_is_left_alone(database: Database, dataset: Dataset) -> None:
@@ -323,7 +324,7 @@ def test_a_job_that_was_to_stop_is_cancelled_not_requeued(database: Database, da
     assert (job.status, job.stop_requested_at) == (JobStatus.CANCELLED, None)
 
 
-# Who is woken
+# Which slots are woken
 
 
 def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database, dataset: Dataset) -> None:
@@ -343,7 +344,7 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
         slots.note_slot(session, name="gpu-0", device="cuda", host="here")
         slots.note_slot(session, name="slot-1", device="cpu", host="here")
         session.get_one(Slot, "slot-1").seen_at = utc_now() - timedelta(seconds=20)
-    assert list_devices() == ["cuda"], "slot-1 has not been heard of"
+    assert list_devices() == ["cuda"], "slot-1 has sent no heartbeat"
 
 
 def test_a_job_that_needs_cuda_wakes_no_cpu_slot(database: Database, dataset: Dataset) -> None:

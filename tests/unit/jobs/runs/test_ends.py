@@ -1,4 +1,4 @@
-"""How runs end: crashes are counted, interruptions are not, and what the team asked for goes first."""
+"""How runs end: crashes are counted, interruptions are not, and a request of the team has precedence."""
 
 from collections.abc import Callable
 

@@ -28,7 +28,7 @@ def test_a_loss_that_is_not_known_is_a_gap_until_a_neighbour_takes_its_place() -
     assert (wider["stride"], wider["losses"][:3], wider["losses"][-1]) == (2, [4.0, 1.0, None], 0.5)
 
 
-def test_a_run_that_goes_on_from_a_checkpoint_takes_away_what_it_does_again() -> None:
+def test_a_run_that_resumes_from_a_checkpoint_removes_the_losses_that_it_repeats() -> None:
     whole = extend_trace(None, trace_steps(1, 10))
     assert extend_trace(whole, [(7, 70.0)]) == {"stride": 1, "losses": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 70.0]}
 

@@ -55,7 +55,7 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
         Cursor.parse(text)
 
 
-def test_a_reader_goes_on_after_its_cursor(stream: MetricStream) -> None:
+def test_a_reader_continues_after_its_cursor(stream: MetricStream) -> None:
     publish(stream, (1, 1), (1, 2), (1, 3))
     assert read(stream, Cursor()) == ["1-1", "1-2", "1-3"]
     assert read(stream, Cursor(1, 2)) == ["1-3"]
@@ -106,7 +106,7 @@ def test_a_reader_waits_at_a_gap_until_the_database_has_filled_it(
 def test_a_follower_gets_each_point_once_whatever_the_stream_lost(
     stored: int, total: int, lost: set[int], page: int
 ) -> None:
-    """The stream alone: what it hands out is always the unbroken continuation of the cursor."""
+    """Read the stream alone: what it returns always continues the cursor without a gap."""
     redis = MemoryRedis()
     stream = MetricStream(redis.as_client(), length=100, expire_seconds=60)
     publish(stream, *[(1, seq) for seq in range(1, total + 1) if seq not in lost])
@@ -170,7 +170,7 @@ def test_the_steps_of_a_curve_are_those_of_one_training(
     assert lasts == [(len(done), done[-1]) if done else (0, 0) for done in attempts]
 
 
-def test_a_job_that_begins_anew_with_smaller_batches_has_none_of_its_earlier_steps(
+def test_a_job_that_restarts_with_smaller_batches_has_none_of_its_earlier_steps(
     database: Database, dataset: Dataset
 ) -> None:
     job_id = add_job(database, dataset)
@@ -183,7 +183,7 @@ def test_a_job_that_begins_anew_with_smaller_batches_has_none_of_its_earlier_ste
 
 
 def store_attempts(database: Database, job_id: str, attempts: list[list[int]]) -> None:
-    """The steps of each attempt."""
+    """Store metrics for the given steps of each attempt."""
     with database.write() as session:
         for attempt, steps in enumerate(attempts, start=1):
             for seq, step in enumerate(steps, start=1):

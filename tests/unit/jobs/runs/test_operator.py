@@ -31,7 +31,7 @@ def session(database: Database) -> Iterator[Session]:
 
 @pytest.fixture
 def jobs(session: Session) -> list[Job]:
-    """Five of two teams, in the order of their turns."""
+    """Five jobs of two teams, in the order of their turns."""
     teams = [add_team(session, name).id for name in ("reds", "blues")]
     for number in range(5):
         add_waiting(session, teams[number % 2], expected_seconds=100.0)
@@ -89,7 +89,7 @@ def test_a_moved_job_gets_its_place_and_those_before_it_keep_theirs(
     after = list_order(session)
     assert after[: place + 1] == [*others[:place], moved.id]
     assert set(after) == set(before)
-    # It holds whatever comes, of whatever class.
+    # The place is kept whatever jobs are posted later, of whatever class.
     add_waiting(session, add_team(session, "late").id, priority_class=PriorityClass.URGENT)
     assert list_order(session)[: place + 1] == after[: place + 1]
 

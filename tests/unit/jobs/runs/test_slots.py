@@ -31,7 +31,7 @@ def get_status(session: Session, name: str = "slot-0", *, within: float = 60) ->
     return view.status
 
 
-def test_only_slots_heard_of_lately_are_seen(database: Database) -> None:
+def test_only_slots_with_a_recent_heartbeat_are_seen(database: Database) -> None:
     with database.write() as session:
         note(session)
     with database.read() as session:
@@ -39,7 +39,7 @@ def test_only_slots_heard_of_lately_are_seen(database: Database) -> None:
         assert slots.list_slots_seen(session, within_seconds=0) == []
 
 
-def test_a_sign_of_life_replaces_what_the_one_before_told(database: Database) -> None:
+def test_a_heartbeat_replaces_what_the_one_before_reported(database: Database) -> None:
     with database.write() as session:
         slots.note_slot(
             session,
@@ -68,7 +68,7 @@ def test_a_sign_of_life_replaces_what_the_one_before_told(database: Database) ->
         assert (slot.device, slot.boot_id, slot.gpu_uuid, slot.blocked_reason) == ("cpu", None, None, None)
 
 
-def test_a_slots_status_tells_what_matters_most(database: Database, dataset: Dataset) -> None:
+def test_the_most_important_fact_determines_a_slots_status(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         note(session)
         assert get_status(session) is SlotStatus.IDLE
@@ -76,7 +76,7 @@ def test_a_slots_status_tells_what_matters_most(database: Database, dataset: Dat
         assert get_status(session) is SlotStatus.BLOCKED
         assert slots.drain_slot(session, name="slot-0", seen_within_seconds=60).status is SlotStatus.DRAINED
         note(session, blocked_reason="no disk")
-        assert get_status(session) is SlotStatus.DRAINED, "the operator's word outlives a sign of life"
+        assert get_status(session) is SlotStatus.DRAINED, "the operator's drain outlives a heartbeat"
         assert slots.resume_slot(session, name="slot-0", seen_within_seconds=60).status is SlotStatus.BLOCKED
         note(session)
         start_job(session, dataset, "slot-0")
@@ -93,7 +93,7 @@ def test_a_slot_is_shown_with_the_job_that_runs_there(database: Database, datase
         drained = slots.drain_slot(session, name="slot-1", seen_within_seconds=60)
     assert [(view.slot.name, view.job and view.job.id) for view in views] == [("slot-0", None), ("slot-1", job_id)]
     assert drained.job is not None
-    assert drained.status is SlotStatus.RUNNING, "the job that runs goes on"
+    assert drained.status is SlotStatus.RUNNING, "the running job continues"
 
 
 def test_draining_twice_keeps_the_first_date_and_an_unknown_slot_is_refused(database: Database) -> None:
@@ -111,18 +111,18 @@ def test_a_slot_is_open_to_its_own_host_alone(database: Database) -> None:
         return slots.is_open(session, name="slot-0", host=host, within_seconds=within_seconds)
 
     with database.write() as session:
-        assert is_open(session, "box"), "before its first sign of life, too"
+        assert is_open(session, "box"), "the slot is open before its first heartbeat too"
         note(session)
         assert (is_open(session, "box"), is_open(session, "other-box")) == (True, False)
         assert slots.find_other_host(session, name="slot-0", host="other-box", within_seconds=60) == "box"
         session.get_one(Slot, "slot-0").seen_at = utc_now() - timedelta(seconds=61)
         session.flush()
-        assert is_open(session, "other-box"), "nothing was heard of the first one for long"
+        assert is_open(session, "other-box"), "the first host has sent no heartbeat for a long time"
         slots.drain_slot(session, name="slot-0", seen_within_seconds=60)
         assert not is_open(session, "box")
 
 
-def test_a_job_is_told_why_its_slot_is_blocked(database: Database, dataset: Dataset) -> None:
+def test_a_job_shows_why_its_slot_is_blocked(database: Database, dataset: Dataset) -> None:
     with database.write() as session:
         note(session)
         job_id = start_job(session, dataset, "slot-0")

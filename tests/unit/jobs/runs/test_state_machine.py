@@ -50,14 +50,14 @@ RULES = QueueRules()
 LEASE_SECONDS = 60.0
 MAX_CRASHES = 3
 SLOTS = {"slot-0": 1.0, "slot-1": 1.0, "slot-2": 4.0}
-# How many of their jobs may run, to begin with.
+# The quotas of running jobs that the teams begin with.
 TEAMS = {"reds": 1, "blues": 2, "greens": None}
-# Of ended jobs, and of runs by (job, attempt): what may be so only once.
+# Facts about ended jobs, and about runs by (job, attempt), that may occur only once.
 END_KINDS = {"succeeded", "failed", "cancelled"}
 
 
 def has(*statuses: JobStatus) -> Callable[["QueueMachine"], bool]:
-    """Whether there is a job with such a status: a precondition."""
+    """Return a precondition: there is a job with one of these statuses."""
     return lambda machine: any(status in statuses for status in machine.statuses.values())
 
 
@@ -84,7 +84,7 @@ class QueueMachine(RuleBasedStateMachine):
             yield session
 
     def draw_job(self, data: st.DataObject, *statuses: JobStatus) -> Job | None:
-        """One of the jobs with such a status, if there is any."""
+        """Draw one of the jobs with one of these statuses, if there is any."""
         with self.database.read() as session:
             jobs = session.scalars(select(Job).where(Job.status.in_(statuses)).order_by(Job.id)).all()
         return data.draw(st.sampled_from(jobs)) if jobs else None
@@ -158,7 +158,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(has(*JobStatus))
     @rule(data=st.data(), verb=st.sampled_from([stops.request_pause, stops.resume_job, stops.request_checkpoint]))
     def stop_or_go_on(self, data: st.DataObject, verb: Callable[..., Job]) -> None:
-        """Whatever the job is doing, it does what was asked, or a conflict says why it can't."""
+        """Whatever state the job is in, the request takes effect, or a conflict says why it can't."""
         job = self.draw_job(data, *JobStatus)
         if job is None:
             return
@@ -206,7 +206,7 @@ class QueueMachine(RuleBasedStateMachine):
                 assert team.max_running is None or running <= team.max_running
 
     def _foresee(self, session: Session, slot: str, now: datetime) -> str | None:
-        """The job that the board gives this slot, were it the only open one."""
+        """Return the job that the board gives this slot if it is the only open one."""
         with session.begin_nested() as savepoint:
             session.execute(update(Slot).where(Slot.name != slot).values(drained_at=now))
             session.expire_all()
@@ -218,7 +218,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(has(JobStatus.RUNNING))
     @rule(data=st.data(), way=st.sampled_from(["heartbeat", "succeed", "fail", "interrupt", "crash", "cancelled"]))
     def go_on(self, data: st.DataObject, way: str) -> None:
-        """A run gives a sign of life, or ends."""
+        """Let a run send a heartbeat, or end."""
         job = self.draw_job(data, JobStatus.RUNNING)
         if job is None:
             return
@@ -227,7 +227,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), way=st.sampled_from(["heartbeat", "succeed", "fail", "interrupt", "crash", "cancelled"]))
     def write_too_late(self, data: st.DataObject, way: str) -> None:
-        """Of an attempt that is over, or never was: it changes nothing."""
+        """Write for an attempt that is over, or never existed: it changes nothing."""
         job = self.draw_job(data, *JobStatus)
         if job is None:
             return
@@ -378,7 +378,8 @@ def test_the_verbs_in_any_order_keep_what_always_holds(migrated_file: Path) -> N
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            # Real time passes while it runs, so a smaller case may not fail again: the first one is shown as it is.
+            # Real time passes while it runs, so that a smaller case may not fail again. The first failure is reported
+            # as it is.
             phases=[Phase.generate],
         ),
     )

@@ -1,4 +1,4 @@
-"""The verbs that stop a job and let it go on, by what the job is doing."""
+"""The verbs that stop and resume a job, for each state of the job."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a census costs: with very many jobs it reads indexes, and no row of a job or run that has ended."""
+"""The cost of a census: even with very many jobs it reads indexes, and no row of an ended job or run."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.long_queues import fill_queue, gather_statistics
 
 
 def list_plans(session: Session) -> dict[str, list[str]]:
-    """How SQLite carries out each statement of a census, by the statement."""
+    """Return SQLite's query plan of each statement of a census, by the statement."""
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -36,7 +36,7 @@ def test_what_has_ended_is_counted_from_indexes_alone(database: Database) -> Non
         gather_statistics(session)
     with database.read_moment() as session:
         plans = list_plans(session)
-    # Those of running jobs read rows: there are as many as slots.
+    # Statements about running jobs may read rows, since there are only as many as slots.
     counting = {
         statement: plan
         for statement, plan in plans.items()

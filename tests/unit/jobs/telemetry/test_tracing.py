@@ -1,4 +1,4 @@
-"""Traces: nothing without a collector, all of it with one, and never a wait for it."""
+"""Traces: none without a collector, complete ones with one, and no caller ever waits for it."""
 
 import logging
 import subprocess
@@ -24,7 +24,8 @@ from tests.support.collectors import Collector, make_dead_url, run_collector, ru
 
 SOME_TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-# In a process of its own, as this one has loaded the SDK. redis-py loads a part of it, metrics, wherever it is there.
+# This runs in a separate process, since this one has loaded the SDK. Where the SDK is installed, redis-py loads a part
+# of it, metrics.
 OPEN_WITHOUT = """
 import sys, threading
 from jobs.telemetry.tracing import open_tracing
@@ -73,7 +74,7 @@ def test_a_collector_without_the_sdk_is_refused_and_the_extra_named(monkeypatch:
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://collector.example/v1/traces"}, True),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "True"}, False),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
-        # Of other signals.
+        # This endpoint is for metrics only.
         ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://127.0.0.1:4318"}, False),
     ],
 )
@@ -137,7 +138,7 @@ def test_a_collector_that_is_away_or_hangs_holds_nobody_up(is_deaf: bool, monkey
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", deaf_url if is_deaf else make_dead_url())
         tracing = open_tracing("emotune-api", host="box")
         began = time.perf_counter()
-        # More than fit into the queue, so that some are dropped.
+        # These are more than fit into the queue, so that some are dropped.
         for _ in range(3000):
             with tracing.span("work"):
                 pass
@@ -145,7 +146,7 @@ def test_a_collector_that_is_away_or_hangs_holds_nobody_up(is_deaf: bool, monkey
         began = time.perf_counter()
         tracing.close()
         close_took = time.perf_counter() - began
-    # The exporter's own patience is ten seconds a batch.
+    # The exporter itself would wait ten seconds for each batch.
     assert spans_took < 5
     assert close_took < 3
 
@@ -156,7 +157,7 @@ def test_a_trace_goes_over_a_row_and_on() -> None:
     with trace.use_span(span):
         assert get_traceparent() == SOME_TRACE
         with NO_TRACING.span("work"):
-            # Without a collector here the trace is handed on as it came.
+            # Without a collector the trace is passed on as it came.
             assert get_traceparent() == SOME_TRACE
     assert get_traceparent() is None
 
@@ -177,7 +178,7 @@ def test_a_line_of_the_log_has_the_ids_of_its_span() -> None:
         }
 
 
-def test_a_collector_that_stays_away_is_told_of_once_in_a_while() -> None:
+def test_a_collector_that_stays_away_is_reported_once_in_a_while() -> None:
     def make(message: str, *values: object) -> logging.LogRecord:
         return logging.LogRecord("x", logging.WARNING, "x.py", 1, message, values, None)
 

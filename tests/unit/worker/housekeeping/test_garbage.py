@@ -1,4 +1,4 @@
-"""Collecting garbage: what nobody can reach goes, and nothing else."""
+"""Garbage collection deletes what can no longer be reached, and nothing else."""
 
 import os
 import time
@@ -60,7 +60,7 @@ def test_files_that_no_row_names_go_once_the_job_has_ended(
     for filename in ("log-1.txt", "bundle-1.zip", "log-2.txt"):
         storage.put_artifact(job_id, filename, source)
     collect_garbage(resources)
-    assert len(storage.list_artifact_files(job_id)) == 3, "its run may be about to tell of them"
+    assert len(storage.list_artifact_files(job_id)) == 3, "its run may be about to report them"
     kept = Artifact(job_id=job_id, kind="log", filename="log-2.txt", media_type="x", size_bytes=1, sha256="0")
     with resources.database.write() as session:
         claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=60)

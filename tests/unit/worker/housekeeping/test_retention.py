@@ -1,4 +1,4 @@
-"""What is past its time goes, by the operator's rules, and nothing that is needed."""
+"""Retention deletes what is older than the operator's rules allow, and nothing that is needed."""
 
 import json
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def plan(resources: Resources, *keepings: Keeping, now: datetime | None = None) 
 
 
 def end_job(resources: Resources, job_id: str, tmp_path: Path, *, at: datetime = LONG_AGO) -> None:
-    """With a file for each kind, a log in its run's folder, and two metrics."""
+    """End a job that has a file of each kind, a log in its run's folder, and two metrics."""
     source = tmp_path / "source"
     source.write_bytes(b"content")
     artifacts = []
@@ -61,7 +61,7 @@ def end_job(resources: Resources, job_id: str, tmp_path: Path, *, at: datetime =
         job = session.get_one(Job, job_id)
         job.finished_at = at
         job.created_at = at
-    # So that the two days in which working files of ended runs are looked for have passed.
+    # Working files of ended runs are searched for two days; these runs ended earlier.
     with resources.database.write() as session:
         for run in records.list_runs(session, job_id=job_id):
             run.ended_at = at
@@ -123,7 +123,7 @@ def test_a_bundle_past_its_time_is_gone_and_the_job_says_why(
         assert session.get_one(Job, old_job).status is JobStatus.FAILED
     assert list_messages(resources.database, old_job) == [f"Deleted: bundle. Such files are {reason}."]
     assert plan(resources, Keeping.BUNDLES) == []
-    # Carried out twice, as two processes may do it, it is told once.
+    # Two processes may carry out the same plan; the deletion is recorded once.
     carry_out(resources.database, resources.storage, [deletion])
     assert len(list_messages(resources.database, old_job)) == 1
 
@@ -187,7 +187,7 @@ def test_a_dataset_goes_only_when_no_job_needs_it_or_used_it_lately(
     assert (deletion.subject, deletion.team, deletion.size_bytes) == (unused.id, "reds", 100)
     write_file(resources.storage, f"datasets/{unused.id}.jsonl", [b"x"])
     write_file(resources.storage, f"datasets/{fresh.id}.jsonl", [b"x"])
-    # A plan that is out of date: the job has come to need the dataset meanwhile.
+    # This plan is out of date, since a job needs the dataset by now.
     stale = replace(deletion, subject=dataset.id)
     assert carry_out(resources.database, resources.storage, [stale, deletion]) == [deletion]
     assert [file.key for file in list_files(resources.storage)] == [f"datasets/{fresh.id}.jsonl"]

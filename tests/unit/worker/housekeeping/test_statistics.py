@@ -1,4 +1,4 @@
-"""Statistics in the background: in this process, and by the process that the housekeeping starts."""
+"""Statistics in the background: in this process, and in the process that the housekeeping starts."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def storage(settings: Settings) -> Storage:
 
 @pytest.fixture
 def request_for(settings: Settings, storage: Storage) -> StatisticsRequest:
-    """One that waits, for a dataset of one chat whose row says that it is large."""
+    """Return a waiting request for a dataset of one chat whose row says that it is large."""
     folder = write_tiny_tokenizer(Path(settings.base_models["tiny-gemma"]))
     dataset = Dataset(id="ds_" + "0" * 26, sha256="0" * 64, size_bytes=SMALL_BYTES + 1, axes=["A_B", "C_D"])
     path = storage.root / make_dataset_key(dataset.id)
@@ -85,7 +85,7 @@ def test_a_computation_that_keeps_ending_its_process_is_given_up(
     assert not store.has_waiting()
 
 
-def test_an_unforeseen_error_is_told_and_the_next_request_answered(
+def test_an_unforeseen_error_is_reported_and_the_next_request_answered(
     settings: Settings, storage: Storage, request_for: StatisticsRequest
 ) -> None:
     store = StatisticsStore(storage)

@@ -1,4 +1,4 @@
-"""The sweep: it repairs what nobody else is there to repair, and touches nothing else."""
+"""The sweep repairs what no other process can repair, and changes nothing else."""
 
 from celery import Celery
 
@@ -66,7 +66,7 @@ def test_nobody_is_rung_for_nothing_or_while_busy(resources: Resources, make_job
     assert count_rings(broker, "cpu") == 0
 
 
-def test_rings_do_not_gather_where_no_slot_listens(resources: Resources, broker: Celery) -> None:
+def test_rings_do_not_accumulate_where_no_slot_listens(resources: Resources, broker: Celery) -> None:
     note_slot(resources)
     for _ in range(5):
         resources.doorbell.ring()

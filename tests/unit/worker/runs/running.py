@@ -1,4 +1,4 @@
-"""What tests of runs share: run a job with a fake training process, wait for it, and read what it left."""
+"""Shared helpers of tests of runs: run a job with a fake training process, wait for it, and read its results."""
 
 import threading
 
@@ -52,6 +52,6 @@ def find_trainers() -> list[psutil.Process]:
 
 
 def run_until_it_fails(resources: Resources, argv: list[str]) -> None:
-    """As often as a job may crash."""
+    """Run the job as often as a job may crash."""
     for _ in range(resources.settings.max_crashes):
         run_next(resources, argv)

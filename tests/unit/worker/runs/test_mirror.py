@@ -1,4 +1,4 @@
-"""The mirror of a run: copies now and then and at the end, and a store that is away holds nothing up."""
+"""The mirror of a run copies now and then and at the end, and an unreachable store delays nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint: what the curve lacks up to there comes first, and once."""
+"""A run that resumes from a checkpoint first adds the metrics that the curve lacks up to there, each once."""
 
 import errno
 import shutil
@@ -32,7 +32,7 @@ from worker.runs.turn import run_next
 
 
 def end_first_run(resources: Resources, job_id: str, *, stored: int, checkpoint: int) -> Path:
-    """Which got to the step `checkpoint`, and told the database of the steps up to `stored`; returns its checkpoint."""
+    """End a run that stored the metrics up to step `stored`, and return its checkpoint of the step `checkpoint`."""
     with resources.database.write() as session:
         assert claims.claim_next(session, slot="slot-9", device="cpu", lease_seconds=60) is not None
         lines = [(step, make_metric(step)) for step in range(1, stored + 1)]
@@ -43,7 +43,7 @@ def end_first_run(resources: Resources, job_id: str, *, stored: int, checkpoint:
 
 
 def list_points(database: Database) -> list[tuple[int, int, int]]:
-    """(attempt, seq, step)"""
+    """Return (attempt, seq, step) of each metric."""
     with database.read() as session:
         metrics = session.scalars(select(Metric).order_by(Metric.attempt, Metric.seq)).all()
     return [(metric.attempt, metric.seq, metric.values["step"]) for metric in metrics]
@@ -70,14 +70,12 @@ def test_the_next_run_hands_on_what_the_database_lacks(
     assert list_points(resources.database) == points
     own = [(attempt, seq) for attempt, seq, _ in points if attempt == 2]
     assert [place for stream in redis.streams.values() for place in stream] == own
-    # A line for each seq, here too.
+    # The metrics file of the run also has a line for each seq.
     lines = read_metric_file(resources.storage.get_run_folder(job_id, 2) / METRICS_FILE)
     assert [line.step for line in lines] == [step for attempt, _, step in points if attempt == 2]
 
 
-def test_a_checkpoint_whose_metrics_can_not_be_read_is_gone_on_from_all_the_same(
-    resources: Resources, make_job: MakeJob
-) -> None:
+def test_a_run_resumes_from_a_checkpoint_whose_metrics_can_not_be_read(resources: Resources, make_job: MakeJob) -> None:
     job_id = make_job().id
     checkpoint = end_first_run(resources, job_id, stored=1, checkpoint=3)
     path = checkpoint / METRICS_FILE
@@ -99,7 +97,7 @@ def test_a_machine_that_shares_only_the_store_has_them_too(
     assert get_job(machine.database, job_id).status is JobStatus.SUCCEEDED
     with machine.database.read() as session:
         values = session.get_one(Metric, (job_id, 2, 1)).values
-    # As the checkpoint tells it, without samples of the GPU.
+    # The values are those of the checkpoint, without samples of the GPU.
     assert values == SampledMetric(**make_metric(2).model_dump()).model_dump(exclude={"type"})
     assert list_points(machine.database) == [(1, 1, 1), (2, 1, 2), (2, 2, 3), (2, 3, 4), (2, 4, 5)]
 
@@ -122,13 +120,13 @@ def test_a_database_that_is_away_is_waited_for_unless_the_worker_leaves(
 
 
 class BrokenCheckpoints(RunCheckpoints):
-    """On a disk that fails."""
+    """Checkpoints on a failing disk."""
 
     def read_metrics(self, step: int) -> list[SampledMetric]:
         raise OSError(errno.EIO, f"the checkpoint of step {step} can't be read")
 
 
-def test_a_disk_that_fails_keeps_no_run_from_going_on(resources: Resources, make_job: MakeJob) -> None:
+def test_a_disk_that_fails_keeps_no_run_from_resuming(resources: Resources, make_job: MakeJob) -> None:
     end_first_run(resources, make_job().id, stored=1, checkpoint=3)
     assert make_missing(resources, claim(resources), BrokenCheckpoints).find(3) == []
 
@@ -149,7 +147,7 @@ def claim(resources: Resources) -> Job:
 
 
 def rename_table(database: Database, old: str, new: str) -> None:
-    """Calls fail as on a dead database while the table is away."""
+    """Rename a table. While it has another name, calls fail as they do when the database is unreachable."""
     with database.engine.connect() as connection:
         connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
         connection.commit()

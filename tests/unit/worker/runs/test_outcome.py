@@ -1,4 +1,4 @@
-"""What a process's end means for its job."""
+"""What the end of a training process means for its job."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_a_stop_that_came_from_outside_is_an_interruption() -> None:
     assert isinstance(decide(EXIT_STOPPED), Interrupted)
 
 
-def test_a_named_failure_is_told_in_its_own_words() -> None:
+def test_a_named_failure_is_reported_in_its_own_words() -> None:
     assert decide(EXIT_FAILED, FAILURE) == Failed("no_targets", "nothing to learn")
 
 
@@ -92,14 +92,14 @@ def test_a_kill_by_the_kernel_for_memory_is_named_as_such() -> None:
     assert "batch_size" in outcome.message
 
 
-def test_other_signals_are_no_want_of_memory() -> None:
+def test_other_signals_do_not_mean_a_lack_of_memory() -> None:
     outcome = decide_crashed(-11, was_out_of_memory=True)
     assert outcome.code == "trainer_killed"
     assert "SIGSEGV" in outcome.message
 
 
 @pytest.mark.parametrize(("exit_code", "words"), [(0, "without a result"), (1, "exit code 1"), (139, "exit code 139")])
-def test_crashes_are_told_by_exit_code(exit_code: int, words: str) -> None:
+def test_crashes_are_described_by_exit_code(exit_code: int, words: str) -> None:
     outcome = decide_crashed(exit_code)
     assert outcome.code == "trainer_crashed"
     assert words in outcome.message

@@ -1,4 +1,4 @@
-"""The reaper: a run whose worker died keeps what was only in its metrics file, and ends whatever that file holds."""
+"""The reaper stores the metrics that are only in a dead worker's file, and ends the run whatever the file holds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from worker.runs.reaper import reap, reap_earlier_boot
 
 @pytest.fixture
 def job(resources: Resources, make_job: MakeJob) -> Job:
-    """It runs on this slot, since an earlier boot, and its lease is over."""
+    """A job that runs on this slot since an earlier boot, with an expired lease."""
     make_job()
     with resources.database.write() as session:
         job = claims.claim_next(session, slot="slot-0", device="cpu", lease_seconds=-1, boot_id="an earlier boot")
@@ -31,7 +31,7 @@ def job(resources: Resources, make_job: MakeJob) -> Job:
 
 
 def record(resources: Resources, job: Job, *steps: int) -> None:
-    """As the run's worker had told the database."""
+    """Store metrics in the database, as the run's worker would have."""
     lines = [(seq, make_line(step)) for seq, step in enumerate(steps, start=1)]
     with resources.database.write() as session:
         claims.record_metrics(session, job_id=job.id, attempt=1, metrics=lines)
@@ -54,7 +54,7 @@ def list_metrics(resources: Resources) -> Sequence[Metric]:
 
 
 def list_points(resources: Resources) -> list[tuple[int, int, int]]:
-    """(attempt, seq, step)"""
+    """Return (attempt, seq, step) of each metric."""
     return [(metric.attempt, metric.seq, metric.values["step"]) for metric in list_metrics(resources)]
 
 

@@ -1,4 +1,4 @@
-"""The recorder: signs of life, batches, and a database that is away for a while."""
+"""The recorder: heartbeats, batches, and a database that is unreachable for a while."""
 
 import threading
 import time
@@ -50,7 +50,7 @@ def list_seqs(database: Database) -> list[int]:
 
 @pytest.fixture
 def locked_out(database: Database) -> Iterator[Callable[[], None]]:
-    """Call it to take the job table away, so that calls fail as on a dead database; a second call brings it back."""
+    """Return a function that takes the job table away, so that calls fail as on a dead database, or brings it back."""
     hidden = False
 
     def toggle() -> None:

@@ -1,4 +1,4 @@
-"""A worker whose database, or whose job, is of a newer release: a run goes on, and none begins that would break."""
+"""A worker whose database or job is of a newer release: a run continues, and none starts that would break."""
 
 import threading
 
@@ -23,7 +23,7 @@ def get_job(database: Database, job_id: str) -> Job:
         return session.get_one(Job, job_id)
 
 
-def test_a_run_goes_on_while_a_newer_release_migrates_and_no_other_begins(
+def test_a_run_continues_while_a_newer_release_migrates_and_no_other_begins(
     resources: Resources, make_job: MakeJob
 ) -> None:
     running, waiting = make_job().id, make_job().id

@@ -1,4 +1,4 @@
-"""A whole run with a fake training process: what the rows, the files and the stream hold at its end."""
+"""A complete run with a fake training process: what the rows, the files and the stream hold at its end."""
 
 import json
 from datetime import timedelta
@@ -56,7 +56,7 @@ def test_a_run_that_succeeds_leaves_a_bundle_its_traces_and_the_numbers(
     log = paths["log"].read_text()
     assert "a library warns" in log
     assert "a stray line" in log
-    # Heading and environment name the run, for who has but the file or the process.
+    # Heading and environment name the run, for a reader who has only the file or only the process.
     assert log.startswith(f"[emotune: job {job_id}, attempt 1, on slot-0 of box]\n")
     assert f"for {job_id}/1\n" in log
 
@@ -65,7 +65,7 @@ def test_a_run_that_succeeds_leaves_a_bundle_its_traces_and_the_numbers(
     assert [place for stream in redis.streams.values() for place in stream] == [(1, seq) for seq in range(1, 6)]
 
 
-def test_events_tell_a_run_in_order(resources: Resources, make_job: MakeJob) -> None:
+def test_events_record_a_run_in_order(resources: Resources, make_job: MakeJob) -> None:
     job_id = make_job().id
     run_next(resources, fake_argv("succeed"))
     kinds = [event.kind for event in list_events(resources.database, job_id)]
@@ -106,7 +106,7 @@ def test_a_job_that_crashes_each_time_fails_with_exit_code_and_last_lines(
     assert set(list_artifacts(resources.database, job_id)) == {"log", "metrics"}
 
 
-def test_a_kill_from_outside_is_told_with_the_signals_name(resources: Resources, make_job: MakeJob) -> None:
+def test_a_kill_from_outside_is_reported_with_the_signals_name(resources: Resources, make_job: MakeJob) -> None:
     job_id = make_job().id
     run_next(resources, fake_argv("be_killed"))
     job = get_job(resources.database, job_id)
@@ -114,7 +114,7 @@ def test_a_kill_from_outside_is_told_with_the_signals_name(resources: Resources,
     run = get_run(resources.database, job)
     assert (run.exit_code, run.cause, run.error_code) == (-9, "crash", "trainer_killed")
     assert "SIGKILL" in (run.error_message or "")
-    # The kernel counted it, although the process could say nothing at its end.
+    # The kernel counted the kill, although the process itself could report nothing.
     assert (run.peak_host_bytes or 0) > 1_000_000
     assert job.peak_host_bytes == run.peak_host_bytes
 
@@ -149,7 +149,7 @@ def test_a_process_that_cannot_be_started_fails_the_job(resources: Resources, ma
 
 
 @pytest.mark.parametrize("scenario", ["work_until_stopped", "ignore_stop", "ignore_everything"])
-def test_a_cancel_ends_the_process_however_deaf_it_is(
+def test_a_cancel_ends_a_process_that_ignores_it(
     resources: Resources, make_job: MakeJob, dataset: Dataset, scenario: str
 ) -> None:
     job_id = make_job().id

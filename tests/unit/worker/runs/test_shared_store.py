@@ -1,4 +1,4 @@
-"""Runs on a machine that shares a store with others, and no folder."""
+"""Runs on a machine that shares a store with others, but no folder."""
 
 from dataclasses import replace
 from pathlib import Path

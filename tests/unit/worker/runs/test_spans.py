@@ -28,7 +28,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 def run_traced(resources: Resources, scenario: str) -> list[MutableMapping[str, Any]]:
-    """Returns what was logged."""
+    """Run a job with tracing, and return what was logged."""
     traced = replace(resources, tracing=open_tracing("emotune-worker", host="box"))
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars, add_trace_ids]) as entries:
         run_next(traced, fake_argv(scenario))
@@ -61,7 +61,7 @@ def test_a_run_goes_on_with_the_trace_of_the_request(
     assert len(children) == len(collector.spans) - 2
     assert all(run.began_ns <= span.began_ns <= span.ended_ns <= run.ended_ns for span in children)
     by_begin = sorted(children, key=lambda span: span.began_ns)
-    # One after the other.
+    # The spans follow one another.
     assert all(span.ended_ns <= after.began_ns for span, after in pairwise(by_begin))
     assert not any(span.is_error for span in collector.spans)
     assert b"private" not in b"".join(collector.bodies)
@@ -80,7 +80,7 @@ def test_a_run_that_fails_is_marked_by_its_code_alone(
     assert run.attributes["error.type"] == job.error_code
     assert job.error_message
     assert job.error_message.encode() not in b"".join(collector.bodies)
-    # Nobody traced the request: the run begins a trace, and its wait is in it.
+    # Nobody traced the request, so the run begins a trace, which includes the time that the job waited.
     assert run.parent_id == ""
     assert [span.parent_id for span in collector.find("job.wait")] == [run.span_id]
 

@@ -1,4 +1,4 @@
-"""Runs that are stopped, and go on: pause, preemption, checkpoints, crashes, limits of time and memory."""
+"""Runs that stop and resume: pause, preemption, checkpoints, crashes, and limits of time and memory."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ from tests.unit.worker.runs.running import (
 from worker.resources import Resources
 from worker.runs.turn import run_next
 
-# The fake training process waits there for a request.
+# The fake training process waits at this step for a request.
 LAST_STEP_BEFORE_THE_WAIT = 4
 
 Verb = Callable[[Session, str, str], object]
@@ -57,7 +57,7 @@ def list_saved(resources: Resources, job_id: str, attempt: int) -> list[int]:
     return [found.step for found in list_checkpoints(resources.storage.get_checkpoint_folder(job_id, attempt))]
 
 
-def test_a_paused_job_leaves_its_slot_with_a_checkpoint_and_goes_on_from_it(
+def test_a_paused_job_leaves_its_slot_with_a_checkpoint_and_resumes_from_it(
     resources: Resources, make_job: MakeJob
 ) -> None:
     job = make_job()
@@ -86,7 +86,7 @@ def test_a_paused_job_leaves_its_slot_with_a_checkpoint_and_goes_on_from_it(
     assert list_saved(resources, job.id, 1) == list_saved(resources, job.id, 2) == []
 
 
-def test_a_preempted_job_waits_again_and_goes_on_where_it_was(resources: Resources, make_job: MakeJob) -> None:
+def test_a_preempted_job_waits_again_and_resumes_where_it_was(resources: Resources, make_job: MakeJob) -> None:
     job = make_job()
     start_and_ask(resources, job, preempt)
     waiting = get_job(resources.database, job.id)
@@ -147,7 +147,7 @@ def test_a_checkpoint_is_saved_on_request_and_the_run_goes_on(
     thread.join(WAIT_SECONDS)
 
 
-def test_a_crashed_job_goes_on_from_its_checkpoint_and_drops_older_ones(
+def test_a_crashed_job_resumes_from_its_checkpoint_and_drops_older_ones(
     resources: Resources, make_job: MakeJob
 ) -> None:
     job = make_job()
@@ -198,12 +198,12 @@ def test_a_process_that_falls_silent_is_ended_and_counts_as_crashed(resources: R
     failed = get_job(resources.database, job.id)
     assert (failed.status, failed.error_code) == (JobStatus.FAILED, "trainer_stalled")
     with resources.database.read() as session:
-        # Where the machine is so busy that the process has not begun to ignore SIGTERM, that ends it.
+        # On a very busy machine SIGTERM may end the process before it has begun to ignore that signal.
         assert {run.exit_code for run in records.list_runs(session, job_id=job.id)} <= {-9, -15}
     assert find_trainers() == []
 
 
-def test_a_run_that_goes_on_later_leaves_no_artifact(resources: Resources, make_job: MakeJob) -> None:
+def test_a_run_that_resumes_later_leaves_no_artifact(resources: Resources, make_job: MakeJob) -> None:
     job = make_job()
     run_next(resources, fake_argv("crash"))
     assert get_job(resources.database, job.id).status is JobStatus.QUEUED

@@ -106,7 +106,7 @@ def test_a_slot_that_another_host_has_takes_no_job(resources: Resources, make_jo
     assert get_job(resources.database, job_id).status is JobStatus.QUEUED
 
 
-def test_a_job_is_told_when_the_memory_of_its_run_does_not_come_back(
+def test_a_job_has_an_event_when_the_memory_of_its_run_does_not_come_back(
     resources: Resources, make_job: MakeJob, device: DeviceDouble
 ) -> None:
     job_id = make_job().id

@@ -1,4 +1,4 @@
-"""What a slot's device tells, and what is made of a driver that isn't there."""
+"""What is read of a slot's device, and what happens where there is no driver."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from worker.slot.gpu import Cpu, DeviceReading, Gpu, GpuUnreadable
 
 ROOT = Path(__file__).resolve().parents[4]
 
-# The GPU machine has these alone: worker/slot/gpu.py is used there without the service's packages.
+# On the GPU machine worker/slot/gpu.py is used without the service's packages.
 IMPORT = """
 import sys
 import worker.slot.gpu
@@ -19,7 +19,7 @@ heavy = {"torch", "sqlalchemy", "celery", "structlog", "pydantic"} & set(sys.mod
 assert not heavy, heavy
 """
 
-# The library is looked for where the loader looks: a folder without it goes before.
+# The library is searched for in the loader's folders; a folder without it is put before them.
 WITHOUT_DRIVER = """
 import ctypes, sys
 from worker.slot.gpu import Gpu, GpuUnreadable
@@ -38,7 +38,7 @@ for question in (gpu.read, gpu.list_processes, gpu.read):
 """
 
 
-def test_a_cpu_tells_the_memory_of_its_machine_and_no_more() -> None:
+def test_a_cpu_reports_the_memory_of_its_machine_and_no_more() -> None:
     assert Cpu().read() == DeviceReading(memory_bytes=psutil.virtual_memory().total)
     assert Cpu().list_processes() == []
 
@@ -49,7 +49,7 @@ def test_without_a_driver_a_gpu_says_that_it_cannot_be_read(name: str) -> None:
         [sys.executable, "-c", WITHOUT_DRIVER, name], cwd=ROOT, check=False, capture_output=True, text=True
     )
     if done.stderr == "a driver is here\n":
-        # Then tests/gpu/test_gpu_reader.py asks it.
+        # On such a machine tests/gpu/test_gpu_reader.py reads the GPU.
         with pytest.raises(GpuUnreadable):
             Gpu("99").read()
     else:

@@ -60,7 +60,7 @@ def test_a_training_process_that_outlived_its_supervisor_is_killed_by_the_next_o
 
 
 @pytest.mark.parametrize("case", ["forgotten", "started at another time", "of an earlier boot", "of another host"])
-def test_a_process_that_has_only_the_number_is_left_alone(tmp_path: Path, case: str) -> None:
+def test_another_process_with_the_same_number_is_left_alone(tmp_path: Path, case: str) -> None:
     stranger = subprocess.Popen(SLEEPER, start_new_session=True)
     with hold(tmp_path) as lock:
         assert lock is not None

@@ -1,4 +1,4 @@
-"""Processes in words for the operator."""
+"""Processes that hold memory, described for the operator."""
 
 import os
 from pathlib import Path
@@ -23,5 +23,5 @@ def test_a_process_that_is_not_there_has_nothing_open(tmp_path: Path) -> None:
     assert not has_gpu_open(os.getpid())
 
 
-def test_sizes_are_told_in_the_unit_that_fits() -> None:
+def test_sizes_are_given_in_the_unit_that_fits() -> None:
     assert [describe_size(size) for size in (0, 300 * 1024**2, 3 * 1024**3 // 2)] == ["0 MiB", "300 MiB", "1.5 GiB"]

@@ -1,4 +1,4 @@
-"""What blocks a slot, and that it is free again by itself."""
+"""What blocks a slot, and that it becomes free again by itself."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from worker.slot.lock import SlotLock, get_lock_path, hold_slot
 from worker.slot.readiness import SlotCheck
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
-# No process has a number like this.
+# No process has such a number.
 FOREIGN_PID = 2**22 + 1
 
 
@@ -63,7 +63,7 @@ def make_check(
         lock_path=get_lock_path(settings.data_dir, settings.slot, host=settings.host_name),
         boot_id=boot_id or resources.boot_id,
         return_seconds=return_seconds,
-        # The list may change, as what is installed does.
+        # The list may change, as installed packages do.
         describe_missing=lambda: describe_missing(missing),
     )
 
@@ -72,7 +72,7 @@ def test_a_gpu_that_nobody_uses_is_free(resources: Resources, device: DeviceDoub
     check = make_check(resources)
     assert check.find_obstacle() is None
     device.reading = replace(IDLE_GPU, memory_used_bytes=GIB)
-    assert check.find_obstacle() is None, "what a driver keeps for itself is below the bound"
+    assert check.find_obstacle() is None, "the memory that a driver uses itself is below the bound"
 
 
 def test_somebody_elses_process_blocks_and_is_named(resources: Resources, device: DeviceDouble) -> None:
@@ -81,7 +81,7 @@ def test_somebody_elses_process_blocks_and_is_named(resources: Resources, device
     assert check.find_obstacle() == (f"The GPU is in use by process {FOREIGN_PID} (not visible from here, 12.3 GiB).")
 
 
-def test_an_innocent_process_with_a_foreign_number_is_not_named(resources: Resources, device: DeviceDouble) -> None:
+def test_an_unrelated_process_with_the_same_number_is_not_named(resources: Resources, device: DeviceDouble) -> None:
     own_pid = os.getpid()
     device.processes = [GpuProcess(own_pid, None, computes=True)]
     reason = make_check(resources).find_obstacle()

@@ -1,4 +1,4 @@
-"""How a slot's GPU is told with the metrics of a run."""
+"""How the metrics of a run describe the slot's GPU."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_a_cpu_slot_has_nothing_to_sample() -> None:
 
 
 @pytest.mark.parametrize("device_kind", ["cpu", "cuda"])
-def test_each_metric_of_a_run_tells_how_the_gpu_was(
+def test_each_metric_of_a_run_has_the_state_of_the_gpu(
     resources: Resources, database: Database, device: DeviceDouble, make_job: MakeJob, device_kind: str
 ) -> None:
     expected: dict[str, float | None] = dict.fromkeys(GPU_FIELDS)

@@ -1,4 +1,4 @@
-"""Texts with labels become chats, as a mapping says."""
+"""A mapping turns labelled texts into chats."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every format becomes the same records, each with its place; what can't be read says where and why."""
+"""Every format becomes the same records, each with its place; unreadable content is reported with place and reason."""
 
 import gzip
 import hashlib
@@ -36,7 +36,7 @@ LINE = json.dumps(CHAT)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    # Told by its content, whatever its name.
+    # The format is recognised by the content, not by the name.
     return tmp_path / "chats.txt"
 
 
@@ -89,7 +89,7 @@ def make_chat(prompt: str, response: str, **emotion: float) -> dict[str, object]
     ],
     ids=["lines", "array", "indented", "csv", "semicolons", "tabs", "parquet", "parquet lists", "parquet json"],
 )
-def test_each_format_is_told_by_its_content(path: Path, content: bytes, place: int, compress: Any) -> None:
+def test_each_format_is_recognised_by_its_content(path: Path, content: bytes, place: int, compress: Any) -> None:
     assert read(path, compress(content)) == [(place, CHAT)]
 
 
@@ -141,14 +141,14 @@ def test_rows_may_have_a_system_message_and_keys_that_the_report_counts(path: Pa
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("content", [b"", b"\n" * 1000, b"\xef\xbb\xbf \r\n\t"])
-def test_a_table_that_ends_before_its_header_is_told(content: bytes) -> None:
+def test_a_table_that_ends_before_its_header_is_reported(content: bytes) -> None:
     stream: Any = io.BufferedReader(io.BytesIO(content))
     ((place, finding),) = csv_file.read_rows(stream, make_row_reader(None, DEFAULT_AXES), 100)
     assert isinstance(finding, Finding)
     assert (place, finding.code, finding.message) == (1, "file_empty", "the file ends before its header")
 
 
-def test_a_header_that_is_broken_is_told(path: Path) -> None:
+def test_a_broken_header_is_reported(path: Path) -> None:
     assert list_problems(path, b"prompt,response\ra,b\rc,d\r") == [(1, codes.CSV_ROW_BROKEN)]
 
 
@@ -161,12 +161,12 @@ def test_rows_are_named_by_the_line_where_they_begin(path: Path) -> None:
     ]
 
 
-def test_a_quote_without_end_is_told_where_its_row_begins(path: Path) -> None:
+def test_a_quote_without_end_is_reported_where_its_row_begins(path: Path) -> None:
     content = b'prompt,response\na,b\nc,"d\n' + b"e,f\n" * 300_000
     assert list_problems(path, content) == [(3, "line_too_long")]
 
 
-def test_numbers_that_are_none_are_told_as_in_json(path: Path) -> None:
+def test_values_that_are_no_numbers_are_reported_as_in_json(path: Path) -> None:
     assert list_problems(path, b'prompt,response,joy\na,b,"0,5"\nc,d,2\n') == [
         (2, "emotion_not_a_number"),
         (3, "emotion_out_of_range"),
@@ -180,12 +180,12 @@ def test_numbers_that_are_none_are_told_as_in_json(path: Path) -> None:
         ("prompt,response,Prompt", codes.COLUMN_TWICE, "the column 'prompt' occurs twice"),
     ],
 )
-def test_columns_that_are_wrong_are_told_once(path: Path, header: str, code: str, words: str) -> None:
+def test_wrong_columns_are_reported_once(path: Path, header: str, code: str, words: str) -> None:
     report = check(path, f"{header}\na,b,c\n".encode())
     assert [(problem.line, problem.code, problem.message) for problem in report.problems] == [(1, code, words)]
 
 
-def test_bytes_that_are_no_text_are_told_by_their_row(path: Path) -> None:
+def test_bytes_that_are_no_text_are_reported_with_their_row(path: Path) -> None:
     assert list_problems(path, b"prompt,response\na,b\nc,\xff\n") == [(3, "not_utf8")]
 
 
@@ -206,7 +206,7 @@ def test_broken_arrays_name_the_object(path: Path, content: str, problems: list[
     assert list_problems(path, content.encode()) == problems
 
 
-def test_what_follows_an_array_is_told_wherever_the_file_is_torn() -> None:
+def test_content_after_an_array_is_reported_however_the_file_is_cut() -> None:
     for content in (b"[] x", b"[]\n \n x"):
         found = list(split_array(cast("io.BufferedReader", SingleByteStream(content)), 1 << 20))
         assert [item.code for item in found if isinstance(item, Finding)] == [codes.JSON_ARRAY_BROKEN], content
@@ -220,7 +220,7 @@ def test_an_object_without_end_is_not_held(path: Path) -> None:
     ]
 
 
-def test_a_long_line_is_told_and_the_next_one_read(path: Path) -> None:
+def test_a_long_line_is_reported_and_the_next_one_read(path: Path) -> None:
     long_line = LINE.replace("Hi", "x" * (1 << 21))
     assert list_problems(path, gzip.compress(f"{long_line}\n{LINE}\nx\n".encode())) == [
         (1, "line_too_long"),
@@ -235,14 +235,14 @@ json_values = st.recursive(
 
 
 class SingleByteStream(io.BytesIO):
-    """Gives a byte at a time, whatever was asked for."""
+    """Returns one byte at a time, however many were asked for."""
 
     def read(self, _size: int | None = -1, /) -> bytes:
         return super().read(1)
 
 
 class TornStream(io.BytesIO):
-    """Gives a few bytes at a time, whatever was asked for."""
+    """Returns a few bytes at a time, however many were asked for."""
 
     def read(self, _size: int | None = -1, /) -> bytes:
         return super().read(self.tell() % 7 + 1)
@@ -257,7 +257,7 @@ def test_an_array_is_split_into_what_it_was_made_of(values: list[object], indent
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, compress_zstd])
-def test_compressed_data_that_is_cut_is_told_where_it_ends(path: Path, compress: Any) -> None:
+def test_compressed_data_that_is_cut_is_reported_where_it_ends(path: Path, compress: Any) -> None:
     digests = (hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000))
     lines = "".join(LINE.replace("Hi", digest) + "\n" for digest in digests)
     content = compress(lines.encode())
@@ -276,14 +276,14 @@ def test_content_that_expands_beyond_the_limit_is_not_read(path: Path) -> None:
         read(path, repeated, max_bytes=10_000)
 
 
-def test_a_parquet_file_that_is_damaged_is_told(path: Path) -> None:
+def test_a_damaged_parquet_file_is_reported(path: Path) -> None:
     whole = make_parquet({"prompt": [str(number) for number in range(5000)], "response": ["b"] * 5000})
     for content in (whole[:-20], whole[:4], whole[:50] + bytes(500) + whole[550:]):
         problems = list_problems(path, content)
         assert problems[-1][1] == codes.PARQUET_UNREADABLE, problems
 
 
-def test_a_parquet_cell_that_is_no_text_is_told_by_its_row(path: Path) -> None:
+def test_a_parquet_cell_that_is_no_text_is_reported_with_its_row(path: Path) -> None:
     content = make_parquet({"prompt": [1, None], "response": ["a", "b"]})
     assert list_problems(path, content) == [(1, "content_not_text"), (2, "content_missing")]
 
@@ -302,9 +302,9 @@ def test_bytes_that_are_no_text_are_an_error(path: Path) -> None:
 
 
 MIB = 1 << 20
-# Far under what these files take decoded.
+# This is much less than the size of the decoded files.
 MAX_GROWTH = 100 * MIB
-# Prints by how many bytes memory has grown at its highest, the counts of problems, and the first problem.
+# Prints the growth of the peak memory in bytes, the number of examples, the counts of problems, and the first problem.
 MEASURE = """
 import json, sys
 from pathlib import Path
@@ -331,7 +331,11 @@ print(json.dumps([find_peak() - before, report.example_count, report.problem_cou
 
 
 def measure(path: Path, content: bytes) -> tuple[int, int, dict[str, int], list[dict[str, Any]]]:
-    """In a process of its own: what memory a file takes, beside that of the libraries, and what is said of it."""
+    """Check a file in a separate process.
+
+    Returns the memory in bytes that the file takes beside the libraries, the number of examples, the counts of problems
+    by code, and the first problem.
+    """
     small = path.with_name("small")
     small.write_bytes(make_parquet({"prompt": ["a"], "response": ["b"]}))
     path.write_bytes(content)
@@ -349,7 +353,7 @@ def write_parquet(columns: dict[str, Any], **options: Any) -> bytes:
 
 
 def repeat(text: str, count: int) -> pa.Array:
-    """The text in a dictionary once, and so many indices."""
+    """Return an array that holds the text once in a dictionary, and `count` indices."""
     return pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([text]))
 
 
@@ -358,7 +362,7 @@ def make_lists(items: pa.Array, length: int) -> pa.Array:
 
 
 def make_chats(count: int, content: str) -> pa.Array:
-    """So many chats of two messages, both with this content."""
+    """Return `count` chats of two messages, which all have this content."""
     roles = pa.array(["user", "assistant"] * count)
     return make_lists(pa.StructArray.from_arrays([roles, repeat(content, 2 * count)], ["role", "content"]), 2)
 
@@ -458,7 +462,7 @@ def test_rows_of_a_parquet_file_are_decoded_a_few_at_a_time(
     assert growth < 2 * MAX_GROWTH
 
 
-def test_a_parquet_row_that_is_too_long_is_told_by_its_column_and_the_others_are_read(path: Path) -> None:
+def test_a_parquet_row_that_is_too_long_is_reported_with_its_column_and_the_others_are_read(path: Path) -> None:
     content = write_parquet({"prompt": ["a", "b", "c"], "response": ["x", "y" * (20 * MIB), "z"]})
     report = check(path, content)
     (problem,) = report.problems
@@ -477,7 +481,7 @@ def test_of_several_row_groups_the_one_that_is_too_large_is_named(path: Path) ->
 
 
 def test_a_parquet_file_whose_summary_is_too_large_is_refused(path: Path) -> None:
-    # Its length stands at the very end.
+    # The length of the summary is at the very end of the file.
     summary = bytes(9 * MIB)
     content = b"PAR1" + summary + len(summary).to_bytes(4, "little") + b"PAR1"
     (problem,) = check(path, gzip.compress(content)).problems
@@ -493,13 +497,15 @@ LENGTHS = st.lists(st.integers(0, 40) | st.sampled_from([1, 1, 1, 200]), min_siz
 @given(LENGTHS, st.sampled_from(["1.0", "2.0"]), st.sampled_from(["none", "snappy", "zstd", "gzip", "lz4"]))
 @example([1], "1.0", "snappy")
 @example([5000], "2.0", "zstd")
-def test_the_rows_of_a_nested_column_are_told_by_its_levels(lengths: list[int], version: str, compression: str) -> None:
+def test_the_rows_of_a_nested_column_are_found_by_its_levels(
+    lengths: list[int], version: str, compression: str
+) -> None:
     rows: list[list[list[int]]] = [[[0, 1]] * (length // 2) + [[]] * (length % 2) for length in lengths]
     table = {"flat": [[0] * length for length in lengths], "deep": rows}
     options = {"data_page_version": version, "compression": compression, "data_page_size": 64, "write_batch_size": 8}
     content = io.BytesIO(write_parquet(table, **options))
     metadata = pq.ParquetFile(content).metadata
-    # A list without values takes one place.
+    # A list without values has one level too.
     longest = {
         "flat": max(1, *lengths),
         "deep": max(max(1, sum(max(1, len(inner)) for inner in row)) for row in rows),
@@ -516,7 +522,7 @@ def test_the_rows_of_a_nested_column_are_told_by_its_levels(lengths: list[int], 
         assert (starts, tracker.longest) == (len(lengths), longest[name])
 
 
-def test_a_damaged_header_of_a_page_is_told_with_its_column(path: Path) -> None:
+def test_a_damaged_header_of_a_page_is_reported_with_its_column(path: Path) -> None:
     content = bytearray(write_parquet({"prompt": ["a"] * 9, "response": ["b"] * 9}))
     start = pq.ParquetFile(io.BytesIO(content)).metadata.row_group(0).column(1).dictionary_page_offset
     for damage in (b"\xff" * 12, b"\x15\x00\x15\x01\x15\x01\x00"):
