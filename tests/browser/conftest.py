@@ -1,4 +1,4 @@
-"""Chromium, and a staged installation."""
+"""Fixtures for tests in Chromium: the browser, its pages, and a staged installation."""
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[StagedServer]:
-    """Shared by all tests that change nothing which another one looks at."""
+    """A staged installation, shared by all tests that change nothing which another test reads."""
     with serve_staged(tmp_path_factory.mktemp("staged")) as server:
         yield server
 
@@ -56,7 +56,7 @@ class OpenContext(Protocol):
 
 @pytest.fixture
 def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[OpenContext]:
-    """Opens an empty page in a context of its own, logged in by a key if one is given; checks the watch at the end."""
+    """Opens an empty page in its own context, logged in if a key is given; checks the watches at the end."""
     with ExitStack() as stack:
         watches: list[Watch] = []
 
@@ -84,12 +84,12 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
 
 
 def settle(page: Page) -> None:
-    """Until what the page asked for at first is there."""
+    """Wait until the page has loaded what it requested at first."""
     expect(page.locator(".skeleton")).to_have_count(0)
 
 
 def _keep_pictures(request: pytest.FixtureRequest, watches: list[Watch]) -> None:
-    """Of what a failed test saw last."""
+    """Save a screenshot of each open page of a failed test."""
     report: pytest.TestReport | None = request.node.stash.get(REPORT, None)
     if report is None or not report.failed:
         return

@@ -1,4 +1,4 @@
-"""The pages of a staged installation: those that are tested, and pictured."""
+"""The pages of a staged installation that are tested, and of which pictures are made."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ REST_MS = 200
 
 @dataclass(frozen=True)
 class PageCase:
-    """A page: its address behind `#`, how its heading reads, and whether it shows curves, which come late."""
+    """A page: its path after `#`, a pattern for its heading, and whether it has curves, which load later."""
 
     name: str
     find_path: Callable[[StagedServer], str]
@@ -23,12 +23,12 @@ class PageCase:
     has_curves: bool = False
 
     def open(self, page: Page, server: StagedServer) -> None:
-        """Until all that the page asks for at first is there."""
+        """Open the page and wait until all that it requests at first has loaded."""
         page.goto(f"/#{self.find_path(server)}")
         expect(page.get_by_role("heading", level=1, name=re.compile(self.heading))).to_be_visible(timeout=WAIT_MS)
         if self.has_curves:
             expect(page.locator("figure canvas").first).to_be_visible(timeout=WAIT_MS)
-        # One may follow another.
+        # One request may follow another.
         for _ in range(2):
             expect(page.locator(".skeleton")).to_have_count(0, timeout=WAIT_MS)
             page.wait_for_timeout(REST_MS)

@@ -1,9 +1,9 @@
-"""An installation as a team's looks after a month, made in seconds: rows and files, no training.
+"""An installation that looks like a team's after a month, made in seconds: rows and files, no training.
 
     python -m tests.browser.staging --data-dir D --port P [--seconds N]
 
-stages into an empty folder, then serves it until Ctrl-C: with an embedded Valkey for the live points, and with running
-jobs that go on, obey stops and end (staged/life.py). A folder that is staged already is served as it is.
+stages into an empty folder, then serves it until Ctrl-C, with an embedded Valkey for the live points, and with running
+jobs that advance, obey stops and end (staged/life.py). A folder that is already staged is served as it is.
 """
 
 import argparse
@@ -47,7 +47,7 @@ REPOSITORY = Path(__file__).parents[2]
 STAGED_FILE = "staged.json"
 LOGIN_SECONDS = 24 * 3600
 
-# Sizes as Google's folders tell them; estimates and the memory of slots go by these.
+# Sizes as in the folders that Google publishes; the estimates and the memory of slots are based on them.
 _GEMMAS: dict[str, tuple[dict[str, object], int]] = {
     SMALL: ({"hidden_size": 640, "intermediate_size": 2048, "num_hidden_layers": 18}, 536_223_056),
     MIDDLE: ({"hidden_size": 1152, "intermediate_size": 6912, "num_hidden_layers": 26}, 1_999_811_208),
@@ -57,7 +57,7 @@ _GEMMAS: dict[str, tuple[dict[str, object], int]] = {
 
 @dataclass(frozen=True)
 class Staged:
-    """How to get in, and what there is to look at. The keys are those of this installation alone."""
+    """How to log in, and what can be looked at. The keys are valid in this installation only."""
 
     member_key: str
     operator_key: str
@@ -78,7 +78,7 @@ def make_settings(data_dir: Path, *, port: int = 8000) -> Settings:
 
 
 def stage(settings: Settings, *, seed: int = 0) -> Staged:
-    """Fill an empty installation. But for times, ids and keys the same for a seed."""
+    """Fill an empty installation. The same seed gives the same content, except for times, ids and keys."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     _make_models(settings)
     migrate(settings)
@@ -106,7 +106,7 @@ def find_staged(settings: Settings) -> Staged | None:
 
 
 def make_login_link(settings: Settings, secret: str) -> str:
-    """Behind the API's address."""
+    """Make the path of a login link, which is appended to the API's address."""
     database = Database(settings.sqlalchemy_url)
     with database.write() as session:
         caller = authenticate(session, secret=secret)
@@ -116,7 +116,7 @@ def make_login_link(settings: Settings, secret: str) -> str:
 
 
 def _make_models(settings: Settings) -> None:
-    """Gemma's sizes with the tests' tokenizer, which a process of its own makes: this one has no need of torch."""
+    """Make model folders with Gemma's sizes and the tests' tokenizer, which another process makes with torch."""
     tiny = settings.data_dir / "models" / "tiny"
     subprocess.run([sys.executable, str(REPOSITORY / "tests" / "support" / "tiny_gemma.py"), str(tiny)], check=True)
     for name, (sizes, weight_bytes) in _GEMMAS.items():
@@ -133,7 +133,7 @@ def _make_models(settings: Settings) -> None:
 
 
 def _add_teams(session: Session) -> dict[str, str]:
-    """The secret of each key, by its name."""
+    """Add the teams and their keys; returns the secret of each key by its name."""
     secrets: dict[str, str] = {}
     for name, weight, keys in (
         (MAIN_TEAM, 2.0, ("laptop", "ci", "nightly", "workstation", "old laptop")),
@@ -152,7 +152,7 @@ def _add_teams(session: Session) -> dict[str, str]:
 
 
 def _age_keys(session: Session) -> None:
-    """When each was made and used, in hours ago."""
+    """Set when each key was made and last used, in hours before now."""
     now = utc_now()
     for name, made, used in (
         ("laptop", 900, 0.05),
@@ -169,14 +169,14 @@ def _age_keys(session: Session) -> None:
 
 
 def _upload_datasets(settings: Settings, keys: Mapping[str, str], seed: int) -> None:
-    """Through the API, as teams do it; the oldest first."""
+    """Upload the datasets through the API, as teams do, the oldest first."""
     uploads: tuple[tuple[str, str, bytes, dict[str, Any], float], ...] = (
         ("sample chats", "laptop", (REPOSITORY / "samples" / "chats.jsonl").read_bytes(), {}, 700),
         ("calm support", "laptop", make_chats(seed + 1, 480), {}, 420),
         (
             "companion stories",
             "workstation",
-            # Three emotions alone, and some lines twice: its report has warnings.
+            # Only three emotions, and some lines twice, so that its report has warnings.
             make_chats(seed + 2, 1200, emotions=("joy", "trust", "interest"), repeats=14),
             {},
             160,
@@ -212,7 +212,7 @@ def _add_jobs(session: Session, storage: Storage, seed: int) -> dict[str, str]:
 
 
 def serve(settings: Settings, staged: Staged, *, seconds: float | None, seed: int) -> None:
-    """The API over the staged installation, with life in it."""
+    """Serve the API of the staged installation, while Life simulates its workers."""
     with ExitStack() as stack:
         _start_valkey(settings, stack)
         stack.enter_context(Life(settings, seed=seed))
@@ -222,7 +222,7 @@ def serve(settings: Settings, staged: Staged, *, seconds: float | None, seed: in
                 host=settings.host,
                 port=settings.port,
                 log_level="warning",
-                # Live feeds stay open for ever.
+                # Live feeds stay open forever.
                 timeout_graceful_shutdown=1,
             )
         )
@@ -265,7 +265,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    # uvicorn sends itself the signal again when it has stopped; else Valkey would be left over.
+    # After its stop uvicorn raises the signal again; without this handler Valkey would be left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = make_settings(options.data_dir, port=options.port)
     staged = find_staged(settings) or stage(settings, seed=options.seed)

@@ -1,4 +1,4 @@
-"""Jobs side by side, as a person compares them."""
+"""Comparing jobs side by side, as a person does it."""
 
 import re
 

@@ -27,7 +27,7 @@ def make_file(name: str, lines: list[str]) -> FilePayload:
 
 
 def choose(page: Page, file: FilePayload) -> Locator:
-    """The card of the file that was chosen."""
+    """Choose a file for upload; returns its card on the page."""
     page.goto("/#/datasets")
     page.get_by_label("Choose files").set_input_files(file)
     return page.get_by_role("article", name=file["name"])

@@ -66,7 +66,7 @@ def test_a_job_is_paused_and_resumed_by_its_menu(open_page: OpenContext, server:
     expect(row).to_contain_text("Queued")
 
 
-def test_nothing_is_cancelled_unasked(open_page: OpenContext, server: StagedServer) -> None:
+def test_a_cancel_is_confirmed_first(open_page: OpenContext, server: StagedServer) -> None:
     page = _open_jobs(open_page, server, "?search=no%20warm-up")
     row = _row(page, "calm support 1B, no warm-up")
     row.get_by_role("button", name="Actions for").click()

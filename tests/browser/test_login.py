@@ -15,7 +15,7 @@ def test_a_link_logs_in_once(open_page: OpenContext, server: StagedServer) -> No
     watch.expect(401, "/session")
     page.goto(link)
     expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
-    # The code is out of the address, also of the way back.
+    # The code is neither in the address nor in the history.
     expect(page).to_have_url(re.compile(r"/#/jobs$"))
 
     other, watch = open_page(server.url)
@@ -27,7 +27,7 @@ def test_a_link_logs_in_once(open_page: OpenContext, server: StagedServer) -> No
 
 def test_a_key_logs_in_and_the_button_logs_out(open_page: OpenContext, server: StagedServer) -> None:
     page, watch = open_page(server.url)
-    # Before the login, and for the key that is none.
+    # The first 401 is the answer before the login, the second the answer to an invalid key.
     watch.expect(401, "/session")
     page.goto("/")
     page.get_by_label("API key").fill("emo_" + "0" * 43)

@@ -1,4 +1,4 @@
-"""Every page of a staged installation: it opens, is accessible in both schemes, and fits a telephone."""
+"""Every page of a staged installation opens, is accessible in both schemes, and fits a telephone."""
 
 import math
 from pathlib import Path
@@ -12,14 +12,14 @@ from tests.browser.staged.server import StagedServer
 
 AXE = Path(__file__).parents[2] / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 DESK_WIDTH, TELEPHONE_WIDTH = 1280, 380
-# Chromium's own bound for a good page.
+# Chromium calls a page good up to this layout shift.
 MAX_LAYOUT_SHIFT = 0.1
 GRAVE = ("serious", "critical")
 
 MAX_VISITS = 10
 MAX_FIRST_ROW_SECONDS = 0.4
 MAX_ASSET_BYTES = 120_000
-# When the first job stands in the table, since the navigation began.
+# Measures the milliseconds from the start of the navigation until the first job is in the table.
 MARK_FIRST_ROW = """
 new MutationObserver((_, observer) => {
   if (!document.querySelector("tbody tr a[href*='/jobs/']")) return;
@@ -59,7 +59,7 @@ def test_a_page_fits_a_telephone(open_page: OpenContext, server: StagedServer, c
 
 
 def test_the_jobs_are_there_at_once(open_page: OpenContext, server: StagedServer) -> None:
-    """Each visit has an empty cache, as a first one. One in time shows that the page can; others share the machine."""
+    """Each visit starts with an empty cache, like a first one. One fast visit is enough on a shared machine."""
     seconds: list[float] = []
     sizes: list[int] = []
     while len(seconds) < MAX_VISITS and min(seconds, default=math.inf) >= MAX_FIRST_ROW_SECONDS:
@@ -76,20 +76,20 @@ def test_the_jobs_are_there_at_once(open_page: OpenContext, server: StagedServer
 
 
 def check_accessibility(page: Page) -> None:
-    """By axe-core: nothing that it calls serious or critical."""
+    """Check with axe-core that the page has no serious and no critical violation."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     violations = page.evaluate("axe.run().then((found) => found.violations)")
-    told = [
+    reported = [
         f"{each['impact']}: {each['id']}, {each['help']}: {node['html'][:200]} {node.get('failureSummary', '')}"
         for each in violations
         if each["impact"] in GRAVE
         for node in each["nodes"][:4]
     ]
-    assert not told, "axe found:\n" + "\n".join(told)
+    assert not reported, "axe found:\n" + "\n".join(reported)
 
 
 def check_layout(page: Page) -> None:
-    """Nothing is wider than the window, and nothing has jumped."""
+    """Check that nothing is wider than the window, and that the layout has not shifted."""
     wide: list[str] = page.evaluate("""() => {
         const room = document.documentElement.clientWidth;
         if (document.documentElement.scrollWidth <= room) return [];

@@ -1,4 +1,4 @@
-"""A fine-tune from the file to the bundle with the mouse, on a running stack that is broken in the middle."""
+"""A fine-tune from the file to the bundle with the mouse, on a running stack with an outage in the middle."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from tests.browser.conftest import REPOSITORY, OpenContext
 from tests.support.stacks import Installation
 from tests.support.tiny_base import make_tiny_base
 
-# Long enough that all the rest happens while it runs.
+# Long enough that the pause and the outage happen while it runs.
 EPOCHS, SHORT_EPOCHS = "6", "1"
 BAD_LINE = 7
 RUN_MS = 150_000
@@ -47,7 +47,7 @@ def installation(browser: Browser, tmp_path: Path) -> Iterator[Installation]:
 
 @pytest.fixture
 def file_with_a_bad_line(tmp_path: Path) -> Path:
-    """The sample chats, one of them with an emotion that there is not."""
+    """The sample chats, one of them with an unknown emotion."""
     lines = (REPOSITORY / "samples" / "chats.jsonl").read_text(encoding="utf-8").splitlines()
     chat = json.loads(lines[0])
     chat["messages"][-1]["emotion"] = {"jy": 1}
@@ -64,7 +64,7 @@ def test_from_a_file_to_a_bundle(
     stack = installation.stack
     page, watch = open_page(stack.url, height=1000)
     watch.expect(401, "/session")
-    # The bad line.
+    # The upload with the bad line is refused.
     watch.expect(422, "/datasets")
     code = installation.client.create_login_code()
     page.goto(code["path"])
@@ -92,14 +92,14 @@ def test_from_a_file_to_a_bundle(
         watch_the_curve_move(page, before)
 
     expect(find_badge(page, "Succeeded")).to_be_visible(timeout=RUN_MS)
-    assert page.evaluate("window.__sameDocument"), "the page was loaded anew"
-    check_curve_is_whole(page, open_page(stack.url, key=stack.api_key, height=1000)[0])
+    assert page.evaluate("window.__sameDocument"), "the page was loaded again"
+    check_curve_is_complete(page, open_page(stack.url, key=stack.api_key, height=1000)[0])
     download_the_bundle(page, tmp_path)
     compare_with_another(page, first_url)
 
 
 def upload_and_fix(page: Page, path: Path) -> None:
-    """The bad line is shown with its problem, and left out."""
+    """Check that the bad line is shown with its problem, and leave it out."""
     page.get_by_role("link", name="Datasets", exact=True).click()
     with page.expect_file_chooser() as chooser:
         page.get_by_text("Choose files").click()
@@ -132,15 +132,15 @@ def find_chart(page: Page) -> Locator:
 
 
 def watch_the_curve_move(page: Page, before: int | None = None) -> None:
-    """Until there are some points more than before, or than now."""
+    """Wait until the curve has some points more than `before`, or more than now."""
     before = read_last_step(page) if before is None else before
     deadline = time.monotonic() + RUN_MS / 1000
     while read_last_step(page) <= before + 3:
-        assert time.monotonic() < deadline, "no point came"
+        assert time.monotonic() < deadline, "no new point appeared"
 
 
 def read_last_step(page: Page) -> int:
-    """Of the loss chart's table; 0 before the first point."""
+    """Read the last step in the loss chart's table; 0 before the first point."""
     chart = page.locator("figure", has=find_chart(page))
     if chart.count() == 0:
         page.wait_for_timeout(100)
@@ -167,8 +167,8 @@ def restart_api(stack: Stack) -> None:
     stack.processes.insert(1, stack.processes.pop())
 
 
-def check_curve_is_whole(grown: Page, fresh: Page) -> None:
-    """What has grown over pause, restart and loss of Redis is the picture that a page draws that is opened now."""
+def check_curve_is_complete(grown: Page, fresh: Page) -> None:
+    """Compare the curve that grew over pause, restart and loss of Redis with the one on a newly opened page."""
     fresh.goto(grown.url)
     expect(find_badge(fresh, "Succeeded")).to_be_visible()
     expect(find_chart(fresh).locator("canvas")).to_be_visible()
@@ -179,7 +179,7 @@ def check_curve_is_whole(grown: Page, fresh: Page) -> None:
     pictures = [
         find_chart(page).evaluate("(chart) => chart.querySelector('canvas').toDataURL()") for page in (grown, fresh)
     ]
-    assert pictures[0] == pictures[1], "the curve that grew looks otherwise than one that is loaded anew"
+    assert pictures[0] == pictures[1], "the curve that grew differs from the one on a newly opened page"
 
 
 def download_the_bundle(page: Page, folder: Path) -> None:

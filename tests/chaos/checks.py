@@ -1,4 +1,4 @@
-"""The checks: each yields a sentence for each thing that must not be. None of them asks the service."""
+"""The checks: each yields a sentence for each violation that it finds. None of them asks the service."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -14,7 +14,7 @@ from worker.housekeeping.sweeper import HIGHER_CLASS
 Check = Callable[[Evidence], Iterator[str]]
 
 FINAL_KINDS = frozenset(status.value for status in FINAL_STATUSES)
-# What a run's worker writes itself: after the run's end it must be silent.
+# Events that a run's worker writes itself; none of them may come after the run's end.
 RUN_KINDS = frozenset({"running", "phase", "plan", "notice", "checkpoint"})
 
 WORKER_FAULTS = frozenset(
@@ -46,17 +46,17 @@ TRAINER_FAULTS = frozenset(
 )
 WRITE_FAULTS = frozenset({"trainer_cannot_write", "worker_cannot_write"})
 SUPERVISOR_STOPS = frozenset({"worker_stopped", "child_stopped", MACHINE_STALLED})
-# What a team or the operator asks for that takes a job off its slot and keeps it.
+# Requests of a team or the operator that take a job off its slot without ending it.
 LEAVE_WISHES = frozenset({"pause", "preempt"})
 LEAVE_FAULTS = frozenset({"worker_terminated", "second_worker", "trainer_terminated"})
 
-# From a run's end on its row until its process is gone. Its supervisor notices at its next heartbeat; where it doesn't
-# reach the database, when it counts its lease as over. The rest is for a busy machine.
+# From a run's end on its row until its process is gone. The supervisor notices the end at its next heartbeat, or, if it
+# can't reach the database, when it considers its lease to be over. The rest is for a busy machine.
 LATE_SECONDS = 4.0
 
 
 def check_ends(evidence: Evidence) -> Iterator[str]:
-    """Each accepted job has ended once; nobody else's job is there."""
+    """Each accepted job is there and has ended once; there are no other jobs."""
     accepted = evidence.submitted.keys()
     yield from (f"{job_id} was accepted and is lost" for job_id in accepted - evidence.jobs.keys())
     yield from (f"{job_id} is there and nobody posted it" for job_id in evidence.jobs.keys() - accepted)
@@ -67,13 +67,13 @@ def check_ends(evidence: Evidence) -> Iterator[str]:
         kinds = [event.kind for event in evidence.events[job_id]]
         ends = [kind for kind in kinds if kind in FINAL_KINDS]
         if ends != [job.status.value]:
-            yield f"{job_id} is {job.status}, and its events tell of these ends: {ends}"
+            yield f"{job_id} is {job.status}, and its events report these ends: {ends}"
         elif kinds[-1] not in FINAL_KINDS:
             yield f"{job_id}: after its end came the event {kinds[-1]}"
 
 
 def check_runs(evidence: Evidence) -> Iterator[str]:
-    """Attempts count from 1, each has ended, the last as the job did and no other for good."""
+    """Attempts count from 1, and each has ended: the last as the job did, and no other with a final outcome."""
     for job_id, job in evidence.jobs.items():
         runs = evidence.list_runs(job_id)
         if [run.attempt for run in runs] != list(range(1, job.attempt + 1)):
@@ -88,7 +88,7 @@ def check_runs(evidence: Evidence) -> Iterator[str]:
 
 
 def check_reasons(evidence: Evidence) -> Iterator[str]:
-    """A cancelled job was to be cancelled; a crash, an interruption and a failure have a fault that explains them."""
+    """A cancel was requested; each crash, interruption and failure has a fault or a request that explains it."""
     limit = evidence.settings.max_crashes
     for job_id, job in evidence.jobs.items():
         submitted = evidence.submitted.get(job_id)
@@ -120,7 +120,7 @@ def _check_reason(evidence: Evidence, run: Run) -> Iterator[str]:
 
 
 def _is_outranked(evidence: Evidence, run: Run) -> bool:
-    """Whether there was a job of a higher class that may have waited while this run lasted."""
+    """Whether a job of a higher class may have waited while this run lasted."""
     own = evidence.jobs[run.job_id].priority_class
     return any(
         job.priority_class.rank > own.rank
@@ -131,7 +131,7 @@ def _is_outranked(evidence: Evidence, run: Run) -> bool:
 
 
 def check_preemptions(evidence: Evidence) -> Iterator[str]:
-    """A run is preempted for the operator, who has asked for it, or for a job of a higher class."""
+    """A run is preempted on the operator's request, or for a job of a higher class."""
     for job_id, events in evidence.events.items():
         submitted = evidence.submitted.get(job_id)
         for event in events:
@@ -146,7 +146,7 @@ def check_preemptions(evidence: Evidence) -> Iterator[str]:
 
 
 def check_fences(evidence: Evidence) -> Iterator[str]:
-    """What a run writes comes before its end, and before the next run's beginning."""
+    """What a run writes comes before its end, and before the beginning of the next run."""
     for job_id, events in evidence.events.items():
         ended = 0
         for event in events:
@@ -157,7 +157,7 @@ def check_fences(evidence: Evidence) -> Iterator[str]:
 
 
 def check_trainers(evidence: Evidence) -> Iterator[str]:
-    """By the journal: one process an attempt, one at a time on a slot, none much longer than its run."""
+    """In the journal there is one process per attempt, one at a time on a slot, and none much longer than its run."""
     seen: set[tuple[str, int]] = set()
     by_slot: dict[str, list[int]] = {}
     for index, life in enumerate(evidence.lives):
@@ -182,7 +182,7 @@ def check_trainers(evidence: Evidence) -> Iterator[str]:
 
 
 def _get_allowance(evidence: Evidence, slot: str, ended_at: float) -> float:
-    """A stopped supervisor can stop nobody until it goes on."""
+    """The seconds that a process may outlive its run: a suspended supervisor can't stop it before it is continued."""
     stops = [
         hit.until - ended_at
         for hit in evidence.hits
@@ -192,7 +192,7 @@ def _get_allowance(evidence: Evidence, slot: str, ended_at: float) -> float:
 
 
 def check_curves(evidence: Evidence) -> Iterator[str]:
-    """Journal and rows: each loss is the twin's at that step, and no step is left out."""
+    """In the journal and in the rows each loss is the twin's at that step, and no step is missing."""
     for job_id, submitted in evidence.submitted.items():
         twin = evidence.twins[submitted.course]
         for life in evidence.lives:
@@ -205,14 +205,14 @@ def check_curves(evidence: Evidence) -> Iterator[str]:
                 yield from _compare(f"the metrics of attempt {attempt} of {job_id}", curve, twin)
                 if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
                     yield f"attempt {attempt} of {job_id} has the metrics {[row.seq for row in rows]}"
-        told = {row.values["step"] for (owner, _), rows in evidence.metrics.items() if owner == job_id for row in rows}
+        known = {row.values["step"] for (owner, _), rows in evidence.metrics.items() if owner == job_id for row in rows}
         job = evidence.jobs.get(job_id)
-        if job is not None and job.status is JobStatus.SUCCEEDED and twin.keys() - told:
-            yield f"the curve of {job_id} lacks the steps {sorted(twin.keys() - told)}"
+        if job is not None and job.status is JobStatus.SUCCEEDED and twin.keys() - known:
+            yield f"the curve of {job_id} lacks the steps {sorted(twin.keys() - known)}"
 
 
 def check_progress(evidence: Evidence) -> Iterator[str]:
-    """A run goes on from the newest checkpoint that there was when it began, and loses nothing of it."""
+    """A run resumes from the newest checkpoint that existed when it began, and loses none of its steps."""
     by_job: dict[str, list[Life]] = {}
     for life in evidence.lives:
         by_job.setdefault(life.job_id, []).append(life)
@@ -235,7 +235,7 @@ def check_progress(evidence: Evidence) -> Iterator[str]:
 
 
 def _may_have_gaps(evidence: Evidence, life: Life) -> bool:
-    """A process that may not write can't keep its journal either."""
+    """Whether the journal may have gaps: a process that may not write can't keep its journal either."""
     run = evidence.runs.get((life.job_id, life.attempt))
     return run is not None and evidence.find_hit(run, WRITE_FAULTS) is not None
 

@@ -1,4 +1,4 @@
-"""Evidence: what a run has left, read once: rows, journal, hits. The checks look at nothing else but files."""
+"""Evidence: what a run has left (rows, journal, hits), read once. The checks look only at this and at files."""
 
 import time
 from collections import defaultdict
@@ -17,13 +17,13 @@ from tests.chaos.load import Submitted
 from tests.chaos.twins import Curve
 from tests.support.system import System
 
-# A signal that was sent before a run began may be heard after that, on a busy machine.
+# On a busy machine a signal that was sent before a run began may arrive after its beginning.
 AFTERMATH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`clock_offset` turns the journal's times into seconds since the epoch."""
+    """What the checks look at. `clock_offset` turns the journal's times into seconds since the epoch."""
 
     settings: Settings
     storage: Storage
@@ -39,11 +39,11 @@ class Evidence:
     clock_offset: float
 
     def list_runs(self, job_id: str) -> list[Run]:
-        """In the order of their attempts."""
+        """List the job's runs in the order of their attempts."""
         return sorted((run for run in self.runs.values() if run.job_id == job_id), key=lambda run: run.attempt)
 
     def find_hit(self, run: Run, kinds: frozenset[str]) -> Hit | None:
-        """A fault of one of these kinds that struck this run, or all, while it ran or shortly before."""
+        """Find a fault of one of these kinds that hit this run's slot, or all slots, while it ran or shortly before."""
         started_at, ended_at = _to_epoch(run.started_at), _to_epoch(run.ended_at)
         for hit in self.hits:
             struck_slot = hit.slot is None or hit.slot == run.slot

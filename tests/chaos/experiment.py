@@ -41,24 +41,24 @@ DatabaseKind = Literal["sqlite", "postgresql"]
 
 TEAM_COUNT = 3
 LEASE_SECONDS = 6.0
-# The real training process says nothing while it imports its libraries.
+# The real training process reports nothing while it imports its libraries.
 SILENCE_SECONDS = 60.0
-# A supervisor's pause before it starts again what has died.
+# A supervisor's pause before it restarts a process that has died.
 RESTART_SECONDS = (0.2, 2.0)
-# Between two things that the teams do.
+# The mean pause between two actions of the teams.
 LOAD_GAP_SECONDS = 0.3
-# From the last fault until all jobs have to have ended: a lease, a sweep, and the jobs that were left.
+# From the last fault until all jobs must have ended: a lease, a sweep, and the jobs that are left.
 SETTLE_SECONDS = 180.0
 COLLECT_SECONDS = 30.0
 # A process whose parent has just ended needs a moment to notice.
 LEFT_OVER_SECONDS = 10.0
-# A worker that is asked to leave has 5 s for a stop and 2 s for the SIGTERM of its trainer; the rest is its own end.
+# A worker that is asked to leave has 5 s for a stop and 2 s for its trainer's SIGTERM; the rest is for its own end.
 DRAIN_SECONDS = 12.0
 
 
 @dataclass
 class Outcome:
-    """What came of an experiment."""
+    """The results of an experiment."""
 
     database: DatabaseKind
     seed: int
@@ -73,7 +73,7 @@ class Outcome:
 
 
 class Experiment:
-    """Use `run` once."""
+    """One experiment. Call `run` once."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Experiment:
         dataset: Path,
         tiny_gemma: Path,
     ) -> None:
-        """`seconds`: how long faults come."""
+        """`seconds` is how long faults are injected."""
         self._kind = kind
         self._seed = seed
         self._seconds = seconds
@@ -181,7 +181,7 @@ class Experiment:
         return Load(url, keys, dataset_ids=dataset_ids, seed=self._seed, mean_gap_seconds=LOAD_GAP_SECONDS)
 
     def _collect_garbage(self, system: System, timeline: Timeline, *, is_clean: Callable[[], bool]) -> None:
-        """As the housekeeping does every hour; twice, as it may."""
+        """Run the garbage collection as the housekeeping does every hour; twice, since it may run again at once."""
         timeline.run_until(timeline.now + START_SECONDS, stop_when=system.is_complete)
         celery = make_celery(system.settings)
         for _ in range(2):
@@ -283,5 +283,5 @@ def _get_free_bytes(folder: Path) -> int:
 
 
 def _get_headroom(folder: Path) -> int:
-    """What others may write on the same disk meanwhile without making it look full."""
+    """The bytes that others may write to the same disk meanwhile without making it look full."""
     return min(3 * GIB, _get_free_bytes(folder) // 4)

@@ -1,4 +1,4 @@
-"""Faults: each kind is a method of Faults, which says what it hit, or None when there was nothing to hit."""
+"""Faults: each kind is a method of Faults, which returns what it hit, or None if there was nothing to hit."""
 
 import contextlib
 import os
@@ -25,14 +25,14 @@ from tests.support.timeline import Timeline
 FORWARD_STEP = timedelta(hours=1)
 BACKWARD_STEP = timedelta(seconds=4)
 DOUBLED_RINGS = 30
-# A second worker that doesn't leave by then is killed.
+# A second worker that has not left by then is killed.
 LEAVE_SECONDS = 15.0
 LOOK_SECONDS = 0.25
 
 
 @dataclass
 class Hit:
-    """A fault that took place. Times are seconds since the epoch; `slot` is None for what hits all."""
+    """A fault that took place. Times are seconds since the epoch; `slot` is None for a fault that hits all slots."""
 
     kind: str
     at: float
@@ -52,15 +52,15 @@ class Faults:
         self._celery = make_celery(system.settings)
         self.hits: list[Hit] = []
         self.missed: list[str] = []
-        # Seconds from SIGTERM to the worker's end, by the time of the SIGTERM.
+        # For each worker that got a SIGTERM, the seconds until it ended.
         self.drains: list[tuple[Hit, float]] = []
         self._lasting_count = 0
-        # On SQLite's file: who waits for it in the timeline's thread waits for ever.
+        # Whether this process locks SQLite's file; waiting for the lock in the timeline's thread would never end.
         self._has_lock = False
 
     @property
     def are_over(self) -> bool:
-        """Whether each fault that lasts has been taken back."""
+        """Whether each lasting fault has been undone."""
         return self._lasting_count == 0
 
     def inject(self, fault: PlannedFault) -> None:
@@ -70,13 +70,13 @@ class Faults:
         try:
             detail = method(slot, fault.seconds)
         except (psutil.NoSuchProcess, ProcessLookupError, SQLAlchemyError):
-            # Another fault was there first.
+            # Another fault hit the same thing first.
             detail = None
         if detail is None:
             self.missed.append(fault.kind)
             return
         hits_all = fault.kind in HITS_ALL
-        # A second worker is asked to leave then, and may take a while.
+        # A second worker is asked to leave at the end of its time, and may take a while.
         lasts = fault.seconds + (LEAVE_SECONDS if fault.kind == "second_worker" else 0)
         hit = Hit(fault.kind, at, time.time() + lasts, None if hits_all else slot, detail)
         self.hits.append(hit)
@@ -84,17 +84,17 @@ class Faults:
             self._time_drain(hit, slot)
 
     def _choose_slot(self, fault: PlannedFault) -> str:
-        """The slot that the plan names; another that is busy, if only that one has a trainer to lose."""
+        """Choose the first slot with a training process, from the planned one on; the planned one if none has any."""
         slots = self._system.slots[fault.slot :] + self._system.slots[: fault.slot]
         return next((slot for slot in slots if self._system.find_trainer(slot) is not None), slots[0])
 
-    # The processes
+    # Faults of processes
 
     def _trainer_killed(self, slot: str, _: float) -> str | None:
         return _kill(self._system.find_trainer(slot))
 
     def _trainer_terminated(self, slot: str, _: float) -> str | None:
-        """As a machine that shuts down does to all of its processes."""
+        """SIGTERM, as a machine that shuts down sends it to all of its processes."""
         trainer = self._system.find_trainer(slot)
         if trainer is None:
             return None
@@ -160,7 +160,7 @@ class Faults:
             self._later(seconds, self._system.postgres.start)
         return f"{len(processes)} processes"
 
-    # What they need
+    # Faults of what the processes need
 
     def _redis_wiped(self, _slot: str, _: float) -> str | None:
         killed = _kill(self._find_main("valkey"))
@@ -208,7 +208,7 @@ class Faults:
         return self._forbid_writing(self._system.find_trainer(slot), seconds)
 
     def _clock_stepped(self, slot: str, _: float) -> str | None:
-        """The rows' times move the other way: for whoever compares them with now, that is the same."""
+        """Move the times in the rows the other way, which looks the same to a process that compares them with now."""
         if self._has_lock:
             return None
         is_forward = slot == self._system.slots[0]
@@ -221,7 +221,7 @@ class Faults:
                 row.seen_at += step
         return "an hour forward" if is_forward else "some seconds back"
 
-    # The messages
+    # Faults of messages
 
     def _doorbells_doubled(self, _slot: str, _: float) -> str | None:
         queue = get_slot_queue(self._system.settings.slot_device)
@@ -229,7 +229,7 @@ class Faults:
             with self._celery.connection_for_write() as connection:
                 for _ring in range(DOUBLED_RINGS):
                     self._celery.send_task(RUN_TASK, queue=queue, connection=connection)
-        except Exception:  # noqa: BLE001  the broker may be away: another fault's doing
+        except Exception:  # noqa: BLE001  the broker may be away because of another fault
             return None
         return f"{DOUBLED_RINGS} rings"
 
@@ -281,7 +281,7 @@ class Faults:
         return f"pid {pid} for {seconds:.1f} s"
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        """What ends a fault that lasts."""
+        """Schedule the action that ends a lasting fault."""
 
         def end() -> None:
             self._lasting_count -= 1

@@ -1,4 +1,4 @@
-"""The checks of files: bundles, artifacts, and what must not be left lying about."""
+"""The checks of files: bundles, artifacts, and files that must not be left behind."""
 
 import hashlib
 import zipfile
@@ -14,7 +14,7 @@ from tests.chaos.twins import read_curve
 
 
 def check_artifacts(evidence: Evidence) -> Iterator[str]:
-    """Rows and files agree; a job that succeeded has a bundle, which is whole and holds the twin's curve."""
+    """Rows and files agree; a job that succeeded has a complete bundle with the twin's curve."""
     for job_id, job in evidence.jobs.items():
         artifacts = {artifact.kind: artifact for artifact in evidence.artifacts[job_id]}
         for artifact in artifacts.values():
@@ -33,7 +33,7 @@ def check_artifacts(evidence: Evidence) -> Iterator[str]:
 
 
 def check_leftovers(evidence: Evidence) -> Iterator[str]:
-    """After the garbage collection: no run's folder holds more than it should, no artifact is without a row."""
+    """After the garbage collection no run's folder holds more than it should, and each artifact has a row."""
     data_dir = evidence.settings.data_dir
     for path in sorted((data_dir / "runs").glob("*/*/*")):
         if path.name not in KEPT_FILES:
@@ -49,7 +49,7 @@ def check_leftovers(evidence: Evidence) -> Iterator[str]:
 
 
 def count_incoming(data_dir: Path) -> int:
-    """Half-written files: the garbage collection takes them after a day."""
+    """Count half-written files, which the garbage collection removes after a day."""
     return len(list((data_dir / "incoming").glob("*")))
 
 
@@ -65,7 +65,7 @@ def _check_bundle(evidence: Evidence, job_id: str, path: Path) -> Iterator[str]:
     if read_curve(lines) != twin:
         yield f"{job_id}: the curve in its bundle is not the twin's"
     if manifest.metrics is None or manifest.metrics.step_count != len(twin):
-        yield f"{job_id}: its manifest tells of another number of steps than the twin's"
+        yield f"{job_id}: its manifest reports another number of steps than the twin's"
 
 
 def _describe(path: Path) -> tuple[int, str]:

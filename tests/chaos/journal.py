@@ -1,4 +1,4 @@
-"""The journal that the training processes keep, read back: which of them lived when, and what it did."""
+"""The journal that the training processes write, read back: which of them ran when, and what it did."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass
 class Life:
-    """One training process. Times are those of the monotonic clock, which is one for all processes."""
+    """One training process. Times are those of the monotonic clock, which all processes share."""
 
     pid: int
     job_id: str
@@ -16,7 +16,7 @@ class Life:
     last_at: float
     end: str | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
-    # When, and after which step.
+    # The time of each checkpoint, and the step after which it was saved.
     checkpoints: list[tuple[float, int]] = field(default_factory=list)
 
     @property
@@ -28,7 +28,7 @@ class Life:
 
 
 def read_lives(path: Path) -> list[Life]:
-    """All lives in the order of their starts. A pid that was used again begins another life."""
+    """Read all lives in the order of their starts. A pid that is used again begins another life."""
     lives: list[Life] = []
     by_pid: dict[int, Life] = {}
     for line in path.read_text().splitlines():
@@ -38,7 +38,7 @@ def read_lives(path: Path) -> list[Life]:
             known = by_pid.get(pid)
             job_id = Path(entry["output_dir"]).parent.parent.name
             life = Life(pid, job_id, int(entry["attempt"]), at, at)
-            # The real training process is started by the stand-in's program, in place: both note their start.
+            # The stand-in's program becomes the real training process by exec; both record a start.
             if known is None or (known.job_id, known.attempt) != (life.job_id, life.attempt):
                 by_pid[pid] = life
                 lives.append(life)

@@ -1,4 +1,4 @@
-"""The teams and the operator: jobs posted over HTTP, and minds changed, in a thread and from a seed of their own."""
+"""The teams and the operator: jobs posted over HTTP, and later requests for them, from a thread with its own seed."""
 
 import random
 import threading
@@ -19,31 +19,31 @@ ANSWER_SECONDS = 15.0
 RETRY_SECONDS = 0.2
 REAL_MODEL = "tiny-gemma"
 REAL_SHARE = 0.02
-# So many jobs wait at most: what is left when the faults end has to be done soon.
+# The maximum number of waiting jobs: what is left when the faults end has to be done soon.
 MAX_WAITING_JOBS = 8
-# Of the submissions: sent twice with the same key, as a client does that has lost the answer.
+# The share of submissions that are sent twice with the same key, as by a client that has lost the answer.
 REPEATED_SHARE = 0.1
-# Of the pauses between two submissions: a team does something with one of its newest jobs.
+# The share of pauses between two submissions in which a team acts on one of its newest jobs.
 ACTION_SHARE = 0.2
 ACTED_ON = 8
-# What a team does, and how often relative to the rest. Paused jobs are resumed by chance, and at the end.
+# What a team does, with relative weights. Paused jobs are resumed by chance, and at the end.
 VERBS = {"cancel": 2, "pause": 4, "resume": 4, "checkpoint": 3, "priority": 2}
-# What the operator does. Held jobs are released by chance, and at the end.
+# What the operator does, with relative weights. Held jobs are released by chance, and at the end.
 OPERATOR_VERBS = {"preempt": 4, "hold": 2, "release": 3, "move": 2}
 OPERATOR = "operator"
-# An urgent job preempts another, and a low one is preempted by nearly all.
+# An urgent job preempts others, and a low one is preempted by nearly all.
 CLASS_WEIGHTS = {PriorityClass.LOW: 2, PriorityClass.NORMAL: 5, PriorityClass.URGENT: 1}
-# The last place that a job is moved to; the first is 1.
+# The last position that a job is moved to; the first is 1.
 LAST_PLACE = 4
 
-# max_steps, milliseconds a step (in the seed), steps between two checkpoints.
+# max_steps, milliseconds per step (passed as the seed), steps between two checkpoints.
 FAST_COURSES = ((8, 10, 3), (30, 20, 5), (60, 25, 10), (40, 60, 7), (120, 25, 20))
 REAL_CONFIG: Json = {"max_steps": 25, "batch_size": 2, "lora_rank": 4, "max_length": 64, "checkpoint_every": 5}
 
 
 @dataclass
 class Submitted:
-    """A job that the API has accepted, and what its team has asked for since."""
+    """A job that the API has accepted, and what was requested for it since."""
 
     job_id: str
     team: str
@@ -53,17 +53,17 @@ class Submitted:
 
 @dataclass
 class LoadReport:
-    """What the teams saw."""
+    """What the teams saw: accepted jobs, their actions, failed requests, and wrong answers."""
 
     jobs: dict[str, Submitted] = field(default_factory=dict)
     actions: Counter[str] = field(default_factory=Counter)
-    # Answers and broken connections that the faults explain.
+    # Error answers and broken connections, which the faults explain.
     refusals: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
 
 def make_config(course: str) -> Json:
-    """The config that a course's name stands for."""
+    """Make the config that a course's name stands for."""
     if course == REAL_MODEL:
         return REAL_CONFIG
     max_steps, step_ms, every = FAST_COURSES[int(course)]
@@ -74,12 +74,12 @@ COURSES = (*map(str, range(len(FAST_COURSES))), REAL_MODEL)
 
 
 class Load:
-    """It runs in a thread from `start` on."""
+    """Posts jobs and acts on them in a thread, from `start` until `ask_to_stop`."""
 
     def __init__(
         self, url: str, keys: dict[str, str], *, dataset_ids: dict[str, str], seed: int, mean_gap_seconds: float
     ) -> None:
-        """`dataset_ids` by team; `keys` too, with one of OPERATOR."""
+        """`dataset_ids` has an entry for each team; `keys` has one for each team and one for OPERATOR."""
         self._chance = random.Random(seed)
         self._clients = {
             team: httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_SECONDS)
@@ -96,7 +96,7 @@ class Load:
         self._thread.start()
 
     def ask_to_stop(self) -> None:
-        """Its thread ends after the present request, which may need what a fault has taken away."""
+        """End the thread after its present request, which may need what a fault has taken away."""
         self._closing.set()
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class Load:
                 self._submit(number)
 
     def _submit(self, number: int) -> None:
-        """Until it is answered: with the same key that makes one job."""
+        """Post a job until the request is answered. Each retry has the same key, which makes one job of them."""
         team = self._chance.choice(sorted(self._dataset_ids))
         is_real = self._chance.random() < REAL_SHARE
         course = REAL_MODEL if is_real else self._chance.choice(COURSES[:-1])
@@ -159,7 +159,7 @@ class Load:
                 self._ask(job, verb, "POST", f"/jobs/{job.job_id}/{verb}")
 
     def _ask(self, job: Submitted, verb: str, method: str, path: str, **options: Any) -> None:
-        # Whatever becomes of the request, it may have arrived.
+        # The request may have arrived, even if no answer comes.
         job.asked.add(verb)
         self.report.actions[verb] += 1
         caller = OPERATOR if verb in OPERATOR_VERBS else job.team
@@ -168,7 +168,7 @@ class Load:
             self.report.violations.append(f"{verb} {job.job_id}: {response.status_code} {response.text}")
 
     def has_let_go(self) -> bool:
-        """Whether the thread has ended; then paused jobs are resumed and held ones released, as none may be left."""
+        """Whether the thread has ended and the API answers; then resumes paused jobs and releases held ones."""
         if self._thread.is_alive():
             return False
         paused, queued = self._list_ids("paused"), self._list_ids("queued")
@@ -182,12 +182,12 @@ class Load:
         return True
 
     def _count_waiting(self) -> int:
-        """Jobs that wait, as far as the API tells; when it doesn't, enough of them."""
+        """Count the waiting jobs; the maximum if the API doesn't answer."""
         queued = self._list_ids("queued")
         return MAX_WAITING_JOBS if queued is None else len(queued)
 
     def _list_ids(self, status: str) -> list[str] | None:
-        """Of all teams' jobs with this status, or None when the API doesn't tell."""
+        """List the ids of all teams' jobs with this status; None if the API doesn't answer."""
         ids: list[str] = []
         for team in self._dataset_ids:
             response = self._request(team, "GET", f"/jobs?status={status}&limit=200")
@@ -197,7 +197,7 @@ class Load:
         return ids
 
     def _request(self, caller: str, method: str, path: str, **options: Any) -> httpx2.Response | None:
-        """The answer, or None when there was none."""
+        """Send a request; returns the answer, or None if the connection failed."""
         try:
             response = self._clients[caller].request(method, path, **options)
         except httpx2.TransportError as error:
@@ -209,7 +209,7 @@ class Load:
 
 
 def upload_dataset(client: httpx2.Client, content: bytes, seconds: float) -> str:
-    """The id of the stored dataset; the API may still be starting."""
+    """Upload a dataset; returns its id. Retries for `seconds`, since the API may still be starting."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,8 +1,8 @@
-"""`python -m tests.chaos.main`: kill, stop and starve an installation at random moments, and look what becomes of it.
+"""`python -m tests.chaos.main`: kill, stop and starve an installation at random moments, and check the result.
 
     python -m tests.chaos.main --minutes 10 --seed 7 --database both
 
-The plan of faults and what the teams do follow from the seed; how they meet depends on the machine.
+The plan of faults and what the teams do follow from the seed; how they coincide depends on the machine.
 """
 
 import argparse
@@ -43,8 +43,8 @@ def main() -> int:
 
 
 def run_experiments(folder: Path, *, seeds: dict[DatabaseKind, int], seconds: float, slot_count: int) -> list[Outcome]:
-    """One after the other, each with the seed of its database, and with faults for so many seconds."""
-    # Processes of PostgreSQL's own account have to get through.
+    """Run one experiment after the other, each with its database's seed, and with faults for `seconds`."""
+    # Processes of PostgreSQL's own account need access to folders below this one.
     folder.chmod(0o711)
     tiny_gemma = folder / "tiny-gemma"
     subprocess.run(
@@ -77,12 +77,12 @@ def _choose_seed(kind: DatabaseKind, options: argparse.Namespace) -> int:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long faults come, on all databases together")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of faults, on all databases together")
     parser.add_argument("--seed", type=int, help="default: a random one for each database, which is printed")
-    parser.add_argument("--sqlite-seed", type=int, help="that of SQLite alone")
+    parser.add_argument("--sqlite-seed", type=int, help="the seed for SQLite alone")
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--slots", type=int, default=3)
-    parser.add_argument("--result", type=Path, help="where the numbers go as JSON")
+    parser.add_argument("--result", type=Path, help="the file for the results, as JSON")
     return parser
 
 

@@ -1,18 +1,18 @@
-"""The plan: which faults come when and where, all of it from one seed."""
+"""The plan: which faults happen when and where, all of it from one seed."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Between two faults, on average.
+# The mean time between two faults.
 MEAN_GAP_SECONDS = 1.5
-# The first jobs are on their way by then.
+# The first jobs have been posted by then.
 FIRST_FAULT_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
 class FaultKind:
-    """A kind of fault: how often it comes, relative to the others, and how long it lasts (seconds)."""
+    """A kind of fault: its weight relative to the other kinds, and how long it lasts, in seconds."""
 
     name: str
     weight: int
@@ -20,7 +20,7 @@ class FaultKind:
     longest: float = 0.0
 
 
-# A lease of the suite's settings is 6 s: some stops are shorter, some longer.
+# The suite's lease lasts 6 s: some stops are shorter, some longer.
 COMMON_KINDS = (
     FaultKind("trainer_killed", 8),
     FaultKind("trainer_terminated", 3),
@@ -44,7 +44,7 @@ COMMON_KINDS = (
 )
 POSTGRES_KINDS = (FaultKind("database_restarted", 4, 0.0, 3.0), FaultKind("database_crashed", 2, 0.0, 3.0))
 SQLITE_KINDS = (FaultKind("database_locked", 5, 0.5, 9.0),)
-# Longer than a SQLite connection waits, or than a training process may be silent: too long for a short run.
+# Longer than a SQLite connection waits, or than a training process may be silent, and so too long for a short run.
 LONG_KINDS = (FaultKind("trainer_stalled", 1, 62.0, 66.0),)
 LONG_SQLITE_KINDS = (FaultKind("database_locked_long", 1, 31.0, 34.0),)
 LONG_RUN_SECONDS = 300.0
@@ -52,7 +52,7 @@ LONG_RUN_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class PlannedFault:
-    """One fault: when (seconds after the first job), which kind, on which slot, for how long."""
+    """One fault: its time (seconds after the first job), its kind, its slot, and how long it lasts."""
 
     at: float
     kind: str
@@ -61,7 +61,7 @@ class PlannedFault:
 
 
 def list_kinds(*, is_sqlite: bool, seconds: float) -> list[FaultKind]:
-    """The kinds for a database and a length of the run."""
+    """List the kinds of faults for a database and a duration of the run."""
     kinds = [*COMMON_KINDS, *(SQLITE_KINDS if is_sqlite else POSTGRES_KINDS)]
     if seconds < LONG_RUN_SECONDS:
         return kinds
@@ -69,7 +69,7 @@ def list_kinds(*, is_sqlite: bool, seconds: float) -> list[FaultKind]:
 
 
 def make_plan(seed: int, *, seconds: float, slot_count: int, kinds: Sequence[FaultKind]) -> list[PlannedFault]:
-    """The faults of a run that lasts so long. The same arguments give the same plan."""
+    """Plan the faults of a run that lasts `seconds`. The same arguments give the same plan."""
     chance = random.Random(seed)
     weights = [kind.weight for kind in kinds]
     plan = []

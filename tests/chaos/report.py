@@ -1,4 +1,4 @@
-"""What came of an experiment, as a table."""
+"""The results of an experiment as a table."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ MAX_VIOLATIONS = 60
 
 
 def format_outcome(outcome: Outcome) -> str:
-    """Jobs, faults by kind, ends of runs, violations."""
+    """Format the jobs, the faults by kind, the ends of runs, and the violations."""
     hit_count = sum(outcome.hits.values())
     lines = [
         f"\n=== {outcome.database}, seed {outcome.seed}, {outcome.seconds:.0f} s in all",

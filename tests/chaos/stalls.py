@@ -1,4 +1,4 @@
-"""StallWatch: when the machine itself gave nobody a turn, or its disk took long: no fault of the plan, and yet one."""
+"""StallWatch: notes when the machine ran no process, or its disk was slow; both act like faults outside the plan."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from tests.chaos.faults import Hit
 
 MACHINE_STALLED = "machine_stalled"
 WATCH_SECONDS = 0.2
-# A third of the suite's lease. What is shorter harms no run by itself.
+# A third of the suite's lease. Anything shorter harms no run by itself.
 STALL_SECONDS = 2.0
 
 
 class StallWatch:
-    """A context manager around a thread that does next to nothing, over and over, and notes when that took long."""
+    """A context manager with a thread that repeats a tiny piece of work, and notes each round that took too long."""
 
     def __init__(self, path: Path) -> None:
-        """`path`: of a small file on the disk that the installation uses."""
+        """`path` is a small file on the disk that the installation uses."""
         self._path = path
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="stall-watch", daemon=True)
@@ -40,7 +40,7 @@ class StallWatch:
         with self._path.open("wb", buffering=0) as stream:
             last = time.monotonic()
             while not self._closing.wait(WATCH_SECONDS):
-                # A disk that is full is a fault of the plan.
+                # A full disk is a fault of the plan.
                 with contextlib.suppress(OSError):
                     os.pwrite(stream.fileno(), b".", 0)
                     os.fsync(stream.fileno())
@@ -49,7 +49,7 @@ class StallWatch:
                 last = now
 
     def note(self, seconds: float) -> None:
-        """Such a round took so long, and has just ended."""
+        """Note a round that took `seconds` and has just ended, if that is long enough to count as a stall."""
         if seconds > STALL_SECONDS:
             now = time.time()
             self.hits.append(Hit(MACHINE_STALLED, now - seconds, now, None, f"for {seconds:.1f} s"))

@@ -1,7 +1,7 @@
-"""A check that can't fail checks nothing: each is shown what it must find, and a job in order, where it finds nothing.
+"""Each check finds the violation that it is for, and finds nothing in a job that is in order.
 
 The job in order: attempt 1 on slot-0 is interrupted after step 4, with a checkpoint of step 3; attempt 2 on slot-1
-goes on.
+resumes from that.
 """
 
 from collections import defaultdict
@@ -203,7 +203,7 @@ def lose_what_was_not_yet_in_the_database(evidence: Evidence) -> None:
     del evidence.metrics[JOB, 1][2:]
 
 
-def begin_anew_in_spite_of_a_checkpoint(evidence: Evidence) -> None:
+def start_again_in_spite_of_a_checkpoint(evidence: Evidence) -> None:
     evidence.lives[1] = make_life(200, 2, 22, 29, range(1, 7))
 
 
@@ -233,10 +233,10 @@ def begin_anew_in_spite_of_a_checkpoint(evidence: Evidence) -> None:
         (skip_a_step, "missing or double"),
         (skip_a_metric, "missing or double"),
         (lose_what_was_not_yet_in_the_database, "lacks the steps [3]"),
-        (begin_anew_in_spite_of_a_checkpoint, "there was a checkpoint of 3"),
+        (start_again_in_spite_of_a_checkpoint, "there was a checkpoint of 3"),
     ],
 )
-def test_what_must_not_be_is_found(tmp_path: Path, spoil: Spoil, words: str) -> None:
+def test_each_violation_is_found(tmp_path: Path, spoil: Spoil, words: str) -> None:
     evidence = make_evidence(tmp_path)
     spoil(evidence)
     found = list(find_all(evidence))
@@ -244,7 +244,7 @@ def test_what_must_not_be_is_found(tmp_path: Path, spoil: Spoil, words: str) -> 
 
 
 @pytest.mark.parametrize(("wish", "is_explained"), [("pause", True), ("preempt", True), ("checkpoint", False)])
-def test_a_wish_explains_an_interruption(tmp_path: Path, wish: str, is_explained: bool) -> None:
+def test_a_request_explains_an_interruption(tmp_path: Path, wish: str, is_explained: bool) -> None:
     evidence = make_evidence(tmp_path)
     evidence.hits.clear()
     evidence.submitted[JOB].asked.add(wish)

@@ -1,4 +1,4 @@
-"""The checks of files find what they must find, and nothing where all is in order."""
+"""The checks of files find each violation, and nothing when all is in order."""
 
 import hashlib
 from pathlib import Path
@@ -14,7 +14,7 @@ CONTENT = b"a log"
 
 
 def make_failed(tmp_path: Path) -> tuple[Evidence, Path]:
-    """A failed job with one artifact, its log; and that file."""
+    """Make a failed job with one artifact, its log; returns the evidence and that file."""
     evidence = make_evidence(tmp_path)
     evidence.jobs[JOB].status = JobStatus.FAILED
     digest = hashlib.sha256(CONTENT).hexdigest()
@@ -39,7 +39,7 @@ def test_a_missing_and_an_altered_file_are_found(tmp_path: Path) -> None:
     assert "is missing" in next(check_artifacts(evidence))
 
 
-def test_a_success_needs_a_whole_bundle(tmp_path: Path) -> None:
+def test_a_success_needs_a_complete_bundle(tmp_path: Path) -> None:
     evidence, path = make_failed(tmp_path)
     evidence.jobs[JOB].status = JobStatus.SUCCEEDED
     assert "without a bundle" in next(check_artifacts(evidence))
@@ -48,7 +48,7 @@ def test_a_success_needs_a_whole_bundle(tmp_path: Path) -> None:
     assert path.is_file()
 
 
-def test_what_no_row_names_and_what_a_run_left_are_found(tmp_path: Path) -> None:
+def test_files_without_a_row_and_leftovers_of_a_run_are_found(tmp_path: Path) -> None:
     evidence, path = make_failed(tmp_path)
     path.with_name("bundle-1.zip").write_bytes(b"PK")
     (evidence.storage.get_run_folder(JOB, 1) / "checkpoints").mkdir(parents=True)

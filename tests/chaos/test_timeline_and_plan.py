@@ -1,4 +1,4 @@
-"""The suite's own parts: what is planned is repeated by its seed, and done in its order."""
+"""The suite's own parts: a seed repeats its plan, and planned actions are done in their order."""
 
 import pytest
 

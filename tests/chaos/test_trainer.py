@@ -1,4 +1,4 @@
-"""The stand-in for the training process speaks as the real one does, and carries its state in its checkpoints."""
+"""The stand-in for the training process uses the protocol of the real one, and keeps its state in its checkpoints."""
 
 import json
 import os
@@ -40,7 +40,7 @@ SHA = "a" * 64
 
 
 class Run:
-    """One process, its lines so far, and its exit code."""
+    """One process of the stand-in, the lines that it has written so far, and its exit code."""
 
     def __init__(self, folder: Path, attempt: int, resume_from: tuple[Path, ...] = ()) -> None:
         self.folder = folder / "job_x" / str(attempt)
@@ -66,7 +66,7 @@ class Run:
         self.lines: list[Progress] = []
 
     def read_until(self, condition: Callable[[Progress], bool] = lambda _: False) -> None:
-        """Up to a line, or to the end."""
+        """Read up to a line that `condition` accepts, or to the end."""
         assert self.process.stdout is not None
         while line := self.process.stdout.readline():
             self.lines.append(parse_progress(line))
@@ -79,7 +79,7 @@ class Run:
         self.process.stdin.flush()
 
     def end(self) -> int:
-        """Read what is left and wait."""
+        """Read the remaining lines and wait for the end; returns the exit code."""
         self.read_until()
         code = self.process.wait(10)
         assert self.process.stdin is not None
@@ -95,7 +95,7 @@ class Run:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With a template as small as one can be."""
+    """A folder with the smallest possible template of an output folder."""
     template = tmp_path / "template"
     template.mkdir()
     (template / "metrics.jsonl").write_text("")
@@ -121,7 +121,7 @@ def is_step(number: int) -> Callable[[Progress], bool]:
     return lambda line: isinstance(line, Metric) and line.step == number
 
 
-def test_it_uses_the_names_of_the_real_one() -> None:
+def test_the_stand_in_uses_the_names_of_the_real_process() -> None:
     assert JOURNAL_VARIABLE == VARIABLE
     assert sys.executable == TRAINER_ARGV[0]
 
@@ -140,7 +140,7 @@ def test_a_whole_run_ends_with_a_result_and_a_bundle(folder: Path) -> None:
     assert (life.job_id, life.attempt, life.end, dict(life.losses)) == ("job_x", 1, "finished", run.losses)
 
 
-def test_a_run_that_goes_on_repeats_the_undisturbed_one(folder: Path) -> None:
+def test_a_resumed_run_repeats_the_undisturbed_one(folder: Path) -> None:
     twin = Run(folder, 1)
     assert twin.end() == EXIT_OK
     first = Run(folder, 2)
@@ -175,15 +175,15 @@ def test_a_checkpoint_on_request_and_a_stop_that_saves_nothing(folder: Path) -> 
     run.read_until(is_step(2))
     run.ask(CHECKPOINT_REQUEST)
     run.read_until(lambda line: isinstance(line, Checkpoint))
-    told = run.lines[-1]
-    assert isinstance(told, Checkpoint)
-    assert (told.reason, Path(told.path).is_dir()) == ("request", True)
+    saved = run.lines[-1]
+    assert isinstance(saved, Checkpoint)
+    assert (saved.reason, Path(saved.path).is_dir()) == ("request", True)
     run.ask(SAVE_AND_STOP_REQUEST + "\n" + STOP_REQUEST)
     assert run.end() == EXIT_STOPPED
     assert not (run.folder / "output").exists()
 
 
-def test_it_ends_with_its_supervisor(folder: Path) -> None:
+def test_the_stand_in_ends_with_its_supervisor(folder: Path) -> None:
     run = Run(folder, 1)
     run.read_until(is_step(1))
     assert run.process.stdin is not None

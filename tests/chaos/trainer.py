@@ -1,11 +1,11 @@
-"""A training process that trains nothing and is honest about all else: `python trainer.py REQUEST`.
+"""A stand-in for the training process that trains nothing, and does all else for real: `python trainer.py REQUEST`.
 
 It speaks the protocol of `python -m emomodel train --supervised`: progress on standard output, requests on standard
-input, checkpoints that are whole or not there, an output folder that is a real bundle, the journal of EMOMODEL_JOURNAL.
-Its losses come from a running state that only a checkpoint can carry on, so a run that resumed wrongly shows. Nothing
-but the standard library is imported, for a start within 30 ms.
+input, checkpoints that are complete or not there, an output folder that is a real bundle, the journal of
+EMOMODEL_JOURNAL. Its losses depend on a running state that only a checkpoint preserves, so a wrongly resumed run has
+wrong losses. It imports only the standard library, and so starts within 30 ms.
 
-A request for any other base model than FAST_MODEL becomes the real training process, in place.
+For any base model other than FAST_MODEL it becomes the real training process by exec.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 FAST_MODEL = "fast"
-# A finished output folder of the real training; each bundle is made of its files.
+# An output folder of the real training process, whose files are copied into each bundle.
 TEMPLATE_VARIABLE = "CHAOS_TEMPLATE"
 JOURNAL_VARIABLE = "EMOMODEL_JOURNAL"
 
@@ -30,7 +30,7 @@ EXIT_FAILED = 1
 EXIT_STOPPED = 3
 EXIT_ORPHANED = 4
 
-# The phases before the training take this long, each; a step takes as many milliseconds as the config's seed says.
+# Each phase before the training takes this long; a step takes as many milliseconds as the config's seed.
 PHASE_SECONDS = 0.05
 KEPT_CHECKPOINTS = 2
 
@@ -38,20 +38,20 @@ Json = dict[str, Any]
 
 
 class Journal:
-    """One line is one write to a file opened for appending, so those of several processes never mix."""
+    """Writes each line at once to a file opened for appending, so that the lines of several processes never mix."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def note(self, event: str, **facts: object) -> None:
         line = {"event": event, "pid": os.getpid(), "at": time.monotonic(), **facts}
-        # As the real one: what the disk refuses costs lines, not the training.
+        # As in the real process, a full disk costs lines of the journal, and not the training.
         with contextlib.suppress(OSError):
             os.write(self._descriptor, (json.dumps(line) + "\n").encode())
 
 
 class Requests:
-    """What was asked for so far, by a line or a signal."""
+    """What was requested so far, by a line or a signal."""
 
     def __init__(self) -> None:
         self.is_stopping = False
@@ -68,11 +68,11 @@ class Requests:
 
 
 class Stopped(Exception):
-    """It was asked to."""
+    """The training was asked to stop."""
 
 
 class Training:
-    """The state of a training, its checkpoints, and what it tells."""
+    """The state of a training, its checkpoints, and its reports."""
 
     def __init__(self, request: Json, journal: Journal, requests: Requests) -> None:
         config = request["config"]
@@ -83,7 +83,7 @@ class Training:
         self._step_seconds = config["seed"] / 1000
         self._every = int(config["checkpoint_every"])
         self._folder = Path(request["checkpoint_dir"])
-        # Where files lie and how often they are written changes no loss.
+        # The location of files and the frequency of checkpoints change no loss.
         course = [request["dataset_sha256"], request["base_model"], config["max_steps"], config["seed"]]
         self._course = hashlib.sha256(json.dumps(course).encode()).hexdigest()
         self._step = 0
@@ -91,7 +91,7 @@ class Training:
         self._metrics: list[Json] = []
 
     def run(self) -> Json:
-        """Returns the result line. Raises Stopped."""
+        """Train to the end and return the result line. Raises Stopped."""
         for name in ("importing", "loading_model", "loading_dataset"):
             self._report(type="phase", name=name)
             time.sleep(PHASE_SECONDS)
@@ -185,7 +185,7 @@ class Training:
 
 
 def make_metric(step: int, total_steps: int, state: str, step_seconds: float) -> Json:
-    """The numbers of a step; the loss is the state's and nothing else's."""
+    """Make the numbers of a step; the loss depends on the state alone."""
     return {
         "type": "metric",
         "step": step,
@@ -203,7 +203,7 @@ def make_metric(step: int, total_steps: int, state: str, step_seconds: float) ->
 
 
 def read_checkpoint(path: Path, course: str) -> Json | None:
-    """What a checkpoint holds, or None when it is damaged or another training's."""
+    """Read a checkpoint; returns None if it is damaged or belongs to another training."""
     try:
         index = json.loads((path / "checkpoint.json").read_text())
         is_whole = all(describe(path / name) == entry for name, entry in index["files"].items())
@@ -214,7 +214,7 @@ def read_checkpoint(path: Path, course: str) -> Json | None:
 
 
 def write_output(request: Json, metrics: list[Json]) -> None:
-    """The template's files with this training's metrics, manifest last, whole or not there."""
+    """Write the template's files with this training's metrics, manifest last; the folder is complete or not there."""
     output = Path(request["output_dir"])
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Twins: each course of training run once without any fault, by the same program, with nobody to disturb it."""
+"""Twins: each course of training, run once by the same program, without faults or other requests."""
 
 import hashlib
 import json
@@ -21,16 +21,16 @@ Curve = dict[int, float]
 
 
 def run_twins(folder: Path, *, dataset: Path, tiny_gemma: Path) -> dict[str, Curve]:
-    """The loss of each step by course. The real one's output becomes the template of all bundles."""
+    """Run each course; returns its loss by step. The output of the real training is the template of all bundles."""
     folder.mkdir(parents=True)
 
     def run(course: str) -> Curve:
         return _run_twin(course, folder, dataset=dataset, tiny_gemma=tiny_gemma)
 
-    # The real one first: the others are made of its files.
+    # The real training comes first, since the others copy its files.
     curves = {REAL_MODEL: run(REAL_MODEL)}
     others = [course for course in COURSES if course != REAL_MODEL]
-    # They wait more than they compute.
+    # These wait more than they compute, so they run at the same time.
     with ThreadPoolExecutor(len(others)) as pool:
         curves.update(zip(others, pool.map(run, others), strict=True))
     return curves
@@ -57,12 +57,12 @@ def _run_twin(course: str, folder: Path, *, dataset: Path, tiny_gemma: Path) -> 
 
 
 def get_template(folder: Path) -> Path:
-    """The output folder of the real training."""
+    """Return the output folder of the real training."""
     return folder / REAL_MODEL / "output"
 
 
 def read_curve(lines: list[str]) -> Curve:
-    """The loss by step, from lines of metrics."""
+    """Read the loss of each step from lines of metrics."""
     metrics = [json.loads(line) for line in lines]
     return {metric["step"]: metric["loss"] for metric in metrics}
 
@@ -70,7 +70,7 @@ def read_curve(lines: list[str]) -> Curve:
 def _run(request_path: Path, folder: Path, template: Path) -> None:
     own = make_trainer_environment(os.environ, threads=1, device="cpu", gpu_uuid=None, cache_folder=folder)
     environment = own | {TEMPLATE_VARIABLE: str(template), JOURNAL_VARIABLE: str(folder / "journal.jsonl")}
-    # Its standard input stays open: the end of that would mean the end of its supervisor.
+    # Its standard input stays open, since the process would take its end for the end of its supervisor.
     process = subprocess.Popen(
         [*TRAINER_ARGV, str(request_path)],
         stdin=subprocess.PIPE,

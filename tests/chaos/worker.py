@@ -8,7 +8,7 @@ from cli.worker import make_worker_argv
 from jobs.settings import load_settings
 from worker.app import make_worker
 
-# Without site packages it starts in 20 ms.
+# Without site packages the trainer starts in 20 ms.
 TRAINER_ARGV = (sys.executable, "-S", str(Path(__file__).with_name("trainer.py")))
 
 

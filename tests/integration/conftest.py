@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 # Each case takes seconds; one that hangs must not take the suite with it.
 CASE_SECONDS = 120
-# Short, so that a lost worker is missed soon.
+# Short, so that a lost worker is noticed soon.
 LEASE_SECONDS = 4.0
 
 
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made by a process of its own, as this one has no need of torch."""
+    """A tiny Gemma, made by another process, since this one needs no torch."""
     folder = tmp_path_factory.mktemp("models") / "tiny-gemma"
     subprocess.run([sys.executable, str(REPOSITORY / "tests" / "support" / "tiny_gemma.py"), str(folder)], check=True)
     return folder
@@ -49,7 +49,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
-    """Of an empty database; None is SQLite in the data folder. Tests may ask for one kind by indirect parameters."""
+    """The URL of an empty database; None is SQLite in the data folder. Tests may choose one by indirect parameters."""
     if request.param == "sqlite":
         return None
     return make_database(request.getfixturevalue("postgres_server"), tmp_path)
@@ -57,13 +57,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """Of the standing installation. Tests may ask for one kind by indirect parameters."""
+    """The kind of database of the standing installation. Tests may choose one by indirect parameters."""
     kind: str = request.param
     return kind
 
 
 def make_database(server: str, folder: Path) -> str:
-    """An empty one, which is called after the folder; returns its URL."""
+    """Make an empty database named after the folder; returns its URL."""
     binaries = find_postgres_binaries()
     assert binaries is not None
     return create_database(binaries, server, f"emotune_{folder.parent.name}_{folder.name}".replace("-", "_"))
@@ -71,7 +71,7 @@ def make_database(server: str, folder: Path) -> str:
 
 @pytest.fixture
 def lease_seconds(request: pytest.FixtureRequest) -> float:
-    """Tests may ask for another by indirect parameters."""
+    """The seconds that a lease lasts. Tests may choose others by indirect parameters."""
     return getattr(request, "param", LEASE_SECONDS)
 
 
@@ -82,7 +82,7 @@ def settings(tmp_path: Path, tiny_gemma: Path, database_url: str | None, lease_s
 
 @pytest.fixture
 def own_installation(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    """A running stack for this test alone: it wants settings of its own, or minds what others have done there."""
+    """A running stack for this test alone, which needs its own settings, or a stack that no other test has used."""
     with Brake(tmp_path / "brake") as brake:
         brake.release()
         for name, value in brake.variables.items():
@@ -93,7 +93,7 @@ def own_installation(tmp_path: Path, settings: Settings, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def installation(own_installation: Installation) -> Installation:
-    """A running stack with a client of its first key and a dataset. Modules whose tests may share one say so."""
+    """A running stack with a client of its first key and a dataset. Modules whose tests can share one override this."""
     return own_installation
 
 
@@ -118,7 +118,7 @@ def standing_postgresql(
 def standing_installation(
     request: pytest.FixtureRequest, database_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
-    """One that many tests share, put in order after each."""
+    """An installation that many tests share; it is reset after each test."""
     stack: StandingStack = request.getfixturevalue(f"standing_{database_kind}")
     for name, value in stack.brake.variables.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""docs/api.md is true: all of its examples are run in order, by a shell, against a real installation."""
+"""docs/api.md is correct: all of its examples are run in order, by a shell, against a real installation."""
 
 import json
 import os
@@ -34,7 +34,7 @@ from tests.support.stacks import Installation
 REPOSITORY = Path(__file__).parents[2]
 # Enough for a training of a few steps.
 EXAMPLE_COUNT = 48
-# One start and one long script for all cases.
+# All cases share one start and one long script.
 pytestmark = pytest.mark.timeout(2 * RUN_SECONDS)
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 OPERATIONS = [f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods]
@@ -52,7 +52,7 @@ def start_installation(data_dir: Path, base_model: Path) -> Iterator[Stack]:
         heartbeat_seconds=0.5,
         metric_flush_seconds=0.5,
         trainer_threads=1,
-        # The job that is preempted last is of no use to anybody.
+        # No example needs the result of the job that is preempted last, so it may be killed soon.
         stop_grace_seconds=1,
         kill_grace_seconds=1,
     )
@@ -62,7 +62,7 @@ def start_installation(data_dir: Path, base_model: Path) -> Iterator[Stack]:
 
 
 def make_key(stack: Stack) -> str:
-    """Of a team like any other: what the guide doesn't call the operator's must need no more."""
+    """Make a key of an ordinary team: calls that the guide doesn't mark as the operator's must need no more."""
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     with httpx2.Client(base_url=stack.url, headers=headers) as http:
         http.post("/teams", json={"name": "reds"}).raise_for_status()
@@ -73,7 +73,7 @@ def make_key(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, tiny_gemma: Path) -> Run:
-    """Every example, and what it did."""
+    """Run all examples; returns each with what it did."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     folder = tmp_path_factory.mktemp("guide")
@@ -85,18 +85,18 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_gemma: Path) -> Run:
             "EMOTUNE_URL": stack.url,
             "EMOTUNE_API_KEY": make_key(stack),
             "OPERATOR_KEY": stack.api_key,
-            # `python3` is the one that runs this.
+            # `python3` in the examples is the Python that runs this test.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         return list(zip(examples, run_examples(examples, folder=folder, variables=variables), strict=True))
 
 
-def test_every_call_of_the_api_has_an_example_and_no_example_another(run: Run) -> None:
+def test_the_examples_call_every_operation_of_the_api_and_no_other(run: Run) -> None:
     called = {find_operation(call, OPERATIONS) for _, done in run for call in done.calls}
     assert called == set(OPERATIONS)
 
 
-def test_each_example_stands_under_the_call_that_it_shows(run: Run) -> None:
+def test_each_example_is_under_the_heading_of_its_call(run: Run) -> None:
     wrong = [
         example.place
         for example, done in run

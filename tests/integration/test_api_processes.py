@@ -1,4 +1,4 @@
-"""`emotune api` as several processes: one answer whoever gives it, and none that outlives its time."""
+"""`emotune api` as several processes: all give the same answers, and none outlives its supervisor."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from tests.support.queues import add_waiting
 from tests.unit.conftest import make_team
 
 PROCESSES = 2
-# More than enough for each of the processes to get some.
+# Enough requests for each of the processes to get some.
 REQUESTS = 30
 REQUEST_SECONDS = 30.0
 START_SECONDS = 90.0
@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """What the processes take for the system's folder for temporary files."""
+    """The folder that the processes take for the system's folder for temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder
@@ -73,7 +73,7 @@ def launch_api(settings: Settings, temporary: Path) -> Process:
 
 
 def wait_for_starts(api: Process, count: int) -> None:
-    """Until so many of its processes have begun to answer, since the beginning of its log."""
+    """Wait until `count` of its processes have started since the beginning of its log."""
 
     def have_begun() -> bool:
         return api.log_path.read_text().count("Application startup complete") >= count
@@ -82,20 +82,20 @@ def wait_for_starts(api: Process, count: int) -> None:
 
 
 def list_children(api: Process) -> list[psutil.Process]:
-    """Those that answer, without multiprocessing's own helper."""
+    """List the processes that answer requests, without multiprocessing's own helper."""
     children = psutil.Process(api.popen.pid).children()
     return [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
 
 
 def ask(settings: Settings, method: str, path: str, *, key: str = "", body: object = None) -> httpx2.Response:
-    """By a connection of its own, which any of the processes may get."""
+    """Send a request by a connection of its own, which any of the processes may accept."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = f"http://127.0.0.1:{settings.port}{path}"
     return httpx2.request(method, url, headers=headers, json=body, timeout=REQUEST_SECONDS)
 
 
 def scrape(settings: Settings) -> dict[str, float]:
-    """Counts of `GET /health/live`, and what the processes take."""
+    """Read the counts of `GET /health/live`, and the resources that the processes use."""
     families = text_string_to_metric_families(ask(settings, "GET", "/metrics").text)
     samples = [sample for family in families for sample in family.samples]
     return {
@@ -106,7 +106,7 @@ def scrape(settings: Settings) -> dict[str, float]:
 
 
 def make_job(settings: Settings) -> tuple[str, str]:
-    """The key of a team, and the id of a job of it that waits."""
+    """Make a team with a waiting job; returns the team's key and the job's id."""
     database = Database(settings.sqlalchemy_url)
     team = make_team(database, "reds")
     with database.write() as session:
@@ -115,38 +115,38 @@ def make_job(settings: Settings) -> tuple[str, str]:
     return team.secret, job.id
 
 
-def test_all_tell_the_same(settings: Settings, api: Process) -> None:
+def test_all_processes_report_the_same(settings: Settings, api: Process) -> None:
     for _ in range(REQUESTS):
         assert ask(settings, "GET", "/health/live").status_code == 200
     for _ in range(PROCESSES):
-        told = scrape(settings)
-        assert told["emotune_http_requests_total"] == told["emotune_http_request_duration_seconds_count"] == REQUESTS
+        found = scrape(settings)
+        assert found["emotune_http_requests_total"] == found["emotune_http_request_duration_seconds_count"] == REQUESTS
         whole = [psutil.Process(api.popen.pid), *psutil.Process(api.popen.pid).children()]
-        assert told["process_resident_memory_bytes"] == pytest.approx(
+        assert found["process_resident_memory_bytes"] == pytest.approx(
             sum(each.memory_info().rss for each in whole), rel=0.1
         )
-        assert told["process_start_time_seconds"] == pytest.approx(whole[0].create_time(), abs=1)
+        assert found["process_start_time_seconds"] == pytest.approx(whole[0].create_time(), abs=1)
 
-    # What one of them has changed, each of them knows at once, also of answers that they keep for a moment.
+    # What one process has changed, all others show at once, also in answers that they cache for a moment.
     key, job_id = make_job(settings)
     for name in ("second", "third"):
         assert ask(settings, "PATCH", f"/jobs/{job_id}", key=key, body={"name": name}).status_code == 200
         seen = [ask(settings, "GET", "/jobs:overview", key=key).json()["items"][0]["name"] for _ in range(REQUESTS)]
         assert set(seen) == {name}
 
-    # One that dies is replaced, and what it has counted is not lost.
+    # A process that dies is replaced, and its counts are not lost.
     list_children(api)[0].kill()
     wait_for_starts(api, PROCESSES + 1)
     assert len(list_children(api)) == PROCESSES
     assert scrape(settings)["emotune_http_requests_total"] == REQUESTS
 
 
-def test_none_outlives_the_one_that_watches_over_them(settings: Settings, temporary: Path, api: Process) -> None:
+def test_no_process_outlives_its_supervisor(settings: Settings, temporary: Path, api: Process) -> None:
     children = list_children(api)
     api.popen.kill()
     _, alive = psutil.wait_procs(children, timeout=REQUEST_SECONDS)
     assert alive == []
-    # The port is free again; and the next one ends in order, without leaving a file.
+    # The port is free again, and the next start ends in order and leaves no file.
     left = set(temporary.iterdir())
     api.log_path.unlink()
     again = start_api(settings, temporary)
@@ -158,7 +158,7 @@ def test_none_outlives_the_one_that_watches_over_them(settings: Settings, tempor
     assert set(temporary.iterdir()) == left
 
 
-def test_what_keeps_them_from_beginning_ends_the_command(settings: Settings, temporary: Path) -> None:
+def test_a_port_in_use_ends_the_command(settings: Settings, temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", settings.port)):
         process = launch_api(settings, temporary)
         assert process.popen.wait(START_SECONDS) != 0

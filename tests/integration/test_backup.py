@@ -1,4 +1,4 @@
-"""An installation is backed up while it works, lost altogether, and brought back: every job comes to its end."""
+"""An installation is backed up while it works, lost completely, and restored: every job still succeeds."""
 
 import hashlib
 import shutil
@@ -18,7 +18,7 @@ from jobs.settings import Settings
 from tests.support.postgres import create_database, find_postgres_binaries
 from tests.support.stacks import SHORT_CONFIG, Installation
 
-# Enough steps to be met in the middle, and few enough to be waited for.
+# Enough steps to be interrupted in the middle, and few enough to wait for.
 LONG_CONFIG = SHORT_CONFIG | {"max_steps": 100, "checkpoint_every": 10}
 WAITING, PAUSED, RUNNING = "waiting", "paused", "running"
 
@@ -38,14 +38,14 @@ def download_sha256(client: Client, job_id: str, path: Path) -> str:
 
 @pytest.fixture
 def second_database(postgres_server: str, tmp_path: Path) -> str:
-    """An empty one of PostgreSQL."""
+    """The URL of an empty PostgreSQL database."""
     binaries = find_postgres_binaries()
     assert binaries is not None
     url = create_database(binaries, postgres_server, f"restored_{tmp_path.name}".replace("-", "_"))
     return url.replace("postgresql://", "postgresql+psycopg://")
 
 
-# Six trainings start one after another, each loading its libraries anew.
+# Six trainings run one after another, and each loads its libraries again.
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_lost_installation_comes_back_with_all_its_jobs(
@@ -73,13 +73,13 @@ def test_a_lost_installation_comes_back_with_all_its_jobs(
     run_restore(settings, path, with_digests=False)
     _check_rows_in_postgresql(settings, path, second_database)
 
-    # The embedded stack makes a key where none is noted; the old one is what counts.
+    # The embedded stack makes a key if its key file is missing; the key from before the loss is still valid.
     api_key = installation.stack.api_key
     with Stack(settings) as stack, Client(Credentials(url=stack.url, api_key=api_key)) as client:
         restored = Installation(stack, client, installation.dataset_id)
         assert download_sha256(client, finished, tmp_path / "after.zip") == sha256
         client.ask_of_job(jobs[PAUSED], "resume")
-        # As their turns come.
+        # In the order of their turns.
         for name in (RUNNING, PAUSED, WAITING):
             job = restored.wait_for_status(jobs[name], "succeeded", "failed")
             assert job["status"] == "succeeded", job["error"]
@@ -92,7 +92,7 @@ def test_a_lost_installation_comes_back_with_all_its_jobs(
 
 
 def _check_rows_in_postgresql(settings: Settings, path: Path, database_url: str) -> None:
-    """The rows that came from SQLite are the same in PostgreSQL, and the other way round."""
+    """Check that the rows from SQLite are the same in PostgreSQL, and the other way round."""
     first = read_all(settings.sqlalchemy_url)
     there = settings.model_copy(update={"data_dir": settings.data_dir.with_name("there"), "database_url": database_url})
     there = Settings.model_validate(there.model_dump())
@@ -109,6 +109,6 @@ def _check_rows_in_postgresql(settings: Settings, path: Path, database_url: str)
 
 
 def _without_ends(rows: dict[str, list[PlainRow]]) -> dict[str, list[PlainRow]]:
-    """Without what the restores themselves have written at their own times."""
+    """Leave out what each restore has written itself, at its own time."""
     events = [row | {"at": None} for row in rows["event"]]
     return rows | {"event": events}

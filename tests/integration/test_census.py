@@ -1,4 +1,4 @@
-"""The census on both databases: it counts each run once, also one that ends while it is taken."""
+"""The census on both databases counts each run once, also one that ends while the census is taken."""
 
 from pathlib import Path
 

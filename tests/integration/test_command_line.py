@@ -41,7 +41,7 @@ def test_the_dashboards_link_is_printed_and_opened(installation: Installation, m
     form = re.escape(installation.stack.url) + r"/#/login\?code=[\w-]{43}\n"
     printed = emotune("dashboard", data_dir=data_dir)
     assert re.fullmatch(form, printed.stdout), printed.stderr
-    # A browser that prints what it is to open.
+    # A browser that prints the address that it is asked to open.
     monkeypatch.setenv("BROWSER", "echo")
     link, opened = emotune("dashboard", "--open", data_dir=data_dir).stdout.splitlines()
     assert link == opened != printed.stdout.strip()
@@ -127,7 +127,7 @@ def test_train_verify_and_generate_need_no_stack(tmp_path: Path, tiny_gemma: Pat
     assert found.stderr.strip()
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: Path) -> None:
+def test_ctrl_c_saves_and_the_same_command_resumes(tmp_path: Path, tiny_gemma: Path) -> None:
     bundle, checkpoints = tmp_path / "bundle.zip", tmp_path / "checkpoints"
     asked = ["--base", str(tiny_gemma), "-o", str(bundle), "--checkpoints", str(checkpoints), *SETTINGS]
     step_count = MOST_BRAKED_STEPS + 30
@@ -147,7 +147,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tiny_gemma: P
         assert process.stderr is not None
         brake.wait_for_step()
         process.send_signal(signal.SIGINT)
-        # This is said when the training has been asked, and is held by the brake or nearly there.
+        # This is printed once the training has been asked to stop; by then the brake holds it, or nearly so.
         assert any("stopping after this step" in line for line in process.stderr)
         brake.release()
         said = process.stderr.read()
@@ -191,7 +191,7 @@ def test_a_wrong_setting_is_one_line_and_no_traceback(
     assert wrong.stderr.startswith("emotune: ")
     assert said in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert "EMOTUNE_SLOT:" not in wrong.stderr, "what only follows is not told"
+    assert "EMOTUNE_SLOT:" not in wrong.stderr, "an error that only follows from another is not reported"
 
 
 def test_a_bundle_that_could_not_be_written_is_refused_before_training(tmp_path: Path, tiny_gemma: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the containers of others are told, by the programs themselves: Valkey with its password, nginx before an API."""
+"""Third-party containers, with their own programs and our files: Valkey with its password, nginx in front of an API."""
 
 import http.client
 import os
@@ -47,7 +47,7 @@ def run(argv: list[str], environment: Mapping[str, str] | None = None) -> Iterat
 
 
 def make_valkey_environment(tmp_path: Path, password: str) -> dict[str, str]:
-    """Where valkey.sh finds its password, and a `valkey-server`, as in the image."""
+    """Make an environment with the password file and the `valkey-server` that valkey.sh looks for, as in the image."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "valkey-server").symlink_to(get_binary_path())
     (tmp_path / "password").write_text(f"{password}\n")
@@ -87,7 +87,7 @@ def test_valkey_does_not_start_without_a_password(tmp_path: Path) -> None:
 
 
 def _check_with_our_settings(port: int, password_file: Path) -> None:
-    """Both of our clients get in: for metrics, and for the wake-up messages."""
+    """Check that both of our clients can connect: for metrics, and for the wake-up messages."""
     settings = Settings(redis_url=f"redis://127.0.0.1:{port}/0", redis_password_file=password_file)
     client = make_redis(settings)
     assert client.ping()
@@ -129,7 +129,7 @@ def _answers(client: Redis) -> bool:
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """An API that tells what the proxy told it, follows something, and takes uploads."""
+    """An API that answers with the headers that the proxy has sent, streams a feed, and accepts uploads."""
 
     protocol_version = "HTTP/1.1"
     go_on: threading.Event
@@ -228,10 +228,10 @@ def ask(port: int) -> Iterator[http.client.HTTPSConnection]:
         connection.close()
 
 
-def test_the_proxy_says_who_asks_and_how(proxy: tuple[int, int]) -> None:
+def test_the_proxy_passes_on_the_callers_address_and_scheme(proxy: tuple[int, int]) -> None:
     with ask(proxy[1]) as connection:
-        told = {"Host": "tune.example", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
-        connection.request("GET", "/jobs", headers=told)
+        sent = {"Host": "tune.example", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
+        connection.request("GET", "/jobs", headers=sent)
         response = connection.getresponse()
         assert response.headers["Strict-Transport-Security"]
         seen = response.read().decode().splitlines()

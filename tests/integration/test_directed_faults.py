@@ -26,7 +26,7 @@ from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, Installation
 from tests.support.waiting import wait_for
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-# Two workers that share a database: SQLite is for one host.
+# Two workers that share a database need PostgreSQL, since SQLite is for one host.
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
 RING_COUNT = 30
@@ -42,7 +42,7 @@ def installation(standing_installation: Installation) -> Installation:
 
 
 def find_supervising_process(installation: Installation) -> psutil.Process:
-    """The pool's process of the one slot that runs something."""
+    """Find the pool's process that supervises the only running job."""
     (trainer,) = installation.list_trainers()
     supervisor = trainer.parent()
     assert supervisor is not None
@@ -50,7 +50,7 @@ def find_supervising_process(installation: Installation) -> psutil.Process:
 
 
 def read_traces(installation: Installation, job_id: str, attempt: int) -> dict[str, object]:
-    """All that an attempt may have written to the rows; of the job's own row, what tells whose it is."""
+    """Read all that an attempt may have written, and the fields of the job's row that show which attempt owns it."""
     with open_database(installation.stack.settings) as database, database.read() as session:
         job = session.get_one(Job, job_id)
         run = session.scalars(select(Run).filter_by(job_id=job_id, attempt=attempt)).one()
@@ -69,14 +69,14 @@ def read_traces(installation: Installation, job_id: str, attempt: int) -> dict[s
 
 
 def end_lease(installation: Installation, job_id: str) -> None:
-    """As if its time had passed."""
+    """Let the job's lease expire, as if its time had passed."""
     with open_database(installation.stack.settings) as database, database.write() as session:
         session.get_one(Job, job_id).lease_expires_at = utc_now()
 
 
 @contextmanager
 def locking_sqlite(path: Path) -> Iterator[None]:
-    """Nobody else writes meanwhile."""
+    """Lock SQLite's file, so that no other process can write."""
     connection = sqlite3.connect(path, timeout=10, isolation_level=None)
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -86,7 +86,7 @@ def locking_sqlite(path: Path) -> Iterator[None]:
 
 
 def wait_closely(condition: Callable[[], bool], seconds: float) -> bool:
-    """What is looked for may be there for milliseconds."""
+    """Poll at short intervals for a condition that may hold for milliseconds only."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -103,7 +103,7 @@ def test_rings_that_are_doubled_or_lost_neither_double_nor_lose_a_job(installati
     for _ in range(RING_COUNT):
         celery.send_task(RUN_TASK, queue=get_slot_queue("cpu"))
     installation.wait_for_step(job_ids[0])
-    # What is left of those rings is lost, and that of a third job too.
+    # The remaining rings for these jobs are lost, and the ring for a third job too.
     job_ids.append(installation.submit(SHORT_CONFIG, name="third"))
     Doorbell(celery).silence("cpu")
     for job_id in job_ids:
@@ -141,7 +141,7 @@ def test_a_supervisor_that_slept_past_its_lease_kills_its_training_and_writes_no
 
 
 def check_stale_writes(installation: Installation, job_id: str) -> None:
-    """Attempt 2 runs: whatever attempt 1 says, on whatever day, is not heard."""
+    """Check that nothing that attempt 1 writes is accepted while attempt 2 runs."""
     before = read_traces(installation, job_id, 1)
     end = RunEnd(exit_code=0)
     verbs: list[Callable[..., object]] = [
@@ -183,7 +183,7 @@ def test_a_pause_at_the_last_step_leaves_the_job_paused_or_succeeded(
     with contextlib.ExitStack() as stack:
         if is_supervisor_stopped:
             with contextlib.suppress(ValueError):
-                # Already gone where the machine was quicker than this test.
+                # It has already ended if the machine was quicker than this test.
                 supervisor = find_supervising_process(installation)
                 supervisor.suspend()
                 stack.callback(supervisor.resume)
@@ -202,7 +202,7 @@ def test_a_pause_at_the_last_step_leaves_the_job_paused_or_succeeded(
     assert sorted({point["step"] for point in installation.list_metrics(job_id)}) == list(range(1, step_count + 1))
 
 
-# A run whose heartbeats the lock keeps waiting would be lost after four seconds.
+# The lock blocks the run's heartbeats; with the usual lease of four seconds the run would be lost.
 @pytest.mark.parametrize("lease_seconds", [120.0], indirect=True)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_worker_killed_while_it_packs_leaves_no_file_that_a_row_names(
@@ -214,7 +214,7 @@ def test_a_worker_killed_while_it_packs_leaves_no_file_that_a_row_names(
     own_installation.wait_for_job(job_id, lambda job: job["status"] == "running")
     supervisor = find_supervising_process(own_installation)
     own_installation.wait_for_job(job_id, lambda _: (folder / "output").is_dir())
-    # So that the row can't be written before the worker is dead.
+    # The lock prevents the row from being written before the worker is dead.
     with locking_sqlite(settings.data_dir / "emotune.db"):
         incoming, artifacts = settings.data_dir / "incoming", settings.data_dir / "artifacts" / job_id
         assert wait_closely(lambda: any(folder.glob("*bundle.zip*")) or any(incoming.glob("*")), 40)

@@ -1,4 +1,4 @@
-"""What the doctor asks of the database itself, on both kinds."""
+"""What the doctor checks in the database itself, on both kinds of database."""
 
 from pathlib import Path
 

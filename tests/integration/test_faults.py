@@ -1,4 +1,4 @@
-"""What happens to a job when something is stopped, killed or emptied under it."""
+"""What happens to a job when a part of the stack is stopped, killed or emptied while the job runs."""
 
 import shutil
 import time
@@ -9,10 +9,10 @@ import pytest
 from tests.support.brakes import MOST_BRAKED_STEPS
 from tests.support.stacks import ENDLESS_CONFIG, SHORT_CONFIG, WAIT_SECONDS, Installation
 
-# More than the brake lets through: such a training can't have ended before it is let go.
+# More steps than the brake lets through, so that such a training can't end before the brake is released.
 HELD_STEPS = MOST_BRAKED_STEPS + 30
 HELD_CONFIG = SHORT_CONFIG | {"max_steps": HELD_STEPS}
-# Where the database has no part in the fault, one kind is enough.
+# One kind of database is enough where the database has no part in the fault.
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
@@ -39,7 +39,7 @@ def test_a_cancel_ends_a_running_job_and_its_process(installation: Installation)
 
 
 @on_sqlite
-def test_a_killed_training_process_is_started_again_and_goes_on_where_it_was(installation: Installation) -> None:
+def test_a_killed_training_process_is_restarted_and_resumes(installation: Installation) -> None:
     installation.brake.hold()
     job_id = installation.submit(HELD_CONFIG | {"checkpoint_every": 10})
     installation.wait_for_job(job_id, lambda job: job["checkpoint"] is not None)
@@ -59,7 +59,7 @@ def test_a_killed_training_process_is_started_again_and_goes_on_where_it_was(ins
 
 
 @on_sqlite
-def test_a_paused_job_leaves_the_slot_to_another_and_goes_on(installation: Installation) -> None:
+def test_a_paused_job_leaves_the_slot_to_another_and_resumes(installation: Installation) -> None:
     installation.brake.hold()
     job_id = installation.submit(HELD_CONFIG)
     installation.wait_for_step(job_id)
@@ -109,7 +109,7 @@ def test_a_terminated_worker_requeues_its_job_and_leaves_soon(installation: Inst
 
 @on_sqlite
 def test_a_job_waits_out_the_loss_of_all_that_redis_held(installation: Installation) -> None:
-    # The job is queued while nobody is there to take it, so its ring is in Redis alone.
+    # The job is queued while no worker can take it, so its ring exists in Redis alone.
     installation.stop_slot_worker()
     job_id = installation.submit(SHORT_CONFIG)
     installation.kill_valkey()

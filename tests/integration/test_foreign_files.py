@@ -1,4 +1,4 @@
-"""What runs is ours: a folder with modules of its user's, which are called as ours are, or as what ours import."""
+"""emotune runs no modules from the user's folder, even if they are named like its own or like those that it imports."""
 
 import json
 import os
@@ -15,10 +15,10 @@ import pytest
 from cli.processes import wait_until
 from tests.support.stacks import SAMPLE_CHATS, SHORT_CONFIG
 
-# Called as ours are.
+# Named like modules and packages of emotune.
 PACKAGES = ("api", "emomodel", "jobs")
 OWN_NAMES = ("cli", "migrations", "worker")
-# Called as what ours import.
+# Named like modules that emotune imports.
 INSTALLED_NAMES = (
     "alembic",
     "billiard",
@@ -32,10 +32,10 @@ INSTALLED_NAMES = (
     "uvicorn",
 )
 LIBRARY_NAMES = ("celeryconfig", "json", "multiprocessing", "pickle", "random", "sitecustomize", "socket", "struct")
-# What `pip install` makes of `emotune = "cli.main:main"`.
+# The script that `pip install` makes of `emotune = "cli.main:main"`.
 CONSOLE_SCRIPT = "import sys\nfrom cli.main import main\nsys.exit(main())\n"
 SETTINGS = [f"--set={name}={value}" for name, value in SHORT_CONFIG.items()]
-# Starts and trains a model on a busy machine, several times over.
+# Several times as long as starting and training a model takes on a busy machine.
 READY_SECONDS = 60
 STOP_SECONDS = 60
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 class UserFolder:
-    """A folder where a user works: with modules that leave a marker when they are imported, a model and a dataset."""
+    """A folder where a user works, with a model, a dataset, and modules that leave a marker when they are imported."""
 
     def __init__(self, root: Path, tiny_gemma: Path) -> None:
         self.path = root / "work"
@@ -59,7 +59,7 @@ class UserFolder:
         shutil.copytree(tiny_gemma, self.path / "models" / "tiny")
         shutil.copy(SAMPLE_CHATS, self.path / "chats.jsonl")
         self.environment = {
-            # All relative to the folder.
+            # All paths are relative to the folder.
             "EMOTUNE_DATA_DIR": "kept/data",
             "EMOTUNE_DATABASE_URL": "sqlite:///own.db",
             "EMOTUNE_BASE_MODELS": json.dumps({"tiny": "models/tiny"}),
@@ -78,7 +78,7 @@ class UserFolder:
         path.write_text(f"import os\n{made}\nraise ImportError(__file__)\n")
 
     def list_imported(self) -> list[str]:
-        """The files of the user's that anything has imported."""
+        """List the user's files that were imported."""
         return sorted(marker.name for marker in self._markers.iterdir())
 
     def emotune(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -97,7 +97,7 @@ class UserFolder:
 
     @contextmanager
     def run_stack(self) -> Iterator[None]:
-        """`emotune up`, ready."""
+        """Run `emotune up` until the end of the block, which begins when it is ready."""
         log_path = self.path / "up.log"
         with log_path.open("w") as log:
             up = subprocess.Popen(
@@ -131,7 +131,7 @@ def test_a_stack_that_is_started_among_a_users_files_runs_none_of_them(user_fold
     names = {path.name for path in user_folder.path.iterdir() if path.suffix != ".py"}
     # SQLite may leave two files of its own beside the database.
     made = names - {*PACKAGES, "models", "chats.jsonl", "up.log", "own.db-shm", "own.db-wal"}
-    assert made == {"kept", "own.db", "bundle.zip"}, "all is where the settings say, seen from the user's folder"
+    assert made == {"kept", "own.db", "bundle.zip"}, "all files are where the settings say, below the user's folder"
     assert not list((user_folder.path / "kept").rglob("own.db*"))
 
 

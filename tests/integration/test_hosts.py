@@ -1,4 +1,4 @@
-"""Two hosts, played by two workers with different names, on one database, one Redis and one data folder."""
+"""Two hosts, simulated by two workers with different host names, on one database, one Redis and one data folder."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.support.waiting import wait_for
 
 OWN, OTHER = "box-a-cpu", "box-b-cpu"
 
-# SQLite is for one host.
+# Hosts share PostgreSQL, since SQLite is for one host.
 pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
 
@@ -24,7 +24,7 @@ def installation(standing_installation: Installation) -> Installation:
 
 
 def start_two_jobs(installation: Installation) -> tuple[Process, dict[str, str]]:
-    """Both hosts busy; returns the second one's worker, and the job of each slot."""
+    """Start a job on each host; returns the second host's worker, and the id of the job on each slot."""
     assert installation.stack.settings.slot == OWN
     worker = installation.start_worker_of_host("box-b")
     for name in (OWN, OTHER):
@@ -40,7 +40,7 @@ def start_two_jobs(installation: Installation) -> tuple[Process, dict[str, str]]
     return worker, {name: slot["job"]["id"] for name, slot in slots.items()}
 
 
-def test_a_job_of_a_host_that_died_goes_on_on_the_other_one(installation: Installation) -> None:
+def test_a_job_of_a_dead_host_resumes_on_the_other_host(installation: Installation) -> None:
     worker, jobs = start_two_jobs(installation)
     assert len(set(jobs.values())) == 2
     installation.client.ask_of_job(jobs[OWN], "cancel")
@@ -49,7 +49,7 @@ def test_a_job_of_a_host_that_died_goes_on_on_the_other_one(installation: Instal
     installation.wait_for_step(jobs[OTHER], attempt=2)
     slot = installation.wait_for_slot(OWN, lambda slot: slot["status"] == "running")
     assert slot["job"]["id"] == jobs[OTHER]
-    # From the shared folder, with the checkpoint that the other host has left.
+    # The run resumed from the checkpoint that the other host had left in the shared folder.
     first, second = installation.client.list_runs(jobs[OTHER])
     assert (first["slot"], second["slot"], first["error"]["code"]) == (OTHER, OWN, "worker_lost")
     assert second["resumed_step"] >= 5
@@ -99,7 +99,7 @@ def test_a_slots_name_is_not_shared_by_two_hosts(installation: Installation) -> 
     twin = installation.start_worker_of_host("box-b", slot=OWN)
     wait_for(lambda: "slot_blocked" in twin.log_path.read_text())
     assert "A worker on box-a runs a slot of this name" in twin.log_path.read_text()
-    # Each ring goes to either of them.
+    # Each ring may go to either worker.
     for _ in range(3):
         installation.wait_for_status(installation.submit(SHORT_CONFIG), "succeeded")
     assert installation.get_slots()[OWN]["host"] == "box-a"

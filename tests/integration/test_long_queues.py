@@ -1,4 +1,4 @@
-"""A long queue on PostgreSQL: claims stay quick, and claim what the board says."""
+"""Claims from a long queue on PostgreSQL stay quick, and take the jobs that the board says."""
 
 import time
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 def measure(database: Database) -> float:
-    """The least seconds of some claims, each undone."""
+    """Measure the shortest of several claims, in seconds; each claim is undone."""
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.perf_counter()

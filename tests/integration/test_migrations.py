@@ -1,4 +1,4 @@
-"""The migrations on both databases, with rows in all tables: scripts/check_migrations.py says what is checked."""
+"""The migrations on both databases, with rows in all tables; scripts/check_migrations.py describes what is checked."""
 
 import threading
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_every_migration_goes_up_down_and_up_again_with_its_rows(settings: Setti
     check(settings.sqlalchemy_url)
 
 
-def test_of_two_that_migrate_at_once_one_does_and_one_finds_it_done(settings: Settings) -> None:
+def test_of_two_simultaneous_migrations_one_finds_nothing_to_do(settings: Settings) -> None:
     found: list[Migration] = []
     threads = [threading.Thread(target=lambda: found.append(migrate(settings))) for _ in range(2)]
     for thread in threads:

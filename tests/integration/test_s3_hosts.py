@@ -1,4 +1,4 @@
-"""Two hosts that share a database, Redis and a bucket, and no folder."""
+"""Two hosts that share a database, Redis and a bucket, but no folder."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 
 OWN, OTHER = "box-a-cpu", "box-b-cpu"
 
-# Several trainings start one after another.
+# Several trainings run one after another.
 pytestmark = [pytest.mark.parametrize("database_url", ["postgresql"], indirect=True), pytest.mark.timeout(240)]
 
 
@@ -31,12 +31,12 @@ def server(tmp_path: Path) -> Iterator[S3Server]:
 
 @pytest.fixture
 def settings(settings: Settings, server: S3Server, tiny_gemma: Path) -> Settings:
-    """The base model, too, comes from the bucket."""
+    """Settings whose files and base model are in the bucket."""
     listed = {"tiny-gemma": "storage:tiny", "never-pushed": "storage:other"}
     settings = server.make_settings(
         settings,
         mirror_seconds=0.5,
-        # Rarely: what a host has not told the database is lost with it.
+        # Rarely, so that a host that is lost has metrics which are not yet in the database.
         metric_flush_seconds=60,
         base_models=listed,
         storage_link_seconds=60,
@@ -56,17 +56,17 @@ def ask(installation: Installation, path: str) -> httpx2.Response:
 
 
 def let_listings_age(folder: Path) -> None:
-    """The API asks the store before it goes by what is kept."""
+    """Let the cached listings expire, so that the API asks the store again."""
     kept = list((folder / "cache" / "listings").rglob("*.json"))
     assert kept
     for path in kept:
         os.utime(path, (0, 0))
 
 
-def test_a_job_goes_on_on_a_host_that_shares_only_the_bucket(
+def test_a_job_resumes_on_a_host_that_shares_only_the_bucket(
     installation: Installation, server: S3Server, tmp_path: Path
 ) -> None:
-    """The first host dies, and its disk with it."""
+    """The first host dies and loses its disk."""
     client = installation.client
     client.drain_slot(OWN)
     worker = installation.start_worker_of_host("box-b", data_dir=tmp_path / "other")
@@ -85,9 +85,9 @@ def test_a_job_goes_on_on_a_host_that_shares_only_the_bucket(
     assert second["resumed_step"] >= 5
     client.ask_of_job(job_id, "cancel")
     installation.wait_for_status(job_id, "cancelled")
-    # What the database had not been told is in the checkpoint.
+    # The metrics that were not yet in the database are in the checkpoint.
     installation.check_curve(job_id)
-    # Once it has ended, nothing goes on from its checkpoints.
+    # Once the job has ended, its checkpoints are of no use and are deleted.
     wait_for(lambda: list_objects(server, f"runs/{job_id}") <= {f"runs/{job_id}/{n}/log.txt" for n in (1, 2)})
 
 
@@ -100,7 +100,7 @@ def test_files_come_and_go_through_the_bucket_and_wait_for_it(
     bundle = next(item for item in client.list_artifacts(job_id) if item["kind"] == "bundle")
     assert f"artifacts/{job_id}/{bundle['filename']}" in list_objects(server, "artifacts")
     assert not (folder / "artifacts").exists()
-    # By link. Who doesn't follow it is told where the file is, and what it has to be like.
+    # The download is by link. A client that doesn't follow it sees the file's address and digest.
     target = tmp_path / "bundle.zip"
     client.download_artifact(job_id, "bundle", target)
     assert hashlib.sha256(target.read_bytes()).hexdigest() == bundle["sha256"]
@@ -109,7 +109,7 @@ def test_files_come_and_go_through_the_bucket_and_wait_for_it(
     assert answer.headers["Location"].startswith(server.endpoint)
     assert {path.name for path in (folder / "cache" / "models" / "tiny").iterdir()} >= {"config.json"}
 
-    # While the store is away a run that ends is told so, what is known may be posted, and nothing new begins.
+    # While the store is away, runs can be cancelled and jobs with known inputs posted, but no run begins.
     cancelled = installation.submit(ENDLESS_CONFIG)
     installation.wait_for_step(cancelled)
     server.stop()

@@ -1,4 +1,4 @@
-"""The object store against a real S3 server: all that Storage asks of it, and what it says when the server is away."""
+"""The object store against a real S3 server: all that Storage asks of it, and the errors when the server is away."""
 
 import os
 import time
@@ -46,7 +46,7 @@ def put_dataset(storage: Storage, content: bytes, *, twin_id: str | None = None)
 
 @pytest.fixture(params=["whole", "parts"])
 def reader(request: pytest.FixtureRequest, server: S3Server, settings: Settings) -> Iterator[Storage]:
-    """The same bucket through a server that answers ranges as S3 does, and through one that doesn't."""
+    """A Storage of the same bucket, through a server that answers ranges as S3 does, and through one that doesn't."""
     if request.param == "whole":
         yield open_storage(settings)
         return
@@ -55,7 +55,7 @@ def reader(request: pytest.FixtureRequest, server: S3Server, settings: Settings)
 
 
 def test_what_is_put_is_read_back_whole_and_in_parts(storage: Storage, reader: Storage) -> None:
-    # More than two ranges, and than one part of the upload.
+    # More bytes than two ranges have, and more than one part of the upload.
     content = os.urandom(2 * RANGE_BYTES + 3 * MIB + 17)
     dataset_id = put_dataset(storage, content)
     found = reader.open_dataset(dataset_id)
@@ -72,7 +72,7 @@ def test_an_empty_file_is_a_file(storage: Storage) -> None:
     assert storage.read_note("statistics/none.json")[0] == b""
 
 
-def test_a_file_that_is_shorter_than_expected_is_no_whole_file(storage: Storage, reader: Storage) -> None:
+def test_a_file_that_is_shorter_than_expected_is_refused(storage: Storage, reader: Storage) -> None:
     storage.put_note("statistics/short.json", b"short")
     with pytest.raises((EOFError, StorageUnreachable)):
         list(reader.store.read("statistics/short.json", 0, 100))
@@ -96,7 +96,7 @@ def test_what_is_fetched_once_is_read_without_the_server(storage: Storage, serve
     assert list((storage.root / "incoming").iterdir()) == []
 
 
-def test_what_is_not_there_is_not_found(storage: Storage) -> None:
+def test_a_missing_file_is_not_found(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.open_dataset(new_id("ds"))
     with pytest.raises(FileNotFoundError):
@@ -153,7 +153,7 @@ def test_a_link_gives_the_file_to_anybody_and_no_other(storage: Storage) -> None
         assert httpx2.get(other).status_code in (400, 403)
 
 
-def test_a_wrong_key_and_a_missing_bucket_are_told(server: S3Server, settings: Settings) -> None:
+def test_a_wrong_key_and_a_missing_bucket_are_reported(server: S3Server, settings: Settings) -> None:
     wrong_key = open_storage(server.make_settings(settings, storage_key_id="another-key"))
     with pytest.raises(StorageUnreachable, match="InvalidAccessKeyId"):
         wrong_key.store.check()
@@ -188,7 +188,7 @@ def test_a_model_is_fetched_once_and_again_when_it_was_pushed_again(
     first = get_config()
     copied = first.stat()
     forget_listing()
-    # The same copy: its time is the list's, which tells it finer than the answer to a question for one file.
+    # The same copy: its time is that of the listing, which is more precise than the answer to a request for one file.
     assert get_config().stat().st_ino == copied.st_ino
     server.stop()
     try:

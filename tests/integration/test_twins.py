@@ -1,4 +1,4 @@
-"""The same request from many clients at once, on each database: the constraint has the last word, not the timing."""
+"""The same request from many clients at once, on each database: the constraint decides, and not the timing."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An installation that the first release left is upgraded by `emotune migrate`, and goes on: jobs, files and runs."""
+"""An installation of the first release is upgraded by `emotune migrate`, and then works: jobs, files and runs."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def settings(tmp_path: Path, database_url: str | None) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    """As the first release left it, with its files."""
+    """The database as the first release left it, with its files in the data folder."""
     for name, content in FIRST["files_base64"].items():
         path = settings.data_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def make_resources(settings: Settings, database: Database) -> Resources:
     )
 
 
-def test_an_installation_of_the_first_release_goes_on(settings: Settings, database: Database) -> None:
+def test_an_installation_of_the_first_release_works_after_the_upgrade(settings: Settings, database: Database) -> None:
     with pytest.raises(SchemaMismatch, match="emotune migrate"), TestClient(create_app(settings)):
         pass
     done = emotune(settings, "migrate")
@@ -141,12 +141,12 @@ def _check_jobs(client: TestClient) -> None:
         job = _get(client, f"/jobs/{job_id}")
         for name in ("name", "status", "priority", "attempt", "step", "total_steps", "last_loss"):
             assert job[name] == old[name], (job_id, name)
-        assert job["config"] | old["config"] == job["config"], "what the config said then, it says now"
+        assert job["config"] | old["config"] == job["config"], "the upgrade changes no value of a config"
         runs = [run for run in FIRST["tables"]["run"] if run["job_id"] == job_id]
         assert len(_get(client, f"/jobs/{job_id}/runs")["items"]) == len(runs)
         for path in ("events", "metrics", "curves", "artifacts", "dataset"):
             _get(client, f"/jobs/{job_id}/{path}")
-    # None of the team's pages stumbles over what old rows don't have.
+    # No page of the team fails because old rows lack some values.
     for path in ("/queue", "/team", "/team/usage", "/slots", "/keys", "/datasets", "/models"):
         _get(client, path)
 
@@ -163,7 +163,7 @@ def _check_files(client: TestClient) -> None:
 
 
 def _check_reposting(client: TestClient) -> None:
-    """What the dashboard does to copy a job."""
+    """Post each old config again, as the dashboard does to copy a job."""
     for old in {str(job["config"]): job for job in JOBS.values()}.values():
         TrainConfig.model_validate(old["config"])
         body = {"name": "again", "base_model": old["base_model"], "dataset_id": old["dataset_id"]}
@@ -173,7 +173,7 @@ def _check_reposting(client: TestClient) -> None:
 
 
 def _check_runs(client: TestClient, resources: Resources) -> None:
-    """The runs of then are dead: one goes on, one was to be cancelled. Then what waits is run, in its order."""
+    """Check that of the dead runs one is queued again and one cancelled, and that waiting jobs then run in order."""
     sweep(resources)
     statuses = {job_id: _get(client, f"/jobs/{job_id}")["status"] for job_id in JOBS}
     changed = {

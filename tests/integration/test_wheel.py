@@ -1,4 +1,4 @@
-"""A wheel has the dashboard in it, built from the sources of an archive as from those of a checkout."""
+"""A wheel has the dashboard in it, whether it is built from the sources of an archive or of a checkout."""
 
 import subprocess
 import sys

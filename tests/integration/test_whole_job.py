@@ -16,16 +16,16 @@ from tests.support.waiting import wait_for
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Whoever starts after it sends it traces."""
+    """A collector that receives the traces of all processes that are started after it."""
     with run_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        # Between two batches, in milliseconds.
+        # The milliseconds between two batches.
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
         yield collector
 
 
 def follow_metrics(url: str, key: str, job_id: str, found: list[Json]) -> None:
-    """Read the server-sent events of a job to their end; ids are kept beside the data."""
+    """Read the server-sent events of a job to their end; each id is kept beside its data."""
     headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
     event: Json = {}
     with httpx2.stream("GET", f"{url}/jobs/{job_id}/metrics", headers=headers, timeout=60) as response:
@@ -41,7 +41,7 @@ def follow_metrics(url: str, key: str, job_id: str, found: list[Json]) -> None:
 
 
 def check_trace(collector: Collector, installation: Installation, job_id: str) -> None:
-    """From the request that posted the job to its bundle, over three processes."""
+    """Check the trace from the request that posted the job to its bundle, over three processes."""
     wait_for(lambda: bool(collector.find("job.run")))
     (posted,) = collector.find("POST /jobs")
     (run,) = collector.find("job.run")
@@ -50,9 +50,9 @@ def check_trace(collector: Collector, installation: Installation, job_id: str) -
     assert (run.trace_id, run.parent_id) == (posted.trace_id, posted.span_id)
     phases = {span.name for span in collector.spans if span.parent_id == run.span_id}
     assert phases >= {"run.claim", "run.importing", "run.loading_model", "run.training", "run.saving", "run.bundle"}
-    told = b"".join(collector.bodies)
-    assert installation.stack.api_key.encode() not in told
-    assert b"messages" not in told
+    received = b"".join(collector.bodies)
+    assert installation.stack.api_key.encode() not in received
+    assert b"messages" not in received
     logged = installation.get_slot().log_path.read_text()
     assert [posted.trace_id in line for line in logged.splitlines() if "run_ends" in line] == [True]
 

@@ -1,4 +1,4 @@
-"""An installation without the extra `train`: it says so everywhere, loses no job, and trains once that is installed."""
+"""An installation without the extra `train` reports so everywhere, loses no job, and trains once it is installed."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def run(python: LightPython, *arguments: str, data_dir: Path) -> subprocess.Comp
 
 @pytest.fixture
 def stack(light_python: LightPython, tmp_path: Path, tiny_gemma: Path) -> Iterator[Client]:
-    """`emotune up`, ready as far as it can be."""
+    """Run `emotune up`, and yield a client when it is as ready as it can be."""
     data_dir = tmp_path / "data"
     settings = {
         "EMOTUNE_DATA_DIR": str(data_dir),
@@ -56,10 +56,10 @@ def stack(light_python: LightPython, tmp_path: Path, tiny_gemma: Path) -> Iterat
         stop_seconds=STOP_SECONDS,
     )
     try:
-        is_told = wait_until(
+        is_reported = wait_until(
             lambda: not up.is_running or "Press Ctrl-C to stop" in up.log_path.read_text(), seconds=READY_SECONDS
         )
-        assert is_told, up.read_log_tail()
+        assert is_reported, up.read_log_tail()
         assert up.is_running, up.read_log_tail()
         assert f"warning: no job can run on slot-0: This worker can't train, as {describe_all()}." in (
             up.log_path.read_text()

@@ -1,4 +1,4 @@
-"""What stands for the images of others on this machine: PostgreSQL, Redis and nginx of Debian."""
+"""Replacements on this machine for third-party images: PostgreSQL, Redis and nginx of Debian."""
 
 import shutil
 import subprocess
@@ -12,12 +12,12 @@ from tests.support.postgres import find_postgres_binaries, make_owner_prefix
 
 
 class ProgramMissing(Exception):
-    """A program that stands for an image's is not installed."""
+    """A program that replaces an image's program is not installed."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A service as this machine runs it. `prepare` is what its image's entry point does first."""
+    """A service as this machine runs it. `prepare` does what the image's entry point does first."""
 
     service: Service
     argv: tuple[str, ...]
@@ -29,7 +29,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a service is put: its own folder, the machine's, the ports of all, and where its paths are here."""
+    """Where a service is put: its folder, the machine's folder, all ports, and how its paths are mapped here."""
 
     service: Service
     root: Path
@@ -40,7 +40,7 @@ class Place:
 
 
 def translate_postgres(place: Place) -> Launch:
-    """The server programs of this machine; its entry point makes the cluster."""
+    """Run this machine's PostgreSQL; `prepare` makes the cluster."""
     binaries = find_postgres_binaries()
     if binaries is None:
         raise ProgramMissing("PostgreSQL's server programs (Debian: apt-get install postgresql)")
@@ -63,7 +63,7 @@ def translate_postgres(place: Place) -> Launch:
 
 
 def translate_valkey(place: Place) -> Launch:
-    """Redis, under the names that the mounted scripts call."""
+    """Run Redis, under the names that the mounted scripts call."""
     port = str(place.ports["valkey"])
     _write_program(place.root / "bin" / "valkey-server", "redis-server", f'"$@" --bind 127.0.0.1 --port {port}')
     _write_program(place.root / "bin" / "valkey-cli", "redis-cli", f'-p {port} "$@"')
@@ -79,7 +79,7 @@ def translate_valkey(place: Place) -> Launch:
 
 
 def translate_proxy(place: Place) -> Launch:
-    """nginx, with the template filled in as its entry point does it, but without TLS."""
+    """Run nginx, with the template filled in as the image's entry point does it, but without TLS."""
     nginx = find_nginx()
     if nginx is None:
         raise ProgramMissing("nginx (Debian: apt-get install nginx-light)")
@@ -97,7 +97,7 @@ def translate_proxy(place: Place) -> Launch:
     return Launch(
         place.service,
         argv=(nginx, "-e", "stderr", *map(place.move, arguments)),
-        # BusyBox's, in the image, has the same options.
+        # BusyBox's wget, in the image, has the same options.
         health_argv=tuple(each.replace("https://127.0.0.1:8443", url) for each in place.service.health.argv),
         environment=place.environment,
         cwd=place.root,
@@ -106,7 +106,7 @@ def translate_proxy(place: Place) -> Launch:
 
 
 def _make_cluster(binaries: Path, data: Path, as_owner: list[str], environment: Mapping[str, str]) -> None:
-    """What the image does with an empty volume: a cluster with the password from the file, and the database."""
+    """Do what the image does with an empty volume: make a cluster with the password from the file, and the database."""
     if data.exists():
         return
     user, database = environment["POSTGRES_USER"], environment["POSTGRES_DB"]
@@ -118,7 +118,7 @@ def _make_cluster(binaries: Path, data: Path, as_owner: list[str], environment: 
 
 
 def _write_program(path: Path, name: str, arguments: str) -> None:
-    """A program of the image by its name there, which is another one here."""
+    """Write a script that is named like a program of the image, and runs a program of this machine."""
     found = shutil.which(name)
     if found is None:
         raise ProgramMissing(f"{name} (Debian: apt-get install redis-server)")
@@ -128,7 +128,7 @@ def _write_program(path: Path, name: str, arguments: str) -> None:
 
 
 def do_nothing() -> None:
-    """An image whose command is started as it is."""
+    """Prepare nothing, for an image whose command is started as it is."""
 
 
 IMAGES: Mapping[str, Callable[[Place], Launch]] = {

@@ -1,10 +1,10 @@
-"""This machine in place of the containers: which program, folder, address and port stands for which of theirs.
+"""This machine in place of the containers: which program, folder, address and port replaces which of theirs.
 
 folder/
   .env, secrets/       as `make secrets` makes them, and an operator fills them in
   data/, models/       the folders of the host that .env names
   volumes/<name>/      volumes that Docker would keep
-  roots/<service>/     what is the service's own: its temporary folder, and mounted files that name places
+  roots/<service>/     files of the service alone: its temporary folder, and mounted files that name paths
   logs/<service>.log
 """
 
@@ -21,40 +21,40 @@ from tests.stack.services import Service, pick_started, read_services
 from tests.support.containers import ROOT, load_compose, read_env
 from tests.support.ports import find_free_port
 
-# Services that have no place here, each with the reason. One that is neither started nor listed fails the test.
+# Services that are not run here, each with the reason. One that is neither started nor listed fails the test.
 NOT_STARTED: Mapping[str, str] = {
-    "prometheus": "tests/unit/test_monitoring.py has its rules checked, and promtool reads its config",
-    "grafana": "Debian has none; tests/unit/test_monitoring.py looks at its dashboard",
+    "prometheus": "tests/unit/test_monitoring.py checks its rules and its config with promtool",
+    "grafana": "Debian has no package of it; tests/unit/test_monitoring.py checks its dashboard",
 }
 PROFILES = ("proxy", "two-slots")
 MODEL = "tiny-gemma"
 MARK_VARIABLE = "STACK_TEST"
 
-# What an image brings along, and a mount may replace.
+# Folders that an image has, and that a mount may replace.
 CONTAINER_PATHS = ("/data", "/models", "/tmp", "/run/secrets")  # noqa: S108 - the containers'
-# Slots are CPUs here, two of them, which the two cores are for.
+# The slots are CPUs here: two slots with one thread each, for the machine's two cores.
 CPU_SLOT = {"EMOTUNE_SLOT_DEVICE": "cpu", "EMOTUNE_TRAINER_THREADS": "1"}
 
 
 class Machine:
-    """One temporary folder, with ports of its own."""
+    """One temporary folder in place of the containers' host, with ports of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # Processes of PostgreSQL's own account have to get through.
+        # Processes of PostgreSQL's own account need access to folders below this one.
         folder.chmod(0o711)
         self._env = self._write_env()
         names = ("postgres", "valkey", "api", "proxy", "redirect")
         self.ports = {name: find_free_port() for name in names}
         compose = load_compose(self._env)
-        # By service, beside what the file says.
+        # For each service, variables in addition to those of the file.
         self.extra_environment: dict[str, dict[str, str]] = {}
         self._secret_files = {name: entry["file"] for name, entry in compose["secrets"].items()}
         self.services = pick_started(read_services(compose), profiles=PROFILES, not_started=NOT_STARTED)
 
     @property
     def url(self) -> str:
-        """Of the proxy."""
+        """The URL of the proxy."""
         return f"http://127.0.0.1:{self.ports['proxy']}"
 
     @property
@@ -65,10 +65,10 @@ class Machine:
         return self.folder / "logs" / f"{name}.log"
 
     def translate(self, service: Service) -> Launch:
-        """Raises ValueError for a foreign image that nothing here stands for, and ProgramMissing."""
+        """Translate a service. Raises ValueError for a third-party image without a replacement, and ProgramMissing."""
         root = self.folder / "roots" / service.name
         (root / "tmp").mkdir(parents=True, exist_ok=True)
-        # Others than its own account have nothing to look for in there.
+        # Other accounts have no need to list this folder.
         root.chmod(0o711)
         move = self._make_mover(service, root)
         _copy_mounts(service, move)
@@ -76,15 +76,15 @@ class Machine:
         if service.is_ours:
             return self._translate_own(service, environment)
         if service.name not in IMAGES:
-            raise ValueError(f"nothing stands for the image of {service.name}: see IMAGES, or list it in NOT_STARTED")
+            raise ValueError(f"nothing replaces the image of {service.name}: see IMAGES, or list it in NOT_STARTED")
         return IMAGES[service.name](Place(service, root, self.folder, self.ports, environment, move))
 
     def make_own_argv(self, *arguments: str) -> tuple[str, ...]:
-        """The command of our images, which is `emotune`."""
+        """Make the command of our images, which is `emotune`."""
         return (sys.executable, "-m", "cli", *arguments)
 
     def _write_env(self) -> dict[str, str]:
-        """What `make secrets` leaves empty is filled in."""
+        """Run `make secrets`, and fill in what it leaves empty; returns the variables."""
         make_secrets(self.folder, _find_owner())
         filled = {
             "INSTALL_DATA_DIR": str(self.folder / "data"),
@@ -103,7 +103,7 @@ class Machine:
         return read_env((self.folder / ".env").read_text()) | filled
 
     def _make_mover(self, service: Service, root: Path) -> Callable[[str], str]:
-        """Says where a path of the container is here, in whatever text it stands."""
+        """Make a function that replaces the container's paths in any text with those on this machine."""
         places = {path: str(root / path.strip("/")) for path in CONTAINER_PATHS}
         for target, source in service.mounts.items():
             places[target] = str(self._find_source(source, copy=root / target.strip("/")))
@@ -113,7 +113,7 @@ class Machine:
         return lambda text: pattern.sub(lambda match: places[match[1]], text)
 
     def _find_source(self, source: str, *, copy: Path) -> Path:
-        """A folder of the host, or a volume's; what lies beside docker-compose.yml is copied, as it names places."""
+        """Find a host's folder or a volume. For files beside docker-compose.yml it is a copy, with paths replaced."""
         if source.startswith("."):
             return copy
         path = Path(source) if source.startswith("/") else self.folder / "volumes" / source
@@ -139,7 +139,7 @@ class Machine:
         return environment
 
     def _translate_own(self, service: Service, environment: dict[str, str]) -> Launch:
-        # The image's own working folder is its temporary one; here that would hide the packages.
+        # The image's working folder is its temporary one, from which the packages would not be found here.
         environment["PYTHONPATH"] = str(ROOT)
         if "EMOTUNE_HOST" in environment:
             environment |= {"EMOTUNE_HOST": "127.0.0.1", "EMOTUNE_PORT": str(self.ports["api"])}
@@ -159,7 +159,7 @@ class Machine:
 
 
 def _copy_mounts(service: Service, move: Callable[[str], str]) -> None:
-    """Files beside docker-compose.yml, with the places that they name as they are here."""
+    """Copy what is mounted from beside docker-compose.yml, with the paths in it replaced by those on this machine."""
     for target, source in service.mounts.items():
         if not source.startswith("."):
             continue
@@ -172,7 +172,7 @@ def _copy_mounts(service: Service, move: Callable[[str], str]) -> None:
 
 
 def _find_owner() -> tuple[int, int]:
-    """The account of the secrets: who runs this, or PostgreSQL's, as no root may own them."""
+    """The account that owns the secrets: the current one, or PostgreSQL's if that is root, which may not own them."""
     if os.geteuid() != 0:
         return os.getuid(), os.getgid()
     account = pwd.getpwnam("postgres")

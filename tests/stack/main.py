@@ -1,8 +1,8 @@
-"""`python -m tests.stack.main`: docker-compose.yml as it is, without containers, from its first start over a reboot.
+"""`python -m tests.stack.main`: docker-compose.yml as it is, without containers, from its first start through a reboot.
 
 All of it runs on 127.0.0.1 in a temporary folder and ends by itself, also on Ctrl-C, SIGTERM and when the time is up.
-What is in place of the containers is in tests/stack/machine.py; commands, environments, health checks and the order of
-the start are the file's. The exit code is 1 when something went wrong, and then the folder is kept, with all logs.
+The replacements of the containers are in tests/stack/machine.py; commands, environments, health checks and the order
+of the start are those of the file. If a step fails, the exit code is 1, and the folder is kept with all logs.
 """
 
 import argparse
@@ -24,12 +24,12 @@ LOG_LINES = 12
 
 
 class Interrupted(Exception):
-    """Somebody, or the clock, wants it to end."""
+    """A signal or the time limit ends the test."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=LIMIT_SECONDS, help="it ends after so long, whatever it is at")
+    parser.add_argument("--seconds", type=int, default=LIMIT_SECONDS, help="the time limit of the whole test")
     limit = parser.parse_args().seconds
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def walk(folder: Path) -> bool:
-    """Whether all went as it should. Whatever happens, nothing runs on."""
+    """Take all steps; returns whether all succeeded. In any case no process is left running."""
     report = Report()
     with report.step("make secrets, and fill in .env"):
         machine = Machine(folder)
@@ -56,14 +56,14 @@ def walk(folder: Path) -> bool:
     whole = Walk(machine, report)
     try:
         whole.run()
-    except Exception as error:  # noqa: BLE001 - told, and then everything is ended
+    except Exception as error:  # noqa: BLE001 - reported, and then everything is ended
         traceback.print_exception(error)
         for log in sorted((folder / "logs").glob("*.log")):
             lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
             print(f"--- {log.name}", *lines, sep="\n", flush=True)
         return False
     finally:
-        # Nobody cuts this short.
+        # Nothing may interrupt this.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
         whole.stack.kill()

@@ -1,4 +1,4 @@
-"""What a walk did, a line a step, with its seconds."""
+"""The report of a walk: one line per step, with its seconds."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Report:
-    """Prints each step when it is done: the seconds since the beginning, its own, and what was seen."""
+    """Prints each step when it is done: the seconds since the beginning, the step's own seconds, and what was seen."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -18,7 +18,7 @@ class Report:
 
     @contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
-        """Notes put into the list stand behind the title. A step that raises is told as failed."""
+        """Run a step. Notes in the yielded list are printed after the title. A step that raises counts as failed."""
         began, notes = time.monotonic(), []  # type: float, list[str]
         try:
             yield notes

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml as they are declared: what each runs, needs, and is healthy by."""
+"""The services of docker-compose.yml as they are declared: their commands, dependencies and health checks."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Condition = Literal["service_completed_successfully", "service_healthy"]
 
-# Compose's own, where a service names none.
+# Compose's default for a service that declares none.
 DEFAULT_STOP_PERIOD = "10s"
 
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -15,7 +15,7 @@ _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """A command that tells by its exit code, and how patiently it is asked. All times in seconds."""
+    """A command whose exit code reports the health, and how often and how long it is tried. Times are in seconds."""
 
     argv: tuple[str, ...]
     interval: float
@@ -25,13 +25,13 @@ class HealthCheck:
 
     @property
     def patience(self) -> float:
-        """From its start until a service that was never well counts as unhealthy."""
+        """The seconds from its start until a service that was never healthy counts as unhealthy."""
         return self.start_period + self.retries * (self.interval + self.timeout)
 
 
 @dataclass(frozen=True)
 class Service:
-    """One of the file, with its mounts as folders of the containers' host: target -> source."""
+    """A service of the file. Its mounts are folders of the containers' host: target -> source."""
 
     name: str
     # Whether its image is one of ours, whose command is `emotune`.
@@ -48,7 +48,7 @@ class Service:
 
 
 def read_services(compose: Mapping[str, Any]) -> dict[str, Service]:
-    """All of a file whose variables are filled in."""
+    """Read all services of a file whose variables are filled in."""
     volumes = {name: _get_device(volume) for name, volume in compose["volumes"].items()}
     return {name: _read_service(name, entry, volumes) for name, entry in compose["services"].items()}
 
@@ -56,7 +56,7 @@ def read_services(compose: Mapping[str, Any]) -> dict[str, Service]:
 def pick_started(
     services: Mapping[str, Service], *, profiles: Iterable[str], not_started: Iterable[str]
 ) -> dict[str, Service]:
-    """What Compose starts with these profiles. Raises ValueError for a service that would be passed over in silence."""
+    """Pick what Compose starts with these profiles. Raises ValueError for a service neither started nor left out."""
     active, left_out = set(profiles), set(not_started)
     started = {name: service for name, service in services.items() if not service.profiles or service.profiles & active}
     forgotten = services.keys() - started.keys() - left_out
@@ -66,7 +66,7 @@ def pick_started(
 
 
 def list_in_order(services: Mapping[str, Service]) -> list[Service]:
-    """Each after all that it needs. Raises ValueError for one that needs itself, or what isn't there."""
+    """List each service after all that it needs. Raises ValueError for a circular or a missing dependency."""
     ordered: dict[str, Service] = {}
     while len(ordered) < len(services):
         ready = [
@@ -75,13 +75,13 @@ def list_in_order(services: Mapping[str, Service]) -> list[Service]:
             if name not in ordered and service.needs.keys() <= ordered.keys()
         ]
         if not ready:
-            raise ValueError(f"what these need is never there: {', '.join(sorted(services.keys() - ordered.keys()))}")
+            raise ValueError(f"circular or missing needs of {', '.join(sorted(services.keys() - ordered.keys()))}")
         ordered |= {service.name: service for service in ready}
     return list(ordered.values())
 
 
 def parse_seconds(text: str) -> float:
-    """A duration such as 60s or 1m30s."""
+    """Parse a duration such as 60s or 1m30s."""
     parts = re.findall(r"(\d+)(ms|[hms])", text)
     if "".join(map("".join, parts)) != text or not parts:
         raise ValueError(f"{text!r} is no duration such as 1m30s")
@@ -115,7 +115,7 @@ def _read_health(entry: Mapping[str, Any]) -> HealthCheck | None:
 
 
 def _read_mount(mount: str | Mapping[str, Any], volumes: Mapping[str, str | None]) -> tuple[str, str]:
-    """A volume without a folder of the host keeps its name."""
+    """Read target and source of a mount. A volume without a folder of the host keeps its name."""
     if isinstance(mount, str):
         source, target = mount.split(":")[:2]
     else:

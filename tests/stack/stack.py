@@ -1,4 +1,4 @@
-"""The services as running processes: started by the conditions of docker-compose.yml, watched, stopped and killed."""
+"""The services as running processes: started in the order that docker-compose.yml sets, watched, stopped and killed."""
 
 import signal
 import subprocess
@@ -14,22 +14,22 @@ from tests.stack.images import Launch
 from tests.stack.machine import MARK_VARIABLE, Machine
 from tests.stack.services import Service, list_in_order
 
-# Compose asks at each interval; here a service is asked again so soon, as nobody has the time.
+# Compose waits for each interval between two checks; here the wait is shorter, to save time.
 ASK_SECONDS = 1.0
 POLL_SECONDS = 0.05
-# A command like `emotune migrate`.
+# For a command such as `emotune migrate`.
 COMMAND_SECONDS = 60.0
 LEFT_OVER_SECONDS = 5.0
-# What the images say to be stopped by; all others by SIGTERM.
+# The stop signals that the images declare; all other services get SIGTERM.
 STOP_SIGNALS: Mapping[str, signal.Signals] = {"postgres": signal.SIGINT, "proxy": signal.SIGQUIT}
 
 
 class StackFailed(Exception):
-    """Something of the installation didn't do what docker-compose.yml promises."""
+    """A part of the installation didn't do what docker-compose.yml promises."""
 
 
 class Usage(NamedTuple):
-    """How a service got well."""
+    """How long it took until a service was healthy."""
 
     name: str
     seconds: float
@@ -41,7 +41,7 @@ class Running:
 
     launch: Launch
     process: Process
-    # Its start, or when it was last asked anew.
+    # The time of its start, or of the last request to check it again.
     asked_since: float
     is_healthy: bool = False
     check: "subprocess.Popen[bytes] | None" = None
@@ -60,7 +60,7 @@ class Stack:
         self._running: dict[str, Running] = {}
 
     def up(self) -> list[Usage]:
-        """Start what doesn't run, each after what it needs, until all are well. Raises StackFailed."""
+        """Start what doesn't run, each service after what it needs, until all are healthy. Raises StackFailed."""
         waiting = {service.name: service for service in self._list_stopped()}
         began, well = time.monotonic(), []
         unwell = set(waiting)
@@ -75,7 +75,7 @@ class Stack:
         return well
 
     def check_all(self) -> list[str]:
-        """Ask each health check once more; returns who was asked. Raises StackFailed."""
+        """Run each health check once more; returns the names of the services that have one. Raises StackFailed."""
         asked = [each for each in self._running.values() if each.launch.service.health is not None]
         for each in asked:
             each.is_healthy, each.asked_since = False, time.monotonic()
@@ -84,7 +84,7 @@ class Stack:
         return [each.process.name for each in asked]
 
     def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """`docker compose run --rm NAME ...`: what it printed. Raises StackFailed."""
+        """Do what `docker compose run --rm NAME ...` does; returns what was printed. Raises StackFailed."""
         launch = self.machine.translate(self.machine.services[name])
         done = subprocess.run(
             self.machine.make_own_argv(*arguments),
@@ -100,7 +100,7 @@ class Stack:
         return done.stdout
 
     def ask_valkey(self, *arguments: str) -> str:
-        """`docker compose exec valkey valkey-cli ...` with the password. Raises StackFailed."""
+        """Do what `docker compose exec valkey valkey-cli ...` does, with the password. Raises StackFailed."""
         launch = self.machine.translate(self.machine.services["valkey"])
         secret = (self.machine.folder / "secrets" / "redis_password").read_text().strip()
         program = str(self.machine.folder / "roots" / "valkey" / "bin" / "valkey-cli")
@@ -111,12 +111,12 @@ class Stack:
         return done.stdout
 
     def stop(self, name: str) -> float:
-        """`docker compose stop NAME`; the seconds it took. Raises StackFailed where it had to be killed."""
+        """Do what `docker compose stop NAME` does; returns the seconds it took. Raises StackFailed if it was killed."""
         self._tell_to_stop(name)
         return self._wait_stopped(name)
 
     def kill(self) -> int:
-        """SIGKILL to all there is, as when the power fails; the number of processes. Also for the end."""
+        """Send SIGKILL to all processes, as when the power fails, and at the end; returns their number."""
         found = self._list_processes()
         for process in found:
             try:
@@ -132,7 +132,7 @@ class Stack:
         return len(found)
 
     def down(self) -> None:
-        """`docker compose down`: each before what it needs. Raises StackFailed where something is left over."""
+        """Do what `docker compose down` does: stop each before what it needs. Raises StackFailed if one is left."""
         for service in reversed(list_in_order(self.machine.services)):
             if service.name in self._running:
                 self.stop(service.name)
@@ -142,7 +142,7 @@ class Stack:
             raise StackFailed(f"left over: {left}")
 
     def _list_stopped(self) -> list[Service]:
-        """One-shots run each time; of the others what isn't there."""
+        """List the services to start: each one-shot, and others that don't run."""
         for name, each in list(self._running.items()):
             if not each.process.is_running:
                 del self._running[name]
@@ -172,7 +172,7 @@ class Stack:
         self._running[service.name] = Running(launch, process, time.monotonic())
 
     def _look(self, each: Running) -> bool:
-        """Whether a service is well, or a one-shot has ended well. Raises StackFailed where it can't be any more."""
+        """Whether a service is healthy, or a one-shot has succeeded. Raises StackFailed if that is impossible now."""
         service = each.launch.service
         if not each.process.is_running and not (service.is_one_shot and each.has_completed):
             raise StackFailed(f"{service.name} ended ({each.process.describe_end()}): {each.process.read_log_tail()}")
@@ -217,13 +217,13 @@ class Stack:
         try:
             each.process.popen.wait(each.process.stop_seconds)
         except subprocess.TimeoutExpired:
-            raise StackFailed(f"{name} has not ended {each.process.stop_seconds:g} s after it was told to") from None
+            raise StackFailed(f"{name} has not ended {each.process.stop_seconds:g} s after its stop signal") from None
         return time.monotonic() - began
 
     def _list_processes(self) -> list[psutil.Process]:
-        """All living ones of this installation: by what is in their environment, and by who started them.
+        """All living processes of this installation: those that carry its mark, and those that the services started.
 
-        PostgreSQL's overwrite theirs with what they show in `ps`.
+        PostgreSQL's processes overwrite their environment, and so the mark, with what they show in `ps`.
         """
         mark = str(self.machine.folder)
         found = {process.pid: process for process in psutil.process_iter() if _get_mark(process) == mark}

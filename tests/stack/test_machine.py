@@ -1,4 +1,4 @@
-"""What stands for the containers: paths, hosts and ports are this machine's, and nothing else is changed."""
+"""The replacements of the containers use paths, hosts and ports of this machine, and change nothing else."""
 
 import re
 from dataclasses import replace
@@ -19,7 +19,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @pytest.mark.parametrize("name", ["check", "migrate", "api", "housekeeping", "worker-0", "worker-1"])
-def test_a_service_of_ours_is_moved_here_and_runs_the_same_command(machine: Machine, name: str) -> None:
+def test_our_services_run_the_same_command_on_this_machine(machine: Machine, name: str) -> None:
     service = machine.services[name]
     launch = machine.translate(service)
     assert launch.argv == (ANY, "-m", "cli", *service.argv)
@@ -54,12 +54,12 @@ def test_slots_are_cpus_with_names_of_their_own(machine: Machine) -> None:
     assert "EMOTUNE_SLOT" not in machine.translate(machine.services["housekeeping"]).environment
 
 
-def test_an_image_that_nothing_stands_for_is_told(machine: Machine) -> None:
+def test_an_image_without_a_replacement_is_refused(machine: Machine) -> None:
     with pytest.raises(ValueError, match="another"):
         machine.translate(replace(machine.services["valkey"], name="another"))
 
 
-def test_the_proxy_without_tls_is_the_same_otherwise() -> None:
+def test_the_proxy_without_tls_is_otherwise_the_same() -> None:
     text = TEMPLATE.read_text()
     plain = without_tls(text)
     assert [word for word in ("ssl", "Strict-Transport-Security") if word in plain] == []

@@ -1,4 +1,4 @@
-"""What the stack test reads from docker-compose.yml: nothing is passed over, and the order is the file's."""
+"""What the stack test reads from docker-compose.yml: no service is passed over, and the order is the file's."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_each_service_comes_after_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize("needs", [("first",), ("nobody",)])
-def test_a_service_that_can_never_start_is_told(needs: tuple[str, ...]) -> None:
+def test_a_service_that_can_never_start_is_refused(needs: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="first"):
         list_in_order({"first": make_service("first", *needs)})
 
@@ -58,7 +58,7 @@ def test_durations_are_those_of_compose(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "60", "s", "1 m", "1d"])
-def test_what_is_no_duration_is_told(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_seconds(text)
 

@@ -1,4 +1,4 @@
-"""What teams and an operator do with an installation, and what it has to survive meanwhile."""
+"""What teams and an operator do with an installation, and the outages that it has to survive meanwhile."""
 
 import hashlib
 import json
@@ -30,22 +30,22 @@ Json = dict[str, Any]
 
 SAMPLE = ROOT / "samples" / "chats.jsonl"
 TEAMS = ("reds", "blues")
-# Its key is an operator's, too.
+# The team whose key is also an operator's.
 OPERATORS = "reds"
 SLOTS = ("worker-0", "worker-1")
-# nginx takes bodies of 1 MB unless it is told otherwise.
+# More than nginx's default limit of 1 MB for a body.
 UPLOAD_BYTES = 3 * MIB
 WAIT_SECONDS = 240.0
 POLL_SECONDS = 0.1
 STREAM_SECONDS = 30.0
-# Long enough for all that is done meanwhile: with the pause a training does at most 16 steps a second.
+# Long enough for all that is done meanwhile: with this pause a training does no more than 16 steps a second.
 PAUSE_SECONDS = 3.0
 CONFIG: Json = {"max_steps": 250, "batch_size": 2, "lora_rank": 4, "max_length": 64, "checkpoint_every": 10}
 SHORT_CONFIG = CONFIG | {"max_steps": 6}
 
 
 class Walk:
-    """Use `run` once, on a machine where nothing runs yet."""
+    """All steps of the test. Call `run` once, on a machine where nothing runs yet."""
 
     def __init__(self, machine: Machine, report: Report) -> None:
         self.stack = Stack(machine)
@@ -84,14 +84,14 @@ class Walk:
             self._examine(notes)
 
     def _use(self) -> None:
-        with self._report.step("upload through nginx, one file above its default bound") as notes:
+        with self._report.step("upload through nginx, one file above its default limit") as notes:
             large = self._machine.folder / "large.jsonl"
             sample = SAMPLE.read_bytes()
             large.write_bytes(sample * (UPLOAD_BYTES // len(sample) + 1))
             notes.append(f"{large.stat().st_size / MIB:.1f} MiB")
             self._clients["reds"].upload_dataset(large, "large")
             self._datasets = {team: self._clients[team].upload_dataset(SAMPLE, "chats")["id"] for team in TEAMS}
-        with self._report.step("a job of each team, both slots run at once"):
+        with self._report.step("a job of each team, on both slots at the same time"):
             for team in TEAMS:
                 self._jobs[team] = self._post(team, CONFIG)
             self._wait(lambda: all(self._get(team)["step"] > 0 for team in TEAMS), "both trainings run")
@@ -103,21 +103,21 @@ class Walk:
             self._log_in()
 
     def _survive(self) -> None:
-        with self._report.step("Redis emptied (FLUSHALL): both trainings go on"):
+        with self._report.step("Redis emptied (FLUSHALL): both trainings continue"):
             self.stack.ask_valkey("FLUSHALL")
             before = {team: self._get(team)["step"] for team in TEAMS}
-            self._wait(lambda: all(self._get(team)["step"] > before[team] for team in TEAMS), "both go on")
-        # The other one doesn't end before the power fails, however long this takes.
+            self._wait(lambda: all(self._get(team)["step"] > before[team] for team in TEAMS), "both continue")
+        # The other job must not end before the power fails, however long this takes.
         self._brakes[self._find_slot("reds")].pause_seconds = math.inf
-        with self._report.step("docker compose stop of a worker: its run saves, and its job waits") as notes:
+        with self._report.step("docker compose stop of a worker: its run saves, and its job is queued") as notes:
             slot = self._find_slot("blues")
             notes.append(f"{slot} left after {self.stack.stop(slot):.1f} s")
             job = self._get("blues")
             self._check(job["status"] == "queued" and job["checkpoint"] is not None, job)
             notes.append(f"checkpoint of step {job['checkpoint']['step']}")
-        with self._report.step("docker compose up again: the job goes on from there"):
+        with self._report.step("docker compose up again: the job resumes from there"):
             self.stack.up()
-            self._wait(lambda: self._get_last_run("blues")["resumed_step"] == job["checkpoint"]["step"], "it goes on")
+            self._wait(lambda: self._get_last_run("blues")["resumed_step"] == job["checkpoint"]["step"], "it resumes")
         with self._report.step("a third job, Redis emptied, and SIGKILL to all, as when the power fails") as notes:
             self._jobs["late"] = self._post("reds", SHORT_CONFIG)
             self.stack.ask_valkey("FLUSHALL")
@@ -127,7 +127,7 @@ class Walk:
             brake.pause_seconds = 0.0
         with self._report.step("docker compose up after it") as notes:
             notes += [f"{name} {seconds:.1f} s" for name, seconds in self.stack.up()]
-        with self._report.step("the jobs that were cut off go on by themselves, and succeed") as notes:
+        with self._report.step("the interrupted jobs resume by themselves, and succeed") as notes:
             for team in TEAMS:
                 self._wait(partial(self._has_succeeded, team), f"the job of {team} succeeds")
                 *_, cut_off, last = self._clients[team].list_runs(self._jobs[team])
@@ -145,7 +145,7 @@ class Walk:
             self.stack.down()
 
     def _start_making_base_model(self) -> Process:
-        """It takes some seconds, and is not needed at once."""
+        """Start making the base model, which takes some seconds and is not needed at once."""
         return start_process(
             "base-model",
             [sys.executable, str(SCRIPT), str(self._machine.models_folder / MODEL)],
@@ -182,18 +182,18 @@ class Walk:
         return bool(self._get(job)["status"] == "succeeded")
 
     def _find_slot(self, team: str) -> str:
-        """That runs the team's job."""
+        """Find the slot that runs the team's job."""
         slots = self._clients[OPERATORS].list_slots()
         (name,) = (slot["name"] for slot in slots if (slot["job"] or {}).get("id") == self._jobs[team])
         return str(name)
 
     def _follow(self, team: str, notes: list[str]) -> None:
-        """Until the feed tells of a step that was still to come when it was opened; the job has to run all the time."""
+        """Read until the feed reports a step that was still to come when it was opened; the job runs all the time."""
         wanted = self._get(team)["step"] + 1
         with self._stream(f"/jobs/{self._jobs[team]}/metrics", team) as lines:
             steps = (json.loads(line.removeprefix("data:"))["step"] for line in lines if line.startswith("data:"))
             step = next(step for step in steps if step > wanted)
-        self._check(self._get(team)["status"] == "running", "the feed came with the end of the job only")
+        self._check(self._get(team)["status"] == "running", "the feed arrived only at the end of the job")
         notes.append(f"up to step {step}, while it runs")
 
     @contextmanager
@@ -210,7 +210,7 @@ class Walk:
         with httpx2.Client(base_url=self._machine.url) as browser:
             page = browser.get("/")
             self._check(page.status_code == 200 and page.headers["Content-Type"].startswith("text/html"), page)
-            self._check(browser.get("/jobs:overview").status_code == 401, "anybody may read")
+            self._check(browser.get("/jobs:overview").status_code == 401, "jobs can be read without a login")
             opened = browser.post("/session", json={"api_key": self._keys["reds"]})
             self._check(opened.status_code == 201 and "HttpOnly" in opened.headers["Set-Cookie"], opened)
             table = browser.get("/jobs:overview").json()["items"]
@@ -231,13 +231,13 @@ class Walk:
                 answer = http.get(f"/jobs/{self._jobs[job]}/artifacts/bundle", headers={"Range": part})
                 self._check(answer.status_code == 206, answer)
                 stream.write(answer.content)
-        self._check(_digest(target) == artifact["sha256"], "its sha256 is another one")
+        self._check(_digest(target) == artifact["sha256"], "its sha256 differs")
         with zipfile.ZipFile(target) as bundle:
             self._check(bundle.testzip() is None, "the zip is damaged")
         notes.append(f"{artifact['size_bytes'] / MIB:.1f} MiB")
 
     def _check_curve(self, team: str) -> None:
-        """Each step has its metric, those too that the database had not got when it, Redis and all else were killed."""
+        """Check that each step has its metric, also those not yet in the database when all processes were killed."""
         points = self._clients[team].read_metrics(self._jobs[team], None)["items"]
         lost = set(range(1, CONFIG["max_steps"] + 1)) - {point["step"] for point in points}
         self._check(not lost, sorted(lost))

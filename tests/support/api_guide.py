@@ -17,7 +17,7 @@ HEADING = re.compile(r"^### `([A-Z]+ /\S+)`$")
 FENCE = re.compile(r"^```(\w*)$")
 STATUS = re.compile(r"^`(\d{3}) [A-Z][A-Za-z ]+`$")
 
-# What stands for all that the guide leaves out.
+# In an answer: replaces all that the guide leaves out.
 MORE = "..."
 
 # In a path through an answer: any item of a list.
@@ -26,13 +26,13 @@ ITEM = "[]"
 # curl reports each of its calls on standard error, between two marks that no answer has.
 CALL = re.compile(r"^\x1fCALL (\S+) (\d{3}) (\S+)$", re.MULTILINE)
 BLOCK = "\x1eBLOCK\n"
-# For each call that doesn't set a bound of its own.
+# The time limit of each call that sets no limit of its own.
 CALL_SECONDS = 30
-# For all of them, with the waits in between.
+# The time limit of all blocks together, with the waits in between.
 RUN_SECONDS = 110
 
 Json = dict[str, Any]
-# Names of fields, and ITEM.
+# The path to a place in an answer: names of fields, and ITEM.
 Place = tuple[str, ...]
 
 
@@ -70,7 +70,7 @@ class Execution:
 
 
 def read_examples(text: str) -> list[Example]:
-    """All shell blocks, each with the status line and the answer that follow it before the next one."""
+    """Read all shell blocks, each with the status line and the answer that follow it before the next one."""
     examples: list[Example] = []
     operation: str | None = None
     lines = iter(enumerate(text.splitlines(), start=1))
@@ -106,7 +106,7 @@ def _read_block(lines: Any) -> str:
 
 
 def run_examples(examples: Sequence[Example], *, folder: Path, variables: Mapping[str, str]) -> list[Execution]:
-    """All blocks in one shell, in order, as somebody would type them. Fails at the first command that fails."""
+    """Run all blocks in one shell, in order, as a reader would type them. Fails at the first command that fails."""
     bash = shutil.which("bash")
     assert bash is not None, "bash is not installed"
     home = folder / "home"
@@ -146,7 +146,7 @@ def _make_script(examples: Sequence[Example]) -> str:
 
 
 def find_operation(call: Call, operations: Sequence[str]) -> str | None:
-    """The `METHOD /path/{of}/the/schema` that a call went to; paths without a parameter go first."""
+    """Find the `METHOD /path/{of}/the/schema` that a call went to; paths without a parameter go first."""
     path = re.sub(r"^https?://[^/]+|[?#].*$", "", call.url)
     for operation in sorted(operations, key=lambda each: each.count("{")):
         method, _, template = operation.partition(" ")
@@ -172,7 +172,7 @@ class AnswerSchema:
         return bool(self._find(path))
 
     def _find(self, path: Place) -> list[Json]:
-        """The schemas of a place; none where it is unknown, or inside of an object that may have any fields."""
+        """The schemas of a place; none where it is unknown, or inside an object that may have any fields."""
         found = self._spread(self._schema)
         for name in path:
             found = [inner for schema in found for inner in self._step(schema, name)]
@@ -193,10 +193,10 @@ class AnswerSchema:
 
 
 def find_differences(shown: Any, real: Any, schema: AnswerSchema | None = None, path: Place = ()) -> list[str]:
-    """What the guide shows and the answer hasn't: fields, and their types. Values may be others.
+    """Find what the guide shows and the answer lacks: fields, and their types. Values may differ.
 
-    Null may stand for a value and the other way round where the schema says so. What is shown of the items of a list
-    that came empty has to be in the schema.
+    Where the schema allows null, one may be null and the other a value. If a list came empty, the fields that are
+    shown of its items have to be in the schema.
     """
     place = ".".join(("answer", *path))
     if shown == MORE:
@@ -235,7 +235,7 @@ def _name_type(value: object) -> str:
 
 
 def find_text_differences(shown: str, real: str) -> list[str]:
-    """Each line that the guide shows begins like one that came; what an event carries has the fields that are shown."""
+    """Find lines of the guide that no received line begins like, and differences in what the events carry."""
     heads = {_get_head(line) for line in real.splitlines()}
     missing = [f"no line begins with {line!r}" for line in shown.splitlines() if _get_head(line) not in heads]
     carried = dict(_EVENT.findall(real))

@@ -17,6 +17,6 @@ def make_memory_broker() -> Celery:
 
 
 def count_rings(broker: Celery, device: Device) -> int:
-    """The messages that wait for a slot of this kind."""
+    """Count the messages that wait for a slot of this kind."""
     with broker.connection_for_write() as connection:
         return int(connection.default_channel.queue_declare(get_slot_queue(device), passive=True).message_count)

@@ -17,12 +17,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 # How long a page may take for what a test waits for.
 WAIT_MS = 10_000
 
-# Of requests that the page itself breaks off, as when it is left.
+# The error of requests that the page itself breaks off, for example when it is left.
 _BROKEN_OFF = "net::ERR_ABORTED"
 # The console's text for an answer that `response` reports already, with its status and path.
 _ANSWER_WORDS = "Failed to load resource"
 
-# Runs before the page's own scripts: what they can't tell by themselves later.
+# Runs before the page's own scripts, to record what can't be read later.
 _OBSERVE = """
 window.__policyBreaches = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -40,7 +40,7 @@ new PerformanceObserver((list) => {
 """
 
 
-# What a login leaves for the page, which can't see the cookie. Not in an empty page, which may keep nothing.
+# Sets what a login leaves for the page, which can't see the cookie. An empty page may keep nothing.
 _LEAVE_MARK = "if (location.protocol.startsWith('http')) localStorage.setItem('emotune-logged-in', 'yes');"
 
 
@@ -58,14 +58,14 @@ def find_chromium() -> str | None:
 
 
 def launch(playwright: Playwright, executable: str) -> Browser:
-    # As root, and in containers, Chromium's sandbox can't be had, and /dev/shm is small.
+    # As root and in containers Chromium's sandbox is not available, and /dev/shm is small.
     return playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-dev-shm-usage"])
 
 
 @dataclass
 class Watch:
     """Notes what goes wrong in a context: console errors, exceptions, breaches of the policy, requests that fail or go
-    to another host. What a test expects it says before."""
+    to another host. A test declares beforehand what it expects."""
 
     context: BrowserContext
     origin: str

@@ -73,7 +73,7 @@ def _read_value(value: AnyValue) -> str | int:
 
 @contextmanager
 def run_collector() -> Iterator[Collector]:
-    """Listens on a free port of this machine."""
+    """Run a collector on a free port of this machine until the end of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -109,7 +109,7 @@ def run_deaf_collector() -> Iterator[str]:
 
 
 def make_dead_url() -> str:
-    """The URL of a port where nobody listens."""
+    """Make the URL of a port on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -16,7 +16,7 @@ COMPOSE_FILE = ROOT / "docker-compose.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
 GPU_0, GPU_1 = "GPU-3ab1f7c2-0000-0000-0000-000000000000", "GPU-9c04d155-0000-0000-0000-000000000000"
 
-# What an operator fills in; the rest is as in the example.
+# The variables that an operator fills in; the rest is as in the example.
 FILLED = {
     "INSTALL_UID": "1500",
     "INSTALL_GID": "1500",
@@ -43,7 +43,7 @@ def read_env(text: str) -> dict[str, str]:
 
 
 def list_variables(text: str) -> dict[str, str | None]:
-    """Name and mark of each variable of a compose file; `:?` where one has to be there."""
+    """List the name and the mark of each variable of a compose file; the mark `:?` means that it is required."""
     return {match["name"]: match["mark"] for match in _VARIABLE.finditer(text)}
 
 
@@ -62,7 +62,7 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
 
 
 def load_compose(variables: Mapping[str, str] = FILLED, *, file: Path = COMPOSE_FILE) -> dict[str, Any]:
-    """The file with the variables filled in. Raises VariableMissing."""
+    """Load a compose file with the variables filled in. Raises VariableMissing."""
     loaded: dict[str, Any] = _fill(yaml.safe_load(file.read_text()), variables)
     return loaded
 

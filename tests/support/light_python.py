@@ -1,4 +1,4 @@
-"""A Python of its own, in which some of the installed packages are missing, until they are installed."""
+"""A Python installation in which some of the installed packages are missing, until they are installed."""
 
 import sysconfig
 import venv
@@ -26,7 +26,7 @@ class LightPython:
         (self._packages / "ours.pth").write_text(f"{ROOT}\n")
 
     def install_the_rest(self) -> None:
-        """What `pip install` of the packages that were left out does."""
+        """Install the packages that were left out, as `pip install` would."""
         for source in self._left_out:
             self._link(source)
 
@@ -37,7 +37,7 @@ class LightPython:
 
 
 def _list_installed() -> list[Path]:
-    """What is in the folders that packages are imported from, in their order. emotune's code is that of the sources."""
+    """List what is in the folders that packages are imported from, in their order, without emotune's own code."""
     folders = dict.fromkeys(Path(str(each.locate_file(""))).resolve() for each in distributions())
     return [
         path

@@ -30,7 +30,7 @@ def fill_queue(session: Session, job_count: int, *, now: datetime, team_count: i
             device = "cuda" if number % 2 else "cpu"
             add_slot(session, f"slot-{number}", now, device=device, memory_bytes=80 * GIB)
     waiting = session.scalar(select(func.count()).select_from(Job).where(Job.status == JobStatus.QUEUED)) or 0
-    # As wide as real rows: their config and report make a scan of the table dear.
+    # As wide as real rows, whose config and report make a scan of the table expensive.
     config = TrainConfig().model_dump(mode="json")
     rows = [
         {

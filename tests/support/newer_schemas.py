@@ -10,7 +10,7 @@ NEWER = "f00dfeed0001"
 
 
 def migrate_further(database: Database, *, oldest_code: str | None = None) -> None:
-    """One revision that only adds: a table, a column that may be null, and one that has a default."""
+    """Apply one revision that only adds: a table, a column that may be null, and one that has a default."""
     with database.alter() as connection:
         connection.execute(
             text("CREATE TABLE trace (id VARCHAR(40) PRIMARY KEY, job_id VARCHAR(40) REFERENCES job (id))")

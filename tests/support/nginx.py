@@ -21,7 +21,7 @@ def find_nginx() -> str | None:
 
 
 def render_template(variables: Mapping[str, str], moves: Mapping[str, str], *, nginx: str) -> str:
-    """The template with `${PROXY_...}` filled in, and with what `moves` says in place of the container's.
+    """Fill in the template's `${PROXY_...}`, and replace the container's paths and addresses by `moves`.
 
     Raises ValueError for a move that fits nothing, KeyError for a variable that has no value.
     """
@@ -32,12 +32,12 @@ def render_template(variables: Mapping[str, str], moves: Mapping[str, str], *, n
         text = text.replace(theirs, here)
     if get_version(nginx) < _FIRST_WITH_HTTP2:
         text = text.replace("http2 on;", "")
-    # Started by root, nginx would let its workers be somebody who may not write to the test's folder.
+    # Started by root, nginx would run its workers as an account that may not write to the test's folder.
     return f"user root;\n{text}" if os.geteuid() == 0 else text
 
 
 def without_tls(text: str) -> str:
-    """The server on a port without TLS."""
+    """Change the server's port to one without TLS."""
     return _OF_TLS.sub("", re.sub(r"(listen \S+) ssl;", r"\1;", text))
 
 

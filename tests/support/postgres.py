@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of our own: a temporary folder, a free port, nobody else's data."""
+"""A PostgreSQL cluster for tests: a temporary folder, a free port, no other data."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ USER = "emotune"
 
 
 def find_postgres_binaries() -> Path | None:
-    """The folder with initdb and postgres: that of the newest version installed."""
+    """Find the folder with initdb and postgres of the newest version installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if found:
         return found[-1]
@@ -73,7 +73,7 @@ class PostgresServer:
         _wait_ready(self._binaries, self._port, self._server)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT is PostgreSQL's fast shutdown: all sessions are ended. SIGQUIT is the immediate one, as in a crash."""
+        """Stop the server. SIGINT is the fast shutdown, which ends all sessions; SIGQUIT stops it as in a crash."""
         if self._server is not None:
             self._server.send_signal(number)
             self._server.wait(START_SECONDS)
@@ -97,7 +97,7 @@ def run_postgres(binaries: Path, folder: Path, *, syncs: bool = False) -> Iterat
 
 
 def create_database(binaries: Path, server_url: str, name: str) -> str:
-    """A fresh database; returns its URL."""
+    """Create an empty database; returns its URL."""
     subprocess.run(
         [str(binaries / "psql"), f"{server_url}postgres", "-q", "-c", f'CREATE DATABASE "{name}"'],
         check=True,
@@ -107,7 +107,7 @@ def create_database(binaries: Path, server_url: str, name: str) -> str:
 
 
 def make_owner_prefix(folder: Path) -> list[str]:
-    """PostgreSQL refuses to run as root: then the package's own user runs it, which needs a way to the folder."""
+    """For root, which PostgreSQL refuses: the beginning of an argv that runs as its own user, which gets the folder."""
     if os.geteuid() != 0:
         return []
     shutil.chown(folder, "postgres")

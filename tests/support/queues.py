@@ -10,7 +10,7 @@ from jobs.models import Job, Run, Slot, Team
 from jobs.queue import usage
 from jobs.status import JobStatus
 
-# Ids in the order of making, which those of one millisecond are not.
+# Ids in the order in which they are made; ids of the same millisecond would otherwise have no order.
 _numbers = count()
 
 

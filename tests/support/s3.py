@@ -82,7 +82,7 @@ def find_rclone() -> Path:
 
 @contextmanager
 def run_s3(folder: Path) -> Iterator[S3Server]:
-    """A server with one empty bucket."""
+    """Run a server with one empty bucket until the end of the block."""
     (folder / "buckets" / BUCKET).mkdir(parents=True)
     secret_file = folder / "secret"
     secret_file.write_text(SECRET)

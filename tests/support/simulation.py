@@ -16,7 +16,7 @@ BEGIN = datetime(2026, 11, 26, tzinfo=UTC)
 
 @dataclass
 class SimulatedJob:
-    """Seconds since the beginning, and slot seconds by size."""
+    """A job. Its times are seconds since the beginning; its use is in slot seconds, weighted by size."""
 
     team_id: str
     seconds: float
@@ -24,14 +24,14 @@ class SimulatedJob:
     priority_class: PriorityClass = PriorityClass.NORMAL
     posted_at: float = 0.0
     started_at: float | None = None
-    # What its team had used when it started: its earlier jobs whole.
+    # What its team had used when it started, with its earlier jobs counted in full.
     used_before: float = 0.0
     prepaid: float = 0.0
 
 
 @dataclass
 class SimulatedTeam:
-    """Jobs wait by class, the oldest first."""
+    """A team whose jobs wait by class, the oldest first."""
 
     id: str
     weight: float
@@ -40,12 +40,12 @@ class SimulatedTeam:
         default_factory=lambda: {each: deque() for each in PriorityClass}
     )
     running: list[tuple[SimulatedJob, float]] = field(default_factory=list)
-    # Not decayed; runs count whole from their beginning.
+    # Not decayed; each run counts in full from its beginning.
     started_seconds: float = 0.0
 
 
 class Simulation:
-    """Slots of some sizes, teams of some weights; jobs are posted at any time and run as long as they do."""
+    """Slots of some sizes and teams of some weights; jobs may be posted at any time, and run for their `seconds`."""
 
     def __init__(self, weights: dict[str, float], slot_sizes: Sequence[float], rules: QueueRules) -> None:
         self.rules = rules

@@ -28,7 +28,7 @@ POLL_SECONDS = 0.1
 Json = dict[str, Any]
 
 SHORT_CONFIG: Json = {"max_steps": 6, "batch_size": 2, "lora_rank": 4, "max_length": 64}
-# As long as no test waits: such a run is always ended from outside.
+# More steps than any test waits for: such a run is always ended from outside.
 ENDLESS_CONFIG: Json = SHORT_CONFIG | {"max_steps": 10_000_000}
 
 
@@ -121,14 +121,14 @@ class Installation:
         (trainer,) = self.list_trainers()
         self.client.ask_of_job(job_id, verb)
         log_path = self.get_slot().log_path
-        wait_for(lambda: any(_tells_of_stop(line, trainer.pid) for line in log_path.read_text().splitlines()))
+        wait_for(lambda: any(_reports_stop(line, trainer.pid) for line in log_path.read_text().splitlines()))
         self.brake.release()
 
     def kill_slot_worker(self) -> None:
         self.kill_worker(self.get_slot())
 
     def stop_slot_worker(self) -> float:
-        """SIGTERM to the worker's main process; returns the seconds that it took to leave."""
+        """Send SIGTERM to the worker's main process; returns the seconds that it took to end."""
         slot = self.get_slot()
         began = time.monotonic()
         slot.popen.send_signal(signal.SIGTERM)
@@ -141,7 +141,7 @@ class Installation:
         self.stack._start(settings.slot, "worker", stop_seconds=settings.stop_grace_seconds + STOP_SECONDS)
 
     def start_worker_of_host(self, host_name: str, *, slot: str | None = None, data_dir: Path | None = None) -> Process:
-        """A worker as another host would start it: with the same settings, and a name, or a folder, of its own."""
+        """Start a worker as another host would: with the same settings, and its own host name, slot or folder."""
         settings = self.stack.settings
         environment = os.environ | make_environment(settings) | {"EMOTUNE_HOST_NAME": host_name}
         if data_dir is not None:
@@ -152,7 +152,7 @@ class Installation:
         worker = start_process(
             host_name,
             [sys.executable, "-m", "cli", "worker"],
-            # Of this start alone, for who looks what it says.
+            # The log of this start alone, for a test that reads its lines.
             log_path=settings.data_dir / "logs" / f"{host_name}-{time.monotonic_ns()}.log",
             environment=environment,
             stop_seconds=settings.stop_grace_seconds + STOP_SECONDS,
@@ -161,7 +161,7 @@ class Installation:
         return worker
 
     def kill_worker(self, worker: Process) -> None:
-        """SIGKILL to its main process; the kernel then kills its pool's process, which supervises the run."""
+        """Send SIGKILL to the main process; the kernel then kills its pool's process, which supervises the run."""
         worker.popen.kill()
         self._forget(worker)
 
@@ -198,7 +198,7 @@ class Installation:
         self.stack.processes.remove(process)
 
 
-def _tells_of_stop(line: str, pid: int) -> bool:
+def _reports_stop(line: str, pid: int) -> bool:
     return "trainer_stops" in line and f"pid={pid}" in line
 
 

@@ -41,14 +41,14 @@ class StandingStack:
         return self._installation
 
     def put_in_order(self) -> None:
-        """Whatever a test has left: its own processes are ended, missing ones started, jobs cancelled.
+        """Reset what a test has left: end its own processes, start missing ones, cancel jobs.
 
-        Where that fails the stack is stopped, and started again for the next test.
+        If that fails, the stack is stopped, and started again for the next test.
         """
         self.brake.release()
         try:
             if self._installation is not None:
-                _mend_processes(self._installation)
+                _repair_processes(self._installation)
                 _end_jobs(self._installation)
                 _free_slot(self._installation)
         except BaseException:
@@ -61,7 +61,7 @@ class StandingStack:
         self._exits.close()
 
 
-def _mend_processes(installation: Installation) -> None:
+def _repair_processes(installation: Installation) -> None:
     stack = installation.stack
     for process in list(stack.processes):
         is_ours = process.name in ("valkey", "api", stack.settings.slot, "housekeeping")
@@ -92,7 +92,7 @@ def _cancel(installation: Installation, job_id: str) -> None:
     except ApiError:
         # It has just ended.
         return
-    # One that imports its libraries listens to nobody for seconds.
+    # A training process that imports its libraries handles no request for seconds.
     for trainer in installation.list_trainers():
         trainer.kill()
     installation.wait_for_status(job_id, "cancelled", "succeeded", "failed")

@@ -18,7 +18,7 @@ from tests.chaos.trainer import JOURNAL_VARIABLE, TEMPLATE_VARIABLE
 from tests.support.postgres import PostgresServer
 from tests.support.timeline import Timeline
 
-# In the environment of each process of one installation, and so of all that these start.
+# A variable in the environment of each process of one installation, and so of all that these start.
 MARK_VARIABLE = "CHAOS_INSTALLATION"
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
@@ -28,7 +28,7 @@ WATCH_SECONDS = 0.2
 
 @dataclass
 class Component:
-    """One process that ought to be there. `restart_after` says how long it stays away after its end, in seconds."""
+    """A process that should run. `restart_after` says how many seconds it stays away after its end."""
 
     name: str
     argv: list[str]
@@ -102,7 +102,7 @@ class System:
         return all(component.pid is not None for component in self.components.values() if component.is_wanted)
 
     def start_extra(self, name: str, argv: list[str], settings: Settings) -> Process:
-        """A process beside the others that nobody watches."""
+        """Start an additional process, which is not restarted."""
         return start_process(
             name,
             argv,

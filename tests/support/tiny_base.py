@@ -1,4 +1,4 @@
-"""The tests' base model, made by a process of its own, as most tests that use it need no torch."""
+"""The tests' base model, made by another process, since most tests that use it need no torch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Datasets as JSON Lines, made of parts: enough of them to look like a team's, the same for a seed."""
+"""Datasets as JSON Lines, composed of given sentences: as large as a team's, and the same for the same seed."""
 
 import json
 import random
@@ -32,7 +32,7 @@ _CLOSINGS = ("Is there anything else?", "We will see it through.", "Thank you fo
 
 
 def make_chats(seed: int, count: int, *, emotions: Sequence[str] = tuple(_OPENINGS), repeats: int = 0) -> bytes:
-    """So many dialogues; the last `repeats` are copies of earlier ones, which a report warns of."""
+    """Make `count` dialogues; the last `repeats` are copies of earlier ones, of which the report warns."""
     chance = random.Random(seed)
     lines = [json.dumps({"messages": list(_make_messages(chance, emotions))}) for _ in range(count - repeats)]
     lines += chance.sample(lines, repeats)
@@ -40,7 +40,7 @@ def make_chats(seed: int, count: int, *, emotions: Sequence[str] = tuple(_OPENIN
 
 
 def make_own_axes_chats(seed: int, count: int) -> bytes:
-    """Dialogues along the axes COLD_WARM and SHY_BOLD."""
+    """Make `count` dialogues along the axes COLD_WARM and SHY_BOLD."""
     chance = random.Random(seed)
     lines = []
     for number in range(count):

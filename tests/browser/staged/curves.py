@@ -1,4 +1,4 @@
-"""Curves that look as trainings of Gemma do: a warm-up, a steep beginning, a long tail with noise."""
+"""Curves shaped like those of real Gemma trainings: a warm-up, a steep beginning, and a long tail with noise."""
 
 import math
 import random
@@ -12,7 +12,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Course:
-    """How one training goes. Its numbers at a step are the same whenever they are asked for."""
+    """The course of one training. Its numbers at a step are the same at each call."""
 
     seed: int
     total_steps: int
@@ -31,7 +31,7 @@ class Course:
     eval_every: int | None = None
 
     def make_metric(self, step: int, *, since_start: int | None = None) -> SampledMetric:
-        """`since_start` counts the steps of this attempt, where an earlier one went before it."""
+        """Make the numbers of a step. `since_start` counts the steps of this attempt, if others came before it."""
         chance = random.Random(self.seed * 1_000_003 + step)
         smooth = self._get_smooth_loss(step)
         seconds = (since_start or step) * self.step_seconds
@@ -60,7 +60,7 @@ class Course:
         )
 
     def make_metrics(self, first: int, last: int, *, every: int = 1) -> Iterator[SampledMetric]:
-        """Those that a run from `first` to `last` logs: each `every` steps, and at the end."""
+        """Make the metrics that a run from `first` to `last` logs: at each `every` steps, and at the last of all."""
         for step in range(first, last + 1):
             if step % every == 0 or step == self.total_steps:
                 yield self.make_metric(step, since_start=step - first + 1)

@@ -1,4 +1,4 @@
-"""The files that ended jobs leave: log, metrics, loss curve, row report and a bundle that verifies."""
+"""The files that ended jobs leave: log, metrics, loss curve, row report, and a bundle that passes verification."""
 
 import functools
 import json
@@ -30,7 +30,7 @@ _LIGHT_ADAPTER_BYTES = 60_000
 def write_outputs(
     session: Session, storage: Storage, job: Job, story: Story, metrics: Sequence[SampledMetric], *, is_light: bool
 ) -> None:
-    """The run folder of each attempt, and the artifacts of an ended job. A light one has no picture."""
+    """Write the run folder of each attempt, and store the artifacts of an ended job; a light one has no picture."""
     for attempt in range(1, job.attempt + 1):
         folder = storage.get_run_folder(job.id, attempt)
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def _make_log(job: Job, story: Story, metrics: Sequence[SampledMetric]) -> list[
 
 @functools.cache
 def _draw_curve() -> bytes:
-    """One picture for all jobs: drawing it takes longer than all the rest."""
+    """Draw one picture, used for all jobs, since drawing takes longer than all the rest."""
     course = Course(seed=1, total_steps=600, steps_per_epoch=40, step_seconds=2.0)
     losses = [metric.loss for metric in course.make_metrics(1, course.total_steps)]
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def _write_rows(path: Path, job: Job) -> None:
 
 
 def _fill_output(folder: Path, job: Job, story: Story, metrics: Sequence[SampledMetric], adapter_bytes: int) -> None:
-    """Noise in the place of weights; the manifest is true of it."""
+    """Fill an output folder with random bytes for the weights, and with a manifest that describes them correctly."""
     chance = random.Random(job.name)
     (folder / "adapter_model.safetensors").write_bytes(chance.randbytes(adapter_bytes))
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": job.config["lora_rank"]}))
@@ -128,7 +128,7 @@ def _fill_output(folder: Path, job: Job, story: Story, metrics: Sequence[Sampled
 
 
 def make_model_folder(folder: Path, tokenizer_folder: Path, config: dict[str, object], weight_bytes: int) -> Path:
-    """What a base model's folder shows from outside: its sizes and a tokenizer. The weights are a hole in the disk."""
+    """Make a folder that looks like a base model's, with its sizes and a tokenizer. The weights are a sparse file."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     for path in tokenizer_folder.iterdir():

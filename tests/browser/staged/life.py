@@ -1,4 +1,4 @@
-"""Life: what the workers of a staged installation would do. It trains nothing; the verbs that it calls are theirs."""
+"""Life: simulates the workers of a staged installation. It calls the same verbs as they do, and trains nothing."""
 
 import random
 import threading
@@ -32,7 +32,7 @@ from worker.runs.news import describe_phase, describe_plan
 
 TICK_SECONDS = 1.0
 CHECKPOINT_BYTES = 214 * MIB
-# Slots whose worker is there give a sign of life so often, in ticks.
+# The number of ticks between two heartbeats of the slots whose worker is alive.
 SLOT_TICKS = 5
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass
 class _Pulse:
-    """A running job's attempt, and how far it is."""
+    """An attempt of a running job, and its progress."""
 
     job_id: str
     attempt: int
@@ -57,7 +57,7 @@ class _Pulse:
 
 
 class Life:
-    """A context manager: a thread moves running jobs on by a step a tick, stops them when asked, and starts others."""
+    """A context manager: a thread advances running jobs by a step per tick, stops them on request, starts others."""
 
     def __init__(self, settings: Settings, *, seed: int = 0, tick_seconds: float = TICK_SECONDS) -> None:
         self._settings = settings
@@ -95,7 +95,7 @@ class Life:
                 log.exception("life_stumbled")
 
     def tick(self) -> None:
-        """One step of every job that runs."""
+        """Advance every running job by one phase or step."""
         with self._database.write() as session:
             if self._tick_count % SLOT_TICKS == 0:
                 note_living_slots(session)
@@ -136,11 +136,11 @@ class Life:
             return None
 
     def _find_pulse(self, session: Session, job: Job) -> _Pulse:
-        """Of a job that the staging has left running, or of one that was claimed just now."""
+        """Make the pulse of a job that the staging left running, or of one that was just claimed."""
         known = next((story for story in ALL_STORIES if story.name == job.name), None)
         story = known or Story(job.name, JobStatus.QUEUED, hours_ago=0, total_steps=240, step_seconds=1.0)
         chance = random.Random(f"{self._seed} {job.name}")
-        # The first number that rows.py draws is in the id.
+        # rows.py draws the bytes of the job's id first.
         chance.randbytes(10)
         report = job.dataset_report or {}
         steps_per_epoch = max(int(report.get("example_count", 240)) // int(job.config["batch_size"]), 1)
@@ -152,7 +152,7 @@ class Life:
         return _Pulse(job.id, job.attempt, course, story, step, latest or 0, first_step=step - (latest or 0) + 1)
 
     def _load(self, session: Session, pulse: _Pulse) -> None:
-        """A phase a tick."""
+        """Report the next phase of loading; each tick reports one."""
         pulse.loading += 1
         phases: Sequence[Phase] = (
             Phase(name="importing"),
@@ -202,7 +202,7 @@ class Life:
             return
         if pulse.step:
             self._save(session, pulse, "stop")
-        # Where a pause was asked for, that is what it becomes.
+        # If a pause was requested, the job becomes paused.
         run_ends.interrupt(session, end=RunEnd(exit_code=3), message="The run has stopped", **pulse.who)
 
     def _succeed(self, session: Session, job: Job, pulse: _Pulse) -> None:

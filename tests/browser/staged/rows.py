@@ -24,10 +24,10 @@ from tests.browser.staged.files import write_outputs
 from tests.browser.staged.stories import Story
 from worker.runs.news import describe_phase, describe_plan
 
-# From the claim until the first step: imports, the dataset, the base model.
+# From the claim to the first step: imports, the dataset, the base model.
 LOADING_SECONDS = 24.0
 SAVING_SECONDS = 9.0
-# A run renews it while it lives; the staging's own life does (life.py).
+# A worker renews the lease of its run; in a staged installation life.py does.
 LEASE_SECONDS = 60.0
 
 _LOADING: tuple[tuple[Phase, float], ...] = (
@@ -39,7 +39,7 @@ _LOADING: tuple[tuple[Phase, float], ...] = (
 
 @dataclass(frozen=True)
 class World:
-    """What stories refer to by name."""
+    """What stories are written to, and the teams and datasets that they refer to by name."""
 
     session: Session
     storage: Storage
@@ -55,7 +55,7 @@ class _Attempt:
     first_step: int
     last_step: int
     started_at: datetime
-    # None while it goes on.
+    # None while the attempt runs.
     ended_at: datetime | None
     outcome: JobStatus | None
     cause: RunCause | None
@@ -80,26 +80,26 @@ def make_course(story: Story, seed: int, steps_per_epoch: int) -> Course:
 
 
 def make_staged_id(prefix: str, at: datetime, chance: random.Random) -> str:
-    """An id of that time: lists go by it."""
+    """Make an id that contains this time, since lists are ordered by id."""
     milliseconds = int(at.timestamp() * 1000)
     return f"{prefix}_{str(ULID(milliseconds.to_bytes(6, 'big') + chance.randbytes(10))).lower()}"
 
 
 def add_story(world: World, story: Story) -> Job:
-    """The job's row and all that hangs on it."""
+    """Add the job's row, and all rows and files that belong to it."""
     chance = random.Random(f"{world.seed} {story.name}")
     job = _make_job(world, story, chance)
     world.session.add(job)
     world.session.flush()
     course = make_course(story, chance.randrange(10**6), _count_steps_per_epoch(job, world))
-    attempts = list(_tell_attempts(world, story, job))
+    attempts = list(_list_attempts(world, story, job))
     _add_event(world, job, 0, job.created_at, "queued", "The job waits for a slot.")
     metrics: list[SampledMetric] = []
     for attempt in attempts:
         made = list(course.make_metrics(attempt.first_step, attempt.last_step, every=job.config["log_every"]))
         _add_run(world, story, job, attempt)
         _add_metrics(world, job, attempt, made)
-        _tell_events(world, job, attempt, story)
+        _add_events(world, job, attempt, story)
         metrics += made
     _settle(job, story, attempts, metrics)
     if job.status is JobStatus.CANCELLED and not attempts:
@@ -170,8 +170,8 @@ def _count_steps_per_epoch(job: Job, world: World) -> int:
     return max(dataset.example_count // int(job.config["batch_size"]), 1)
 
 
-def _tell_attempts(world: World, story: Story, job: Job) -> Iterator[_Attempt]:
-    """The breaks, then the last one, if the job ever ran. That of a running job is laid so that it is there by now."""
+def _list_attempts(world: World, story: Story, job: Job) -> Iterator[_Attempt]:
+    """Yield the interrupted attempts, then the last one, if the job ever ran. That of a running job lasts until now."""
     if story.status is JobStatus.QUEUED or (story.status is JobStatus.CANCELLED and story.last_step == 0):
         return
     started_at = job.created_at + timedelta(minutes=story.waited_minutes)
@@ -250,7 +250,7 @@ def _add_metrics(world: World, job: Job, attempt: _Attempt, metrics: list[Sample
     job.loss_trace = extend_trace(job.loss_trace, losses)
 
 
-def _tell_events(world: World, job: Job, attempt: _Attempt, story: Story) -> None:
+def _add_events(world: World, job: Job, attempt: _Attempt, story: Story) -> None:
     number, at = attempt.number, attempt.started_at
     _add_event(world, job, number, at, "running", f"Attempt {number} starts on {story.slot}.")
     for phase, seconds in _LOADING:
@@ -290,7 +290,7 @@ def _add_event(world: World, job: Job, attempt: int, at: datetime, kind: str, me
 
 
 def _settle(job: Job, story: Story, attempts: list[_Attempt], metrics: list[SampledMetric]) -> None:
-    """What the job's row shows at the end of all that."""
+    """Set what the job's row shows after its attempts."""
     if not attempts:
         if job.status is JobStatus.CANCELLED:
             job.finished_at = job.created_at + timedelta(minutes=12)

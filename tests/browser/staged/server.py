@@ -1,4 +1,4 @@
-"""A staged installation in a process of its own, for those who drive a browser."""
+"""Runs a staged installation in its own process, for tests and scripts that drive a browser."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ STAGING_SECONDS = 180
 
 @dataclass(frozen=True)
 class StagedServer:
-    """Where it is, and what is in it."""
+    """The address of a running staged installation, and what was staged in it."""
 
     url: str
     staged: Staged
@@ -30,7 +30,7 @@ class StagedServer:
 
 @contextmanager
 def serve_staged(data_dir: Path) -> Iterator[StagedServer]:
-    """Until the end of the block; an empty folder is staged first."""
+    """Serve a staged installation until the end of the block; an empty folder is staged first."""
     url = f"http://127.0.0.1:{(port := find_free_port())}"
     process = start_process(
         "staging",
@@ -43,14 +43,14 @@ def serve_staged(data_dir: Path) -> Iterator[StagedServer]:
         wait_until(lambda: not process.is_running or _answers(url), seconds=STAGING_SECONDS)
         assert process.is_running, process.read_log_tail()
         staged = find_staged(make_settings(data_dir))
-        assert staged is not None, f"it was not staged within {STAGING_SECONDS} s: {process.read_log_tail()}"
+        assert staged is not None, f"nothing was staged within {STAGING_SECONDS} s: {process.read_log_tail()}"
         yield StagedServer(url, staged)
     finally:
         process.stop()
 
 
 def _make_environment() -> dict[str, str]:
-    """The settings are the staging's own."""
+    """The environment without the variables of emotune, since the staging makes its own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EMOTUNE_")}
     folders = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     return kept | {"PYTHONPATH": os.pathsep.join(folders)}

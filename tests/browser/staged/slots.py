@@ -18,7 +18,7 @@ FOREIGN_MEMORY = (
 
 
 def add_slots(session: Session) -> None:
-    """As their workers would have told; those of `boreas` were not heard of for some time, or are drained."""
+    """Add the slots as their workers would report them. Of those of `boreas`, one is drained, and one is away."""
     note_living_slots(session)
     slots.note_slot(
         session, name="boreas-cuda-1", device="cuda", host="boreas", memory_bytes=192 * GIB, gpu_name="NVIDIA B200"
@@ -29,7 +29,7 @@ def add_slots(session: Session) -> None:
 
 
 def note_living_slots(session: Session) -> None:
-    """The sign of life of those that are there."""
+    """Record a heartbeat of each slot whose worker is alive."""
     for number in range(4):
         slots.note_slot(
             session,
@@ -57,7 +57,7 @@ def note_living_slots(session: Session) -> None:
         temperature_celsius=31.0,
         power_watts=78.0,
     )
-    # It is drained to be updated.
+    # This slot is drained for an update.
     session.flush()
     session.get_one(Slot, "boreas-cuda-0").emotune_version = OTHER_RELEASE
     slots.note_slot(

@@ -1,4 +1,4 @@
-"""What the staged teams have posted: a story for each job, as plain values."""
+"""The jobs that the staged teams have posted: a story for each, as plain values."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +15,7 @@ Shape = Literal["plain", "diverging"]
 
 @dataclass(frozen=True)
 class Break:
-    """An attempt that ended before the job did, at this step."""
+    """An attempt that ended at this step, before the job did."""
 
     step: int
     cause: RunCause
@@ -26,7 +26,7 @@ class Break:
 
 @dataclass(frozen=True)
 class Story:
-    """A job. It was posted `hours_ago`, and its last attempt ended at `end_step`, or is there now."""
+    """A job that was posted `hours_ago`. Its last attempt ended at `end_step`, or has just reached it."""
 
     name: str
     status: JobStatus
@@ -297,7 +297,7 @@ NIGHTLY_STORIES: tuple[Story, ...] = tuple(
         base_model=SMALL,
         posted_by="nightly",
         total_steps=112,
-        # Some nights have more to do.
+        # Some nights take longer.
         step_seconds=6.0 + 9.0 * (night * 7 % 5),
         floor=1.72 + 0.02 * (night % 4),
         memory_gib=8.6,

@@ -44,7 +44,7 @@ CONTENTS = [
 ]
 WRONG_VALUES: list[Any] = [None, True, -1, 10**30, 1.5, "", "x", [], [[]], {}, {"x": 1}, [-1], ["joy"], "Infinity"]
 SEED = 14
-# Of each file. Some hundred of each were tried once; these keep what they found closed.
+# The number of broken variants of each file. Hundreds were tried once; these cover the faults that they found.
 BROKEN_COUNT = 6
 
 

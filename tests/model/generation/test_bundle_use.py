@@ -199,7 +199,7 @@ def _drop_adapter_weight(folder: Path) -> None:
     _edit_manifest(folder)
 
 
-def _undo_the_mended_keys(folder: Path) -> None:
+def _undo_the_repaired_keys(folder: Path) -> None:
     path = folder / "adapter" / "adapter_model.safetensors"
     weights = {key.replace("base_model.", "base_model.model.", 1): value for key, value in load_file(path).items()}
     save_file(weights, path)
@@ -251,7 +251,7 @@ def _name_a_module_to_import(folder: Path) -> None:
     [
         (_drop_adapter_weight, "lacks 1 of 28 weights"),
         (_name_a_module_to_import, r"adapter_config\.json is not the config of a plain LoRA adapter"),
-        (_undo_the_mended_keys, "lacks 28 of 28 weights"),
+        (_undo_the_repaired_keys, "lacks 28 of 28 weights"),
         (_raise_lora_rank, "doesn't fit the base model"),
         (_drop_projection_weight, r"emotion_proj\.safetensors lacks 1 of 6 weights, such as 3\.bias"),
         (_drop_projection_weight_of_an_older_bundle, r"emotion_proj\.pth lacks 1 of 6 weights, such as 1\.bias"),

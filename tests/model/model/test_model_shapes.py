@@ -73,7 +73,7 @@ def test_the_adapter_is_on_the_text_layers_and_on_no_others(shaped: Shaped) -> N
     assert [key for key in keys if "vision" in key or "projector" in key] == []
 
 
-def test_plain_peft_takes_the_adapter_without_a_word_and_equals_neutral(
+def test_plain_peft_takes_the_adapter_without_a_warning_and_equals_neutral(
     shaped: Shaped, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = AutoModelForCausalLM.from_pretrained(shaped.base, dtype=torch.float32)
