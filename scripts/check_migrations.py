@@ -89,8 +89,8 @@ class MigrationCheck:
                     continue
                 expected = getattr(default.arg, "value", default.arg)
                 if row[column.name] != expected:
-                    told = f"{table.name}.{column.name} is {row[column.name]!r} by default, and not {expected!r}"
-                    raise MigrationFault(told)
+                    difference = f"is {row[column.name]!r} by default, and not {expected!r}"
+                    raise MigrationFault(f"{table.name}.{column.name} {difference}")
 
     def _read_by_models(self) -> None:
         with self._database.read() as session:
@@ -102,8 +102,8 @@ class MigrationCheck:
                     if isinstance(column.type, Enum)
                 }
                 for name, known in words.items():
-                    told = {getattr(row, name) for row in found} - {None}
-                    if {word.value for word in told} != set(known):
+                    found_words = {getattr(row, name) for row in found} - {None}
+                    if {word.value for word in found_words} != set(known):
                         raise MigrationFault(f"not all words of {model.__tablename__}.{name} were tried")
 
     def run(self, verb: str, *arguments: str) -> None:

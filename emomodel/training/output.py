@@ -44,7 +44,7 @@ CURVE_FILE = "loss_curve.png"
 
 @dataclass(frozen=True)
 class FinishedTraining:
-    """A training that has ended well, of which the output folder is made. `metrics` include those of earlier runs."""
+    """A training that has ended well: what the output folder is made from. `metrics` include those of earlier runs."""
 
     request: TrainRequest
     base: LoadedBaseModel

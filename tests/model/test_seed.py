@@ -13,7 +13,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import EmotionInit, make_config
-from emomodel.data.examples import Example, Span, Turn
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Example, Turn
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model

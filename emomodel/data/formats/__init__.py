@@ -2,8 +2,3 @@
 
 `records.open_records` reads their examples as JSON Lines records; `exporting` writes them.
 """
-
-from emomodel.data.formats.records import Record, open_records, read_records
-from emomodel.data.formats.source import Limits, SourceTooLarge
-
-__all__ = ["Limits", "Record", "SourceTooLarge", "open_records", "read_records"]

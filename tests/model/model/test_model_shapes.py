@@ -17,7 +17,8 @@ from transformers import (
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import make_config
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.generation.generate import generate, load_bundle
+from emomodel.generation.generate import generate
+from emomodel.generation.loaded_bundle import load_bundle
 from emomodel.generation.sampling import Sampling
 from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.model.prepare import make_emotional_model
