@@ -19,7 +19,7 @@ GRAVE = ("serious", "critical")
 MAX_VISITS = 10
 MAX_FIRST_ROW_SECONDS = 0.4
 MAX_ASSET_BYTES = 120_000
-# When the first job stands in the table, since the navigation began.
+# The time from the navigation until the first job is in the table.
 MARK_FIRST_ROW = """
 new MutationObserver((_, observer) => {
   if (!document.querySelector("tbody tr a[href*='/jobs/']")) return;

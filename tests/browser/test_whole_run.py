@@ -92,7 +92,7 @@ def test_from_a_file_to_a_bundle(
         watch_the_curve_move(page, before)
 
     expect(find_badge(page, "Succeeded")).to_be_visible(timeout=RUN_MS)
-    assert page.evaluate("window.__sameDocument"), "the page was loaded anew"
+    assert page.evaluate("window.__sameDocument"), "the page was loaded again"
     check_curve_is_whole(page, open_page(stack.url, key=stack.api_key, height=1000)[0])
     download_the_bundle(page, tmp_path)
     compare_with_another(page, first_url)
@@ -179,7 +179,7 @@ def check_curve_is_whole(grown: Page, fresh: Page) -> None:
     pictures = [
         find_chart(page).evaluate("(chart) => chart.querySelector('canvas').toDataURL()") for page in (grown, fresh)
     ]
-    assert pictures[0] == pictures[1], "the curve that grew looks otherwise than one that is loaded anew"
+    assert pictures[0] == pictures[1], "the curve that grew differs from one that is loaded again"
 
 
 def download_the_bundle(page: Page, folder: Path) -> None:

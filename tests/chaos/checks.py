@@ -205,14 +205,16 @@ def check_curves(evidence: Evidence) -> Iterator[str]:
                 yield from _compare(f"the metrics of attempt {attempt} of {job_id}", curve, twin)
                 if [row.seq for row in rows] != list(range(1, len(rows) + 1)):
                     yield f"attempt {attempt} of {job_id} has the metrics {[row.seq for row in rows]}"
-        told = {row.values["step"] for (owner, _), rows in evidence.metrics.items() if owner == job_id for row in rows}
+        reported = {
+            row.values["step"] for (owner, _), rows in evidence.metrics.items() if owner == job_id for row in rows
+        }
         job = evidence.jobs.get(job_id)
-        if job is not None and job.status is JobStatus.SUCCEEDED and twin.keys() - told:
-            yield f"the curve of {job_id} lacks the steps {sorted(twin.keys() - told)}"
+        if job is not None and job.status is JobStatus.SUCCEEDED and twin.keys() - reported:
+            yield f"the curve of {job_id} lacks the steps {sorted(twin.keys() - reported)}"
 
 
 def check_progress(evidence: Evidence) -> Iterator[str]:
-    """A run goes on from the newest checkpoint that there was when it began, and loses nothing of it."""
+    """A run resumes from the newest checkpoint that existed when it began, and loses nothing of it."""
     by_job: dict[str, list[Life]] = {}
     for life in evidence.lives:
         by_job.setdefault(life.job_id, []).append(life)

@@ -208,7 +208,7 @@ class Faults:
         return self._forbid_writing(self._system.find_trainer(slot), seconds)
 
     def _clock_stepped(self, slot: str, _: float) -> str | None:
-        """The rows' times move the other way: for whoever compares them with now, that is the same."""
+        """Move the rows' times the other way, which is the same for code that compares them with the clock."""
         if self._has_lock:
             return None
         is_forward = slot == self._system.slots[0]

@@ -66,7 +66,7 @@ def _check_bundle(evidence: Evidence, job_id: str, path: Path) -> Iterator[str]:
     if read_curve(lines) != twin:
         yield f"{job_id}: the curve in its bundle is not the twin's"
     if manifest.metrics is None or manifest.metrics.step_count != len(twin):
-        yield f"{job_id}: its manifest tells of another number of steps than the twin's"
+        yield f"{job_id}: its manifest has another number of steps than the twin's"
 
 
 def _describe(path: Path) -> tuple[int, str]:

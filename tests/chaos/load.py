@@ -19,7 +19,7 @@ ANSWER_SECONDS = 15.0
 RETRY_SECONDS = 0.2
 REAL_MODEL = "tiny-gemma"
 REAL_SHARE = 0.02
-# So many jobs wait at most: what is left when the faults end has to be done soon.
+# The maximum of waiting jobs: what is left when the faults end has to be done soon.
 MAX_WAITING_JOBS = 8
 # Of the submissions: sent twice with the same key, as a client does that has lost the answer.
 REPEATED_SHARE = 0.1
@@ -63,7 +63,7 @@ class LoadReport:
 
 
 def make_config(course: str) -> Json:
-    """The config that a course's name stands for."""
+    """The config of the course with this name."""
     if course == REAL_MODEL:
         return REAL_CONFIG
     max_steps, step_ms, every = FAST_COURSES[int(course)]
@@ -182,7 +182,7 @@ class Load:
         return True
 
     def _count_waiting(self) -> int:
-        """Jobs that wait, as far as the API tells; when it doesn't, enough of them."""
+        """The number of waiting jobs; when the API doesn't answer, as many as are enough."""
         queued = self._list_ids("queued")
         return MAX_WAITING_JOBS if queued is None else len(queued)
 

@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def run_experiments(folder: Path, *, seeds: dict[DatabaseKind, int], seconds: float, slot_count: int) -> list[Outcome]:
-    """One after the other, each with the seed of its database, and with faults for so many seconds."""
+    """Run one after the other, each with the seed of its database, and with faults for this many seconds."""
     # Processes of PostgreSQL's own account have to get through.
     folder.chmod(0o711)
     tiny_gemma = folder / "tiny-gemma"

@@ -72,7 +72,7 @@ class Stopped(Exception):
 
 
 class Training:
-    """The state of a training, its checkpoints, and what it tells."""
+    """The state of a training, its checkpoints, and what it reports."""
 
     def __init__(self, request: Json, journal: Journal, requests: Requests) -> None:
         config = request["config"]

@@ -1,4 +1,4 @@
-"""`emotune api` as several processes: one answer whoever gives it, and none that outlives its time."""
+"""`emotune api` as several processes: the same answer from each, and none that is out of date."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def launch_api(settings: Settings, temporary: Path) -> Process:
 
 
 def wait_for_starts(api: Process, count: int) -> None:
-    """Until so many of its processes have begun to answer, since the beginning of its log."""
+    """Wait until this many of its processes have begun to answer, counted from the beginning of its log."""
 
     def have_begun() -> bool:
         return api.log_path.read_text().count("Application startup complete") >= count
@@ -119,13 +119,15 @@ def test_all_tell_the_same(settings: Settings, api: Process) -> None:
     for _ in range(REQUESTS):
         assert ask(settings, "GET", "/health/live").status_code == 200
     for _ in range(PROCESSES):
-        told = scrape(settings)
-        assert told["emotune_http_requests_total"] == told["emotune_http_request_duration_seconds_count"] == REQUESTS
+        scraped = scrape(settings)
+        assert (
+            scraped["emotune_http_requests_total"] == scraped["emotune_http_request_duration_seconds_count"] == REQUESTS
+        )
         whole = [psutil.Process(api.popen.pid), *psutil.Process(api.popen.pid).children()]
-        assert told["process_resident_memory_bytes"] == pytest.approx(
+        assert scraped["process_resident_memory_bytes"] == pytest.approx(
             sum(each.memory_info().rss for each in whole), rel=0.1
         )
-        assert told["process_start_time_seconds"] == pytest.approx(whole[0].create_time(), abs=1)
+        assert scraped["process_start_time_seconds"] == pytest.approx(whole[0].create_time(), abs=1)
 
     # What one of them has changed, each of them knows at once, also of answers that they keep for a moment.
     key, job_id = make_job(settings)

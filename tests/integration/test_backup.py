@@ -45,7 +45,7 @@ def second_database(postgres_server: str, tmp_path: Path) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://")
 
 
-# Six trainings start one after another, each loading its libraries anew.
+# Six trainings start one after another, and each loads its libraries.
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_lost_installation_comes_back_with_all_its_jobs(

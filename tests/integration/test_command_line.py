@@ -57,9 +57,9 @@ def test_the_doctor_finds_a_running_stack_in_order_and_misses_the_housekeeping(o
 
     own_installation.stack.get_process("housekeeping").stop()
     ill = emotune("doctor", "--json", data_dir=data_dir)
-    told = json.loads(ill.stdout)
-    failed = [finding["check"] for finding in told["findings"] if finding["health"] == "failed"]
-    assert (ill.returncode, told["health"], failed) == (1, "failed", ["housekeeping"])
+    report = json.loads(ill.stdout)
+    failed = [finding["check"] for finding in report["findings"] if finding["health"] == "failed"]
+    assert (ill.returncode, report["health"], failed) == (1, "failed", ["housekeeping"])
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -191,7 +191,7 @@ def test_a_wrong_setting_is_one_line_and_no_traceback(
     assert wrong.stderr.startswith("emotune: ")
     assert said in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert "EMOTUNE_SLOT:" not in wrong.stderr, "what only follows is not told"
+    assert "EMOTUNE_SLOT:" not in wrong.stderr, "a consequence is not reported"
 
 
 def test_a_bundle_that_could_not_be_written_is_refused_before_training(tmp_path: Path, tiny_gemma: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the containers of others are told, by the programs themselves: Valkey with its password, nginx before an API."""
+"""The settings of foreign containers, with the real programs: Valkey with its password, nginx in front of an API."""
 
 import http.client
 import os
@@ -129,7 +129,7 @@ def _answers(client: Redis) -> bool:
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """An API that tells what the proxy told it, follows something, and takes uploads."""
+    """An API that answers with the headers from the proxy, streams something, and takes uploads."""
 
     protocol_version = "HTTP/1.1"
     go_on: threading.Event

@@ -50,7 +50,7 @@ def find_supervising_process(installation: Installation) -> psutil.Process:
 
 
 def read_traces(installation: Installation, job_id: str, attempt: int) -> dict[str, object]:
-    """All that an attempt may have written to the rows; of the job's own row, what tells whose it is."""
+    """All that an attempt may have written to the rows; of the job's own row, the columns that name the attempt."""
     with open_database(installation.stack.settings) as database, database.read() as session:
         job = session.get_one(Job, job_id)
         run = session.scalars(select(Run).filter_by(job_id=job_id, attempt=attempt)).one()

@@ -36,7 +36,7 @@ def settings(settings: Settings, server: S3Server, tiny_gemma: Path) -> Settings
     settings = server.make_settings(
         settings,
         mirror_seconds=0.5,
-        # Rarely: what a host has not told the database is lost with it.
+        # Rarely: what a host has not written to the database is lost with it.
         metric_flush_seconds=60,
         base_models=listed,
         storage_link_seconds=60,
@@ -85,9 +85,9 @@ def test_a_job_goes_on_on_a_host_that_shares_only_the_bucket(
     assert second["resumed_step"] >= 5
     client.ask_of_job(job_id, "cancel")
     installation.wait_for_status(job_id, "cancelled")
-    # What the database had not been told is in the checkpoint.
+    # What had not been written to the database is in the checkpoint.
     installation.check_curve(job_id)
-    # Once it has ended, nothing goes on from its checkpoints.
+    # Once it has ended, no run resumes from its checkpoints.
     wait_for(lambda: list_objects(server, f"runs/{job_id}") <= {f"runs/{job_id}/{n}/log.txt" for n in (1, 2)})
 
 
@@ -100,7 +100,7 @@ def test_files_come_and_go_through_the_bucket_and_wait_for_it(
     bundle = next(item for item in client.list_artifacts(job_id) if item["kind"] == "bundle")
     assert f"artifacts/{job_id}/{bundle['filename']}" in list_objects(server, "artifacts")
     assert not (folder / "artifacts").exists()
-    # By link. Who doesn't follow it is told where the file is, and what it has to be like.
+    # By link. A client that doesn't follow it gets the address of the file, and its digest.
     target = tmp_path / "bundle.zip"
     client.download_artifact(job_id, "bundle", target)
     assert hashlib.sha256(target.read_bytes()).hexdigest() == bundle["sha256"]
@@ -109,7 +109,7 @@ def test_files_come_and_go_through_the_bucket_and_wait_for_it(
     assert answer.headers["Location"].startswith(server.endpoint)
     assert {path.name for path in (folder / "cache" / "models" / "tiny").iterdir()} >= {"config.json"}
 
-    # While the store is away a run that ends is told so, what is known may be posted, and nothing new begins.
+    # While the store is away a run that ends reports that, jobs on known models may be posted, and no run begins.
     cancelled = installation.submit(ENDLESS_CONFIG)
     installation.wait_for_step(cancelled)
     server.stop()

@@ -188,7 +188,7 @@ def test_a_model_is_fetched_once_and_again_when_it_was_pushed_again(
     first = get_config()
     copied = first.stat()
     forget_listing()
-    # The same copy: its time is the list's, which tells it finer than the answer to a question for one file.
+    # The same copy: its time is the list's, which is more precise than the answer for one file.
     assert get_config().stat().st_ino == copied.st_ino
     server.stop()
     try:

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_for
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Whoever starts after it sends it traces."""
+    """Processes that start after it send it traces."""
     with run_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         # Between two batches, in milliseconds.
@@ -50,9 +50,9 @@ def check_trace(collector: Collector, installation: Installation, job_id: str) -
     assert (run.trace_id, run.parent_id) == (posted.trace_id, posted.span_id)
     phases = {span.name for span in collector.spans if span.parent_id == run.span_id}
     assert phases >= {"run.claim", "run.importing", "run.loading_model", "run.training", "run.saving", "run.bundle"}
-    told = b"".join(collector.bodies)
-    assert installation.stack.api_key.encode() not in told
-    assert b"messages" not in told
+    sent = b"".join(collector.bodies)
+    assert installation.stack.api_key.encode() not in sent
+    assert b"messages" not in sent
     logged = installation.get_slot().log_path.read_text()
     assert [posted.trace_id in line for line in logged.splitlines() if "run_ends" in line] == [True]
 

@@ -1,4 +1,4 @@
-"""What stands for the images of others on this machine: PostgreSQL, Redis and nginx of Debian."""
+"""The programs that replace foreign images on this machine: PostgreSQL, Redis and nginx of Debian."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from tests.support.postgres import find_postgres_binaries, make_owner_prefix
 
 
 class ProgramMissing(Exception):
-    """A program that stands for an image's is not installed."""
+    """A program that replaces an image is not installed."""
 
 
 @dataclass(frozen=True)

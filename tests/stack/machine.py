@@ -1,4 +1,4 @@
-"""This machine in place of the containers: which program, folder, address and port stands for which of theirs.
+"""This machine in place of the containers: which program, folder, address and port replaces which of theirs.
 
 folder/
   .env, secrets/       as `make secrets` makes them, and an operator fills them in
@@ -65,7 +65,7 @@ class Machine:
         return self.folder / "logs" / f"{name}.log"
 
     def translate(self, service: Service) -> Launch:
-        """Raises ValueError for a foreign image that nothing here stands for, and ProgramMissing."""
+        """Raises ValueError for a foreign image that no program here replaces, and ProgramMissing."""
         root = self.folder / "roots" / service.name
         (root / "tmp").mkdir(parents=True, exist_ok=True)
         # Others than its own account have nothing to look for in there.
@@ -76,7 +76,7 @@ class Machine:
         if service.is_ours:
             return self._translate_own(service, environment)
         if service.name not in IMAGES:
-            raise ValueError(f"nothing stands for the image of {service.name}: see IMAGES, or list it in NOT_STARTED")
+            raise ValueError(f"no program replaces the image of {service.name}: see IMAGES, or list it in NOT_STARTED")
         return IMAGES[service.name](Place(service, root, self.folder, self.ports, environment, move))
 
     def make_own_argv(self, *arguments: str) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ class Machine:
         return read_env((self.folder / ".env").read_text()) | filled
 
     def _make_mover(self, service: Service, root: Path) -> Callable[[str], str]:
-        """Says where a path of the container is here, in whatever text it stands."""
+        """Replace paths of the container by those of this machine, anywhere in a text."""
         places = {path: str(root / path.strip("/")) for path in CONTAINER_PATHS}
         for target, source in service.mounts.items():
             places[target] = str(self._find_source(source, copy=root / target.strip("/")))
@@ -113,7 +113,7 @@ class Machine:
         return lambda text: pattern.sub(lambda match: places[match[1]], text)
 
     def _find_source(self, source: str, *, copy: Path) -> Path:
-        """A folder of the host, or a volume's; what lies beside docker-compose.yml is copied, as it names places."""
+        """A folder of the host, or a volume's; files beside docker-compose.yml are copied, as they name paths."""
         if source.startswith("."):
             return copy
         path = Path(source) if source.startswith("/") else self.folder / "volumes" / source

@@ -56,7 +56,7 @@ def walk(folder: Path) -> bool:
     whole = Walk(machine, report)
     try:
         whole.run()
-    except Exception as error:  # noqa: BLE001 - told, and then everything is ended
+    except Exception as error:  # noqa: BLE001 - reported, and then everything is ended
         traceback.print_exception(error)
         for log in sorted((folder / "logs").glob("*.log")):
             lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]

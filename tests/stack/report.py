@@ -18,7 +18,7 @@ class Report:
 
     @contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
-        """Notes put into the list stand behind the title. A step that raises is told as failed."""
+        """Notes in the list are printed after the title. A step that raises is reported as failed."""
         began, notes = time.monotonic(), []  # type: float, list[str]
         try:
             yield notes

@@ -15,7 +15,7 @@ _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """A command that tells by its exit code, and how patiently it is asked. All times in seconds."""
+    """A command whose exit code says whether a service is healthy, and how often it is run. All times in seconds."""
 
     argv: tuple[str, ...]
     interval: float

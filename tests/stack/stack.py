@@ -41,7 +41,7 @@ class Running:
 
     launch: Launch
     process: Process
-    # Its start, or when it was last asked anew.
+    # When it was started, or last restarted.
     asked_since: float
     is_healthy: bool = False
     check: "subprocess.Popen[bytes] | None" = None
@@ -217,7 +217,7 @@ class Stack:
         try:
             each.process.popen.wait(each.process.stop_seconds)
         except subprocess.TimeoutExpired:
-            raise StackFailed(f"{name} has not ended {each.process.stop_seconds:g} s after it was told to") from None
+            raise StackFailed(f"{name} has not ended {each.process.stop_seconds:g} s after it was asked to") from None
         return time.monotonic() - began
 
     def _list_processes(self) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""What stands for the containers: paths, hosts and ports are this machine's, and nothing else is changed."""
+"""What replaces the containers: paths, hosts and ports are this machine's, and nothing else is changed."""
 
 import re
 from dataclasses import replace

@@ -33,7 +33,7 @@ TEAMS = ("reds", "blues")
 # Its key is an operator's, too.
 OPERATORS = "reds"
 SLOTS = ("worker-0", "worker-1")
-# nginx takes bodies of 1 MB unless it is told otherwise.
+# nginx takes bodies of 1 MB unless it is configured otherwise.
 UPLOAD_BYTES = 3 * MIB
 WAIT_SECONDS = 240.0
 POLL_SECONDS = 0.1
@@ -115,7 +115,7 @@ class Walk:
             job = self._get("blues")
             self._check(job["status"] == "queued" and job["checkpoint"] is not None, job)
             notes.append(f"checkpoint of step {job['checkpoint']['step']}")
-        with self._report.step("docker compose up again: the job goes on from there"):
+        with self._report.step("docker compose up again: the job resumes from there"):
             self.stack.up()
             self._wait(lambda: self._get_last_run("blues")["resumed_step"] == job["checkpoint"]["step"], "it goes on")
         with self._report.step("a third job, Redis emptied, and SIGKILL to all, as when the power fails") as notes:
@@ -188,7 +188,7 @@ class Walk:
         return str(name)
 
     def _follow(self, team: str, notes: list[str]) -> None:
-        """Until the feed tells of a step that was still to come when it was opened; the job has to run all the time."""
+        """Wait until the feed reports a step that came after it was opened; the job has to run all the time."""
         wanted = self._get(team)["step"] + 1
         with self._stream(f"/jobs/{self._jobs[team]}/metrics", team) as lines:
             steps = (json.loads(line.removeprefix("data:"))["step"] for line in lines if line.startswith("data:"))

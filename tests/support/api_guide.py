@@ -17,7 +17,7 @@ HEADING = re.compile(r"^### `([A-Z]+ /\S+)`$")
 FENCE = re.compile(r"^```(\w*)$")
 STATUS = re.compile(r"^`(\d{3}) [A-Z][A-Za-z ]+`$")
 
-# What stands for all that the guide leaves out.
+# The placeholder for all that the guide leaves out.
 MORE = "..."
 
 # In a path through an answer: any item of a list.

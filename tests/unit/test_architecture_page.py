@@ -1,4 +1,4 @@
-"""docs/architecture.md tells the truth: its table of stops has every word of the code, its picture is the README's."""
+"""docs/architecture.md is true: its table of stops has every word of the code, its picture is the README's."""
 
 import importlib
 import pkgutil

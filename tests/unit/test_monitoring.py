@@ -119,7 +119,7 @@ def test_dashboard_and_rules_ask_for_what_there_is(exposed: dict[str, set[str]])
     assert asked - OWN_NAMES <= set(exposed)
     assert len(asked) > 20
     shown = {name for panel in PANELS for target in panel.get("targets", []) for name in find_names(target["expr"])}
-    # Nothing of ours that is told is left out, but for what only names things.
+    # Every metric of ours is used, except those that only name things.
     ours = {name for name in exposed if name.startswith("emotune_")}
     assert ours - shown == {"emotune_slot_info", "emotune_slot_drained"}
 

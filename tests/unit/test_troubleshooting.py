@@ -1,4 +1,4 @@
-"""docs/operations.md tells what can be wrong: each check of the doctor, and each reason why a slot is blocked."""
+"""docs/operations.md says what can be wrong: each check of the doctor, and each reason why a slot is blocked."""
 
 import ast
 import re

@@ -32,7 +32,7 @@ _CLOSINGS = ("Is there anything else?", "We will see it through.", "Thank you fo
 
 
 def make_chats(seed: int, count: int, *, emotions: Sequence[str] = tuple(_OPENINGS), repeats: int = 0) -> bytes:
-    """So many dialogues; the last `repeats` are copies of earlier ones, which a report warns of."""
+    """Make `count` dialogues; the last `repeats` are copies of earlier ones, which a report warns of."""
     chance = random.Random(seed)
     lines = [json.dumps({"messages": list(_make_messages(chance, emotions))}) for _ in range(count - repeats)]
     lines += chance.sample(lines, repeats)

@@ -18,7 +18,7 @@ FOREIGN_MEMORY = (
 
 
 def add_slots(session: Session) -> None:
-    """As their workers would have told; those of `boreas` were not heard of for some time, or are drained."""
+    """Make the rows that workers would have written; the slots of `boreas` were last seen long ago, or are drained."""
     note_living_slots(session)
     slots.note_slot(
         session, name="boreas-cuda-1", device="cuda", host="boreas", memory_bytes=192 * GIB, gpu_name="NVIDIA B200"

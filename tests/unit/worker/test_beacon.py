@@ -1,4 +1,4 @@
-"""The slot's sign of life: what it tells, and what it finds out."""
+"""The slot's beacon: what it reports, and what it finds out."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,7 +103,7 @@ def test_a_slots_name_that_another_host_uses_is_left_to_it(resources: Resources)
     wait_for(lambda: resources.slot_check.blocked_reason is not None)
     assert get_slot(resources).host == "other-box"
     assert "A worker on other-box runs a slot of this name" in (resources.slot_check.find_obstacle() or "")
-    # Nothing is heard of the other one any more, so the name is free.
+    # The other one has not been seen any more, so the name is free.
     wait_for(lambda: get_slot(resources).host == "box")
     beacon.stop()
     assert resources.slot_check.find_obstacle() is None

@@ -25,7 +25,7 @@ BAD_LINE = '{"messages": [{"role": "user", "content": "How was it?"}]}\n'
 
 
 def list_files(settings: Settings) -> list[str]:
-    """What lies in the folders of datasets, finished or not."""
+    """The files in the folders of datasets, finished or not."""
     folders = (settings.data_dir / "datasets", settings.data_dir / "incoming")
     return [file.name for folder in folders if folder.is_dir() for file in folder.iterdir()]
 

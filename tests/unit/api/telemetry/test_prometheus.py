@@ -33,7 +33,7 @@ def scrape(client: TestClient) -> Samples:
     assert all(family.documentation for family in families)
     samples = [sample for family in families for sample in family.samples]
     found = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
-    assert len(found) == len(samples), "each series is told once"
+    assert len(found) == len(samples), "each series is reported once"
     return found
 
 

@@ -1,4 +1,4 @@
-"""docs/data-format.md tells the truth: its examples pass, and its codes are those of the source."""
+"""docs/data-format.md is true: its examples pass, and its codes are those of the source."""
 
 import re
 from pathlib import Path

@@ -18,7 +18,7 @@ def test_a_hundred_thousand_broken_lines_are_each_reported_at_their_place() -> N
     page = (ROOT / "docs" / "data-format.md").read_bytes().splitlines()
     samples = (ROOT / "samples" / "chats.jsonl").read_bytes().splitlines()
     good = samples + 20 * [line for line in page if line.startswith(b'{"')]
-    # The first line tells what the file is, so it stays whole.
+    # The first line shows what the file is, so it is not changed.
     lines = [good[0], *(mutate(random.choice(good), random) for _ in range(LINE_COUNT))]
 
     reader = LineReader(DEFAULT_AXES)

@@ -36,7 +36,7 @@ def storage(tmp_path: Path) -> Storage:
 
 
 class CountingBucket(BucketDouble):
-    """Tells how often it was asked what it has, or was away, and may be changed while a file is being read."""
+    """Counts how often its files were listed, may be unreachable, and may be changed while a file is being read."""
 
     listed_count = 0
     missed_count = 0
@@ -146,7 +146,7 @@ def test_a_model_that_was_seen_is_known_while_the_store_is_away(shared: Storage,
         assert ModelLibrary(STORED, shared).get("gemma") == model
         assert [(known.size_bytes, there) for known, there in ModelLibrary(STORED, shared).list_known()] == [(8, True)]
         let_time_pass(shared)
-    # Whoever looks after the installation, and whoever trains, wants it as it is now.
+    # Operators and trainings need it as it is now.
     with pytest.raises(StorageUnreachable):
         ModelLibrary(STORED, shared).list_all()
     with pytest.raises(StorageUnreachable):

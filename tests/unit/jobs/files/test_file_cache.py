@@ -30,7 +30,7 @@ def test_a_copy_is_found_until_the_file_is_another(cache: FileCache) -> None:
 
 
 class OneFile:
-    """A store that tells a file's time to the second where it is asked for it, as S3 does."""
+    """A store that gives the time of a single file to the second only, as S3 does."""
 
     def __init__(self, content: bytes, modified_at: float) -> None:
         self.content, self.modified_at = content, modified_at

@@ -113,7 +113,7 @@ def test_a_job_that_succeeded_can_not_be_cancelled(database: Database, dataset: 
 def test_a_job_that_took_no_step_in_its_last_run_shows_its_results(
     database: Database, dataset: Dataset, told_step: int | None, shown: tuple[int, float]
 ) -> None:
-    """It went on from the checkpoint of the last step. What a metric has told stands."""
+    """It resumed from the checkpoint of the last step. What a metric has reported stays."""
     with database.write() as session:
         create(session, dataset)
         job = claim(session)

@@ -1,4 +1,4 @@
-"""What the rule comes to over days: shares, waits, bursts, nobody starves. docs/decisions/0009 has the bounds."""
+"""What the rule results in over days: shares, waits, bursts, nobody starves. docs/decisions/0009 has the bounds."""
 
 import random
 from collections.abc import Sequence

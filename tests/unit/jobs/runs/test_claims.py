@@ -343,7 +343,7 @@ def test_only_idle_slots_that_can_run_a_waiting_job_are_woken(database: Database
         slots.note_slot(session, name="gpu-0", device="cuda", host="here")
         slots.note_slot(session, name="slot-1", device="cpu", host="here")
         session.get_one(Slot, "slot-1").seen_at = utc_now() - timedelta(seconds=20)
-    assert list_devices() == ["cuda"], "slot-1 has not been heard of"
+    assert list_devices() == ["cuda"], "slot-1 has never been seen"
 
 
 def test_a_job_that_needs_cuda_wakes_no_cpu_slot(database: Database, dataset: Dataset) -> None:

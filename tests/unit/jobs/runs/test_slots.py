@@ -117,7 +117,7 @@ def test_a_slot_is_open_to_its_own_host_alone(database: Database) -> None:
         assert slots.find_other_host(session, name="slot-0", host="other-box", within_seconds=60) == "box"
         session.get_one(Slot, "slot-0").seen_at = utc_now() - timedelta(seconds=61)
         session.flush()
-        assert is_open(session, "other-box"), "nothing was heard of the first one for long"
+        assert is_open(session, "other-box"), "the first one was last seen long ago"
         slots.drain_slot(session, name="slot-0", seen_within_seconds=60)
         assert not is_open(session, "box")
 

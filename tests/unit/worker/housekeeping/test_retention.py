@@ -123,7 +123,7 @@ def test_a_bundle_past_its_time_is_gone_and_the_job_says_why(
         assert session.get_one(Job, old_job).status is JobStatus.FAILED
     assert list_messages(resources.database, old_job) == [f"Deleted: bundle. Such files are {reason}."]
     assert plan(resources, Keeping.BUNDLES) == []
-    # Carried out twice, as two processes may do it, it is told once.
+    # Carried out twice, as two processes may do it, it is reported once.
     carry_out(resources.database, resources.storage, [deletion])
     assert len(list_messages(resources.database, old_job)) == 1
 

@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint: what the curve lacks up to there comes first, and once."""
+"""A run that resumes from a checkpoint: what the curve lacks up to there comes first, and once."""
 
 import errno
 import shutil
@@ -32,7 +32,7 @@ from worker.runs.turn import run_next
 
 
 def end_first_run(resources: Resources, job_id: str, *, stored: int, checkpoint: int) -> Path:
-    """Which got to the step `checkpoint`, and told the database of the steps up to `stored`; returns its checkpoint."""
+    """Run to the step `checkpoint`, with the steps up to `stored` in the database; returns its checkpoint."""
     with resources.database.write() as session:
         assert claims.claim_next(session, slot="slot-9", device="cpu", lease_seconds=60) is not None
         lines = [(step, make_metric(step)) for step in range(1, stored + 1)]
@@ -99,7 +99,7 @@ def test_a_machine_that_shares_only_the_store_has_them_too(
     assert get_job(machine.database, job_id).status is JobStatus.SUCCEEDED
     with machine.database.read() as session:
         values = session.get_one(Metric, (job_id, 2, 1)).values
-    # As the checkpoint tells it, without samples of the GPU.
+    # As in the checkpoint, without samples of the GPU.
     assert values == SampledMetric(**make_metric(2).model_dump()).model_dump(exclude={"type"})
     assert list_points(machine.database) == [(1, 1, 1), (2, 1, 2), (2, 2, 3), (2, 3, 4), (2, 4, 5)]
 

@@ -31,7 +31,7 @@ def job(resources: Resources, make_job: MakeJob) -> Job:
 
 
 def record(resources: Resources, job: Job, *steps: int) -> None:
-    """As the run's worker had told the database."""
+    """What the run's worker had written to the database."""
     lines = [(seq, make_line(step)) for seq, step in enumerate(steps, start=1)]
     with resources.database.write() as session:
         claims.record_metrics(session, job_id=job.id, attempt=1, metrics=lines)

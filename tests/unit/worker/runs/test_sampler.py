@@ -1,4 +1,4 @@
-"""How a slot's GPU is told with the metrics of a run."""
+"""How the metrics of a run report the slot's GPU."""
 
 import json
 from dataclasses import replace

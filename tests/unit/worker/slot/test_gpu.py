@@ -1,4 +1,4 @@
-"""What a slot's device tells, and what is made of a driver that isn't there."""
+"""What a slot's device reports, and what happens without a driver."""
 
 import subprocess
 import sys

@@ -37,7 +37,7 @@ LINE = json.dumps(CHAT)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    # Told by its content, whatever its name.
+    # Recognised by its content, whatever its name.
     return tmp_path / "chats.txt"
 
 
@@ -350,7 +350,7 @@ def write_parquet(columns: dict[str, Any], **options: Any) -> bytes:
 
 
 def repeat(text: str, count: int) -> pa.Array:
-    """The text in a dictionary once, and so many indices."""
+    """The text in a dictionary once, and `count` indices of it."""
     return pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([text]))
 
 
@@ -359,7 +359,7 @@ def make_lists(items: pa.Array, length: int) -> pa.Array:
 
 
 def make_chats(count: int, content: str) -> pa.Array:
-    """So many chats of two messages, both with this content."""
+    """Chats of two messages, both with this content."""
     roles = pa.array(["user", "assistant"] * count)
     return make_lists(pa.StructArray.from_arrays([roles, repeat(content, 2 * count)], ["role", "content"]), 2)
 
@@ -478,7 +478,7 @@ def test_of_several_row_groups_the_one_that_is_too_large_is_named(path: Path) ->
 
 
 def test_a_parquet_file_whose_summary_is_too_large_is_refused(path: Path) -> None:
-    # Its length stands at the very end.
+    # Its length is at the very end.
     summary = bytes(9 * MIB)
     content = b"PAR1" + summary + len(summary).to_bytes(4, "little") + b"PAR1"
     (problem,) = check(path, gzip.compress(content)).problems
