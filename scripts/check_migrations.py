@@ -2,7 +2,7 @@
 
 - Together they make exactly the tables of jobs/models/, with the models' defaults, and the models read all rows.
 - Each goes up, down and up again. No row is lost or changed, as far as the lower schema can hold it.
-- Code of the release before goes on working with what it makes, or it names an `oldest_code` (jobs/database/schema.py).
+- Code of the release before works with what it makes, or it names an `oldest_code` (jobs/database/schema.py).
 
 On SQLite in a temporary folder, and also on the database of EMOTUNE_DATABASE_URL where that is set. Exits 1 with what
 is wrong.
