@@ -97,7 +97,6 @@ ModelLibraryDep = Annotated[
     ModelLibrary, Depends(_pick(lambda services: ModelLibrary(services.settings.base_models, services.storage)))
 ]
 DoorbellDep = Annotated[Doorbell, Depends(_pick(lambda services: services.doorbell))]
-MetricStreamDep = Annotated[MetricStream, Depends(_pick(lambda services: services.metric_stream))]
 BoardKeeperDep = Annotated[BoardKeeper, Depends(_pick(lambda services: services.board_keeper))]
 SharedAnswersDep = Annotated[SharedAnswers, Depends(_pick(lambda services: services.shared_answers))]
 

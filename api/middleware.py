@@ -54,7 +54,7 @@ def lift_body_limit(request: Request) -> None:
 
 
 class RequestMiddleware:
-    """Pure ASGI: it adds no task and no buffer to streams."""
+    """What happens around every request. Pure ASGI: it adds no task and no buffer to streams."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, meter: RequestMeter) -> None:
         self._app = app

@@ -26,7 +26,7 @@ class PackagesMissing(CliError):
 
 
 def refuse_without_packages() -> None:
-    """For what would fail after a while. Raises PackagesMissing where the extra `train` is not installed."""
+    """Refuse a command that would fail later: raises PackagesMissing if the extra `train` is not installed."""
     missing = describe_missing()
     if missing is not None:
         raise PackagesMissing(missing)

@@ -13,7 +13,8 @@ __all__ = ["Sampling", "Turn", "generate", "generate_replies", "load_bundle", "p
 
 if TYPE_CHECKING:
     from emomodel.data.examples import Turn
-    from emomodel.generation.generate import generate, generate_replies, load_bundle, stream_reply
+    from emomodel.generation.generate import generate, generate_replies, stream_reply
+    from emomodel.generation.loaded_bundle import load_bundle
     from emomodel.generation.sampling import Sampling
     from emomodel.generation.spoken_emotion import parse_schedule
 else:
@@ -23,7 +24,7 @@ else:
         "Turn": "emomodel.data.examples",
         "generate": "emomodel.generation.generate",
         "generate_replies": "emomodel.generation.generate",
-        "load_bundle": "emomodel.generation.generate",
+        "load_bundle": "emomodel.generation.loaded_bundle",
         "parse_schedule": "emomodel.generation.spoken_emotion",
         "stream_reply": "emomodel.generation.generate",
     }

@@ -92,7 +92,8 @@ def _train(options: argparse.Namespace) -> int:
 
 def _generate(options: argparse.Namespace) -> int:
     from emomodel.data.examples import Turn
-    from emomodel.generation.generate import generate_replies, load_bundle, stream_reply
+    from emomodel.generation.generate import generate_replies, stream_reply
+    from emomodel.generation.loaded_bundle import load_bundle
     from emomodel.generation.sampling import Sampling
     from emomodel.generation.spoken_emotion import NEUTRAL, parse_schedule
 

@@ -5,7 +5,7 @@ Any other exception is a bug, or a fault of the machine, and keeps its traceback
 raises it, unless several modules do. Names in brackets are the codes.
 
     EmomodelError (failed)
-    ├── ModelError (failed)                             a training, an import or a generation can't go on
+    ├── ModelError (failed)                             a training, an import or a generation can't continue
     │   ├── DatasetRefused (dataset_invalid)            the dataset can't be made into samples
     │   │   └── DatasetChanged (dataset_changed)        the dataset's file is not the one that the job was made with
     │   ├── NoTargets (no_targets)                      no example has a token to learn within max_length
@@ -68,7 +68,7 @@ class EmomodelError(Exception):
 
 
 class ModelError(EmomodelError):
-    """A training, an import or a generation can't go on."""
+    """A training, an import or a generation can't continue."""
 
 
 class DatasetRefused(ModelError):

@@ -2,7 +2,7 @@
 
 - Together they make exactly the tables of jobs/models/, with the models' defaults, and the models read all rows.
 - Each goes up, down and up again. No row is lost or changed, as far as the lower schema can hold it.
-- Code of the release before goes on working with what it makes, or it names an `oldest_code` (jobs/database/schema.py).
+- Code of the release before works with what it makes, or it names an `oldest_code` (jobs/database/schema.py).
 
 On SQLite in a temporary folder, and also on the database of EMOTUNE_DATABASE_URL where that is set. Exits 1 with what
 is wrong.
@@ -89,8 +89,8 @@ class MigrationCheck:
                     continue
                 expected = getattr(default.arg, "value", default.arg)
                 if row[column.name] != expected:
-                    told = f"{table.name}.{column.name} is {row[column.name]!r} by default, and not {expected!r}"
-                    raise MigrationFault(told)
+                    difference = f"is {row[column.name]!r} by default, and not {expected!r}"
+                    raise MigrationFault(f"{table.name}.{column.name} {difference}")
 
     def _read_by_models(self) -> None:
         with self._database.read() as session:
@@ -102,8 +102,8 @@ class MigrationCheck:
                     if isinstance(column.type, Enum)
                 }
                 for name, known in words.items():
-                    told = {getattr(row, name) for row in found} - {None}
-                    if {word.value for word in told} != set(known):
+                    found_words = {getattr(row, name) for row in found} - {None}
+                    if {word.value for word in found_words} != set(known):
                         raise MigrationFault(f"not all words of {model.__tablename__}.{name} were tried")
 
     def run(self, verb: str, *arguments: str) -> None:

@@ -1,6 +1,6 @@
 """Write tests/integration/data/first_release.json: a database as the first release left it, and the files beside it.
 
-The tables are made by the first migration; what stands in them is what that release wrote: a team with two keys, a
+The first migration makes the tables; their rows are what that release wrote: a team with two keys, a
 dataset, jobs of every status with runs, events, metrics and artifacts. The file is portable: rows by table, times in
 ISO 8601. It needs no making again unless a row is wanted that isn't there.
 
@@ -196,7 +196,7 @@ def make_metric(number: int, seq: int) -> dict[str, Any]:
 
 
 def make_events() -> list[dict[str, Any]]:
-    told = [
+    events = [
         (1, 0, "queued", "The job waits for a slot."),
         (1, 1, "running", "Attempt 1 starts on slot-0."),
         (1, 1, "phase", "The training begins."),
@@ -216,7 +216,7 @@ def make_events() -> list[dict[str, Any]]:
             "kind": kind,
             "message": message,
         }
-        for number, (job, attempt, kind, message) in enumerate(told, start=1)
+        for number, (job, attempt, kind, message) in enumerate(events, start=1)
     ]
 
 
@@ -348,9 +348,9 @@ def main() -> None:
             rows = {name: list(found.values()) for name, found in take_all(connection, schema).items()}
         database.close()
     files = {name: base64.b64encode(content).decode() for name, content in make_files().items()}
-    told = {"revision": REVISION, "secret": SECRET, "tables": rows, "files_base64": files}
+    release = {"revision": REVISION, "secret": SECRET, "tables": rows, "files_base64": files}
     FILE.parent.mkdir(exist_ok=True)
-    text = json.dumps(told, indent=1, default=lambda moment: moment.replace(tzinfo=UTC).isoformat())
+    text = json.dumps(release, indent=1, default=lambda moment: moment.replace(tzinfo=UTC).isoformat())
     FILE.write_text(text + "\n", encoding="utf-8")
 
 

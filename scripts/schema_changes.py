@@ -34,8 +34,8 @@ TableKey = tuple[str | None, str]
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Read all tables from the database."""
+class _Reflected:
+    """What the database reports about its tables: each kind of thing by table."""
 
     columns: Mapping[TableKey, Sequence[ReflectedColumn]]
     indexes: Mapping[TableKey, Sequence[ReflectedIndex]]
@@ -48,7 +48,7 @@ class _Told:
 def read_shapes(connection: Connection) -> dict[str, Shape]:
     """Read each kind of thing for all tables at once: PostgreSQL takes as long for one table as for all."""
     inspector = inspect(connection)
-    told = _Told(
+    found = _Reflected(
         columns=inspector.get_multi_columns(),
         indexes=inspector.get_multi_indexes(),
         unique=inspector.get_multi_unique_constraints(),
@@ -56,25 +56,25 @@ def read_shapes(connection: Connection) -> dict[str, Shape]:
         foreign_keys=inspector.get_multi_foreign_keys(),
         keys=inspector.get_multi_pk_constraint(),
     )
-    return {table[1]: _make_shape(told, table) for table in told.columns if table[1] != VERSION_TABLE}
+    return {table[1]: _make_shape(found, table) for table in found.columns if table[1] != VERSION_TABLE}
 
 
-def _make_shape(told: _Told, table: TableKey) -> Shape:
-    indexes = told.indexes[table]
+def _make_shape(found: _Reflected, table: TableKey) -> Shape:
+    indexes = found.indexes[table]
     columns = {
-        column["name"]: (str(column["type"]), column["nullable"], column["default"]) for column in told.columns[table]
+        column["name"]: (str(column["type"]), column["nullable"], column["default"]) for column in found.columns[table]
     }
     unique = [("unique", *sorted(map(str, index["column_names"]))) for index in indexes if index["unique"]]
-    unique += [("unique", *sorted(each["column_names"])) for each in told.unique[table]]
-    checks = [("check", str(each["sqltext"])) for each in told.checks[table]]
+    unique += [("unique", *sorted(each["column_names"])) for each in found.unique[table]]
+    checks = [("check", str(each["sqltext"])) for each in found.checks[table]]
     foreign = [
         ("foreign key", *each["constrained_columns"], each["referred_table"], *each["referred_columns"])
-        for each in told.foreign_keys[table]
+        for each in found.foreign_keys[table]
     ]
     return Shape(
         columns=columns,
         indexes={str(index["name"]): tuple(map(str, index["column_names"])) for index in indexes},
-        rules=frozenset([*unique, *checks, *foreign, ("key", *told.keys[table]["constrained_columns"])]),
+        rules=frozenset([*unique, *checks, *foreign, ("key", *found.keys[table]["constrained_columns"])]),
     )
 
 
@@ -83,7 +83,7 @@ def find_breaks(before: dict[str, Shape], after: dict[str, Shape]) -> list[str]:
     breaks = [f"{table} is gone" for table in before if table not in after]
     for table, old in before.items():
         if table in after:
-            breaks += [f"{table}{told}" for told in _find_breaks(old, after[table])]
+            breaks += [f"{table}{found}" for found in _find_breaks(old, after[table])]
     return breaks
 
 

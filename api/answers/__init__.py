@@ -1,1 +1,1 @@
-"""How answers are sent: entity tags, downloads, live feeds, compression, shared answers."""
+"""Sending answers: entity tags, downloads, live feeds, compression, shared answers."""

@@ -13,7 +13,7 @@ _LEVEL = 4
 
 
 class CompressionMiddleware:
-    """Decides by the path alone. Pure ASGI."""
+    """Compresses answers whose path asks for it. Pure ASGI: it adds no task to a request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._plain = app

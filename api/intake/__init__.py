@@ -1,1 +1,1 @@
-"""How an upload is received, validated and stored."""
+"""Receiving an upload: read, validated and stored."""

@@ -97,7 +97,7 @@ async def in_pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def refuse_encoding(request: Request) -> None:
-    """Raises HTTPException 415 for a Content-Encoding. A compressed file is accepted: its content shows it."""
+    """Refuse a request with a Content-Encoding, with HTTPException 415: a compressed file is recognised without it."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise HTTPException(415, f"The body is compressed ({encoding[:20]}). Send the file without `Content-Encoding`.")

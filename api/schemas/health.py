@@ -1,7 +1,5 @@
 """Wire models of the health checks."""
 
-from typing import ClassVar
-
 from api.schemas.base import Read
 from api.schemas.errors import ErrorInfo
 
@@ -21,8 +19,6 @@ class Liveness(Read):
 
 class Readiness(Read):
     """Whether a job that is posted now will be stored and run; `error` names what fails."""
-
-    PARTS: ClassVar[tuple[str, ...]] = ("database", "redis", "worker", "disk", "storage")
 
     status: str
     checks: dict[str, CheckRead]

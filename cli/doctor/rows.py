@@ -151,9 +151,9 @@ def check_failures(session: Session, *, now: datetime) -> Finding:
     if not counts:
         return ok("failures", "No run has ended with a fault within a day.")
     codes = sorted(counts, key=lambda code: (-counts[code], code))
-    told = _name([f"{code} ({counts[code]})" for code in codes])
+    shown = _name([f"{code} ({counts[code]})" for code in codes])
     advice = find_advice(codes[0]) or "See docs/errors.md of the workers' release."
-    return warn("failures", f"Runs that ended with a fault within a day: {told}.", f"{codes[0]}: {advice}")
+    return warn("failures", f"Runs that ended with a fault within a day: {shown}.", f"{codes[0]}: {advice}")
 
 
 def _name(names: Collection[str]) -> str:

@@ -10,10 +10,10 @@ from cli.doctor.findings import Finding, fail, ok, warn
 def check_api(client: httpx2.Client, *, own_version: str) -> list[Finding]:
     """Check that the API answers, is of this release, accepts the key, and is ready."""
     try:
-        told: dict[str, Any] = client.get("/openapi.json").json()
+        schema: dict[str, Any] = client.get("/openapi.json").json()
         team = client.get("/team")
         ready: dict[str, Any] = client.get("/health/ready").json()
-        return [_judge_version(told["info"]["version"], own_version), _judge_key(team), _judge_readiness(ready)]
+        return [_judge_version(schema["info"]["version"], own_version), _judge_key(team), _judge_readiness(ready)]
     except httpx2.TransportError as error:
         advice = "Start it (`emotune api` or `emotune up`), or check EMOTUNE_URL."
         return [fail("api", f"{client.base_url} can't be reached: {error}.", advice)]

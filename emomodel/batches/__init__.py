@@ -1,1 +1,1 @@
-"""Samples become batches of tensors: the collator, packing, the order of the batches, and balance."""
+"""From samples to batches of tensors: collator, packing, order, balance."""

@@ -18,35 +18,15 @@ from typing import IO
 
 from emomodel.bundles.manifest import (
     MANIFEST_NAME,
-    BundleError,
     FileAltered,
     FileMissing,
     FileUnexpected,
     Manifest,
-    NewerFormat,
     NotABundle,
     UnsafeBundle,
     parse_manifest,
 )
 from emomodel.files import FileEntry, describe_file, sync
-
-# All that callers need to handle a bundle can be imported from here.
-__all__ = [
-    "MANIFEST_NAME",
-    "BundleError",
-    "FileAltered",
-    "FileMissing",
-    "FileUnexpected",
-    "Manifest",
-    "NewerFormat",
-    "NotABundle",
-    "UnsafeBundle",
-    "open_bundle",
-    "pack",
-    "unpack",
-    "verify",
-    "write_manifest",
-]
 
 _CHUNK_BYTES = 1 << 20
 # A manifest of a dozen files takes about 5 kB.

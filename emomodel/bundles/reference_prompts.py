@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, ValidationError, model_validator
 
 from emomodel.bundles.manifest import Manifest, NotABundle
-from emomodel.data.examples import Span, Turn
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Turn
 from emomodel.emotions import Axes, EmotionVector
 
 REFERENCE_FILE = "reference.json"

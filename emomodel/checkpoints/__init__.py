@@ -1,1 +1,1 @@
-"""A checkpoint on the disk: whole, or not there."""
+"""A checkpoint on the disk: complete, or absent."""

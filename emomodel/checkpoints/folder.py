@@ -50,14 +50,14 @@ class CheckpointFolder:
 
     def _clear_out(self, step: int) -> None:
         """Keep the latest checkpoints and the best one of this course, and all that belong to another course."""
-        whole = list_checkpoints(self._path)
+        complete = list_checkpoints(self._path)
         # A checkpoint of a later step was found unusable, or the training would have resumed from it.
-        own = [checkpoint for checkpoint in whole if checkpoint.course == self._course and checkpoint.step <= step]
+        own = [checkpoint for checkpoint in complete if checkpoint.course == self._course and checkpoint.step <= step]
         kept = {checkpoint.path for checkpoint in own[: self._kept_count]}
         measured = [(checkpoint.eval_loss, checkpoint.path) for checkpoint in own if checkpoint.eval_loss is not None]
         if self._keeps_best and measured:
             kept.add(min(measured)[1])
-        kept |= {checkpoint.path for checkpoint in whole if checkpoint.course != self._course}
+        kept |= {checkpoint.path for checkpoint in complete if checkpoint.course != self._course}
         for path in list_checkpoint_paths(self._path):
             if path not in kept:
                 delete_checkpoint(path)

@@ -1,4 +1,4 @@
-"""CheckpointSaver: saves checkpoints. One that can't be saved is reported, and the training goes on."""
+"""CheckpointSaver: saves checkpoints. One that can't be saved is reported, and the training continues."""
 
 import errno
 import logging

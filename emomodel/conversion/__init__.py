@@ -1,1 +1,1 @@
-"""Models of other tools are converted to ours: GGUF files, and the files of the original project."""
+"""From the models of other tools to ours: GGUF files, and the files of the original project."""

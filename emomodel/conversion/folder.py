@@ -1,4 +1,4 @@
-"""A finished conversion: the report inside its folder, and the way a folder comes into being whole.
+"""A finished conversion: the report inside its folder, and how a folder appears only when it is complete.
 
     ConversionError
     ├── GgufInvalid       the file is no GGUF file of a Gemma 3 with its vocabulary

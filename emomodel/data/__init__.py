@@ -1,1 +1,1 @@
-"""A dataset file's bytes become examples, with a finding for each thing that is wrong in them."""
+"""From a dataset file's bytes to examples, with a finding for each thing that is wrong in them."""

@@ -12,8 +12,6 @@ from emomodel.data.line_reader import LineReader
 from emomodel.data.problems import ExampleInvalid, LinesInvalid, problem_at
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 
-__all__ = ["Example", "Role", "Span", "Turn", "parse_example", "read_examples"]
-
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The bytes that JSON treats as blank.
 BLANK_BYTES = b" \t\r\n"

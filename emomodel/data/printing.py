@@ -6,7 +6,8 @@ Emotions are on the messages that they belong to, by poles; those of spans are i
 import json
 from collections.abc import Sequence
 
-from emomodel.data.examples import Example, Span, Turn
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Example, Turn
 from emomodel.data.tags import escape_tags
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 
@@ -28,7 +29,7 @@ def print_tagged(content: str, spans: Sequence[Span], axes: Axes = DEFAULT_AXES)
     for span in spans:
         before, tagged = content[position : span.start], content[span.start : span.end]
         if before.endswith("\\") or tagged.endswith("\\"):
-            raise ValueError(f"a backslash stands before the tag at character {span.start + 1} of the text")
+            raise ValueError(f"there is a backslash before the tag at character {span.start + 1} of the text")
         printed += (
             escape_tags(before),
             f"<emo {_print_attributes(span.emotion, axes)}>",

@@ -87,7 +87,7 @@ class TagReader:
         self.findings.append(Finding(code, message, fix, column=column))
 
     def _read_tag(self, match: re.Match[str]) -> int:
-        """Read the tag; return where the text goes on."""
+        """Read the tag; return where the text after it begins."""
         attributes, closing = match.groups()
         if attributes is not None:
             self._open(attributes, match.start() + 1)

@@ -4,21 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
-from emomodel.generation.loaded_bundle import LoadedBundle, load_bundle
+from emomodel.generation.loaded_bundle import LoadedBundle
 from emomodel.generation.sampling import Chooser, Sampling
 from emomodel.generation.text_stream import TextStream, decode_reply
-from emomodel.generation.writing import Schedule, ScheduleTooShort, lay_prompt, write
-
-# What the owner of a bundle needs in order to load it and to have it write.
-__all__ = [
-    "LoadedBundle",
-    "Schedule",
-    "ScheduleTooShort",
-    "generate",
-    "generate_replies",
-    "load_bundle",
-    "stream_reply",
-]
+from emomodel.generation.writing import Schedule, lay_prompt, write
 
 
 def generate(

@@ -35,7 +35,7 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
     """Return the base model with the adapter in `folder` on it, in evaluation mode.
 
     Raises BundleMismatch when the adapter lacks a weight that its config requires, or has an additional one or one of
-    another shape. PEFT would only warn, and go on with an adapter that has no effect.
+    another shape. PEFT would only warn, and continue with an adapter that has no effect.
     """
     _check_config(folder)
     try:

@@ -37,7 +37,7 @@ _PROBE = "hello you"
 
 
 @dataclass(frozen=True)
-class BaseModel:
+class LoadedBaseModel:
     """A loaded base model. `hidden_size` is that of an input embedding; the tokenizer pads on the right."""
 
     model: nn.Module
@@ -59,7 +59,7 @@ def load_base_model(
     load_in_4bit: bool | None,
     max_length: int,
     tokenizer_path: Path | None = None,
-) -> BaseModel:
+) -> LoadedBaseModel:
     """Load the base model in a local folder, or with an id on the model hub, and its tokenizer.
 
     `dtype` "float32" loads float32 weights, any other bfloat16. `load_in_4bit` None loads 4-bit weights on CUDA only.
@@ -83,7 +83,7 @@ def load_base_model(
         else:
             model = _load_with_transformers(name_or_path, precision, wants_4bit)
         tokenizer = _load_tokenizer(str(tokenizer_path or name_or_path))
-    return BaseModel(model, tokenizer, _find_hidden_size(model))
+    return LoadedBaseModel(model, tokenizer, _find_hidden_size(model))
 
 
 def get_first_line(error: Exception) -> str:

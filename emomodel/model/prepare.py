@@ -7,7 +7,7 @@ from transformers import set_seed
 
 from emomodel.config import TrainConfig
 from emomodel.errors import ModelLoadFailed
-from emomodel.model.loading import BaseModel
+from emomodel.model.loading import LoadedBaseModel
 from emomodel.model.projection import make_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
@@ -24,7 +24,7 @@ class EmotionalModel:
     wrapper: EmotionalGemmaUnslothWrapper
 
 
-def make_emotional_model(base: BaseModel, config: TrainConfig, axis_count: int) -> EmotionalModel:
+def make_emotional_model(base: LoadedBaseModel, config: TrainConfig, axis_count: int) -> EmotionalModel:
     """Put the base model into the wrapper, with a new adapter and a new projection for `axis_count` axes.
 
     This seeds all random number generators with `config.seed`. Raises ModelLoadFailed when the base model has none of

@@ -1,1 +1,1 @@
-"""An example becomes tokens, labels and the emotion at each token."""
+"""From an example to tokens, labels and the emotion at each token."""

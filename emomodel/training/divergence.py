@@ -1,10 +1,10 @@
-"""DivergenceWatch: tells a training that is lost from one whose loss is merely noisy.
+"""DivergenceWatch: distinguishes a training that has diverged from one whose loss is only noisy.
 
-A training whose loss is not a finite number is lost at once. An exploding loss stays finite and is harder to recognise:
-one batch may have many times the mean loss, a training may start at 11 and fall to 3, and a tiny dataset may be learnt
-down to 0.01, where every batch is at several times the best loss. So the moving mean is compared, and it has to be far
-above both its own minimum and its first value for many logs in a row. A loss that explodes within the first few logs is
-recognised only if it is not a finite number, since there is nothing to compare it with.
+A training whose loss is not a finite number has diverged already. An exploding loss stays finite and is harder to
+recognise: one batch may have many times the mean loss, a training may start at 11 and fall to 3, and a tiny dataset
+may be learnt down to 0.01, where every batch is at several times the best loss. So the moving mean is compared, and it
+has to be far above both its own minimum and its first value for many logs in a row. A loss that explodes within the
+first few logs is recognised only if it is not a finite number, since there is nothing to compare it with.
 """
 
 import math

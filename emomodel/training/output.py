@@ -28,7 +28,7 @@ from emomodel.evaluation.reference import AskedModel, make_reference
 from emomodel.model.adapter_files import (
     save_adapter,
 )
-from emomodel.model.loading import BaseModel
+from emomodel.model.loading import LoadedBaseModel
 from emomodel.model.notice_files import copy_notice_files
 from emomodel.model.projection import get_layer_sizes
 from emomodel.model.projection_files import save_projection
@@ -44,10 +44,10 @@ CURVE_FILE = "loss_curve.png"
 
 @dataclass(frozen=True)
 class FinishedTraining:
-    """A training that has ended well, of which the output folder is made. `metrics` include those of earlier runs."""
+    """A training that has ended well: what the output folder is made from. `metrics` include those of earlier runs."""
 
     request: TrainRequest
-    base: BaseModel
+    base: LoadedBaseModel
     peft_model: PeftModel
     wrapper: EmotionalGemmaUnslothWrapper
     metrics: list[Metric]

@@ -9,7 +9,7 @@ from emomodel.data.problems import LinesInvalid
 from emomodel.data.splitting import Split, split_examples
 from emomodel.emotions import Axes
 from emomodel.errors import DatasetChanged, DatasetRefused, ModelLoadFailed, NoTargets
-from emomodel.model.loading import BaseModel
+from emomodel.model.loading import LoadedBaseModel
 from emomodel.protocol.progress import Notice, Reporter
 from emomodel.protocol.train_request import TrainRequest
 from emomodel.samples.chat import ChatError, ChatFormat
@@ -32,7 +32,7 @@ class LoadedSamples:
     held_out_lines: list[int]
 
 
-def load_samples(request: TrainRequest, base: BaseModel, axes: Axes, reporter: Reporter) -> LoadedSamples:
+def load_samples(request: TrainRequest, base: LoadedBaseModel, axes: Axes, reporter: Reporter) -> LoadedSamples:
     """Read the dataset of `request` and turn its examples into samples for the base model.
 
     Notices are reported when examples were cut or left out, when the tokens differ from those of the dataset's
@@ -95,7 +95,7 @@ def _read_split(request: TrainRequest, axes: Axes) -> Split:
     return split
 
 
-def _check_ids(samples: Samples, base: BaseModel) -> None:
+def _check_ids(samples: Samples, base: LoadedBaseModel) -> None:
     """Raise ModelLoadFailed for a token without an embedding, which on a GPU would end the process without a reason."""
     row_count = base.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]  # untyped
     largest = max((max(sample["input_ids"]) for sample in samples.samples), default=0)

@@ -7,7 +7,7 @@ import torch
 
 from emomodel.checkpoints.saver import find_free_bytes
 from emomodel.emotions import Axes
-from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes, get_peak_memory_bytes
@@ -59,7 +59,7 @@ def run_training(
     return _make_result(metrics)
 
 
-def _load_base_model(request: TrainRequest) -> BaseModel:
+def _load_base_model(request: TrainRequest) -> LoadedBaseModel:
     config = request.config
     return load_base_model(
         request.base_model_path,

@@ -38,7 +38,7 @@ class EmotionalTrainer(Trainer):
         """Take `options` for transformers' Trainer.
 
         `records_pass` replays the forward and backward pass as a CUDA graph, which needs batches of one shape. If that
-        can't be done, `on_not_recorded` is called with the reason, and the training goes on without. `window` is that
+        can't be done, `on_not_recorded` is called with the reason, and the training continues without. `window` is that
         of the checkpoint that the training resumes from; `catch_up` does the evaluation that was due there. `on_step`
         is called as Reporter.note_step is.
         """

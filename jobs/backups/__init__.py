@@ -1,1 +1,1 @@
-"""Writing an installation into one archive, and restoring it."""
+"""Backups: an installation written into one archive, and restored from it."""

@@ -206,7 +206,7 @@ def get_preview(
     max_length: int,
     rule: EmotionSpan,
 ) -> PreviewPage:
-    """Examples from `offset` on as the model sees them.
+    """Return examples from `offset` on, as the model sees them.
 
     Raises TokenizerUnusable, DatasetNotFound and DatasetOutdated.
     """

@@ -82,7 +82,7 @@ class Database:
                 driver.execute("PRAGMA foreign_keys=ON").close()
 
     def ping(self) -> None:
-        """Raises sqlalchemy.exc.SQLAlchemyError when the database can't be reached."""
+        """Ask the database for an answer. Raises sqlalchemy.exc.SQLAlchemyError when it can't be reached."""
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 

@@ -1,6 +1,6 @@
 """Comparing the schema of the database with the one that this process was built for.
 
-Releases before a migration go on working with what it makes, unless it names an `oldest_code`: the oldest revision
+Releases before a migration work with what it makes, unless it names an `oldest_code`: the oldest revision
 whose code does. Both are noted in the table schema_revision, by migrations/env.py, so that a process learns there
 whether it can work with revisions that it does not know. docs/decisions/0018 has the reasons.
 """

@@ -235,7 +235,7 @@ class Storage:
         return shutil.disk_usage(self.root).free
 
     def check_free(self, needed_bytes: int) -> None:
-        """Raises DiskFull when fewer bytes are free."""
+        """Check that the disk has this much room. Raises DiskFull when fewer bytes are free."""
         if self.get_free_bytes() < needed_bytes:
             raise DiskFull
 

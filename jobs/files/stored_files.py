@@ -15,7 +15,7 @@ KEY_PART_FORM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 
 
 def check_key(key: str) -> None:
-    """Raises ValueError for a key that no stored file can have, such as one that leads out of the storage."""
+    """Check that a stored file may have this key. Raises ValueError, such as for one that leads out of the storage."""
     folder, *names = key.split("/")
     if folder not in STORED_FOLDERS or not names or not all(KEY_PART_FORM.fullmatch(name) for name in names):
         raise ValueError(f"{key!r} is not the key of a stored file")

@@ -1,4 +1,4 @@
-"""All tables of the database, in one metadata: importing one of them defines all."""
+"""The tables of the database, in one metadata: importing one of them defines all."""
 
 from jobs.models.base import Base, UtcDateTime
 from jobs.models.datasets import Dataset, Upload

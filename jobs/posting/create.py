@@ -139,6 +139,6 @@ def _check_slots(session: Session, config: TrainConfig) -> None:
         reason = "backend 'unsloth'" if config.backend == "unsloth" else "load_in_4bit"
         raise NoSlotForConfig(
             f"{reason} needs a slot with CUDA, and this installation has only {', '.join(sorted(devices))}. "
-            "Leave `backend` and `load_in_4bit` out to run on what there is.",
+            "Leave `backend` and `load_in_4bit` out to run on one of these.",
             field="config.backend" if config.backend == "unsloth" else "config.load_in_4bit",
         )

@@ -78,7 +78,7 @@ class CensusKeeper:
         self._fresh_until = 0.0
 
     def get_census(self) -> Census:
-        """Raises sqlalchemy.exc.SQLAlchemyError."""
+        """Return the newest counts. Raises sqlalchemy.exc.SQLAlchemyError."""
         with self._taking:
             if self._census is None or time.monotonic() >= self._fresh_until:
                 began = time.monotonic()

@@ -5,7 +5,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from emomodel.bundles.bundle import BundleError, verify
+from emomodel.bundles.bundle import verify
+from emomodel.bundles.manifest import BundleError
 from jobs.files.keys import make_artifact_key
 from jobs.files.storage import KEPT_FILES
 from jobs.status import JobStatus

@@ -13,9 +13,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import EmotionInit, make_config
-from emomodel.data.examples import Example, Span, Turn
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Example, Turn
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model
 from emomodel.model.projection import make_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
@@ -36,12 +37,12 @@ EMBEDDING_NORM_270M = 26.0
 
 
 @pytest.fixture
-def base(tiny_gemma: Path) -> BaseModel:
+def base(tiny_gemma: Path) -> LoadedBaseModel:
     return load_base_model(str(tiny_gemma), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
 
 
 @pytest.fixture
-def model(base: BaseModel) -> EmotionalModel:
+def model(base: LoadedBaseModel) -> EmotionalModel:
     return make_emotional_model(base, make_config("default", TINY_CONFIG), len(DEFAULT_AXES))
 
 
@@ -64,7 +65,7 @@ def test_layer_norm_behind_a_layer_without_bias_makes_faint_joy_as_strong_as_ful
 
 @pytest.mark.parametrize(("init", "is_too_strong"), [("xavier", True), ("zero_last", False)])
 def test_offset_at_the_start_is_larger_than_an_embedding_or_nothing(
-    base: BaseModel, init: EmotionInit, is_too_strong: bool
+    base: LoadedBaseModel, init: EmotionInit, is_too_strong: bool
 ) -> None:
     torch.manual_seed(0)
     projection = make_projection(len(DEFAULT_AXES), HIDDEN_SIZE_270M, init)
@@ -94,7 +95,7 @@ def test_a_layer_inside_the_models_class_loses_its_own_initialisation(tiny_gemma
         assert layer.weight.std().item() == pytest.approx(loaded.config.initializer_range, rel=0.2)
 
 
-def test_the_wrappers_layer_keeps_its_initialisation(base: BaseModel) -> None:
+def test_the_wrappers_layer_keeps_its_initialisation(base: LoadedBaseModel) -> None:
     model = make_emotional_model(base, make_config("original", TINY_CONFIG), len(DEFAULT_AXES))
     for layer in (model.wrapper.emotion_proj_embed[0], model.wrapper.emotion_proj_embed[-1]):
         assert isinstance(layer, nn.Linear)
@@ -105,7 +106,7 @@ def test_the_wrappers_layer_keeps_its_initialisation(base: BaseModel) -> None:
 
 
 def test_the_trainer_drops_the_emotion_unless_it_keeps_unknown_columns(
-    tmp_path: Path, base: BaseModel, model: EmotionalModel
+    tmp_path: Path, base: LoadedBaseModel, model: EmotionalModel
 ) -> None:
     request = make_request(tmp_path, tmp_path)
     samples = load_samples(request, base, DEFAULT_AXES, ListReporter()).training.samples
@@ -195,7 +196,7 @@ def test_every_reply_is_learnt_and_no_user_turn_between(tiny_gemma: Path) -> Non
 
 
 def test_a_loss_that_ignores_num_items_in_batch_is_multiplied_by_the_accumulation(
-    base: BaseModel, model: EmotionalModel
+    base: LoadedBaseModel, model: EmotionalModel
 ) -> None:
     """The Trainer takes the loss for the batch's part of the step's loss, and doesn't divide it."""
     ids = torch.arange(20, 32).unsqueeze(0)

@@ -53,7 +53,7 @@ class GpuSampler:
 
     @property
     def newest(self) -> DeviceReading:
-        """Empty before the first sample, and while the GPU can't be read."""
+        """The newest reading; empty before the first sample, and while the GPU can't be read."""
         return self._newest
 
     def __enter__(self) -> Self:

@@ -20,7 +20,7 @@ class _RowTooLongError(Exception):
 
 
 def read_rows(stream: io.BufferedReader, reader: RowReader, max_row_bytes: int) -> Iterator[tuple[int, Row | Finding]]:
-    """The line where each row begins, and the row. A finding on the header is the last, and so is a row without end."""
+    """Yield each row with the number of its first line. A finding about the header, or a row without end, is last."""
     # The csv module's own limit is lower, and applies to the whole process.
     csv.field_size_limit(max(csv.field_size_limit(), max_row_bytes))
     lines = _Lines(stream, max_row_bytes)
@@ -52,7 +52,7 @@ def read_rows(stream: io.BufferedReader, reader: RowReader, max_row_bytes: int) 
 
 
 class _Lines:
-    """The lines of a file as text, counted, with a bound on what one row may take."""
+    """The lines of a file as text. Counts them, and limits the length of one row."""
 
     def __init__(self, stream: io.BufferedReader, max_row_bytes: int) -> None:
         self._stream = stream
@@ -61,7 +61,7 @@ class _Lines:
         self._count = 0
 
     def read_header(self) -> str:
-        """The first line that is not blank, as far as one row may go; empty where the file holds none."""
+        """Return the first line that is not blank, up to the maximum length of a row; empty if there is none."""
         while line := self._stream.readline(self._max_row_bytes):
             header = self._decode(line)
             if header.strip():
@@ -69,7 +69,7 @@ class _Lines:
         return ""
 
     def begin_row(self) -> int:
-        """The number of its first line."""
+        """Begin a row, and return the number of its first line."""
         self._row_bytes = 0
         return self._count + 1
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 
 _PIECE_BYTES = 1 << 18
-# A row group holds so many rows, or fewer of which texts take so many characters: a reader holds a column of it whole.
+# The maximum of rows in a row group, and of characters in their texts: readers hold a complete column of a row group.
 _PARQUET_ROWS = 1000
 _PARQUET_CHARACTERS = 8 << 20
 

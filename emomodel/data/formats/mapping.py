@@ -107,7 +107,7 @@ def read_mapping(text: str, axes: Axes) -> LabelMapping:
         json.dumps(given, ensure_ascii=False).encode()
         return _checked(LabelMapping.model_validate(base | given), axes)
     except UnicodeEncodeError as error:
-        raise MappingError(r"an escape such as \ud83d stands alone: half a character") from error
+        raise MappingError(r"an escape such as \ud83d is half a character, and its other half is missing") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(part if isinstance(part, str) and part.isprintable() else repr(part) for part in first["loc"])

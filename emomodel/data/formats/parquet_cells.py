@@ -1,6 +1,6 @@
-"""How much the cells of a decoded Parquet batch hold, before Python objects are made of them.
+"""Measures the cells of a decoded Parquet batch before they become Python objects.
 
-Decoded, a text that many values share is there once; as Python objects it is there for each of them.
+A decoded batch holds a text that many values share only once; Python objects hold a copy for each value.
 """
 
 from collections.abc import Iterable
@@ -9,34 +9,34 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pyarrow import Array, RecordBatch
 
-# A value as a Python object, and a reference to it.
+# One value as a Python object, with a reference to it.
 _OBJECT_BYTES = 64
 
 
 class CellSize(NamedTuple):
-    """Bytes of texts, and the number of values at all levels, null or not."""
+    """The size of some cells: the bytes of their texts, and the number of values at all levels, nulls included."""
 
     text_bytes: int
     value_count: int
 
     @property
     def line_bytes(self) -> int:
-        """What a row of this size takes as JSON, or a little less."""
+        """The bytes of these cells as JSON, or a little less."""
         return self.text_bytes + self.value_count
 
     @property
     def object_bytes(self) -> int:
-        """What it takes as Python objects."""
+        """The bytes of these cells as Python objects."""
         return self.text_bytes + _OBJECT_BYTES * self.value_count
 
 
 def measure_batch(batch: "RecordBatch") -> CellSize:
-    """All cells of the batch together."""
+    """Return the size of all cells of a batch together."""
     return _add(measure_cells(column) for column in batch.columns)
 
 
 def measure_cells(array: "Array") -> CellSize:
-    """All cells of one column together, those of lists and structs with what is in them."""
+    """Return the size of all cells of a column together. Lists and structs count with everything in them."""
     import pyarrow as pa
     import pyarrow.types as types
 
@@ -66,7 +66,7 @@ def _count_text_bytes(array: "Array") -> int:
 
 
 def _measure_texts(array: "Array") -> "Array":
-    """The length of each text; 0 for what is none."""
+    """Return the length in bytes of each text; 0 for a value that is not a text."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as types

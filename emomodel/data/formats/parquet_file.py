@@ -1,4 +1,4 @@
-"""Parquet -> rows, a few at a time, and never more in memory than a few rows may take."""
+"""Reads the rows of a Parquet file, a few at a time, so that the memory has a limit."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
     from pyarrow.parquet import FileMetaData
 
-# A column's compressed bytes are read so many at a time.
+# How many compressed bytes of a column are read at a time.
 _READ_BYTES = 1 << 16
-# Where the rows of a batch take more as Python objects, each is measured before it is made.
+# If the rows of a batch would take more than this as Python objects, each row is measured before it is made.
 _EASY_BYTES = 16 << 20
 _FIX = "Write the table again, or convert it to JSON Lines."
 _ROW_FIX = "Split the dialogue into several examples, or leave out columns that aren't needed."
 
 
 def read_rows(file: BinaryIO, reader: RowReader, limits: Limits) -> Iterator[tuple[int, Row | Finding]]:
-    """Each row with its number. A row over `limits.max_line_bytes` is a finding, without being made.
+    """Yield each row with its number, from 1. In place of a row over `limits.max_line_bytes` there is a finding.
 
-    A finding that the file can't be read, takes too much memory, or lacks columns, is the last. Raises SourceTooLarge
-    when its columns, decompressed, are more than `limits.max_bytes`.
+    A finding that the file can't be read, takes too much memory, or lacks columns, is the last item. Raises
+    SourceTooLarge when the decompressed columns have more than `limits.max_bytes`.
     """
     too_large = check_footer(file)
     if too_large is None:
@@ -37,7 +37,7 @@ def read_rows(file: BinaryIO, reader: RowReader, limits: Limits) -> Iterator[tup
 
 
 def _read_rows(file: BinaryIO, reader: RowReader, limits: Limits) -> Iterator[tuple[int, Row | Finding]]:
-    # Imported where it is needed: it takes 50 MiB, and most uploads are plain text.
+    # Imported only here, since it takes 50 MiB, and most uploads are plain text.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -67,10 +67,10 @@ def _count_bytes(metadata: "FileMetaData") -> int:
 
 
 def _read_batches(file: BinaryIO, metadata: "FileMetaData", max_row_bytes: int) -> Iterator["RecordBatch | Finding"]:
-    """The rows of all row groups; a finding on a row group is the last."""
+    """Yield the rows of all row groups in batches. A finding about a row group is the last item."""
     import pyarrow.parquet as pq
 
-    # Without `pre_buffer`, which reads the whole of a row group ahead.
+    # `pre_buffer` would read a complete row group ahead.
     with pq.ParquetFile(file, metadata=metadata, buffer_size=_READ_BYTES, pre_buffer=False) as table:
         for group in range(metadata.num_row_groups):
             rows = choose_batch_rows(file, table, group, max_row_bytes)

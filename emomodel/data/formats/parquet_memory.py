@@ -1,7 +1,7 @@
-"""What decoding a row group of a Parquet file takes in memory, found before anything of it is decoded.
+"""Finds how much memory the decoding of a row group of a Parquet file will take, before any of it is decoded.
 
-A few kilobytes may stand for gigabytes: by compression, by a large value in a dictionary that many rows name, by
-prefixes that values share, and by a row of a nested column with a billion values.
+A few kilobytes can become gigabytes: by compression, by a large value of a dictionary that many rows refer to, by
+prefixes that values share, and by a row of a nested column that has a billion values.
 """
 
 import io
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ColumnChunkMetaData, ColumnSchema, ParquetFile
 
 MIB = 1 << 20
-# Of the largest pages of all columns, decompressed, and of one row. Decoding takes up to three times as much.
+# The limit for the largest decompressed pages of all columns and one row. Decoding takes up to three times as much.
 MAX_GROUP_BYTES = 64 * MIB
-# An operator who allows longer rows allows more for them.
+# Where an operator allows longer rows, the limit is this many of the longest row.
 _MAX_GROUP_ROWS = 8
-# Of the file's summary at its end; as objects it takes twenty times as much.
+# The limit for the summary at the end of the file. As objects it takes twenty times as much.
 MAX_FOOTER_BYTES = 8 * MIB
-# At the very end: the summary's length, and a mark.
+# The last bytes of the file: the length of the summary, and a mark.
 _TAIL_BYTES = 8
 _LENGTH_BYTES = 4
 _BATCH_BYTES = 4 * MIB
 _MAX_BATCH_ROWS = 1024
 
-# A value's index or number, its place and validity; and its levels.
+# For each value: its index or number, offset and validity, and its levels.
 _VALUE_BYTES = 16
-# For each list around a value.
+# For each list that contains a value.
 _LIST_BYTES = 8
 # An entry of a dictionary is a length and a pointer.
 _ENTRY_BYTES = 16
@@ -48,11 +48,11 @@ _ROW_FIX = "Split the dialogue into several examples, or leave out columns that 
 
 @dataclass(slots=True)
 class _Need:
-    """Bytes that decoding a column of a row group takes."""
+    """The memory in bytes that decoding a column of a row group takes."""
 
-    # Whatever is read of it: the dictionary, the largest data page, and those that one row spans.
+    # However many rows are read at a time: the dictionary, the largest data page, and the pages that one row spans.
     held: int
-    # For each row.
+    # For each row that is read at a time.
     row: int
 
     @property
@@ -61,7 +61,7 @@ class _Need:
 
 
 def check_footer(file: BinaryIO) -> Finding | None:
-    """Whether the summary at the end of the file is too large to read. What is damaged is left to the decoder."""
+    """Return a finding if the summary at the end of the file is too large to read. The decoder reports other faults."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(size - _TAIL_BYTES, 0))
     footer_bytes = int.from_bytes(file.read(_LENGTH_BYTES), "little")
@@ -75,10 +75,13 @@ def check_footer(file: BinaryIO) -> Finding | None:
 
 
 def choose_batch_rows(file: BinaryIO, table: "ParquetFile", group: int, max_row_bytes: int) -> int | Finding:
-    """How many rows of a row group may be decoded at a time, or why not even one. Raises PagesUnreadableError."""
+    """Return how many rows of a row group may be decoded at a time, or a finding if even one takes too much memory.
+
+    Raises PagesUnreadableError.
+    """
     limit = max(MAX_GROUP_BYTES, _MAX_GROUP_ROWS * max_row_bytes)
     metadata, grows = table.metadata, _list_growing(table.schema_arrow)
-    # A list: two fields of a struct may have one path.
+    # A list, since two fields of a struct may have the same path.
     needs: list[tuple[str, _Need]] = []
     for index in range(metadata.num_columns):
         column, schema = metadata.row_group(group).column(index), metadata.schema.column(index)
@@ -91,9 +94,9 @@ def choose_batch_rows(file: BinaryIO, table: "ParquetFile", group: int, max_row_
 
 
 def _list_growing(schema: "Schema") -> tuple[str, ...]:
-    """How the paths begin of columns that pyarrow reads as indices into a dictionary, since their writer had them so.
+    """Return prefixes of the paths of columns that pyarrow reads as indices into a dictionary.
 
-    It then keeps every text that it has met in the row group.
+    Their writer declared them so. For such a column pyarrow keeps every text of the row group.
     """
     return tuple(field.name for field in schema if "dictionary<" in str(field.type))
 
@@ -114,7 +117,7 @@ def _print_bytes(count: int) -> str:
 
 
 def _measure_column(file: BinaryIO, column: "ColumnChunkMetaData", sizes: "_Sizes") -> _Need:
-    """First as if all were one row, as it costs little to know; the rows of a nested column are told only if needed."""
+    """Measure a column as if it were one row, which is fast; if that is too much, find the rows of a nested one."""
     for page in _read_pages(file, column):
         if page.is_data:
             sizes.add_data(page, starts=page.value_count if sizes.is_flat else 0)
@@ -139,7 +142,7 @@ def _read_pages(file: BinaryIO, column: "ColumnChunkMetaData") -> Iterator[Page]
 
 
 class _Sizes:
-    """Adds up the pages of one column of one row group."""
+    """Adds up the sizes of the pages of one column in one row group."""
 
     def __init__(self, schema: "ColumnSchema", *, grows: bool) -> None:
         self._max_level: int = schema.max_repetition_level
@@ -149,19 +152,19 @@ class _Sizes:
         self._has_texts = schema.physical_type == "BYTE_ARRAY"
         self._grows = grows
         self._dictionary_bytes = 0
-        # The longest text that many values may share, or share a part of.
+        # The longest text that many values may share, completely or in part.
         self._text_bytes = 0
         self.forget_rows()
 
     def forget_rows(self) -> None:
-        """Start again, but for the dictionary."""
+        """Forget all data pages, and keep the dictionary."""
         self._rows = RowTracker()
         self._page_bytes = 0
         self._all_bytes = 0
-        # Of the pages that the row under way lies in, and the most for any row.
+        # The size of the pages that the row which has not ended spans, and the maximum for any row.
         self._open_bytes = 0
         self._span_bytes = 0
-        # Of a page, for each row that begins in it.
+        # The maximum, over the pages, of a page's size divided by the rows that begin in it.
         self._share_bytes = 0
 
     @property
@@ -171,7 +174,7 @@ class _Sizes:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether it takes too much however its rows are."""
+        """Whether the column takes too much memory, however its values are divided into rows."""
         return self._dictionary_bytes + self._page_bytes > MAX_GROUP_BYTES
 
     def add_dictionary(self, file: BinaryIO, page: Page, compression: str) -> None:
@@ -182,7 +185,7 @@ class _Sizes:
             self._text_bytes = max(self._text_bytes, longest)
 
     def add_data(self, page: Page, *, starts: int = 0, levels: bytes | None = None) -> None:
-        """Take a page in which so many rows begin; the levels tell it where they are given."""
+        """Take a page in which `starts` rows begin; if there are `levels`, these say how many begin."""
         if levels is None:
             self._rows.add_unknown(page.value_count)
         else:

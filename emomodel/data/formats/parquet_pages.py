@@ -1,6 +1,6 @@
 """The pages of a Parquet column: their headers, read without decoding what they hold, and their content.
 
-What a page takes in memory is told by its own header; the summary at the end of the file may say anything. The headers
+A page's own header says how much memory the page takes; the summary at the end of the file may be wrong. The headers
 are structs in Thrift's compact protocol (PageHeader in https://github.com/apache/parquet-format).
 """
 
@@ -25,25 +25,25 @@ Struct = dict[int, "int | Struct"]
 
 
 class PagesUnreadableError(EmomodelError):
-    """The pages of a column are not where the file says, or their headers are damaged."""
+    """The pages of a column are not where the file says they are, or their headers are damaged."""
 
     code = "parquet_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. A row of a flat column is one value; in a nested one it may be many, or go on in the next page."""
+    """One page of a column. In a flat column a row is one value; in a nested one it may be many, on several pages."""
 
     kind: PageKind
-    # Where the content begins in the file, and its bytes there and decompressed.
+    # Where the content begins in the file, and its size in bytes, stored and decompressed.
     offset: int
     stored_bytes: int
     plain_bytes: int
     value_count: int
     encoding: int
-    # Of pages of kind `data`: how the levels are encoded that say where rows begin.
+    # For pages of kind `data`: the encoding of the levels, which say where rows begin.
     level_encoding: int
-    # Of pages of kind `data_v2`: how many bytes these levels take, at the beginning of the content.
+    # For pages of kind `data_v2`: the size of these levels in bytes, at the beginning of the content.
     level_bytes: int
 
     @property
@@ -53,9 +53,9 @@ class Page:
 
 
 def read_pages(file: BinaryIO, start: int, end: int, value_count: int) -> Iterator[Page]:
-    """The pages between two places of the file, until they hold `value_count` values. Raises PagesUnreadableError.
+    """Yield the pages between two offsets of the file, until they hold `value_count` values.
 
-    This is how the decoder goes through them too, so no page that it will decode is left out.
+    The decoder reads pages in the same way, so no page that it will decode is missed. Raises PagesUnreadableError.
     """
     seen = 0
     while seen < value_count and start < end:
@@ -66,7 +66,7 @@ def read_pages(file: BinaryIO, start: int, end: int, value_count: int) -> Iterat
 
 
 def read_content(file: BinaryIO, page: Page, compression: str) -> bytes | None:
-    """A page's content, decompressed, or None where that can't be done here; the decoder says what is wrong with it."""
+    """Return a page's decompressed content, or None if it can't be decompressed; the decoder then reports why."""
     import pyarrow as pa
 
     file.seek(page.offset)
@@ -109,7 +109,7 @@ def _get_int(struct: Struct, number: int) -> int:
 
 
 def _read_struct(file: BinaryIO, depth: int = 0) -> Struct:
-    """The fields by number, of those that are 32-bit numbers or structs; others are skipped."""
+    """Return the fields that are 32-bit numbers or structs, by their number; others are skipped."""
     fields: Struct = {}
     number = 0
     while kind := (head := _read_byte(file)) & 0x0F:
@@ -143,7 +143,7 @@ def _read_byte(file: BinaryIO) -> int:
 
 
 def read_varint(file: BinaryIO) -> int:
-    """A number of 7 bits a byte, the lowest first. Raises PagesUnreadableError."""
+    """Read a number that has 7 bits in each byte, the lowest bits first. Raises PagesUnreadableError."""
     value = 0
     for index in range(_VARINT_BYTES):
         byte = _read_byte(file)
@@ -158,6 +158,6 @@ def _unzigzag(value: int) -> int:
 
 
 def _wrap(value: int, *, bits: int) -> int:
-    """As a signed number of so many bits, as the decoder has it."""
+    """Return the value as a signed number of `bits` bits, with overflow, as the decoder reads it."""
     half = 1 << (bits - 1)
     return ((value + half) & (2 * half - 1)) - half

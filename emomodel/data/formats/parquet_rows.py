@@ -1,7 +1,7 @@
-"""How large one row of a Parquet column is at most: the values in it, and the longest text of a dictionary.
+"""Finds the maximum size of a row of a Parquet column: the number of its values, and the longest text of a dictionary.
 
-How many values a row of a nested column has, its repetition levels tell: a value of level 0 begins a row. Levels are
-runs of one value, or packed bits, so that a few bytes may stand for a billion values ("RLE / bit-packing hybrid" in
+The repetition levels of a nested column say how many values a row has: a value of level 0 begins a row. Levels are
+stored as runs of one value or as packed bits, so a few bytes may mean a billion values ("RLE / bit-packing hybrid" in
 https://github.com/apache/parquet-format/blob/master/Encodings.md).
 """
 
@@ -12,30 +12,30 @@ from emomodel.data.formats.parquet_pages import Page, read_content, read_varint
 
 _RLE = 3
 _LENGTH_BYTES = 4
-# Packed levels are unpacked so many bytes at a time.
+# How many bytes of packed levels are unpacked at a time, for each bit of a level's width.
 _PIECE_BYTES = 1 << 12
 
 
 class RowTracker:
-    """Goes through the levels of a column's pages, one after another."""
+    """Finds the longest row of a column from the levels of its pages, which it takes one after another."""
 
     def __init__(self) -> None:
-        # Of rows that are over.
+        # Values of the longest row that has ended.
         self._longest = 0
-        # Of the row under way.
+        # Values so far of the row that has not ended.
         self._open = 0
 
     @property
     def longest(self) -> int:
-        """Values of the longest row so far."""
+        """The number of values in the longest row so far."""
         return max(self._longest, self._open)
 
     def add_unknown(self, count: int) -> None:
-        """Take so many values as if all were one row's, and that the one under way."""
+        """Count `count` values whose levels are unknown as part of the row that has not ended."""
         self._open += count
 
     def add_page(self, levels: bytes, max_level: int, value_count: int) -> int:
-        """Take the levels of a page; returns how many rows begin in it. Raises PagesUnreadableError."""
+        """Take the levels of a page, and return how many rows begin in it. Raises PagesUnreadableError."""
         stream, width, starts = io.BytesIO(levels), max_level.bit_length(), 0
         while value_count > 0:
             head = read_varint(stream)
@@ -60,7 +60,7 @@ class RowTracker:
         return count
 
     def _add_marks(self, marks: str) -> int:
-        """A mark for each value: `0` where a row begins."""
+        """Take a mark for each value, `0` where a row begins, and return how many rows begin."""
         rest, *rows = marks.split("0")
         self._open += len(rest)
         if rows:
@@ -70,9 +70,9 @@ class RowTracker:
 
 
 def read_levels(file: BinaryIO, page: Page, compression: str) -> bytes | None:
-    """The levels of a page of a nested column, or None where they are written in a way that is not read here.
+    """Return the levels of a page of a nested column, or None if their encoding is not supported here.
 
-    It decompresses the page if it has to.
+    The page is decompressed if necessary.
     """
     if page.kind == "data_v2":
         file.seek(page.offset)
@@ -85,7 +85,7 @@ def read_levels(file: BinaryIO, page: Page, compression: str) -> bytes | None:
 
 
 def find_longest_text(file: BinaryIO, page: Page, compression: str) -> int:
-    """The bytes of the longest text in a dictionary's page: each has its length before it."""
+    """Return the size in bytes of the longest text on a dictionary page, which stores a length before each text."""
     content = read_content(file, page, compression)
     if content is None:
         return page.plain_bytes

@@ -18,7 +18,8 @@ from emomodel.bundles.bundle import open_bundle, verify
 from emomodel.conversion.importing import import_folder
 from emomodel.conversion.original_bundle import ImportRefused
 from emomodel.errors import BundleMismatch, ModelError
-from emomodel.generation.generate import generate, load_bundle
+from emomodel.generation.generate import generate
+from emomodel.generation.loaded_bundle import load_bundle
 from emomodel.generation.sampling import Sampling
 from emomodel.model.adapter_files import load_adapter
 from emomodel.model.projection import make_projection

@@ -19,8 +19,7 @@ from emomodel.bundles.tolerance import choose_tolerance
 from emomodel.emotions import Axes
 from emomodel.evaluation.reference import check_reference, make_reference
 from emomodel.evaluation.verification import SelfTest, as_asked, describe_self_test, run_self_test
-from emomodel.generation.generate import load_bundle
-from emomodel.generation.loaded_bundle import load_folder
+from emomodel.generation.loaded_bundle import load_bundle, load_folder
 from emomodel.model.loading import load_base_model
 from emomodel.model.projection import make_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
-from emomodel.bundles.bundle import FileAltered, FileMissing, pack, write_manifest
-from emomodel.bundles.manifest import Manifest, parse_manifest
+from emomodel.bundles.bundle import pack, write_manifest
+from emomodel.bundles.manifest import FileAltered, FileMissing, Manifest, parse_manifest
 from emomodel.errors import BundleMismatch, ModelLoadFailed
-from emomodel.generation.generate import load_bundle
+from emomodel.generation.loaded_bundle import load_bundle
 from emomodel.model.loading import load_base_model
 from emomodel.training.sample_loading import load_samples
 from tests.model.tiny_training import REPOSITORY, ListReporter, Trained

@@ -12,12 +12,12 @@ from emomodel.bundles.manifest import Manifest
 from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import PromptRefused
-from emomodel.generation.generate import ScheduleTooShort, generate, generate_replies, load_bundle, stream_reply
-from emomodel.generation.loaded_bundle import LoadedBundle, load_folder
+from emomodel.generation.generate import generate, generate_replies, stream_reply
+from emomodel.generation.loaded_bundle import LoadedBundle, load_bundle, load_folder
 from emomodel.generation.sampling import Chooser, Sampling
 from emomodel.generation.spoken_emotion import parse_schedule
 from emomodel.generation.text_stream import TextStream, decode_reply
-from emomodel.generation.writing import lay_prompt, write
+from emomodel.generation.writing import ScheduleTooShort, lay_prompt, write
 from emomodel.samples.chat import ChatFormat
 from emomodel.samples.dataset import lay_emotions
 from tests.model.tiny_training import Trained

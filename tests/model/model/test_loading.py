@@ -23,7 +23,7 @@ from transformers import (
 
 from emomodel.errors import ModelLoadFailed
 from emomodel.model.backend import import_backend
-from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.protocol.control import RunRequests
 from emomodel.training.train import run_training
 from tests.model.tiny_training import ListReporter, make_request
@@ -32,7 +32,7 @@ from tests.support.tiny_gemma import VOCAB_SIZE
 pytestmark = pytest.mark.model
 
 
-def load(name_or_path: Path | str, *, dtype: str = "float32", max_length: int = 64) -> BaseModel:
+def load(name_or_path: Path | str, *, dtype: str = "float32", max_length: int = 64) -> LoadedBaseModel:
     return load_base_model(str(name_or_path), backend="auto", dtype=dtype, load_in_4bit=None, max_length=max_length)
 
 

@@ -17,9 +17,10 @@ from transformers import (
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.config import make_config
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.generation.generate import generate, load_bundle
+from emomodel.generation.generate import generate
+from emomodel.generation.loaded_bundle import load_bundle
 from emomodel.generation.sampling import Sampling
-from emomodel.model.loading import BaseModel, load_base_model
+from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.model.prepare import make_emotional_model
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.progress import Metric
@@ -48,7 +49,7 @@ class Shaped:
         return self.request.output_dir / "adapter"
 
 
-def load(folder: Path) -> BaseModel:
+def load(folder: Path) -> LoadedBaseModel:
     return load_base_model(str(folder), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from emomodel.batches.collator import DataCollatorForEmotionalGemma, DataCollatorForEmotionalLlama
-from emomodel.data.examples import Example, Span, Turn
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Example, Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import DatasetRefused
 from emomodel.samples.chat import ChatFormat, ControlTokenInText, TemplateMissing, TemplateUnsuitable

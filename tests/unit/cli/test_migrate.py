@@ -52,11 +52,11 @@ def test_neither_api_nor_workers_start_with_a_schema_that_is_not_theirs(
 ) -> None:
     migrate(empty, "439641e491cb")
     migrate_further(database, oldest_code=NEWER)
-    for found, told in ((empty, "emotune migrate"), (settings, "install the newer release")):
-        with pytest.raises(DatabaseUnusable, match=told):
+    for found, advice in ((empty, "emotune migrate"), (settings, "install the newer release")):
+        with pytest.raises(DatabaseUnusable, match=advice):
             run_api(found)
         for housekeeping in (False, True):
-            with pytest.raises(DatabaseUnusable, match=told):
+            with pytest.raises(DatabaseUnusable, match=advice):
                 run_worker(found, housekeeping=housekeeping)
 
 

@@ -14,6 +14,7 @@ LIGHT = [
     "emotions",
     "errors",
     "files",
+    "train_extra",
     "data",
     "samples",
     "insights",

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from emomodel.__main__ import main
 from emomodel.bundles import bundle
-from emomodel.bundles.bundle import (
+from emomodel.bundles.bundle import pack, unpack, verify, write_manifest
+from emomodel.bundles.manifest import (
+    FORMAT_VERSION,
     BundleError,
+    DatasetEntry,
     FileAltered,
     FileMissing,
     FileUnexpected,
     Manifest,
+    MetricsSummary,
     NewerFormat,
     NotABundle,
     UnsafeBundle,
-    pack,
-    unpack,
-    verify,
-    write_manifest,
+    parse_manifest,
 )
-from emomodel.bundles.manifest import FORMAT_VERSION, DatasetEntry, MetricsSummary, parse_manifest
 from emomodel.config import TrainConfig
 from emomodel.emotions import DEFAULT_AXES
 

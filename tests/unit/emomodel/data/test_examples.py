@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from emomodel.data.examples import Example, Span, Turn, parse_example, read_examples
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Example, Turn, parse_example, read_examples
 from emomodel.data.problems import MAX_FINDINGS_PER_LINE, ExampleInvalid, LinesInvalid, Problem
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emomodel.data.drafts import Span
 from emomodel.data.emotion_reader import EmotionReader
-from emomodel.data.examples import Example, Span, Turn, parse_example
+from emomodel.data.examples import Example, Turn, parse_example
 from emomodel.data.printing import print_example, print_tagged
 from emomodel.data.tags import TagReader
 from emomodel.emotions import DEFAULT_AXES, Axes, EmotionVector

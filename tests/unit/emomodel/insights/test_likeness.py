@@ -2,7 +2,8 @@
 
 import random
 
-from emomodel.data.examples import Example, Span, Turn
+from emomodel.data.drafts import Span
+from emomodel.data.examples import Example, Turn
 from emomodel.insights.likeness import NEAR_SHARE, LikenessFinder, make_signature
 from emomodel.insights.token_report import LinePair
 

@@ -176,7 +176,7 @@ def test_a_job_that_restarts_with_smaller_batches_has_none_of_its_earlier_steps(
     job_id = add_job(database, dataset)
     job = claimed(database)
     with database.write() as session:
-        run_ends.retry_smaller(session, job_id=job_id, attempt=job.attempt, end=RunEnd(1), message="anew")
+        run_ends.retry_smaller(session, job_id=job_id, attempt=job.attempt, end=RunEnd(1), message="again")
     store_attempts(database, job_id, [[1, 2, 3], [1]])
     with database.read() as session:
         assert list_curve_steps(session, job_id=job_id) == [1]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from emomodel.data.examples import parse_example
-from emomodel.data.formats import codes, open_records
+from emomodel.data.formats import codes
 from emomodel.data.formats.mapping import PRESETS, MappingError, read_mapping
+from emomodel.data.formats.records import open_records
 from emomodel.data.problems import LinesInvalid
 from emomodel.emotions import DEFAULT_AXES, Axes
 

@@ -19,13 +19,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emomodel.data.dataset_report import DatasetReport
-from emomodel.data.formats import Limits, SourceTooLarge, codes, csv_file, open_records, read_records
+from emomodel.data.formats import codes, csv_file
 from emomodel.data.formats.checking import check_records
 from emomodel.data.formats.exporting import export
 from emomodel.data.formats.json_array import split_array
 from emomodel.data.formats.parquet_pages import read_pages
 from emomodel.data.formats.parquet_rows import RowTracker, read_levels
-from emomodel.data.formats.records import make_row_reader
+from emomodel.data.formats.records import make_row_reader, open_records, read_records
+from emomodel.data.formats.source import Limits, SourceTooLarge
 from emomodel.data.problems import Finding, LinesInvalid
 from emomodel.data.validation import DatasetValidator
 from emomodel.emotions import DEFAULT_AXES
@@ -309,9 +310,9 @@ MEASURE = """
 import json, sys
 from pathlib import Path
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.data.formats import Limits, read_records
 from emomodel.data.formats.checking import check_records
-from emomodel.data.formats.records import make_row_reader
+from emomodel.data.formats.records import make_row_reader, read_records
+from emomodel.data.formats.source import Limits
 from emomodel.data.validation import DatasetValidator
 
 def check(path):
