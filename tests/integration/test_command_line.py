@@ -57,9 +57,9 @@ def test_the_doctor_finds_a_running_stack_in_order_and_misses_the_housekeeping(o
 
     own_installation.stack.get_process("housekeeping").stop()
     ill = emotune("doctor", "--json", data_dir=data_dir)
-    report = json.loads(ill.stdout)
-    failed = [finding["check"] for finding in report["findings"] if finding["health"] == "failed"]
-    assert (ill.returncode, report["health"], failed) == (1, "failed", ["housekeeping"])
+    told = json.loads(ill.stdout)
+    failed = [finding["check"] for finding in told["findings"] if finding["health"] == "failed"]
+    assert (ill.returncode, told["health"], failed) == (1, "failed", ["housekeeping"])
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

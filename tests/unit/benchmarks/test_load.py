@@ -23,7 +23,7 @@ def test_a_run_that_meets_the_goals_has_no_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "report"),
+    ("seen", "told"),
     [
         (make_seen(errors=2), "2 errors"),
         (make_seen(poll_seconds=0.002 * MOST_TIMES), "10.0 times"),
@@ -31,9 +31,9 @@ def test_a_run_that_meets_the_goals_has_no_problems() -> None:
         (make_seen(steps=0), "no job"),
     ],
 )
-def test_each_goal_that_was_missed_is_reported(seen: Seen, report: str) -> None:
+def test_each_goal_that_was_missed_is_reported(seen: Seen, told: str) -> None:
     (problem,) = judge(seen)
-    assert report in problem
+    assert told in problem
 
 
 def test_the_warm_up_is_no_growth() -> None:

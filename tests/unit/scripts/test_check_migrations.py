@@ -52,7 +52,7 @@ def test_a_nullable_column_is_welcome(database: Database, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("up", "down", "report"),
+    ("up", "down", "told"),
     [
         (GOOD[0], "pass", "doesn't lead back"),
         (GOOD[0] + "; op.execute('DELETE FROM metric')", GOOD[1], "next up loses the row"),  # noqa: S608 - no query of ours
@@ -66,7 +66,7 @@ def test_lost_data_is_reported(database: Database, tmp_path: Path, up: str, down
 
 
 @pytest.mark.parametrize(
-    ("up", "down", "report"),
+    ("up", "down", "told"),
     [
         (
             "drop('run', 'exit_code')",
@@ -91,9 +91,9 @@ def test_lost_data_is_reported(database: Database, tmp_path: Path, up: str, down
     ],
 )
 def test_what_breaks_the_release_before_has_to_name_its_oldest_code(
-    database: Database, tmp_path: Path, up: str, down: str, report: str
+    database: Database, tmp_path: Path, up: str, down: str, told: str
 ) -> None:
-    with pytest.raises(MigrationFault, match=report):
+    with pytest.raises(MigrationFault, match=told):
         take_step(database, tmp_path, up=up, down=down)
 
 

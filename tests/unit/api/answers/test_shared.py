@@ -65,4 +65,4 @@ def test_what_is_kept_is_bounded() -> None:
     # An answer larger than the whole bound is returned, but not kept.
     large = bytes(KEPT_BYTES + 1)
     assert answers.get("large", lambda: large).body is large
-    assert answers.get("large", lambda: b"made again").body == b"made again"
+    assert answers.get("large", lambda: b"made anew").body == b"made anew"

@@ -310,9 +310,10 @@ MEASURE = """
 import json, sys
 from pathlib import Path
 from emomodel.emotions import DEFAULT_AXES
-from emomodel.data.formats.checking import check_records
-from emomodel.data.formats.records import make_row_reader, read_records
+from emomodel.data.formats.records import read_records
 from emomodel.data.formats.source import Limits
+from emomodel.data.formats.checking import check_records
+from emomodel.data.formats.records import make_row_reader
 from emomodel.data.validation import DatasetValidator
 
 def check(path):
