@@ -17,8 +17,8 @@ GRAVE = ("serious", "critical")
 
 MAX_VISITS = 10
 MAX_FIRST_ROW_SECONDS = 0.4
-# On a machine that needs longer than that for scripts and styles alone, the jobs may take this many times as long as the
-# navigation, which is drawn as soon as these have run. Ten visits on two busy cores: 1.5 to 2.4 times, median 1.8.
+# On a machine that needs longer than that for scripts and styles alone, the jobs may take this many times as long as
+# the navigation, which is drawn as soon as these have run. Ten visits on two busy cores: 1.5 to 2.4 times, median 1.8.
 MAX_TIMES_NAVIGATION = 2
 MAX_ASSET_BYTES = 120_000
 # Measures the milliseconds from the start of the page load until the navigation is drawn, and until the first job is in
