@@ -36,10 +36,10 @@ raises it, unless several modules do. Names in brackets are the codes.
     ├── CompressedDamagedError (compressed_damaged)     the compressed file is damaged; data/formats/source.py
     ├── PagesUnreadableError (parquet_unreadable)       damaged pages of a column; data/formats/parquet_pages.py
     ├── MappingError (mapping_invalid)                  the mapping of labels can't be used; data/formats/mapping.py
-    ├── ChatError (chat_invalid)                        samples/chat.py
+    ├── ChatError (chat_invalid)                        samples/chat_text.py
     │   ├── TemplateMissing (template_missing)          the tokenizer has no chat template
     │   ├── TemplateUnsuitable (template_unsuitable)    the chat template refuses the turns, or changes their text
-    │   ├── ControlTokenInText (control_token)          a turn's text holds a control token of the tokenizer
+    │   ├── ControlTokenInText (control_token)          a control token in a turn's text; samples/chat.py
     │   └── TokenizerUnusable (tokenizer_unusable)      tokenizer files missing or broken; samples/light_tokenizer.py
     ├── AxesInvalid (axes_invalid)                      the names are not those of axes; emotions.py
     ├── EmotionError (emotion_invalid)                  emotions.py

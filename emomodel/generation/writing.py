@@ -13,7 +13,8 @@ from emomodel.data.examples import Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import EmomodelError, PromptRefused
 from emomodel.generation.loaded_bundle import LoadedBundle
-from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.chat_text import ChatError
 from emomodel.samples.dataset import lay_emotions
 
 # The emotions of a reply, in order: one for each token, and one for the token that ends the turn.
@@ -93,10 +94,10 @@ def write(
 
 
 def _find_stop_ids(loaded: LoadedBundle) -> set[int]:
-    """The tokens that end a reply: the chat template's end of turn, and those that tokenizer and base model name."""
+    """The tokens that end a reply: the chat template's ends of turns, and those that tokenizer and base model name."""
     configured = loaded.model.generation_config.eos_token_id
     named = configured if isinstance(configured, list) else [configured]
-    ids = {ChatFormat(loaded.tokenizer).find_end_of_turn_id(), loaded.tokenizer.eos_token_id, *named}
+    ids = {*ChatFormat(loaded.tokenizer).find_end_of_turn_ids(), loaded.tokenizer.eos_token_id, *named}
     return {token_id for token_id in ids if token_id is not None}
 
 

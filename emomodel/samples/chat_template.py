@@ -5,7 +5,7 @@ Source of the environment: transformers.utils.chat_template_utils, version 5.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any, NoReturn
 
 import jinja2
@@ -13,6 +13,10 @@ from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+# What templates get that ask for the time. The same chat has to give the same tokens on every day, in training and in
+# generation; this is the date that Llama 3's templates write where there is no clock.
+_FIXED_DATE = date(2024, 7, 26)
 
 
 class _Generation(Extension):
@@ -40,19 +44,26 @@ class ChatTemplate:
         )
         environment.filters["tojson"] = _to_json
         environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = _format_now
         self._template = environment.from_string(source)
         self._special_tokens = dict(special_tokens)
 
-    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:
-        """Render a chat as text. Raises jinja2.TemplateError, also when the template refuses the messages."""
+    def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool, **variables: Any) -> str:
+        """Render a chat as text. `variables` are further ones of the template's.
+
+        Raises jinja2.TemplateError, also when the template refuses the messages.
+        """
         values = self._special_tokens | {
             "messages": messages,
             "tools": None,
             "documents": None,
             "add_generation_prompt": add_generation_prompt,
         }
-        return self._template.render(values)
+        return self._template.render(values | variables)
+
+
+def format_fixed_date(form: str) -> str:
+    """The date that templates get in place of the current one, in the form of `strftime`."""
+    return _FIXED_DATE.strftime(form)
 
 
 def _to_json(
@@ -68,8 +79,3 @@ def _to_json(
 
 def _raise(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
-
-
-def _format_now(form: str) -> str:
-    """The local time, as a template shows the user's date."""
-    return datetime.now().astimezone().strftime(form)

@@ -11,7 +11,8 @@ from emomodel.config import EmotionSpan
 from emomodel.data.examples import Example
 from emomodel.emotions import EmotionVector
 from emomodel.errors import DatasetRefused
-from emomodel.samples.chat import ChatError, ChatFormat, TokenisedChat
+from emomodel.samples.chat import ChatFormat, TokenisedChat
+from emomodel.samples.chat_text import ChatError
 
 # The loss ignores positions with this label (a convention of PyTorch and transformers).
 IGNORED_LABEL = -100

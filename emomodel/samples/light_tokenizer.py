@@ -7,15 +7,15 @@ place of those in tokenizer.json; emomodel.training.sample_loading compares the 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from tokenizers import AddedToken, Tokenizer
 
-from emomodel.samples.chat import ChatError
 from emomodel.samples.chat_template import ChatTemplate
+from emomodel.samples.chat_text import ChatError
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -40,6 +40,8 @@ _CLASS_TOKENS: dict[str, dict[str, str]] = {
 
 # The keys of further special tokens, in files written by transformers 5 and by earlier versions.
 _EXTRA_KEYS = ("extra_special_tokens", "additional_special_tokens")
+# The key of further special tokens with names, such as Gemma 4's `sot_token`.
+_NAMED_KEY = "model_specific_special_tokens"
 
 
 class TokenizerUnusable(ChatError):
@@ -92,9 +94,19 @@ class LightTokenizer:
         *,
         tokenize: bool,  # noqa: ARG002  callers pass it because transformers would tokenise by default
         add_generation_prompt: bool,
+        enable_thinking: bool,
+        strftime_now: Callable[[str], str],
     ) -> str:
-        """Render a chat as text. Raises jinja2.TemplateError when the template refuses it."""
-        return self._template.render(conversation, add_generation_prompt=add_generation_prompt)
+        """Render a chat as text. The last two arguments are variables of the template.
+
+        Raises jinja2.TemplateError when the template refuses the chat.
+        """
+        return self._template.render(
+            conversation,
+            add_generation_prompt=add_generation_prompt,
+            enable_thinking=enable_thinking,
+            strftime_now=strftime_now,
+        )
 
 
 def load_light_tokenizer(folder: Path) -> LightTokenizer:
@@ -124,9 +136,10 @@ def _make_tokenizer(backend: Tokenizer, folder: Path, config: dict[str, Any]) ->
     config = _CLASS_TOKENS.get(str(config.get("tokenizer_class")).removesuffix("Fast"), {}) | config
     named = {key: _read_token(value) for key, value in config.items() if key.endswith("_token") and _is_token(value)}
     extra: Any = next((config[key] for key in _EXTRA_KEYS if config.get(key)), [])
+    further: dict[str, Any] = dict(config.get(_NAMED_KEY) or {})
     if isinstance(extra, dict):
-        named |= {key: _read_token(value) for key, value in extra.items()}
-        extra = []
+        further, extra = further | extra, []
+    named |= {key: _read_token(value) for key, value in further.items()}
     extra_tokens = [_read_token(value) for value in extra]
     _add_tokens(backend, config.get("added_tokens_decoder", {}), [*named.values(), *extra_tokens])
     return LightTokenizer(backend, _find_template(folder, config), named, extra_tokens)

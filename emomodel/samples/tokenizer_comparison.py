@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from emomodel.data.examples import Example
-from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.chat_text import ChatError
 from emomodel.samples.light_tokenizer import TOKENIZER_FILE, load_light_tokenizer
 
 # A class that doesn't belong to the tokenizer shows in nearly every chat.

@@ -12,7 +12,8 @@ from emomodel.errors import DatasetChanged, DatasetRefused, ModelLoadFailed, NoT
 from emomodel.model.loading import LoadedBaseModel
 from emomodel.protocol.progress import Notice, Reporter
 from emomodel.protocol.train_request import TrainRequest
-from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.chat_text import ChatError
 from emomodel.samples.dataset import Samples, make_samples
 from emomodel.samples.tokenizer_comparison import find_difference
 

@@ -24,7 +24,8 @@ from emomodel.emotions import Axes
 from emomodel.insights.preview import PreviewPage, preview_page
 from emomodel.insights.token_report import TokenReport
 from emomodel.insights.token_statistics import compute_statistics
-from emomodel.samples.chat import ChatError, ChatFormat
+from emomodel.samples.chat import ChatFormat
+from emomodel.samples.chat_text import ChatError
 from emomodel.samples.light_tokenizer import hash_tokenizer, load_light_tokenizer, stat_tokenizer
 from jobs.base_models.base_model import ListedModel
 from jobs.errors import DatasetNotFound, DatasetOutdated, StatisticsFailed, TokenizerUnusable
@@ -34,7 +35,7 @@ from jobs.models import Dataset
 # Statistics of a file of this size take about a second; those of larger ones are computed in the background.
 SMALL_BYTES = 2 * 1024**2
 # Part of every key. Increase it whenever the content of a report changes.
-REPORT_FORMAT = 1
+REPORT_FORMAT = 2
 # How long a failure is reported before the same request is tried again.
 FAILURE_SECONDS = 3600
 # A computation that dies takes its process with it, so that it can't report the reason.

@@ -43,7 +43,7 @@ def recompute(loaded: LoadedBundle, prompt: str, schedule: list[EmotionVector], 
     """Write greedily without cache or batch: for each token all of the text goes through the model."""
     chat_format = ChatFormat(loaded.tokenizer)
     chat = chat_format.tokenise((Turn("user", prompt, loaded.axes.neutral),), with_reply_header=True)
-    end = chat_format.find_end_of_turn_id()
+    ends = chat_format.find_end_of_turn_ids()
     reply: list[int] = []
     for _ in range(GREEDY.max_new_tokens):
         own = [*chat.own, *schedule]
@@ -55,7 +55,7 @@ def recompute(loaded: LoadedBundle, prompt: str, schedule: list[EmotionVector], 
                 input_ids=ids, emotion_vector=torch.tensor([vectors[: ids.shape[1]]]), use_cache=False
             ).logits
         token = int(logits[0, -1].argmax())
-        if token in {end, loaded.tokenizer.eos_token_id}:
+        if token in {*ends, loaded.tokenizer.eos_token_id}:
             break
         reply.append(token)
     return str(loaded.tokenizer.decode(reply, skip_special_tokens=True)).strip()

@@ -12,7 +12,8 @@ from emomodel.data.drafts import Span
 from emomodel.data.examples import Example, Turn
 from emomodel.emotions import EmotionVector
 from emomodel.errors import DatasetRefused
-from emomodel.samples.chat import ChatFormat, ControlTokenInText, TemplateMissing, TemplateUnsuitable
+from emomodel.samples.chat import ChatFormat, ControlTokenInText
+from emomodel.samples.chat_text import TemplateMissing, TemplateUnsuitable
 from emomodel.samples.dataset import IGNORED_LABEL, fit_sample, lay_emotions, make_sample, make_samples
 
 pytestmark = pytest.mark.model

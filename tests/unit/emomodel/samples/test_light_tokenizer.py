@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from emomodel.data.examples import Turn
-from emomodel.samples.chat import ChatFormat, ControlTokenInText, TemplateMissing
+from emomodel.samples.chat import ChatFormat, ControlTokenInText
+from emomodel.samples.chat_text import TemplateMissing
 from emomodel.samples.light_tokenizer import TokenizerUnusable, hash_tokenizer, load_light_tokenizer, stat_tokenizer
 
 QUESTION = Turn("user", "How was it?", (0.0,))
