@@ -76,8 +76,8 @@ _CONFIG = """
 """
 
 _NOTICES = """\
-The adapter and the projection are derived from `{base_model}`; its terms, with their restrictions of use, apply to them
-and to whatever is made with them. Pass these files on with every copy: {names}."""
+The adapter and the projection are derived from `{base_model}`; its terms apply to them, restrictions of use included if
+there are any. Pass these files on with every copy: {names}."""
 
 _NO_NOTICES = """\
 The adapter and the projection are derived from `{base_model}`; its terms apply to them. Its folder held no licence or

@@ -1,25 +1,29 @@
-"""Estimates the peak memory of a training without loading anything, and suggests how to reduce it.
+"""Estimates the peak memory of a training without loading anything.
 
 docs/memory.md explains what is counted, and compares the estimate with measured peaks.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from emomodel.config import TrainConfig
+from emomodel.sizing.layer_shapes import LayerShape
 from emomodel.sizing.memory_costs import (
     BFLOAT16_BYTES,
     CPU_HEAP_FACTOR,
     CPU_RESERVE_BYTES,
     CUDA_RESERVE_BYTES,
     ENDS_BYTES,
+    EXPERT_COPIES,
     FLOAT32_BYTES,
     FULL_LOGIT_BYTES,
     FUSED_LOGIT_BYTES,
     NF4_BYTES,
     OPTIMIZER_BYTES,
+    PER_LAYER_COPIES,
+    STREAM_COPIES,
     Device,
     Engine,
     LayerCost,
@@ -33,11 +37,6 @@ from emomodel.sizing.model_shape import ModelShape
 CHARACTERS_PER_TOKEN = 4
 # Tokens that Gemma's chat template adds to each message.
 TEMPLATE_TOKENS_PER_TURN = 5
-
-# The maximum that TrainConfig accepts.
-MAX_ACCUMULATION = 4096
-# Shorter examples hold no reply that is worth learning.
-MIN_ADVISED_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -128,62 +127,6 @@ def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device
     )
 
 
-def suggest(
-    config: TrainConfig, shape: ModelShape, stats: DatasetStats, device: Device, memory_bytes: int
-) -> list[dict[str, Any]]:
-    """Changes to the config, each of which alone makes the training fit into `memory_bytes`, the cheapest first.
-
-    If no single change is enough, the first combination that is; empty if nothing helps.
-    """
-
-    def helps(changes: Mapping[str, Any]) -> bool:
-        return estimate(config.model_copy(update=changes), shape, stats, device).fits(memory_bytes)
-
-    alone = [next(filter(helps, kind), None) for kind in _list_changes(config, device)]
-    if found := [changes for changes in alone if changes is not None]:
-        return found
-    together: dict[str, Any] = {}
-    for kind in [*_list_changes(config, device), _list_lengths(config)]:
-        for changes in kind:
-            if helps(together | changes):
-                return [together | changes]
-        together |= kind[-1] if kind else {}
-    return []
-
-
-def _list_changes(config: TrainConfig, device: Device) -> list[list[dict[str, Any]]]:
-    """Kinds of changes that hardly alter the training's result; within each kind, the mildest first."""
-    changes: list[list[dict[str, Any]]] = []
-    if device == "cuda" and config.load_in_4bit is False:
-        changes.append([{"load_in_4bit": True}])
-    if device == "cuda" and config.backend != "unsloth" and not is_packed(config, device):
-        changes.append([{"batching": "packed"}])
-    if device == "cuda" and config.acceleration == "off":
-        changes.append([{"acceleration": "auto"}])
-    if not config.gradient_checkpointing:
-        changes.append([{"gradient_checkpointing": True}])
-    if config.batch_size > 1:
-        changes.append(list(_list_batches(config)))
-    return changes
-
-
-def _list_batches(config: TrainConfig) -> Iterator[dict[str, Any]]:
-    """Smaller batches with more accumulation, so that updates stay the same."""
-    product = config.batch_size * config.gradient_accumulation
-    for batch_size in range(config.batch_size - 1, 0, -1):
-        if product % batch_size == 0 and product // batch_size <= MAX_ACCUMULATION:
-            yield {"batch_size": batch_size, "gradient_accumulation": product // batch_size}
-
-
-def _list_lengths(config: TrainConfig) -> list[dict[str, Any]]:
-    lengths = []
-    length = config.max_length // 2
-    while length >= MIN_ADVISED_LENGTH:
-        lengths.append({"max_length": length})
-        length //= 2
-    return lengths
-
-
 def _find_batch(config: TrainConfig, stats: DatasetStats, device: Device) -> tuple[int, int]:
     """The examples of a batch, and the tokens that each takes.
 
@@ -198,17 +141,23 @@ def _find_batch(config: TrainConfig, stats: DatasetStats, device: Device) -> tup
 
 def _count_weights(config: TrainConfig, shape: ModelShape, device: Device) -> int:
     in_4bit = device == "cuda" if config.load_in_4bit is None else config.load_in_4bit
-    size = FLOAT32_BYTES if config.dtype == "float32" else BFLOAT16_BYTES
+    size = _find_float_bytes(config)
     if not in_4bit:
         return shape.parameter_count * size
-    return round(shape.linear_count * NF4_BYTES) + (shape.parameter_count - shape.linear_count) * size
+    # Experts are no linear modules, and Unsloth leaves the towers as they are.
+    quantised = shape.linear_count + (shape.towers.linear_count if config.backend == "transformers" else 0)
+    return round(quantised * NF4_BYTES) + (shape.parameter_count - quantised) * size
 
 
 def _count_trained(config: TrainConfig, shape: ModelShape) -> int:
     """Parameters of the adapter, and of the emotion projection without its first layer, which is tiny."""
-    adapted = [shape.linear_sizes[name] for name in config.lora_modules]
-    lora = shape.layer_count * config.lora_rank * sum(width + height for width, height in adapted)
-    return lora + shape.hidden_size * (shape.hidden_size // 2)
+    adapted = sum(
+        linear.width + linear.height
+        for layer in shape.layers
+        for linear in layer.linear
+        if any(name in config.lora_modules for name in linear.names)
+    )
+    return config.lora_rank * adapted + shape.hidden_size * (shape.hidden_size // 2)
 
 
 def _count_activations(
@@ -217,24 +166,33 @@ def _count_activations(
     """The bytes kept from the forward pass on, and the bytes that the backward pass of a layer adds."""
     tokens = rows * length
     mask_length = 0 if is_packed(config, device) else length
+    size = _find_float_bytes(config)
+    streams = STREAM_COPIES * size * shape.stream_count * shape.hidden_size if shape.stream_count > 1 else 0
 
-    def count_layer(cost: LayerCost) -> int:
+    def count_layer(cost: LayerCost, layer: LayerShape) -> int:
         return tokens * (
             cost.hidden * shape.hidden_size
-            + cost.query * shape.query_size
-            + cost.key_value * shape.key_value_size
-            + cost.intermediate * shape.intermediate_size
+            + cost.query * layer.query_size
+            + cost.key_value * layer.key_value_size
+            + cost.intermediate * layer.intermediate_size
             + cost.rank * config.lora_rank
             + cost.mask * mask_length
+            + EXPERT_COPIES * size * layer.expert_uses * shape.hidden_size
+            + streams
         )
 
-    ends = tokens * ENDS_BYTES * shape.hidden_size
-    backward = count_layer(engine.backward)
+    per_layer = PER_LAYER_COPIES * size * len(shape.layers) * shape.per_layer_size
+    ends = tokens * (ENDS_BYTES * shape.hidden_size + per_layer)
+    backward = max(count_layer(engine.backward, layer) for layer in shape.layers)
     if not config.gradient_checkpointing:
-        return ends + shape.layer_count * count_layer(engine.layer), backward
+        return ends + sum(count_layer(engine.layer, layer) for layer in shape.layers), backward
     # Layers are recomputed one at a time; each then holds its activations and those of its backward pass.
-    size = FLOAT32_BYTES if config.dtype == "float32" else BFLOAT16_BYTES
-    return ends + shape.layer_count * tokens * size * shape.hidden_size, 2 * backward
+    kept = len(shape.layers) * tokens * size * shape.hidden_size * shape.stream_count
+    return ends + kept, 2 * backward
+
+
+def _find_float_bytes(config: TrainConfig) -> int:
+    return FLOAT32_BYTES if config.dtype == "float32" else BFLOAT16_BYTES
 
 
 def _count_logits(shape: ModelShape, engine: Engine, tokens: int, learnt: int) -> int:

@@ -26,6 +26,15 @@ OPTIMIZER_BYTES = 3 * FLOAT32_BYTES
 # that size, and the final norm's input, all float32; the head's input and its gradient, in 16 bits.
 ENDS_BYTES = 3 * FLOAT32_BYTES // 2 + FLOAT32_BYTES + 2 * BFLOAT16_BYTES
 
+# Not measured, but counted in transformers' code: the numbers of the size of the activations that are kept in addition.
+# Per layer, hidden unit and expert that a token passes: the expert's input, its output, and that times its weight.
+EXPERT_COPIES = 3
+# Per layer, hidden unit and stream (Gemma 3n): the streams predicted, those they were predicted from, those corrected.
+STREAM_COPIES = 3
+# Per layer and unit of the inputs that each layer gets for the token itself (Gemma 3n, Gemma 4 E2B and E4B): the one
+# looked up, the one projected, their sum, and the product with the layer's gate.
+PER_LAYER_COPIES = 4
+
 # Full logits at their peak in the backward pass, each per token and vocabulary entry: the logarithms of the
 # probabilities, the gradient by them, and the gradient by the logits, all float32. The 16-bit logits are freed by then.
 FULL_LOGIT_BYTES = 3 * FLOAT32_BYTES

@@ -214,7 +214,7 @@ def _find_speed(
         return _average(like[:_SAMPLE_SIZE], "like_jobs")
     if rows:
         return _average(rows[:_SAMPLE_SIZE], "same_base_model")
-    parameters = shape.parameter_count if shape else 1_000_000_000
+    parameters = shape.used_count if shape else 1_000_000_000
     tokens_per_second = _FLOPS[device] / (_FLOPS_PER_PARAMETER_AND_TOKEN * parameters)
     return _Speed(tokens_per_second, _OVERHEAD_SECONDS[device], "arithmetic")
 

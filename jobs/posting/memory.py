@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.sizing.memory import DatasetStats, Estimate, estimate, suggest
+from emomodel.sizing.advice import suggest
+from emomodel.sizing.memory import DatasetStats, Estimate, estimate
 from emomodel.sizing.model_shape import ModelShape, find_model_shape
 from jobs.base_models.base_model import ListedModel
 from jobs.errors import WouldNotFit

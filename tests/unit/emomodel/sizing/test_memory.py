@@ -1,38 +1,22 @@
 """The estimate of memory against measured peaks, and the advice that it gives."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emomodel.config import TrainConfig
-from emomodel.sizing.memory import DatasetStats, estimate, suggest
-from emomodel.sizing.memory_costs import GIB, Device
-from emomodel.sizing.model_shape import ModelShape
+from emomodel.config import LinearModule, TrainConfig
+from emomodel.sizing.advice import suggest
+from emomodel.sizing.memory import DatasetStats, estimate
+from emomodel.sizing.memory_costs import GIB, NF4_BYTES, Device
+from emomodel.sizing.model_shape import ModelShape, read_model_shape
+from tests.support import base_configs
+from tests.support.base_configs import GEMMA_3_1B, GEMMA_3_270M
 
-GEMMA_1B = ModelShape(
-    hidden_size=1152,
-    layer_count=26,
-    intermediate_size=6912,
-    query_size=1024,
-    key_value_size=256,
-    vocab_size=262_144,
-    tied_embeddings=True,
-    vision_count=0,
-    file_count=None,
-)
-GEMMA_270M = ModelShape(
-    hidden_size=640,
-    layer_count=18,
-    intermediate_size=2048,
-    query_size=1024,
-    key_value_size=256,
-    vocab_size=262_144,
-    tied_embeddings=True,
-    vision_count=0,
-    file_count=None,
-)
+GEMMA_1B = read_model_shape(GEMMA_3_1B)
+GEMMA_270M = read_model_shape(GEMMA_3_270M)
 
 # Each row was measured with a batch of `batch_size` examples of exactly `max_length` tokens, all of them labels, and
 # LoRA of rank 32 on all modules. The GiB are torch.cuda.max_memory_allocated of an NVIDIA H200.
@@ -130,10 +114,85 @@ def test_the_parts_make_the_total_and_the_reserve_is_no_part_of_the_peak() -> No
 
 
 def test_a_weights_file_gives_the_number_of_parameters() -> None:
-    with_vision = ModelShape(**(vars(GEMMA_1B) | {"file_count": GEMMA_1B.parameter_count + 400_000_000}))
+    with_vision = replace(GEMMA_1B, file_count=GEMMA_1B.parameter_count + 400_000_000)
     config = TrainConfig(**UNSLOTH)
     found = [estimate(config, shape, UNKNOWN, "cuda").weights for shape in (GEMMA_1B, with_vision)]
     assert found[1] - found[0] == 800_000_000
+
+
+def estimate_weights(config: dict[str, Any], **fields: Any) -> int:
+    return estimate(TrainConfig(**fields), read_model_shape(config), UNKNOWN, "cuda").weights
+
+
+def test_experts_stay_in_16_bits_when_the_model_is_loaded_in_4() -> None:
+    """They are no linear modules, which is all that bitsandbytes quantises."""
+    shape = read_model_shape(base_configs.GEMMA_4_26B_A4B)
+    experts = sum(layer.expert_size * layer.expert_count for layer in shape.layers)
+    in_4bit = estimate_weights(base_configs.GEMMA_4_26B_A4B, load_in_4bit=True)
+    assert 2 * experts < in_4bit < estimate_weights(base_configs.GEMMA_4_26B_A4B, load_in_4bit=False)
+    # A dense model of a similar size fits where this one doesn't.
+    assert in_4bit > 2 * estimate_weights(base_configs.GEMMA_4_31B, load_in_4bit=True)
+
+
+def test_towers_are_quantised_by_transformers_and_not_by_unsloth() -> None:
+    by_backend = {
+        backend: estimate_weights(base_configs.GEMMA_4_E4B, load_in_4bit=True, backend=backend)
+        for backend in ("transformers", "unsloth", "auto")
+    }
+    linear_count = read_model_shape(base_configs.GEMMA_4_E4B).towers.linear_count
+    saved = by_backend["unsloth"] - by_backend["transformers"]
+    assert saved == pytest.approx(linear_count * (2 - NF4_BYTES), rel=1e-3)
+    # Which of the two loads it is not known before.
+    assert by_backend["auto"] == by_backend["unsloth"]
+
+
+def test_the_adapter_is_on_the_modules_that_the_names_stand_for() -> None:
+    """Phi-4-mini's three matrices for queries, keys and values are one module, as are two of its MLP."""
+
+    def count(config: dict[str, Any], *names: LinearModule) -> int:
+        only = TrainConfig(lora_rank=1, lora_modules=names)
+        shape = read_model_shape(config)
+        projection = shape.hidden_size * (shape.hidden_size // 2)
+        return estimate(only, shape, UNKNOWN, "cuda").adapter // 4 - projection
+
+    hidden, layers, fused = 3072, 32, 24 * 128 + 2 * 8 * 128
+    assert count(base_configs.PHI_4_MINI, "q_proj") == layers * (hidden + fused)
+    assert count(base_configs.PHI_4_MINI, "q_proj", "k_proj", "v_proj") == layers * (hidden + fused)
+    # The last 20 of Gemma 4 E2B's 35 layers have no keys of their own; 3 of the others have larger heads.
+    assert count(base_configs.GEMMA_4_E2B, "k_proj") == 12 * (1536 + 256) + 3 * (1536 + 512)
+    # Experts get no adapter.
+    assert count(base_configs.QWEN_3_30B_A3B, "up_proj") == 0
+
+
+@pytest.mark.parametrize("name", ["GEMMA_4_E2B", "GEMMA_4_26B_A4B", "GEMMA_3N_E4B_TEXT", "GPT_OSS_20B", "QWEN_3_5"])
+def test_the_activations_grow_with_tokens_and_shrink_with_checkpointing(name: str) -> None:
+    shape = read_model_shape(getattr(base_configs, name))
+    base: dict[str, Any] = {"batching": "fixed", "batch_size": 4, "backend": "transformers", "acceleration": "off"}
+
+    def count(**fields: Any) -> int:
+        return estimate(TrainConfig(**(base | fields)), shape, UNKNOWN, "cuda").activations
+
+    assert count(max_length=512) < count(max_length=1024)
+    assert count(max_length=512, gradient_checkpointing=True) < count(max_length=512)
+    assert count(max_length=512) < count(max_length=512, dtype="float32")
+
+
+@pytest.mark.parametrize("less", [{"per_layer_size": 0}, {"stream_count": 1}])
+def test_what_gemma_3n_has_beside_its_layers_takes_memory(less: dict[str, Any]) -> None:
+    shape = read_model_shape(base_configs.GEMMA_3N_E4B_TEXT)
+    config = TrainConfig(batching="fixed")
+    with_less = estimate(config, replace(shape, **less), UNKNOWN, "cuda")
+    assert with_less.activations < estimate(config, shape, UNKNOWN, "cuda").activations
+    assert with_less.weights < estimate(config, shape, UNKNOWN, "cuda").weights
+
+
+def test_each_expert_that_a_token_passes_takes_memory() -> None:
+    shape = read_model_shape(base_configs.QWEN_3_30B_A3B)
+    layers = tuple(replace(layer, expert_uses=1) for layer in shape.layers)
+    config = TrainConfig(batching="fixed")
+    few = estimate(config, replace(shape, layers=layers), UNKNOWN, "cuda")
+    assert few.activations < estimate(config, shape, UNKNOWN, "cuda").activations
+    assert few.weights == estimate(config, shape, UNKNOWN, "cuda").weights
 
 
 def test_the_dataset_bounds_the_batch_unless_every_example_is_padded() -> None:

@@ -6,52 +6,11 @@ from typing import Any
 
 import pytest
 
-from emomodel.sizing.model_shape import ModelShape, find_model_shape
-
-GEMMA_1B = {
-    "model_type": "gemma3_text",
-    "hidden_size": 1152,
-    "num_hidden_layers": 26,
-    "intermediate_size": 6912,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 1,
-    "head_dim": 256,
-    "vocab_size": 262_144,
-    "torch_dtype": "bfloat16",
-}
-# This is the config as Google publishes it: values that are transformers' defaults are left out.
-GEMMA_4B = {
-    "model_type": "gemma3",
-    "architectures": ["Gemma3ForConditionalGeneration"],
-    "text_config": {
-        "model_type": "gemma3_text",
-        "hidden_size": 2560,
-        "intermediate_size": 10_240,
-        "num_hidden_layers": 34,
-    },
-    "vision_config": {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27},
-    "torch_dtype": "bfloat16",
-}
-LLAMA_8B = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "num_hidden_layers": 32,
-    "intermediate_size": 14_336,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128_256,
-    "tie_word_embeddings": False,
-}
-QWEN_05B = {
-    "model_type": "qwen2",
-    "hidden_size": 896,
-    "num_hidden_layers": 24,
-    "intermediate_size": 4864,
-    "num_attention_heads": 14,
-    "num_key_value_heads": 2,
-    "vocab_size": 151_936,
-    "tie_word_embeddings": True,
-}
+from emomodel.sizing.model_shape import ModelShape, find_model_shape, read_model_shape
+from tests.support import base_configs as configs
+from tests.support.base_configs import GEMMA_3_1B as GEMMA_1B
+from tests.support.base_configs import LLAMA_3_1_8B as LLAMA_8B
+from tests.support.base_configs import QWEN_2_5_05B as QWEN_05B
 
 
 @pytest.fixture
@@ -67,7 +26,21 @@ def read(folder: Path, config: object) -> ModelShape | None:
 @pytest.mark.parametrize(
     ("config", "billions"),
     # These are the numbers of parameters that the publishers of the models give.
-    [(GEMMA_1B, 1.0), (GEMMA_4B, 4.3), (LLAMA_8B, 8.03), (QWEN_05B, 0.494)],
+    [
+        (GEMMA_1B, 1.0),
+        (configs.GEMMA_3_4B, 4.3),
+        (configs.GEMMA_3_27B, 27.4),
+        (configs.GEMMA_3N_E4B, 7.85),
+        (configs.GEMMA_4_E2B, 5.1),
+        (configs.GEMMA_4_31B, 31.3),
+        (configs.GEMMA_4_26B_A4B, 25.8),
+        (LLAMA_8B, 8.03),
+        (QWEN_05B, 0.494),
+        (configs.QWEN_3_4B, 4.02),
+        (configs.QWEN_3_30B_A3B, 30.5),
+        (configs.PHI_4_MINI, 3.84),
+        (configs.GPT_OSS_20B, 20.9),
+    ],
 )
 def test_the_sizes_make_the_number_of_parameters_that_the_model_has(
     folder: Path, config: dict[str, Any], billions: float
@@ -81,8 +54,29 @@ def test_heads_have_the_size_that_is_given_or_their_share_of_the_hidden_size(fol
     gemma, llama = read(folder, GEMMA_1B), read(folder, LLAMA_8B)
     assert gemma is not None
     assert llama is not None
-    assert (gemma.query_size, gemma.key_value_size) == (1024, 256)
-    assert (llama.query_size, llama.key_value_size) == (4096, 1024)
+    assert {(layer.query_size, layer.key_value_size) for layer in gemma.layers} == {(1024, 256)}
+    assert {(layer.query_size, layer.key_value_size) for layer in llama.layers} == {(4096, 1024)}
+
+
+def test_layers_that_see_all_tokens_have_larger_heads_and_shared_layers_no_keys(folder: Path) -> None:
+    shape = read(folder, configs.GEMMA_4_E2B)
+    assert shape is not None
+    sizes = [(layer.query_size, layer.key_value_size, layer.intermediate_size) for layer in shape.layers]
+    sliding, full = (8 * 256, 256, 6144), (8 * 512, 512, 6144)
+    assert sizes[:15] == ([sliding] * 4 + [full]) * 3
+    assert sizes[15:] == ([(2048, 0, 12_288)] * 4 + [(4096, 0, 12_288)]) * 4
+
+
+def test_a_token_is_multiplied_with_the_experts_that_it_passes(folder: Path) -> None:
+    shape = read(folder, configs.QWEN_3_30B_A3B)
+    assert shape is not None
+    assert shape.used_count / 1e9 == pytest.approx(3.0, rel=0.05)
+
+
+def test_a_model_that_is_loaded_without_its_towers_has_none(folder: Path) -> None:
+    config = {"model_type": "qwen3_5", "text_config": configs.QWEN_3_5, "vision_config": {"depth": 27}}
+    (folder / "model.safetensors").write_bytes(b" " * 3000)
+    assert read(folder, config | {"dtype": "bfloat16"}) == read_model_shape(configs.QWEN_3_5)
 
 
 def test_the_weights_files_have_precedence_over_the_sizes(folder: Path) -> None:
@@ -111,6 +105,11 @@ def test_weights_files_of_unknown_precision_are_ignored(folder: Path, config: di
         {key: value for key, value in LLAMA_8B.items() if key != "vocab_size"},
         QWEN_05B | {"num_experts": 64},
         LLAMA_8B | {"num_local_experts": 8},
+        LLAMA_8B | {"model_type": "deepseek_v3", "kv_lora_rank": 512},
+        LLAMA_8B | {"model_type": "jamba", "mamba_d_state": 16},
+        configs.QWEN_3_30B_A3B | {"moe_intermediate_size": "many", "num_experts": None},
+        configs.GEMMA_4_E2B | {"vision_config": {"hidden_size": 768}},
+        configs.GEMMA_4_E2B | {"text_config": []},
         {"text_config": None},
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from emomodel.config import TrainConfig
-from emomodel.sizing.model_shape import ModelShape
+from emomodel.sizing.model_shape import ModelShape, read_model_shape
 from jobs.base_models.base_model import ListedModel
 from jobs.database.engine import Database
 from jobs.errors import WouldNotFit
@@ -12,19 +12,10 @@ from jobs.models import Dataset, Job, Slot
 from jobs.posting.memory import describe_changes, find_shape
 from jobs.runs import slots
 from jobs.settings import GIB, Device, Settings
+from tests.support.base_configs import GEMMA_3_1B
 from tests.support.posting import post_job
 
-GEMMA_1B = ModelShape(
-    hidden_size=1152,
-    layer_count=26,
-    intermediate_size=6912,
-    query_size=1024,
-    key_value_size=256,
-    vocab_size=262_144,
-    tied_embeddings=True,
-    vision_count=0,
-    file_count=None,
-)
+GEMMA_1B = read_model_shape(GEMMA_3_1B)
 # A job with these values needs about 57 GiB on a GPU.
 LARGE = TrainConfig(backend="unsloth", batching="fixed", batch_size=32, max_length=1024)
 
