@@ -1,4 +1,4 @@
-"""docs/models.md lists the chat templates that the tests use. tests/model/test_models_page.py does so for the models."""
+"""docs/models.md lists the chat templates that the tests use."""
 
 import re
 from pathlib import Path
