@@ -109,6 +109,8 @@ class Estimate:
 
 def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device: Device) -> Estimate:
     """The memory at the peak, which is reached in the longest batch."""
+    if not shape.is_packable and is_packed(config, device):
+        config = config.model_copy(update={"batching": "dynamic", "acceleration": "off"})
     engine = find_engine(config, device)
     rows, length = _find_batch(config, stats, device)
     trained = _count_trained(config, shape)

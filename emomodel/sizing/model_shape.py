@@ -55,6 +55,9 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 # can't be read here: experts, recurrent or low-rank attention, layers that share something.
 _KNOWN_KINDS = {*_DEFAULTS, "qwen3_moe", "gpt_oss", "phi3", "qwen3_5_text"}
 _UNKNOWN_WORDS = ("expert", "moe", "linear_", "ssm", "mamba", "lora_rank", "per_layer", "kv_shared", "global_head")
+# Kinds whose examples would see each other in one row, so that they are neither packed nor accelerated: a linear
+# attention carries a state from one to the next, and transformers makes gpt-oss's masks without looking at positions.
+_UNPACKED_KINDS = ("qwen3_5_text", "gpt_oss")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class ModelShape:
     per_layer_vocab_size: int = 0
     stream_count: int = 1
     """The hidden states that run through the layers beside each other."""
+    is_packable: bool = True
+    """Whether the examples of a batch can be joined into one row."""
     towers: Towers = NO_TOWERS
     file_count: int | None = None
     """All parameters of the model, from the sizes of its weights files; None if unknown."""
@@ -150,6 +155,7 @@ def read_model_shape(config: dict[str, Any], file_bytes: int = 0) -> ModelShape:
         per_layer_size=per_layer,
         per_layer_vocab_size=sizes.get("vocab_size_per_layer_input") if per_layer else 0,
         stream_count=sizes.find("altup_num_inputs") or 1,
+        is_packable=kind not in _UNPACKED_KINDS,
         towers=NO_TOWERS if is_text_alone else read_towers(config, hidden),
         file_count=None if is_text_alone else _count_in_files(config, text, file_bytes),
     )

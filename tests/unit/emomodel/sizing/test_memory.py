@@ -186,6 +186,21 @@ def test_what_gemma_3n_has_beside_its_layers_takes_memory(less: dict[str, Any]) 
     assert with_less.weights < estimate(config, shape, UNKNOWN, "cuda").weights
 
 
+@pytest.mark.parametrize("config", [base_configs.GPT_OSS_20B, base_configs.QWEN_3_5])
+def test_a_model_whose_examples_cannot_be_packed_is_estimated_without(config: dict[str, Any]) -> None:
+    shape = read_model_shape(config)
+    stats = DatasetStats(average_tokens=50, longest_tokens=100, example_count=4)
+    plain = TrainConfig(batching="dynamic", acceleration="off")
+    assert estimate(TrainConfig(), shape, stats, "cuda") == estimate(plain, shape, stats, "cuda")
+    assert estimate(TrainConfig(), replace(shape, is_packable=True), stats, "cuda").activations < (
+        estimate(plain, shape, stats, "cuda").activations
+    )
+    least = estimate(plain.model_copy(update={"gradient_checkpointing": True}), shape, stats, "cuda")
+    advice = suggest(TrainConfig(), shape, stats, "cuda", least.total_bytes)
+    assert advice
+    assert not any(name in changes for changes in advice for name in ("batching", "acceleration"))
+
+
 def test_each_expert_that_a_token_passes_takes_memory() -> None:
     shape = read_model_shape(base_configs.QWEN_3_30B_A3B)
     layers = tuple(replace(layer, expert_uses=1) for layer in shape.layers)
