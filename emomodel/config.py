@@ -47,7 +47,7 @@ class TrainConfig(BaseModel):
         "auto",
         description="`fixed` pads each example to max_length, `dynamic` to the longest of its batch; `packed` joins "
         "the batch's examples into one row without mixing them. The loss is the same. `auto`: packed on CUDA, dynamic "
-        "on a CPU.",
+        "on a CPU, and with a base model that can't keep packed examples apart.",
     )
     group_by_length: bool = Field(
         True, description="Put examples of similar length into the same batch (dynamic batching)."
@@ -97,7 +97,10 @@ class TrainConfig(BaseModel):
     )
     # Not strict, because JSON has lists only.
     lora_modules: Annotated[tuple[LinearModule, ...], Field(min_length=1, strict=False)] = Field(
-        LINEAR_MODULES, description="The linear layers that get an adapter."
+        LINEAR_MODULES,
+        description="The linear layers that get an adapter, named by what they do. A layer that does several of these, "
+        "such as Phi-3's `qkv_proj` and `gate_up_proj`, gets one if any of them is named. The experts of a mixture of "
+        "experts get none. The job's events tell what is named here and gets no adapter.",
     )
 
     # Emotion projection

@@ -140,7 +140,8 @@ def _check_config(name_or_path: str, config: Any, max_length: int) -> None:
     # The config of an architecture that exists as encoder and as decoder says which of them it is. transformers would
     # load an encoder as a decoder in which each position sees the token that it has to predict.
     is_encoder = hasattr(type(text), "is_decoder") and not text.is_decoder
-    is_bidirectional = is_encoder or getattr(text, "use_bidirectional_attention", False)
+    # "vision" (Gemma 4) lets the tokens of an image see each other; text is read from left to right.
+    is_bidirectional = is_encoder or getattr(text, "use_bidirectional_attention", None) in {True, "all"}
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or config.is_encoder_decoder or is_bidirectional:
         raise ModelLoadFailed(
             f"the base model {name_or_path} ({config.model_type}) is no causal language model; take one that writes "

@@ -7,21 +7,22 @@ from transformers import set_seed
 
 from emomodel.config import TrainConfig
 from emomodel.errors import ModelLoadFailed
+from emomodel.model.adapter_targets import find_targets
 from emomodel.model.loading import LoadedBaseModel
 from emomodel.model.projection import make_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 
-# The vision part of a model of text and images has linear layers of the same names, which text never reaches.
-_UNTRAINED_PARTS = r".*(vision_tower|vision_model|multi_modal_projector).*"
-_VISION_PARTS = ("vision_tower", "vision_model")
-
 
 @dataclass(frozen=True)
 class EmotionalModel:
-    """A model for training. `peft_model` is what runs; `wrapper`, inside it, holds base model and projection."""
+    """A model for training. `peft_model` is what runs; `wrapper`, inside it, holds base model and projection.
+
+    `adapter_gap` says what `lora_modules` names and gets no adapter; None where all of it does.
+    """
 
     peft_model: PeftModel
     wrapper: EmotionalGemmaUnslothWrapper
+    adapter_gap: str | None
 
 
 def make_emotional_model(base: LoadedBaseModel, config: TrainConfig, axis_count: int) -> EmotionalModel:
@@ -35,14 +36,14 @@ def make_emotional_model(base: LoadedBaseModel, config: TrainConfig, axis_count:
     wrapper = EmotionalGemmaUnslothWrapper(
         base.model, projection, scale=config.emotion_scale, centered=config.emotion_centered
     )
-    has_vision = any(part in name for name, _ in wrapper.named_modules() for part in _VISION_PARTS)
+    targets = find_targets(base.model, config.lora_modules)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.lora_rank,
         lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # PEFT takes any number: it divides it by the rank
         lora_dropout=config.lora_dropout,
-        target_modules=list(config.lora_modules),
-        exclude_modules=_UNTRAINED_PARTS if has_vision else None,
+        target_modules=list(targets.names),
+        exclude_modules=targets.excluded,
     )
     try:
         peft_model = get_peft_model(wrapper, lora)
@@ -51,4 +52,4 @@ def make_emotional_model(base: LoadedBaseModel, config: TrainConfig, axis_count:
     # PEFT freezes everything but the adapter, the projection too.
     projection.requires_grad_(True)
     peft_model.print_trainable_parameters()
-    return EmotionalModel(peft_model, wrapper)
+    return EmotionalModel(peft_model, wrapper, targets.gap)

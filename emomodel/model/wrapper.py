@@ -13,6 +13,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from emomodel.batches.collator import shift_labels
 from emomodel.model.head_loss import frozen_head_loss
+from emomodel.model.per_layer_inputs import PerLayerInputs
 from emomodel.samples.dataset import IGNORED_LABEL
 
 
@@ -41,6 +42,7 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         self.emotion_proj_embed = projection
         self.emotion_scale = scale
         self.emotion_centered = centered
+        self._per_layer_inputs = PerLayerInputs(model)
         # Whether the loss is computed without the head of the base model, and whether by compiled code; set by
         # training/acceleration.py.
         self.has_fused_head = False
@@ -68,18 +70,21 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
         """Return the base model's output for `input_ids` (B, T) int64 under `emotion_vector` (B, T, axes).
 
         `attention_mask` is (B, T) or wider by the tokens in a cache. Without `emotion_vector` every token is neutral.
-        `inputs_embeds` (B, T, hidden) replaces `input_ids`: the output of the base model's embedding layer, without an
-        emotion. `kwargs` are passed to the base model, such as position_ids, past_key_values and num_items_in_batch.
+        `inputs_embeds` (B, T, hidden) replaces their embeddings: the output of the base model's embedding layer,
+        without an emotion. A base model with per-layer embeddings needs `input_ids` beside it. `kwargs` are passed to
+        the base model, such as position_ids, past_key_values and num_items_in_batch.
 
         With `labels` (B, T) int64, not shifted, the output has a `loss` in nats: the mean over the labels other than
         IGNORED_LABEL, or their sum divided by `num_items_in_batch`. `target_positions` (N,) int64 are indices into the
         flattened batch: the positions whose next token is a label, padded with the last position, which predicts
         nothing. With them the head is applied at these positions only, and the output has no logits.
         """
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        if input_ids is not None:
+            given |= self._per_layer_inputs.look_up(input_ids)
         if inputs_embeds is None:
             # Gemma's embedding layer scales its output by sqrt(hidden); the offset is added after that.
             inputs_embeds = self.get_input_embeddings()(input_ids)
-        given = {name: value for name, value in kwargs.items() if value is not None}
         if self.training:
             given["use_cache"] = False
         given |= {"attention_mask": attention_mask, "inputs_embeds": self._add_offset(inputs_embeds, emotion_vector)}
@@ -99,7 +104,8 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
     def hidden_states(self, input_ids: Tensor, emotion_vector: Tensor, **kwargs: Any) -> Tensor:
         """The decoder's output, which the head takes, for `input_ids` under `emotion_vector`: (B, T, hidden)."""
         embeds = self._add_offset(self.get_input_embeddings()(input_ids), emotion_vector)
-        hidden: Tensor = self.model.get_decoder()(inputs_embeds=embeds, use_cache=False, **kwargs).last_hidden_state
+        given = kwargs | self._per_layer_inputs.look_up(input_ids)
+        hidden: Tensor = self.model.get_decoder()(inputs_embeds=embeds, use_cache=False, **given).last_hidden_state
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -132,16 +138,24 @@ class EmotionalGemmaUnslothWrapper(nn.Module):
             offset = self.emotion_proj_embed(emotion)
             if self.emotion_centered:
                 neutral = self.emotion_proj_embed(torch.zeros(emotion.shape[-1], device=emotion.device))
-                # The factor makes the offset of neutral exactly 0, which the difference of two roundings may not be.
-                offset = (offset - neutral) * emotion.any(dim=-1, keepdim=True)
+                # This makes the offset of neutral exactly 0, which the difference of two roundings may not be, and lets
+                # no gradient of neutral tokens pass, which is NaN for Gemma 3n's padding: it takes the root of the
+                # embedding's mean square, and transformers initialises that token's embedding with zeros.
+                offset = (offset - neutral).where(emotion.any(dim=-1, keepdim=True), 0)
             scaled: Tensor = self.emotion_scale * offset
             return scaled
 
     def _add_offset(self, embeds: Tensor, emotion_vector: Tensor | None) -> Tensor:
         if emotion_vector is None:
-            first: Any = self.emotion_proj_embed[0]
-            emotion_vector = torch.zeros(*embeds.shape[:-1], first.in_features, device=embeds.device)
+            emotion_vector = torch.zeros(*embeds.shape[:-1], self.axis_count, device=embeds.device)
         return (embeds.float() + self.offset(emotion_vector)).to(embeds.dtype)
+
+    @property
+    def axis_count(self) -> int:
+        """The number of axes of an emotion vector."""
+        first: Any = self.emotion_proj_embed[0]
+        count: int = first.in_features
+        return count
 
     def get_input_embeddings(self) -> nn.Module:
         embeddings: nn.Module = self.model.get_input_embeddings()

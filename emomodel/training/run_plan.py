@@ -12,7 +12,9 @@ from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.batches.order import BatchOrder, Size, measure_in_order
 from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.config import TrainConfig
+from emomodel.errors import ModelLoadFailed
 from emomodel.model.backend import uses_unsloth
+from emomodel.model.packing_support import keeps_packed_examples_apart
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL, Sample
 from emomodel.sizing.steps import count_batches, count_steps
@@ -45,9 +47,12 @@ class RunPlan:
 def make_run_plan(
     loaded: LoadedSamples, wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, pad_token_id: int
 ) -> RunPlan:
-    """Decide how to train `wrapper` on the loaded samples: the batches, their order, and what makes it faster."""
+    """Decide how to train `wrapper` on the loaded samples: the batches, their order, and what makes it faster.
+
+    Raises ModelLoadFailed when `config` asks for packed batches and the base model can't keep their examples apart.
+    """
     has_cuda = torch.cuda.is_available()
-    batching = ("packed" if has_cuda else "dynamic") if config.batching == "auto" else config.batching
+    batching = _choose_batching(wrapper, config)
     order = _make_order(loaded.training.samples, config, groups_by_length=batching == "dynamic")
     with_unsloth = uses_unsloth(config.backend)
     accelerates = batching == "packed" and fits_acceleration(wrapper, config, with_unsloth=with_unsloth)
@@ -79,6 +84,16 @@ def make_run_plan(
         # Gradient checkpointing reads the state of the random numbers within a pass, which can't be recorded.
         records_pass=accelerates and not config.gradient_checkpointing,
     )
+
+
+def _choose_batching(wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig) -> str:
+    if config.batching in {"dynamic", "fixed"}:
+        return config.batching
+    if config.batching == "auto":
+        return "packed" if torch.cuda.is_available() and keeps_packed_examples_apart(wrapper) else "dynamic"
+    if not keeps_packed_examples_apart(wrapper):
+        raise ModelLoadFailed("packed examples would influence each other in this base model; set batching: auto")
+    return config.batching
 
 
 def _make_order(samples: list[Sample], config: TrainConfig, *, groups_by_length: bool) -> BatchOrder:

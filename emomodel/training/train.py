@@ -11,7 +11,7 @@ from emomodel.model.loading import LoadedBaseModel, load_base_model
 from emomodel.model.prepare import EmotionalModel, make_emotional_model
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes, get_peak_memory_bytes
-from emomodel.protocol.progress import Metric, Phase, Plan, Reporter, Result
+from emomodel.protocol.progress import Metric, Notice, Phase, Plan, Reporter, Result
 from emomodel.protocol.train_request import TrainRequest
 from emomodel.samples.dataset import Samples
 from emomodel.training.loop import Surroundings, train
@@ -44,6 +44,8 @@ def run_training(
         loaded = load_samples(request, base, axes, reporter)
         requests.raise_if_stopping()
         model = make_emotional_model(base, config, len(axes))
+        if model.adapter_gap is not None:
+            reporter.report(Notice(code="layers_not_adapted", message=model.adapter_gap))
         plan = make_run_plan(loaded, model.wrapper, config, pad_token_id=base.tokenizer.pad_token_id)
         reporter.report(_make_plan(loaded.training, model, plan))
         requests.raise_if_stopping()

@@ -11,50 +11,17 @@ from transformers import AutoModelForCausalLM
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
 from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.model.head_loss import frozen_head_loss
-from emomodel.model.projection import make_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL
+from tests.model.packed_samples import AXES, assert_alike, learn, make_samples, wrap_for_training
 
 pytestmark = pytest.mark.model
-
-AXES = 8
-# Longer than the sliding window of 16, as long as it, and shorter.
-LENGTHS = (40, 9, 16, 23)
-
-
-def make_samples() -> list[dict[str, Any]]:
-    generator = torch.Generator().manual_seed(5)
-    samples = []
-    for length in LENGTHS:
-        ids = torch.randint(10, 900, (length,), generator=generator)
-        labels = ids.clone()
-        labels[: length // 2] = IGNORED_LABEL
-        emotions = torch.rand(length, AXES, generator=generator) * 2 - 1
-        samples.append(
-            {"input_ids": ids, "attention_mask": torch.ones_like(ids), "emotion_vectors": emotions, "labels": labels}
-        )
-    return samples
 
 
 @pytest.fixture(scope="module")
 def wrapper(tiny_gemma: Path) -> EmotionalGemmaUnslothWrapper:
     base: Any = AutoModelForCausalLM.from_pretrained(tiny_gemma, dtype=torch.float32)
-    torch.manual_seed(1)
-    projection = make_projection(AXES, 64, "default")
-    return EmotionalGemmaUnslothWrapper(base, projection, scale=1.0, centered=True).train()
-
-
-def learn(wrapper: EmotionalGemmaUnslothWrapper, batches: list[dict[str, Any]]) -> tuple[float, list[Tensor]]:
-    """The sum of the batches' losses divided by the number of all labels, and its gradients for all weights."""
-    items = torch.tensor(sum(length - length // 2 for length in LENGTHS))
-    loss = torch.stack([wrapper(**batch, num_items_in_batch=items).loss for batch in batches]).sum()
-    return loss.item(), list(torch.autograd.grad(loss, list(wrapper.parameters())))
-
-
-def assert_alike(ours: tuple[float, list[Tensor]], theirs: tuple[float, list[Tensor]]) -> None:
-    assert ours[0] == pytest.approx(theirs[0], rel=1e-6)
-    for mine, other in zip(ours[1], theirs[1], strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-4, atol=2e-6)
+    return wrap_for_training(base)
 
 
 @pytest.fixture(scope="module")

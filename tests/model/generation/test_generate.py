@@ -1,6 +1,5 @@
 """Writing under an emotion: the cache, batches, schedules, sampling."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,11 @@ from emomodel.generation.text_stream import TextStream, decode_reply
 from emomodel.generation.writing import ScheduleTooShort, lay_prompt, write
 from emomodel.samples.chat import ChatFormat
 from emomodel.samples.dataset import lay_emotions
+from tests.model.cached_logits import PROMPTS, SCHEDULES, Recorder, assert_cached_logits_equal_a_full_forward
 from tests.model.tiny_training import Trained
 
 pytestmark = pytest.mark.model
 
-# Longer than the tiny model's window of 16, so that its sliding layer drops tokens.
-PROMPTS = ["How was the concert?", "Tell me about your day, please. " * 3, "Hi"]
 GREEDY = Sampling(max_new_tokens=24, temperature=0)
 
 
@@ -88,44 +86,8 @@ def under_each_rule(request: pytest.FixtureRequest, trained: Trained, tiny_gemma
     )
 
 
-class Recorder:
-    """Chooses as a Chooser does, and records the logits (B, vocabulary) and the chosen tokens of each step."""
-
-    def __init__(self, chooser: Chooser) -> None:
-        self.logits: list[torch.Tensor] = []
-        self.chosen: list[list[int]] = []
-        self._chooser = chooser
-
-    def __call__(self, logits: torch.Tensor, replies: Sequence[list[int]]) -> list[int]:
-        self.logits.append(logits.clone())
-        self.chosen.append(self._chooser(logits, replies))
-        return self.chosen[-1]
-
-
-SCHEDULES = ["sadness=0.9 for 2 -> joy=0.9", "anger=0.7 interest=0.2 -> neutral -> joy", "neutral for 3 -> fear"]
-
-
 def test_cached_logits_equal_a_full_forward_for_schedules_that_change(under_each_rule: LoadedBundle) -> None:
-    """Prompts of different lengths are written in one batch, and compared with the complete texts without a cache."""
-    loaded, count = under_each_rule, 20
-    prompts = []
-    for text, spoken in zip(PROMPTS, SCHEDULES, strict=True):
-        chat = (Turn("user", text, loaded.axes.neutral),)
-        prompts.append(lay_prompt(loaded, chat, parse_schedule(spoken, loaded.axes, count), count))
-    # At a high temperature the replies differ and end at different steps.
-    chooser = Chooser(Sampling(max_new_tokens=count, temperature=2.0), [prompt.input_ids for prompt in prompts])
-    recorder = Recorder(chooser)
-    for _ in write(loaded, prompts, recorder, count):
-        pass
-    steps = len(recorder.chosen)
-    assert steps > 10
-    for row, prompt in enumerate(prompts):
-        ids = prompt.input_ids + [chosen[row] for chosen in recorder.chosen[:-1]]
-        with torch.inference_mode():
-            emotion = torch.tensor([prompt.vectors[: len(ids)]])
-            whole = loaded.model(input_ids=torch.tensor([ids]), emotion_vector=emotion, use_cache=False).logits[0]
-        cached = torch.stack([logits[row] for logits in recorder.logits])
-        torch.testing.assert_close(cached, whole[-steps:], atol=1e-4, rtol=0)
+    assert_cached_logits_equal_a_full_forward(under_each_rule, 20)
 
 
 def test_a_schedule_too_short_for_the_cached_steps_is_an_error(loaded: LoadedBundle) -> None:
