@@ -1,6 +1,7 @@
 """The counts of the memory estimate against transformers' own classes, with the published sizes and without weights."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-from emomodel.config import LINEAR_MODULES
+from emomodel.config import LINEAR_MODULES, LinearModule, TrainConfig
+from emomodel.errors import ModelLoadFailed
+from emomodel.model.adapter_targets import find_targets
 from emomodel.sizing.layer_shapes import Sizes
-from emomodel.sizing.model_shape import ModelShape, read_model_shape
+from emomodel.sizing.memory import DatasetStats, estimate
+from emomodel.sizing.memory_costs import FLOAT32_BYTES
+from emomodel.sizing.model_shape import read_model_shape
 from emomodel.sizing.towers import read_towers
 from tests.support import base_configs as configs
 
@@ -90,28 +95,26 @@ def test_a_config_that_transformers_saved_gives_the_same_shape(name: str, tmp_pa
     assert read_model_shape(json.loads((tmp_path / "config.json").read_text())) == read_model_shape(PUBLISHED[name])
 
 
+@pytest.mark.parametrize("names", [LINEAR_MODULES, *((name,) for name in LINEAR_MODULES)], ids=",".join)
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_adapted_modules_are_those_with_the_names_of_lora_modules(name: str) -> None:
-    """A fused module counts for each of its names."""
+def test_the_adapter_has_the_size_that_peft_gives_it(name: str, names: tuple[LinearModule, ...]) -> None:
+    model = make_model(PUBLISHED[name])
+    config = TrainConfig(lora_modules=names, lora_rank=1)
     shape = read_model_shape(PUBLISHED[name])
-    expected: Counter[tuple[int, int]] = Counter()
-    fused = {"qkv_proj": 3, "in_proj_qkv": 3, "gate_up_proj": 2, "out_proj": 1}
-    for path, module in make_model(PUBLISHED[name]).named_modules():
-        leaf = path.rpartition(".")[2]
-        if isinstance(module, nn.Linear) and "layers" in path and not any(word in path for word in TOWER_WORDS):
-            names = 1 if leaf in LINEAR_MODULES else fused.get(leaf, 0)
-            if names:
-                expected[module.in_features, module.out_features] += names
-    assert _count_named(shape) == expected
-
-
-def _count_named(shape: ModelShape) -> Counter[tuple[int, int]]:
-    counts: Counter[tuple[int, int]] = Counter()
-    for layer in shape.layers:
-        for linear in layer.linear:
-            if linear.names:
-                counts[linear.width, linear.height] += len(linear.names)
-    return counts
+    projection = shape.hidden_size * (shape.hidden_size // 2)
+    counted = estimate(config, shape, DatasetStats(), "cpu").adapter // FLOAT32_BYTES - projection
+    try:
+        targets = find_targets(model, names)
+    except ModelLoadFailed:
+        assert counted == 0
+        return
+    excluded = re.compile(targets.excluded or "(?!)")
+    adapted = [
+        module
+        for path, module in model.named_modules()
+        if any(f".{path}".endswith(f".{target}") for target in targets.names) and not excluded.fullmatch(path)
+    ]
+    assert counted == sum(module.in_features + module.out_features for module in adapted)
 
 
 def test_gemma_3ns_audio_tower_counts_as_its_class_does() -> None:
