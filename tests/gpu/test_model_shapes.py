@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from emomodel.protocol.progress import Metric, Notice, Result, parse_progress
-from tests.gpu.training import run_emomodel
+from tests.gpu.training import TEST_SECONDS, run_emomodel
 from tests.model.model_shapes import SHAPE_CONFIG, SHAPES, save_shape
 from tests.model.tiny_training import make_request
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(TEST_SECONDS)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
