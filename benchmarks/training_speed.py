@@ -1,25 +1,23 @@
-"""Training speed on one GPU in the real training process: plain transformers, Unsloth and emotune's acceleration.
+"""The speed and memory of many kinds of training on one GPU, in the real training process.
+
+benchmarks.training_proof compares the few that matter with the original project. These are for docs/memory.md and for
+batches of other shapes.
 
     python -m scripts.make_gemma_shape FOLDER --shape 1b --vocabulary 262144
     python -m benchmarks.training_speed FOLDER RESULTS.json [--only NAME ...] [--seconds 500]
 
-Short chats have the lengths of samples/chats.jsonl with Gemma's tokenizer (benchmarks/sample_lengths.json: tokens and
-targets of each); full rows have 1,024 tokens. All variants with one batch size take the same chats in the same order,
-so that their losses can be compared (benchmarks.compare_losses). Speeds count tokens without padding, at the median of
-the last half of the steps; the first step, which compiles, is reported separately. RESULTS.json is written after each
-variant.
+The chats are those of benchmarks/training_chats.py. All variants with one batch size take the same chats in the same
+order, so that their losses can be compared (benchmarks.compare_losses). Speeds count tokens without padding, at the
+median of the last half of the steps; the first step, which compiles, is reported separately. RESULTS.json is written
+after each variant.
 """
 
 import argparse
-import hashlib
 import itertools
 import json
 import os
 import platform
-import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -28,21 +26,12 @@ from typing import Any
 
 import torch
 
-from emomodel.config import TrainConfig
-from emomodel.protocol.train_request import TrainRequest
-from tests.support.tiny_gemma import make_tiny_tokenizer
+from benchmarks.training_chats import CHAT_COUNTS, FULL_ROW, make_chats
+from benchmarks.training_process import run_training
 
-LENGTHS_FILE = Path(__file__).with_name("sample_lengths.json")
 PEAK_FLOPS = 790e12
 # Floating-point operations for a token and parameter of a frozen base: forward, and backward for the activations only.
 FLOPS_PER_PARAMETER_AND_TOKEN = 4
-FULL_ROW = 1024
-# The tokens of the chat template around a prompt and a reply, and at the end of the reply.
-TEMPLATE_TOKENS = 10
-REPLY_END_TOKENS = 1
-# Enough for batches of 800. There are fewer of the long ones, which take time to read.
-CHAT_COUNTS = {"short": 4000, "full": 400}
-POLES = ("joy", "sadness", "anger", "calmness", "fear", "trust")
 
 
 @dataclass(frozen=True)
@@ -100,73 +89,19 @@ VARIANTS = [
 ]
 
 
-def make_chats(kind: str, count: int) -> bytes:
-    """Make `count` chats of one-token words, and so of exact lengths, as JSON Lines."""
-    generator = random.Random(7)  # noqa: S311 - the same chats each time
-    words = sorted(_find_words())
-    lengths = json.loads(LENGTHS_FILE.read_text()) if kind == "short" else [[FULL_ROW, FULL_ROW // 2]]
-    lines = []
-    for index in range(count):
-        total, targets = lengths[index % len(lengths)]
-        reply = max(targets - REPLY_END_TOKENS, 1)
-        prompt = max(total - reply - REPLY_END_TOKENS - TEMPLATE_TOKENS, 1)
-        turns = [" ".join(generator.choices(words, k=size)) for size in (prompt, reply)]
-        emotion = {generator.choice(POLES): round(generator.random(), 2)}
-        messages = [
-            {"role": "user", "content": turns[0]},
-            {"role": "assistant", "content": turns[1], "emotion": emotion},
-        ]
-        lines.append(json.dumps({"messages": messages}))
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _find_words() -> list[str]:
-    """Find words that are one token each, both at the start of a text and inside."""
-    tokenizer = make_tiny_tokenizer()
-    return [
-        token[1:]
-        for token in tokenizer.get_vocab()
-        if token.startswith("▁") and token[1:].isalpha() and token[1:] in tokenizer.get_vocab()
-    ]
-
-
 def measure(variant: Variant, base: Path, log: Path) -> dict[str, Any]:
     """Train, and summarise what the process reports."""
-    batch_size = int(variant.config["batch_size"])
     with tempfile.TemporaryDirectory(prefix="emotune-bench-") as scratch:
-        folder = Path(scratch)
-        data = make_chats(variant.data, CHAT_COUNTS[variant.data])
-        (folder / "data.jsonl").write_bytes(data)
-        changes = {
-            "max_steps": variant.steps,
-            "epochs": 1000.0,
-            "group_by_length": False,
-            "schedule": "constant",
-            "warmup_ratio": 0.0,
-            "seed": 1,
-        }
-        request = TrainRequest(
-            dataset_path=folder / "data.jsonl",
-            dataset_name=variant.data,
-            dataset_sha256=hashlib.sha256(data).hexdigest(),
-            base_model=base.name,
-            base_model_path=str(base),
-            config=TrainConfig.model_validate(variant.config | changes),
-            output_dir=folder / "output",
-        )
-        (folder / "request.json").write_text(request.model_dump_json())
-        argv = [sys.executable, "-m", "emomodel", "train", str(folder / "request.json")]
-        started = time.monotonic()
-        with log.open("ab") as stream:
-            done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=stream, text=True)
-        seconds = time.monotonic() - started
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+        data = Path(scratch) / f"{variant.data}.jsonl"
+        data.write_bytes(make_chats(variant.data, CHAT_COUNTS[variant.data]))
+        config = variant.config | {"max_steps": variant.steps}
+        run = run_training(config, data, base, Path(scratch), log=log, environment=os.environ)
     result: dict[str, Any] = {"name": variant.name, "data": variant.data, "config": variant.config}
-    result["process_seconds"] = round(seconds, 1)
-    result["notices"] = [line["message"] for line in lines if line["type"] == "notice"]
-    if done.returncode != 0:
-        return result | {"error": lines[-1] if lines else done.returncode}
-    return result | summarise([line for line in lines if line["type"] == "metric"], batch_size, base)
+    result["process_seconds"] = round(run.seconds, 1)
+    result["notices"] = [line["message"] for line in run.select("notice")]
+    if run.error is not None:
+        return result | {"error": run.error}
+    return result | summarise(run.select("metric"), int(variant.config["batch_size"]), base)
 
 
 def summarise(metrics: list[dict[str, Any]], batch_size: int, base: Path) -> dict[str, Any]:

@@ -1,22 +1,38 @@
-"""What holds for all tests: which run where, and that none is skipped in CI."""
+"""What holds for all tests: which run where, that none is skipped in CI, and whose warnings are errors."""
 
 import os
+import re
 import shutil
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from tests.support.containers import find_compose
 
 IN_CI = os.environ.get("CI") == "true"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let packages be imported whose source Python warns about, such as an escape that is none: it does so once, when
+    it compiles them. As an error it would make the import fail. In our own source it stays an error.
+
+    Python has the path of the file, without its ending, where the filter has a module.
+    """
+    own = f"{re.escape(str(ROOT))}/(?!.*/site-packages/)"
+    # Until Python 3.12 an escape that is none is deprecated, and later a matter of syntax.
+    for what in (":SyntaxWarning", "invalid escape sequence:DeprecationWarning"):
+        config.addinivalue_line("filterwarnings", f"ignore:{what}:(?!{own})")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests are left out, not skipped: those for CUDA or Docker Compose where there is none, as no machine of CI could
-    run them, and those that drive a browser unless they are asked for, by `-m browser` or by their path.
+    run them, and those that drive a browser unless they are asked for, by `-m browser` or by their path. With `-m gpu`
+    those for CUDA are there anyway, and fail without it.
     """
     left_out = set()
-    if not shutil.which("nvidia-smi"):
+    if not shutil.which("nvidia-smi") and config.option.markexpr != "gpu":
         left_out.add("gpu")
     if find_compose() is None:
         left_out.add("compose")

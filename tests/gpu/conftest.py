@@ -2,12 +2,29 @@
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from tests.gpu.turns import having_the_gpu
 from tests.model.tiny_training import REPOSITORY
 from tests.support.tiny_gemma import make_tiny_gemma
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cuda() -> None:
+    """Some trainings would also succeed on a CPU, and show nothing."""
+    assert torch.cuda.is_available(), "the tests of the marker gpu need CUDA, and PyTorch finds none"
+
+
+@pytest.fixture(autouse=True)
+def turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    alone = request.node.get_closest_marker("alone") is not None
+    with having_the_gpu(Path(tempfile.gettempdir()), alone=alone):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Acceleration on CUDA changes nothing but the speed: packed, compiled and recorded passes, also after a stop."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -26,10 +25,11 @@ from emomodel.protocol.train_request import TrainRequest
 from emomodel.samples.dataset import IGNORED_LABEL
 from emomodel.training.acceleration import accelerated
 from emomodel.training.cuda_graph import GraphedPass
+from tests.gpu.training import TEST_SECONDS, TIMEOUT_SECONDS, make_environment
 from tests.model.tiny_training import REPOSITORY, make_request
 
 # PyTorch warns while it compiles, and fails if a warning is turned into an error.
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(TEST_SECONDS), pytest.mark.filterwarnings("default")]
 
 AXES = 8
 # Longer than the tiny model's sliding window of 16, as long as it, and shorter.
@@ -145,12 +145,12 @@ def start(request: TrainRequest, *flags: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
-        env=os.environ | {"OMP_NUM_THREADS": "8"},
+        env=make_environment(),
     )
 
 
 def finish(request: TrainRequest) -> list[float]:
-    output, log = start(request).communicate(timeout=200)
+    output, log = start(request).communicate(timeout=TIMEOUT_SECONDS)
     assert isinstance(parse_progress(output.splitlines()[-1]), Result), output + log[-4000:]
     lines = (request.output_dir / "metrics.jsonl").read_text().splitlines()
     return [Metric.model_validate_json(line).loss for line in lines]

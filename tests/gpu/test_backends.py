@@ -8,13 +8,13 @@ import pytest
 
 from emomodel.bundles.bundle import pack
 from emomodel.protocol.progress import Metric, Notice, Result, parse_progress
-from tests.gpu.training import TIMEOUT_SECONDS, run_emomodel
+from tests.gpu.training import TEST_SECONDS, run_emomodel
 from tests.model.tiny_training import make_request
 
 pytestmark = pytest.mark.gpu
 
 
-@pytest.mark.timeout(TIMEOUT_SECONDS)
+@pytest.mark.timeout(TEST_SECONDS)
 @pytest.mark.parametrize(
     "config",
     [

@@ -15,7 +15,8 @@ import torch
 
 from worker.slot.gpu import DeviceReading, Gpu, GpuUnreadable
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(120)]
+# The time limit is for the test itself: before it a test may wait for others to be done with the GPU.
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(120, func_only=True)]
 
 GIB = 1024**3
 HELD_BYTES = 3 * GIB
@@ -115,6 +116,7 @@ def test_a_gpu_is_read_again_after_nvml_was_closed_elsewhere(gpu: Gpu, idle: Dev
     pytest.fail("it was not opened again")
 
 
+@pytest.mark.alone
 def test_a_process_sees_its_gpu_alone_and_shows_in_its_memory(
     gpu: Gpu, idle: DeviceReading, holder: "subprocess.Popen[str]"
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_process_sees_its_gpu_alone_and_shows_in_its_memory(
         assert process.memory_bytes is None or process.memory_bytes >= HELD_BYTES
 
 
+@pytest.mark.alone
 def test_the_memory_of_a_process_that_was_killed_comes_back(
     gpu: Gpu, idle: DeviceReading, holder: "subprocess.Popen[str]"
 ) -> None:

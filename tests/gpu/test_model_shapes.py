@@ -6,35 +6,12 @@ from typing import Any
 
 import pytest
 
-from emomodel.protocol.control import RunRequests
-from emomodel.protocol.progress import Metric, Notice, Progress, Result, parse_progress
-from emomodel.training.train import run_training
-from tests.gpu.training import run_emomodel
+from emomodel.protocol.progress import Metric, Notice, Result, parse_progress
+from tests.gpu.training import TEST_SECONDS, run_emomodel
 from tests.model.model_shapes import SHAPE_CONFIG, SHAPES, save_shape
 from tests.model.tiny_training import ListReporter, make_request
 
-# PyTorch warns while it compiles, and fails if a warning is turned into an error.
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400), pytest.mark.filterwarnings("default")]
-
-# Their examples can't be packed, which everything else of the acceleration needs.
-NOT_ACCELERATED = {"qwen3.5", "gpt-oss"}
-MIXTURES = {"gemma4 moe", "qwen3 moe", "gpt-oss"}
-# The kinds that Unsloth has code of its own for.
-UNSLOTH_SHAPES = ("gemma for images", "gemma4", "llama", "qwen3")
-CONFIG: dict[str, Any] = SHAPE_CONFIG | {"dtype": "auto", "load_in_4bit": False, "backend": "transformers"}
-# The same batches at the same rates, packed or not, whether the training goes to its end or stops early.
-SAME_STEPS: dict[str, Any] = {"group_by_length": False, "schedule": "constant", "warmup_ratio": 0.0}
-PLAIN = {"acceleration": "off", "batching": "dynamic", "max_steps": 3}
-
-
-def list_losses(progress: list[Progress]) -> list[float]:
-    return [line.loss for line in progress if isinstance(line, Metric)]
-
-
-def train(folder: Path, base: Path, **config: Any) -> list[Progress]:
-    reporter = ListReporter()
-    run_training(make_request(folder, base, **(CONFIG | SAME_STEPS | config)), reporter, RunRequests())
-    return reporter.progress
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(TEST_SECONDS)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

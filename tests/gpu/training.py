@@ -3,11 +3,34 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from tests.model.tiny_training import REPOSITORY
+from worker.runs.environment import CACHE_VARIABLES, THREAD_VARIABLES
 
-# With Unsloth, imports and the compilation in the first step take more than a minute.
+# With Unsloth, imports and the compilation in the first step take more than a minute, and longer beside other tests.
 TIMEOUT_SECONDS = 400
+# A test starts up to three of them, and may wait for a test that has the GPU alone.
+TEST_SECONDS = 600
+# More bring a training nothing.
+MAX_THREADS = 8
+CACHES = Path(tempfile.gettempdir()) / "emotune-gpu-tests"
+
+
+def make_environment() -> dict[str, str]:
+    """The variables of a process beside which as many others run as pytest-xdist has workers.
+
+    The processes share what PyTorch and Triton compile, whose files appear complete. Unsloth writes modules in place
+    and imports them, so each worker has its own.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    worker_count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    threads = max(min((os.cpu_count() or 1) // worker_count, MAX_THREADS), 1)
+    caches = {name: str(CACHES / folder) for name, folder in CACHE_VARIABLES.items()}
+    caches["UNSLOTH_COMPILE_LOCATION"] = str(CACHES / f"unsloth-{worker}")
+    compilers = {"TORCHINDUCTOR_COMPILE_THREADS": str(threads)}
+    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | caches | compilers
 
 
 def run_emomodel(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -17,6 +40,6 @@ def run_emomodel(*argv: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "8"},
+        env=make_environment(),
         timeout=TIMEOUT_SECONDS,
     )
