@@ -12,14 +12,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from pydantic import ValidationError
 
-from emomodel.errors import FAILURE_CODES, EmomodelError, Stopped
+from emomodel.errors import FAILURE_CODES, EmomodelError, SeveralProcesses, Stopped
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.journal import keep_journal
 from emomodel.protocol.peaks import find_peak_gpu_bytes, get_peak_host_bytes
@@ -46,6 +46,9 @@ _NO_MEMORY_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allo
 # What the GPU's libraries say where PyTorch has no class of error, or a different one in each release.
 _GPU_MEMORY_WORDS = ("CUDA error: out of memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _GPU_FAULT_WORDS = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error")
+# How torchrun, accelerate launch and MPI tell a process how many there are, and which of them it is.
+_SIZE_VARIABLES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_RANK_VARIABLES = ("RANK", "LOCAL_RANK")
 _DISK_FULL_WORDS = "No space left on device"
 
 
@@ -123,6 +126,7 @@ def _find_code(error: Exception) -> str | None:
 
 
 def _run(request_path: Path, reporter: ProcessReporter, requests: RunRequests) -> Result:
+    refuse_several_processes(os.environ)
     request = TrainRequest.model_validate_json(request_path.read_bytes())
     reporter.note_start(request_path, request.output_dir)
     reporter.report(Phase(name="importing"))
@@ -135,6 +139,18 @@ def _run(request_path: Path, reporter: ProcessReporter, requests: RunRequests) -
 
     requests.raise_if_stopping()
     return run_training(request, reporter, requests)
+
+
+def refuse_several_processes(environment: Mapping[str, str]) -> None:
+    """Refuse to be one of several processes that a launcher has started for one training. Raises SeveralProcesses.
+
+    Each of them would train all by itself, and write into the folders of the others.
+    """
+    for names, most in ((_SIZE_VARIABLES, 1), (_RANK_VARIABLES, 0)):
+        for name in names:
+            value = environment.get(name, "")
+            if value.isdecimal() and int(value) > most:
+                raise SeveralProcesses(f"{name} is {value}: this is one of several processes that a launcher started")
 
 
 @contextmanager
