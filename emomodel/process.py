@@ -19,6 +19,7 @@ from types import FrameType
 
 from pydantic import ValidationError
 
+from emomodel.collection import without_collection
 from emomodel.errors import FAILURE_CODES, EmomodelError, SeveralProcesses, Stopped
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.journal import keep_journal
@@ -131,7 +132,7 @@ def _run(request_path: Path, reporter: ProcessReporter, requests: RunRequests) -
     reporter.note_start(request_path, request.output_dir)
     reporter.report(Phase(name="importing"))
     keep_to_one_gpu(os.environ)
-    with without_collection():
+    with lasting_imports():
         from emomodel.model.backend import import_backend
 
         import_backend(request.config.backend)
@@ -154,13 +155,15 @@ def refuse_several_processes(environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def without_collection() -> Iterator[None]:
-    """Switch garbage collection off for imports: what they make stays, and collecting takes a seventh longer."""
-    gc.disable()
-    try:
+def lasting_imports() -> Iterator[None]:
+    """Switch garbage collection off for imports, and leave out of all later collections what they have made.
+
+    It stays until the process ends. Collecting meanwhile takes a seventh longer, and with these objects each later
+    collection takes 0.3 s more.
+    """
+    with without_collection():
         yield
-    finally:
-        gc.enable()
+    gc.freeze()
 
 
 def keep_to_one_gpu(environment: MutableMapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from emomodel import errors
 from emomodel.config import TrainConfig
 from emomodel.errors import FAILURE_CODES, DatasetChanged, LossDiverged, SeveralProcesses
-from emomodel.process import describe_failure, keep_to_one_gpu, refuse_several_processes, without_collection
+from emomodel.process import describe_failure, keep_to_one_gpu, lasting_imports, refuse_several_processes
 from emomodel.protocol.progress import EXIT_FAILED, Failure, parse_progress
 from emomodel.protocol.train_request import TrainRequest
 
@@ -136,6 +136,6 @@ def test_the_collector_works_again_after_an_import_that_failed() -> None:
         assert not gc.isenabled()
         raise ImportError
 
-    with pytest.raises(ImportError), without_collection():
+    with pytest.raises(ImportError), lasting_imports():
         fail()
     assert gc.isenabled()
