@@ -2,7 +2,7 @@
 
     python benchmarks/trainer_memory.py BASE_MODEL_FOLDER [ROUNDS]
 
-The first has BOUND_MEMORY of worker/runs/environment.py in its environment. The two alternate; both results of each
+The first has BOUND_MEMORY of worker/trainers/environment.py in its environment. The two alternate; both results of each
 round and the ratios of the medians are printed. After `make demo` a base model is in data/models/gemma-3-270m.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from emomodel.config import TrainConfig
 from emomodel.protocol.train_request import TrainRequest
 from jobs.settings import GIB
-from worker.runs.environment import BOUND_MEMORY
+from worker.trainers.environment import BOUND_MEMORY
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "chats.jsonl"
 # The heap grows with each new length of a batch.

@@ -36,9 +36,15 @@ def _make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     train = commands.add_parser("train", help="train as a request file describes; progress goes to standard output")
-    train.add_argument("request", type=Path, help="the request, a TrainRequest in JSON")
+    request = train.add_mutually_exclusive_group(required=True)
+    request.add_argument("request", type=Path, nargs="?", help="the request, a TrainRequest in JSON")
+    request.add_argument(
+        "--spare", action="store_true", help="import everything, then read the request's path from standard input"
+    )
     train.add_argument(
-        "--supervised", action="store_true", help="read stop requests from standard input, and end when it ends"
+        "--supervised",
+        action="store_true",
+        help="read stop requests from standard input, and end when it ends; so does --spare",
     )
 
     generate = commands.add_parser("generate", help="write replies under emotions with a bundle")
@@ -85,6 +91,10 @@ def _list_needed(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _train(options: argparse.Namespace) -> int:
+    if options.spare:
+        from emomodel.spare import run_spare_process
+
+        return run_spare_process()
     from emomodel.process import run_train_process
 
     return run_train_process(options.request, supervised=options.supervised)

@@ -12,6 +12,7 @@ raises it, unless several modules do. Names in brackets are the codes.
     │   ├── ModelLoadFailed (model_load_failed)         the base model, or its tokenizer, can't be loaded
     │   ├── LossDiverged (loss_diverged)                the loss is not a finite number, or has exploded
     │   ├── OutputExists (output_exists)                the output folder is not empty
+    │   ├── SeveralProcesses (several_processes)        several processes for one training; process.py
     │   ├── CheckpointUnusable (checkpoint_unusable)    a checkpoint is damaged, or belongs to another training
     │   ├── BundleMismatch (bundle_mismatch)            parts of a bundle fit neither each other nor the base model
     │   ├── PromptRefused (prompt_invalid)              a prompt can't be written in the base model's chat format
@@ -107,6 +108,12 @@ class OutputExists(ModelError):
     code = "output_exists"
 
 
+class SeveralProcesses(ModelError):
+    """A launcher has started several processes for one training, which would all write into its folders."""
+
+    code = "several_processes"
+
+
 class CheckpointUnusable(ModelError):
     """The checkpoint is damaged, or belongs to another training; an older one is used, or none."""
 
@@ -170,4 +177,8 @@ FAILURE_CODES: dict[str, FailureCode] = {
     ),
     "disk_full": FailureCode("The disk is full.", "Free some space and start the job again."),
     "output_exists": FailureCode("The output folder holds files already.", "Choose another folder, or empty this one."),
+    "several_processes": FailureCode(
+        "A launcher has started several processes for one training.",
+        "Start one process, without torchrun, accelerate launch or mpirun: a training uses one GPU.",
+    ),
 }

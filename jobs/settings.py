@@ -268,6 +268,12 @@ class Settings(BaseSettings):
         None, description="CPU threads of a training process; default: all cores."
     )
 
+    spare_trainer: bool = Field(
+        True,
+        description="Each slot keeps a training process that has loaded its libraries, so that the next job starts at "
+        "once; it holds some memory (docs/operations.md, Spare training process).",
+    )
+
     # Live metrics
     metric_flush_seconds: Seconds = Field(
         2, description="Interval between the batches in which metrics are written to the database."

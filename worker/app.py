@@ -21,6 +21,8 @@ from worker.housekeeping.statistics import make_beat_entry
 from worker.resources import Resources
 from worker.runs.run import TRAINER_ARGV
 from worker.tasks import register_tasks
+from worker.trainers.spare_keeper import make_spares
+from worker.trainers.spares import Spares
 
 
 def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) -> Celery:
@@ -34,7 +36,12 @@ def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) 
     celery.conf.beat_schedule |= make_beat_entry(settings)
     drain = Drain()
     get_resources = functools.cache(functools.partial(Resources.open, settings, celery, drain))
-    register_tasks(celery, get_resources, trainer_argv)
+
+    @functools.cache
+    def get_spares() -> Spares:
+        return make_spares(get_resources(), trainer_argv)
+
+    register_tasks(celery, get_resources, trainer_argv, get_spares)
 
     def on_setup_logging(**_: Any) -> None:
         configure_logging(settings.log_level, settings.log_format)
@@ -44,12 +51,14 @@ def make_worker(settings: Settings, trainer_argv: Sequence[str] = TRAINER_ARGV) 
 
     def on_process_init(**_: Any) -> None:
         if get_slot_queue(settings.slot_device) in celery.amqp.queues.consume_from:
-            Beacon(get_resources()).start()
+            Beacon(get_resources(), get_spares()).start()
 
     def on_process_shutdown(**_: Any) -> None:
         # A process that has opened nothing has no spans to send.
         if get_resources.cache_info().currsize:
             get_resources().tracing.close()
+        if get_spares.cache_info().currsize:
+            get_spares().close()
 
     def on_beat_init(**_: Any) -> None:
         leave_with_parent()

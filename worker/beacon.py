@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.runs import slots
 from worker.resources import Resources
 from worker.slot.gpu import DeviceReading, GpuUnreadable
+from worker.trainers.spares import NO_SPARES, Spares
 
 # A slot counts as absent after settings.worker_seen_seconds; several signs fit into that time.
 SIGNS_PER_SEEN_TIME = 6
@@ -19,11 +20,12 @@ log = structlog.get_logger()
 class Beacon:
     """A thread that notes the slot in the database every few seconds, for as long as its process lives.
 
-    Each time it also checks again whether the slot is blocked.
+    Each time it also checks again whether the slot is blocked, and has the slot's spare training process kept.
     """
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, spares: Spares = NO_SPARES) -> None:
         self._resources = resources
+        self._spares = spares
         self._interval_seconds = resources.settings.worker_seen_seconds / SIGNS_PER_SEEN_TIME
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._shine, name="beacon", daemon=True)
@@ -42,7 +44,9 @@ class Beacon:
         self._give_sign()
         while not self._closing.wait(self._interval_seconds):
             # A worker that is leaving takes no new jobs.
-            if not self._resources.drain.is_requested:
+            if self._resources.drain.is_requested:
+                self._spares.close()
+            else:
                 self._give_sign()
 
     def _give_sign(self) -> None:
@@ -57,6 +61,7 @@ class Beacon:
             blocked_reason = check.recheck()
             if other_host is None:
                 self._note(blocked_reason)
+            self._spares.keep(is_open=self._is_open())
         except SQLAlchemyError as error:
             log.warning("slot_not_noted", slot=settings.slot, reason=str(error))
             return
@@ -69,6 +74,13 @@ class Beacon:
         settings = self._resources.settings
         with self._resources.database.read() as session:
             return slots.find_other_host(
+                session, name=settings.slot, host=settings.host_name, within_seconds=settings.worker_seen_seconds
+            )
+
+    def _is_open(self) -> bool:
+        settings = self._resources.settings
+        with self._resources.database.read() as session:
+            return slots.is_open(
                 session, name=settings.slot, host=settings.host_name, within_seconds=settings.worker_seen_seconds
             )
 

@@ -9,14 +9,20 @@ from worker.housekeeping import garbage, sweeper
 from worker.housekeeping import statistics as insights
 from worker.resources import Resources
 from worker.runs import turn
+from worker.trainers.spares import Spares
 
 
-def register_tasks(celery: Celery, get_resources: Callable[[], Resources], trainer_argv: Sequence[str]) -> None:
+def register_tasks(
+    celery: Celery,
+    get_resources: Callable[[], Resources],
+    trainer_argv: Sequence[str],
+    get_spares: Callable[[], Spares],
+) -> None:
     """Register the functions that the app's messages call."""
     statistics = insights.StatisticsProcess()
 
     def run_next() -> None:
-        turn.run_next(get_resources(), trainer_argv)
+        turn.run_next(get_resources(), trainer_argv, get_spares())
 
     def sweep() -> None:
         sweeper.sweep(get_resources())

@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from emomodel.collection import without_collection
 from emomodel.config import Backend
 from emomodel.errors import ModelLoadFailed
 from emomodel.model.backend import uses_unsloth
@@ -82,7 +83,9 @@ def load_base_model(
             model = _load_with_unsloth(name_or_path, precision, wants_4bit, max_length)
         else:
             model = _load_with_transformers(name_or_path, precision, wants_4bit)
-        tokenizer = _load_tokenizer(str(tokenizer_path or name_or_path))
+        # Gemma's tokenizer is 262,144 tokens and twice as many merges: half of its time would be collections.
+        with without_collection():
+            tokenizer = _load_tokenizer(str(tokenizer_path or name_or_path))
     return LoadedBaseModel(model, tokenizer, _find_hidden_size(model))
 
 

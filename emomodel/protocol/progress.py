@@ -4,8 +4,13 @@ The process writes one JSON object a line to its standard output, and nothing el
 standard error. Standard input carries requests, one a line: ``stop`` asks it to end after the current step without
 saving, ``save_and_stop`` to end there with a checkpoint, and ``checkpoint`` to save one there and continue. The end of
 input means that the supervisor is gone, and the process ends at once.
+
+A spare process has imported all that a training needs, reports that it is ready, and waits. Its first line of input is
+the path of a request file as a JSON string: it answers with the phase ``importing`` at once, goes to the folder of that
+file and trains; what follows on its input are requests.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -39,6 +44,12 @@ PhaseName = Literal["importing", "loading_dataset", "loading_model", "training",
 
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ready(_Line):
+    """A spare process has imported all that a training needs. It is no news of a training: none has begun."""
+
+    type: Literal["ready"] = "ready"
 
 
 class Phase(_Line):
@@ -138,8 +149,8 @@ class Failure(_Line):
     peak_host_bytes: int | None = None
 
 
-Progress = Annotated[Phase | Plan | Metric | Checkpoint | Notice | Result | Failure, Field(discriminator="type")]
-_PROGRESS: TypeAdapter[Progress] = TypeAdapter(Progress)
+Progress = Phase | Plan | Metric | Checkpoint | Notice | Result | Failure
+_LINE: TypeAdapter[Ready | Progress] = TypeAdapter(Annotated[Ready | Progress, Field(discriminator="type")])
 
 
 class ProgressError(EmomodelError):
@@ -148,12 +159,30 @@ class ProgressError(EmomodelError):
     code = "progress_invalid"
 
 
-def parse_progress(line: str | bytes) -> Progress:
-    """Parse one progress line. Raises ProgressError."""
+def parse_line(line: str | bytes) -> Ready | Progress:
+    """Parse one line of a process that may have been a spare. Raises ProgressError."""
     try:
-        return _PROGRESS.validate_json(line)
+        return _LINE.validate_json(line)
     except ValidationError as error:
         raise ProgressError(str(error)) from error
+
+
+def parse_progress(line: str | bytes) -> Progress:
+    """Parse one progress line of a training. Raises ProgressError."""
+    parsed = parse_line(line)
+    if isinstance(parsed, Ready):
+        raise ProgressError("only a spare process reports that it is ready")
+    return parsed
+
+
+def write_order(request_path: Path) -> str:
+    """The line that hands a request to a spare process, without the end of the line."""
+    return json.dumps(str(request_path))
+
+
+def read_order(line: str) -> Path:
+    """The path in a line that `write_order` has made. Raises ValueError."""
+    return Path(json.loads(line))
 
 
 def write_metrics(path: Path, metrics: Iterable[Metric]) -> None:
@@ -201,6 +230,6 @@ class LineReporter:
 
     def note_end(self, kind: str) -> None: ...
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: Ready | Progress) -> None:
         self._stream.write(progress.model_dump_json(exclude_none=True) + "\n")
         self._stream.flush()

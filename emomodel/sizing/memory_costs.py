@@ -52,7 +52,7 @@ CUDA_RESERVE_BYTES = 3 * GIB // 2
 CPU_RESERVE_BYTES = 8 * GIB // 10
 
 # On a CPU the C library's heap keeps more than is in use, as batches of different lengths leave gaps. Measured over a
-# few steps of Gemma 3 270M, with worker/runs/environment.py's settings.
+# few steps of Gemma 3 270M, with worker/trainers/environment.py's settings.
 CPU_HEAP_FACTOR = 1.3
 
 

@@ -131,6 +131,12 @@ class Faults:
 
     _trainer_stalled = _trainer_stopped
 
+    def _spare_killed(self, slot: str, _: float) -> str | None:
+        return _kill(self._system.find_spare(slot))
+
+    def _spare_stopped(self, slot: str, seconds: float) -> str | None:
+        return self._pause([self._system.find_spare(slot)], seconds)
+
     def _second_worker(self, slot: str, seconds: float) -> str | None:
         component = self._system.components[slot]
         extra = self._system.start_extra(f"{slot}-twin", component.argv, component.settings)

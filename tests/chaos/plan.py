@@ -30,6 +30,8 @@ COMMON_KINDS = (
     FaultKind("worker_stopped", 4, 1.0, 12.0),
     FaultKind("child_stopped", 4, 1.0, 12.0),
     FaultKind("trainer_stopped", 4, 0.5, 4.0),
+    FaultKind("spare_killed", 4),
+    FaultKind("spare_stopped", 3, 0.5, 12.0),
     FaultKind("housekeeping_killed", 3),
     FaultKind("api_killed", 2),
     FaultKind("redis_wiped", 3),

@@ -5,6 +5,8 @@ input, checkpoints that are complete or not there, an output folder that is a re
 EMOMODEL_JOURNAL. Its losses depend on a running state that only a checkpoint preserves, so a wrongly resumed run has
 wrong losses. It imports only the standard library, and so starts within 30 ms.
 
+With `--spare` in place of the request it waits for one on its standard input, as the real one does.
+
 For any base model other than FAST_MODEL it becomes the real training process by exec.
 """
 
@@ -239,6 +241,22 @@ def describe(path: Path) -> Json:
     return {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def wait_for_request() -> Path:
+    """Wait as a spare does, and answer the request."""
+    os.write(_PROGRESS, b'{"type": "ready"}\n')
+    line = b""
+    # No further than the line: what follows is read by another thread, or another program.
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            os._exit(EXIT_ORPHANED)
+        line += byte
+    os.write(_PROGRESS, b'{"type": "phase", "name": "importing"}\n')
+    path = Path(json.loads(line))
+    os.chdir(path.parent)
+    return path
+
+
 def main(request_path: Path) -> int:
     request = json.loads(request_path.read_text())
     journal = Journal(os.environ[JOURNAL_VARIABLE])
@@ -283,4 +301,4 @@ def main(request_path: Path) -> int:
 _PROGRESS = 1
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(wait_for_request() if sys.argv[1] == "--spare" else Path(sys.argv[1])))

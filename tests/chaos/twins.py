@@ -13,7 +13,7 @@ from emomodel.protocol.train_request import TrainRequest
 from tests.chaos.load import COURSES, REAL_MODEL, make_config
 from tests.chaos.trainer import FAST_MODEL, JOURNAL_VARIABLE, TEMPLATE_VARIABLE
 from tests.chaos.worker import TRAINER_ARGV
-from worker.runs.environment import make_trainer_environment
+from worker.trainers.environment import make_trainer_environment
 
 TWIN_SECONDS = 120.0
 

@@ -83,6 +83,19 @@ def start_training(request: TrainRequest, *flags: str, journal: Path | None = No
     )
 
 
+def start_spare(folder: Path, *, journal: Path | None = None) -> subprocess.Popen[str]:
+    """Start a real spare process, which has no request yet, in a folder of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "emomodel", "train", "--spare"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=os.environ | ONE_THREAD | ({VARIABLE: str(journal)} if journal else {}),
+    )
+
+
 class ListReporter:
     """Keeps what is reported."""
 

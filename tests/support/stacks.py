@@ -49,6 +49,8 @@ def make_settings(data_dir: Path, database_url: str | None, tiny_gemma: Path, *,
         stop_grace_seconds=10,
         kill_grace_seconds=3,
         trainer_threads=1,
+        # Only what is about spares pays for their imports.
+        spare_trainer=False,
     )
 
 
@@ -113,8 +115,13 @@ class Installation:
         """The living training processes of this stack, or of a host with a folder of its own, also those whose worker
         has died.
         """
-        folder = str(data_dir or self.stack.settings.data_dir)
-        return [process for process in psutil.process_iter() if _is_trainer(process, folder)]
+        folder = (data_dir or self.stack.settings.data_dir) / "runs"
+        return [process for process in _list_emomodel() if folder in _find_folder(process).parents]
+
+    def list_spares(self) -> list[psutil.Process]:
+        """The living spare processes of this stack, which have no request yet."""
+        folder = self.stack.settings.data_dir
+        return [process for process in _list_emomodel() if _find_folder(process) == folder]
 
     def ask_the_held(self, job_id: str, verb: str) -> None:
         """Ask for a stop of a running job that the brake holds, and let go when its training has been asked, too."""
@@ -202,13 +209,24 @@ def _reports_stop(line: str, pid: int) -> bool:
     return "trainer_stops" in line and f"pid={pid}" in line
 
 
-def _is_trainer(process: psutil.Process, data_dir: str) -> bool:
+def _list_emomodel() -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command, status = process.cmdline(), process.status()
+        except psutil.Error:
+            continue
+        if command[:1] == [sys.executable] and "emomodel" in command and status != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def _find_folder(process: psutil.Process) -> Path:
+    """The folder that a process works in: a training process in that of its run. The root for one that has ended."""
     try:
-        command = process.cmdline()
+        return Path(process.cwd())
     except psutil.Error:
-        return False
-    is_emomodel = command[:1] == [sys.executable] and "emomodel" in command
-    return is_emomodel and data_dir in command[-1] and process.status() != psutil.STATUS_ZOMBIE
+        return Path("/")
 
 
 @contextmanager

@@ -118,9 +118,22 @@ class System:
         return children[0] if children else None
 
     def find_trainer(self, slot: str) -> psutil.Process | None:
+        """The process that trains on a slot. Such a process works in the folder of its run."""
+        return next((child for child in self._list_of_pool(slot) if self._is_in_run(child)), None)
+
+    def find_spare(self, slot: str) -> psutil.Process | None:
+        """The process of a slot that waits for its request."""
+        return next((child for child in self._list_of_pool(slot) if not self._is_in_run(child)), None)
+
+    def _list_of_pool(self, slot: str) -> list[psutil.Process]:
         child = self.find_pool_child(slot)
-        trainers = _list_children(child.pid if child is not None else None)
-        return trainers[0] if trainers else None
+        return _list_children(child.pid if child is not None else None)
+
+    def _is_in_run(self, process: psutil.Process) -> bool:
+        try:
+            return self.settings.data_dir / "runs" in Path(process.cwd()).parents
+        except psutil.Error:
+            return False
 
     def list_marked(self) -> list[psutil.Process]:
         """All living processes of this installation, regardless of their parent."""

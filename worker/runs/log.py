@@ -7,13 +7,11 @@ from typing import Self
 
 import structlog
 
+from worker.trainers.log_tail import TAIL_LINES, LogTail
+
 MIB = 1024**2
 MAX_LOG_BYTES = 20 * MIB
 CUT_MARK = "\n[cut here: the log has reached its limit of {limit} bytes; the run continues]\n"
-
-# Enough for about twenty lines of a traceback.
-TAIL_BYTES = 16 * 1024
-TAIL_LINES = 20
 
 log = structlog.get_logger()
 
@@ -25,7 +23,7 @@ class RunLog:
         self._stream = path.open("ab", buffering=0)
         self._room = max_bytes - self._stream.tell()
         self._max_bytes = max_bytes
-        self._tail = b""
+        self._tail = LogTail()
         self._lock = threading.Lock()
 
     def write_heading(self, text: str) -> None:
@@ -35,8 +33,8 @@ class RunLog:
                 self._append(f"{text}\n".encode())
 
     def write(self, chunk: bytes) -> None:
+        self._tail.write(chunk)
         with self._lock:
-            self._tail = (self._tail + chunk)[-TAIL_BYTES:]
             if self._room > 0:
                 self._append(chunk)
 
@@ -53,10 +51,7 @@ class RunLog:
 
     def get_last_lines(self, count: int = TAIL_LINES) -> list[str]:
         """Return the newest lines, also beyond the size limit, and of a progress bar the last state."""
-        with self._lock:
-            text = self._tail.decode(errors="replace").replace("\x00", "")
-        lines = [line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
-        return [line for line in lines if line][-count:]
+        return self._tail.get_last_lines(count)
 
     def __enter__(self) -> Self:
         return self

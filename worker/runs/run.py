@@ -1,7 +1,5 @@
 """One run: writes its request, starts its training process and supervises it to its end."""
 
-import os
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +8,12 @@ from emomodel.config import halve_batch
 from jobs.errors import EmotuneError, StorageUnreachable
 from jobs.files.storage import LOG_FILE, METRICS_FILE
 from jobs.models import Job
-from jobs.python_processes import SAFE_PATH, make_python_argv
+from jobs.python_processes import make_python_argv
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from worker.resources import Resources
 from worker.runs.checkpoints import RunCheckpoints
 from worker.runs.configs import judge_config
-from worker.runs.environment import make_trainer_environment, name_run
 from worker.runs.log import RunLog
 from worker.runs.mirror import open_mirror
 from worker.runs.missing_metrics import MissingMetrics
@@ -26,10 +23,11 @@ from worker.runs.relay import Relay
 from worker.runs.request_file import make_config, write_request
 from worker.runs.spans import PhaseSpans
 from worker.runs.supervisor import Ending, Grace, Limits, supervise
-from worker.runs.training_process import TrainingProcess
 from worker.slot.lock import SlotLock
 from worker.slot.oom import count_oom_kills
 from worker.slot.sampler import Sampler, make_sampler
+from worker.trainers.environment import make_slot_environment
+from worker.trainers.starting import Trainers, start_trainer, suits_spare
 
 # The request's path follows.
 TRAINER_ARGV = tuple(make_python_argv("-m", "emomodel", "train", "--supervised"))
@@ -57,7 +55,7 @@ def open_run(resources: Resources, job: Job, recorder: Recorder) -> ClaimedRun:
     )
 
 
-def train(run: ClaimedRun, lock: SlotLock, trainer_argv: Sequence[str]) -> tuple[Outcome, RunEnd]:
+def train(run: ClaimedRun, lock: SlotLock, trainers: Trainers) -> tuple[Outcome, RunEnd]:
     """Start the training process and supervise it to its end."""
     run.folder.mkdir(parents=True, exist_ok=True)
     prepared = _prepare(run)
@@ -71,7 +69,7 @@ def train(run: ClaimedRun, lock: SlotLock, trainer_argv: Sequence[str]) -> tuple
         _open_mirror(run),
     ):
         run_log.write_heading(_describe_run(run))
-        ending = _supervise(run, [*trainer_argv, str(prepared)], run_log, relay, lock)
+        ending = _supervise(run, prepared, run_log, relay, lock, trainers)
     was_out_of_memory = not ending.was_forced and count_oom_kills() > oom_kills_before
     outcome = decide_outcome(ending, was_out_of_memory=was_out_of_memory, can_halve_batch=_can_halve_batch(run))
     return outcome, _describe_end(run, ending, run_log)
@@ -92,18 +90,20 @@ def _prepare(run: ClaimedRun) -> Path | Failed | Interrupted:
         return Failed(error.code, error.message)
 
 
-def _supervise(run: ClaimedRun, argv: Sequence[str], run_log: RunLog, relay: Relay, lock: SlotLock) -> Ending:
+def _supervise(
+    run: ClaimedRun, request_path: Path, run_log: RunLog, relay: Relay, lock: SlotLock, trainers: Trainers
+) -> Ending:
     settings = run.resources.settings
-    environment = make_trainer_environment(
-        os.environ,
-        threads=settings.trainer_threads,
-        device=settings.slot_device,
-        gpu_uuid=run.resources.device.read().gpu_uuid,
-        cache_folder=run.resources.storage.get_cache_folder(settings.slot),
-    )
-    environment |= SAFE_PATH | name_run(run.job.id, run.job.attempt)
     limits = Limits(_find_seconds_left(run), settings.silence_seconds)
-    with TrainingProcess(argv, folder=run.folder, environment=environment, run_log=run_log) as trainer:
+    started = start_trainer(
+        trainers,
+        request_path,
+        may_be_spare=suits_spare(make_config(run.job), settings.slot_device),
+        environment=make_slot_environment(run.resources),
+        run_log=run_log,
+        is_stopping=lambda: _is_stopping(run),
+    )
+    with started as trainer:
         lock.note_trainer(trainer.pid)
         ending = supervise(
             trainer,
@@ -113,9 +113,14 @@ def _supervise(run: ClaimedRun, argv: Sequence[str], run_log: RunLog, relay: Rel
             grace=Grace(settings.stop_grace_seconds, settings.kill_grace_seconds),
             limits=limits,
             on_checkpoint=run.checkpoints.note_saved,
+            on_phase=trainers.spares.note_phase,
         )
     lock.forget_trainer()
     return ending
+
+
+def _is_stopping(run: ClaimedRun) -> bool:
+    return run.resources.drain.is_requested or run.recorder.is_lost or run.recorder.stop is not None
 
 
 def _open_relay(run: ClaimedRun, sampler: Sampler) -> Relay:

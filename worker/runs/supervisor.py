@@ -19,6 +19,7 @@ from emomodel.protocol.progress import (
     Metric,
     Notice,
     Phase,
+    PhaseName,
     Plan,
     Progress,
     Result,
@@ -27,7 +28,7 @@ from jobs.status import StopKind
 from worker.drain import Drain
 from worker.runs.recorder import Recorder
 from worker.runs.relay import Relay
-from worker.runs.training_process import TrainingProcess
+from worker.trainers.training_process import TrainingProcess
 
 # How long a stop, or the process's end, may remain unnoticed.
 POLL_SECONDS = 0.1
@@ -142,13 +143,14 @@ def supervise(
     grace: Grace,
     limits: Limits,
     on_checkpoint: Callable[[], None],
+    on_phase: Callable[[PhaseName], None],
 ) -> Ending:
     """Supervise a process until it and its group are gone and all its lines are relayed.
 
-    `on_checkpoint` is called after each checkpoint that the process has saved.
+    `on_checkpoint` is called after each checkpoint that the process has saved, `on_phase` when it enters a phase.
     """
     ladder = StopLadder(trainer, grace)
-    lines = _LineSorter(relay, on_checkpoint)
+    lines = _LineSorter(relay, on_checkpoint, on_phase)
     watch = _Watch(recorder, drain, limits)
     try:
         while not trainer.has_ended:
@@ -217,9 +219,10 @@ class _Watch:
 class _LineSorter:
     """Passes metrics and news on, and keeps the last line, which says how the training ended."""
 
-    def __init__(self, relay: Relay, on_checkpoint: Callable[[], None]) -> None:
+    def __init__(self, relay: Relay, on_checkpoint: Callable[[], None], on_phase: Callable[[PhaseName], None]) -> None:
         self._relay = relay
         self._on_checkpoint = on_checkpoint
+        self._on_phase = on_phase
         self.last_line: Result | Failure | None = None
         self.last_memory_bytes: int | None = None
 
@@ -231,7 +234,10 @@ class _LineSorter:
             case Checkpoint():
                 self._relay.hand_on_news(progress)
                 self._on_checkpoint()
-            case Phase() | Plan() | Notice():
+            case Phase():
+                self._relay.hand_on_news(progress)
+                self._on_phase(progress.name)
+            case Plan() | Notice():
                 self._relay.hand_on_news(progress)
             case Result() | Failure():
                 self.last_line = progress

@@ -20,6 +20,8 @@ from worker.runs.recorder import Recorder
 from worker.runs.run import TRAINER_ARGV, ClaimedRun, open_run, train
 from worker.runs.spans import trace_run
 from worker.slot.lock import SlotLock, hold_slot
+from worker.trainers.spares import NO_SPARES, Spares
+from worker.trainers.starting import Trainers
 
 # How long a slot that can't take a job waits, so that another one gets the ring.
 PASS_ON_SECONDS = 0.5
@@ -27,7 +29,7 @@ PASS_ON_SECONDS = 0.5
 log = structlog.get_logger()
 
 
-def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -> None:
+def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV, spares: Spares = NO_SPARES) -> None:
     """Claim the next job, if there is one, run it to its end, and ring for the next."""
     settings = resources.settings
     if resources.drain.is_requested or not resources.may_work():
@@ -41,11 +43,12 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV) -
         if (job := _claim(resources)) is None:
             return
         with (
+            spares.beside_run(),
             structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
             resources.slot_check.occupy(),
             trace_run(resources.tracing, job, slot=settings.slot, asked_at_ns=asked_at_ns),
         ):
-            _see_through(resources, job, lock, trainer_argv)
+            _see_through(resources, job, lock, Trainers(trainer_argv, spares))
             _wait_for_memory(resources, job, lock)
             _clear_ended(resources)
     with resources.database.read() as session:
@@ -105,12 +108,12 @@ def _wait_for_memory(resources: Resources, job: Job, lock: SlotLock) -> None:
             slots.record_blocked(session, job_id=job.id, attempt=job.attempt, message=message)
 
 
-def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: Sequence[str]) -> None:
+def _see_through(resources: Resources, job: Job, lock: SlotLock, trainers: Trainers) -> None:
     log.info("run_starts", slot=resources.settings.slot)
     with _open_recorder(resources, job) as recorder:
         run = open_run(resources, job, recorder)
         try:
-            status = _train_and_finish(run, lock, trainer_argv)
+            status = _train_and_finish(run, lock, trainers)
         except RunFenced:
             # What it has stored is left to the garbage collection, which checks the rows: its end may have been written
             # by a commit whose answer never arrived.
@@ -123,10 +126,10 @@ def _see_through(resources: Resources, job: Job, lock: SlotLock, trainer_argv: S
         log.warning("run_not_cleared", reason=error.message)
 
 
-def _train_and_finish(run: ClaimedRun, lock: SlotLock, trainer_argv: Sequence[str]) -> JobStatus:
+def _train_and_finish(run: ClaimedRun, lock: SlotLock, trainers: Trainers) -> JobStatus:
     """Return the job's status after the run. Raises RunFenced."""
     try:
-        return finish.finish(run, *train(run, lock, trainer_argv))
+        return finish.finish(run, *train(run, lock, trainers))
     except RunFenced:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""SlotLock: ensures one run at a time on a slot of this machine, independent of the database.
+"""SlotLock: ensures one run at a time on a slot of this machine, independent of the database, and one spare process.
 
 The database already lets a slot run one job. The lock covers what the database can't see: two workers started for one
 slot by mistake, and a training process that outlived its supervisor.
@@ -82,7 +82,13 @@ class SlotLock:
 @contextmanager
 def hold_slot(data_dir: Path, slot: str, *, host: str, boot_id: str) -> Iterator[SlotLock | None]:
     """Hold the slot's lock; yield None while another process of this machine holds it."""
-    path = get_lock_path(data_dir, slot, host=host)
+    with hold_lock(get_lock_path(data_dir, slot, host=host), boot_id) as lock:
+        yield lock
+
+
+@contextmanager
+def hold_lock(path: Path, boot_id: str) -> Iterator[SlotLock | None]:
+    """Hold the lock of a file; yield None while another process of this machine holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b") as stream:
@@ -105,6 +111,11 @@ def has_living_trainer(path: Path, *, boot_id: str) -> bool:
 
 def get_lock_path(data_dir: Path, slot: str, *, host: str) -> Path:
     return data_dir / "slots" / host / f"{slot}.lock"
+
+
+def get_spare_lock_path(data_dir: Path, slot: str, *, host: str) -> Path:
+    """The lock of a slot's spare process, which its worker holds also between two runs."""
+    return data_dir / "slots" / host / f"{slot}.spare.lock"
 
 
 def _parse(content: bytes) -> TrainerNote | None:

@@ -1,6 +1,7 @@
 """A training process that does not train:
 
-`python fake_trainer.py SCENARIO REQUEST` prints the lines of the real one.
+`python fake_trainer.py SCENARIO REQUEST` prints the lines of the real one. With `--spare` in place of the request it
+waits for one, in the state that SPARE_STATE names.
 """
 
 import os
@@ -28,7 +29,9 @@ from emomodel.protocol.progress import (
     Notice,
     Phase,
     Plan,
+    Ready,
     Result,
+    read_order,
 )
 from emomodel.protocol.train_request import TrainRequest
 
@@ -43,7 +46,7 @@ stop_saves = threading.Event()
 
 
 def watch_stdin() -> None:
-    for line in sys.stdin:
+    while line := read_line():
         match line.strip():
             case progress.STOP_REQUEST:
                 stopped.set()
@@ -53,6 +56,14 @@ def watch_stdin() -> None:
             case progress.CHECKPOINT_REQUEST:
                 save_wanted.set()
     os._exit(EXIT_ORPHANED)
+
+
+def read_line() -> str:
+    """Read one line from the standard input, and no further: what follows may be read by another thread."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line.decode()
 
 
 def listen() -> None:
@@ -136,7 +147,7 @@ def succeed(request: TrainRequest) -> None:
     begin()
     sys.stderr.write("a library warns\n")
     sys.stdout.write("a stray line\n")
-    sys.stderr.write(f"for {os.environ['EMOMODEL_JOB_ID']}/{os.environ['EMOMODEL_ATTEMPT']}\n")
+    sys.stderr.write(f"for {Path.cwd().parent.name}/{Path.cwd().name}\n")
     for step in range(1, STEP_COUNT + 1):
         report_step(step)
     reporter.report(Notice(code="odd", message="something odd"))
@@ -287,5 +298,29 @@ SCENARIOS = {
     )
 }
 
+
+def wait_for_request() -> Path:
+    """What a spare does before its training, in the state that a test asks for."""
+    state = os.environ.get("SPARE_STATE", "ready")
+    if state == "broken":
+        sys.exit("ImportError: no module of this name")
+    sys.stderr.write("a library warns while it is imported\n")
+    sys.stderr.flush()
+    if state != "importing":
+        reporter.report(Ready())
+    line = read_line()
+    if not line:
+        sys.exit(EXIT_ORPHANED)
+    if state == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if state == "deaf":
+        time.sleep(LONG_SECONDS)
+    path = read_order(line)
+    os.chdir(path.parent)
+    sys.stderr.write("a spare takes the request\n")
+    return path
+
+
 if __name__ == "__main__":
-    SCENARIOS[sys.argv[1]](TrainRequest.model_validate_json(Path(sys.argv[2]).read_bytes()))
+    path = wait_for_request() if sys.argv[2] == "--spare" else Path(sys.argv[2])
+    SCENARIOS[sys.argv[1]](TrainRequest.model_validate_json(path.read_bytes()))

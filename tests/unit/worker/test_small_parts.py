@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from worker.host import get_boot_id
-from worker.runs.environment import BOUND_MEMORY, THREAD_VARIABLES, make_trainer_environment
 from worker.slot.oom import count_oom_kills
+from worker.trainers.environment import BOUND_MEMORY, THREAD_VARIABLES, make_trainer_environment
 
 CACHE = Path("/data/compiled/slot-0")
 

@@ -56,7 +56,7 @@ def test_a_run_that_succeeds_leaves_a_bundle_its_traces_and_the_numbers(
     log = paths["log"].read_text()
     assert "a library warns" in log
     assert "a stray line" in log
-    # Heading and environment name the run, for a reader who has only the file or only the process.
+    # Heading and working folder name the run, for a reader who has only the file or only the process.
     assert log.startswith(f"[emotune: job {job_id}, attempt 1, on slot-0 of box]\n")
     assert f"for {job_id}/1\n" in log
 

@@ -1,4 +1,7 @@
-"""TrainingProcess: the child process of one run, started, read from, asked to stop, ended."""
+"""TrainingProcess: the child process of one run, started, read from, asked to stop, ended.
+
+It may be started before its run is known, as a spare: then it gets the path of its request later.
+"""
 
 import io
 import os
@@ -6,15 +9,15 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Protocol, Self, cast
 
 import structlog
 
-from emomodel.protocol.progress import Progress, ProgressError, parse_progress
-from worker.runs.log import RunLog
+from emomodel.protocol.progress import Progress, ProgressError, Ready, parse_line, write_order
 from worker.slot import process_group
 from worker.threads import make_thread
 
@@ -32,11 +35,22 @@ RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 log = structlog.get_logger()
 
 
+class OutputLog(Protocol):
+    """Where a process's output goes, but for its progress lines."""
+
+    def write(self, chunk: bytes) -> None: ...
+
+
 class TrainingProcess:
     """A training process, which leads its own session. Threads read its lines, so it never waits for its supervisor."""
 
-    def __init__(self, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], run_log: RunLog) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], run_log: OutputLog
+    ) -> None:
         self._log = run_log
+        # Set by the line of a spare that it is ready, and by the first line of a training.
+        self._ready = threading.Event()
+        self._answered = threading.Event()
         self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
         self._process = subprocess.Popen(  # noqa: S603  the argv is ours: no user's text is in it but as a file's content
             argv,
@@ -73,6 +87,25 @@ class TrainingProcess:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return self._process.returncode is not None or os.waitid(os.P_PID, self.pid, flags) is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a spare has reported that it has imported everything."""
+        return self._ready.is_set()
+
+    def hand_over(self, request_path: Path, run_log: OutputLog) -> None:
+        """Give a spare its request. From now on its output goes to the run's log."""
+        self._log = run_log
+        self.ask(write_order(request_path))
+
+    def has_answered(self, wait_seconds: float) -> bool:
+        """Wait for the first progress line of the training; false if none comes in time."""
+        return self._answered.wait(wait_seconds)
+
+    def has_answered_before_its_end(self) -> bool:
+        """Whether an ended process had reported anything of a training."""
+        self._join_readers()
+        return self._answered.is_set()
+
     def ask(self, request: str) -> None:
         """Send one of the requests of emomodel.protocol.progress."""
         try:
@@ -98,10 +131,13 @@ class TrainingProcess:
         process_group.send_signal(self.pid, signal.SIGKILL)
         exit_code = self._reap()
         process_group.kill_members(self.pid)
-        for reader in self._readers:
-            reader.join(PIPE_WAIT_SECONDS)
+        self._join_readers()
         self._stdin.close()
         return exit_code
+
+    def _join_readers(self) -> None:
+        for reader in self._readers:
+            reader.join(PIPE_WAIT_SECONDS)
 
     def _reap(self) -> int:
         """Reap as Popen.wait does, and keep the kernel's count of the process's memory."""
@@ -114,9 +150,15 @@ class TrainingProcess:
         with io.BufferedReader(stream) as buffered:
             while line := buffered.readline(MAX_LINE_BYTES):
                 try:
-                    self._progress.put(parse_progress(line))
+                    parsed = parse_line(line)
                 except ProgressError:
                     self._log.write(line)
+                    continue
+                if isinstance(parsed, Ready):
+                    self._ready.set()
+                else:
+                    self._progress.put(parsed)
+                    self._answered.set()
 
     def _read_log(self, stream: IO[bytes]) -> None:
         with stream:

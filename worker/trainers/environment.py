@@ -1,9 +1,12 @@
 """The environment variables of a training process."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobs.python_processes import SAFE_PATH
 from jobs.settings import GIB, MIB, PREFIX, Device
+from worker.resources import Resources
 
 # Prefixes of variables that may hold a password and that a training does not need: our settings; those by which any
 # program finds its object store; and OpenTelemetry's, as a training process sends no spans.
@@ -30,14 +33,17 @@ CACHE_VARIABLES = {
 }
 
 
-# They name a process's run for a person who finds it by `ps` or `nvidia-smi`. No code of ours reads them.
-JOB_VARIABLE = "EMOMODEL_JOB_ID"
-ATTEMPT_VARIABLE = "EMOMODEL_ATTEMPT"
-
-
-def name_run(job_id: str, attempt: int) -> dict[str, str]:
-    """Return the variables that say which run a process is for."""
-    return {JOB_VARIABLE: job_id, ATTEMPT_VARIABLE: str(attempt)}
+def make_slot_environment(resources: Resources) -> dict[str, str]:
+    """Make the variables of each training process of this slot now; they name no run. Raises GpuUnreadable."""
+    settings = resources.settings
+    environment = make_trainer_environment(
+        os.environ,
+        threads=settings.trainer_threads,
+        device=settings.slot_device,
+        gpu_uuid=resources.device.read().gpu_uuid,
+        cache_folder=resources.storage.get_cache_folder(settings.slot),
+    )
+    return environment | SAFE_PATH
 
 
 def make_trainer_environment(
