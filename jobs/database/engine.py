@@ -6,6 +6,7 @@ transaction that reads first and writes later fails with "database is locked" un
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 # How long a SQLite connection waits for another process's write lock.
 SQLITE_BUSY_SECONDS = 30
+_WAL_POLL_SECONDS = 0.01
 # How long a schema change waits for a table that is being read, by a dump for example.
 ALTER_LOCK_SECONDS = 20
 
@@ -114,6 +116,20 @@ def _lower(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Write a log ahead of the database. Only the first connection changes the file, and SQLite doesn't wait for it."""
+    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_POLL_SECONDS)
+        else:
+            return
+
+
 def _make_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
@@ -129,7 +145,8 @@ def _make_engine(url: str) -> Engine:
         # By default the driver would begin deferred transactions itself; with None it leaves that to the listener
         # below.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        _use_wal(connection)
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
         # SQLite's built-in function handles only ASCII letters, PostgreSQL's handles all.
         connection.create_function("lower", 1, _lower, deterministic=True)
