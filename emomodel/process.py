@@ -141,6 +141,11 @@ def _import_and_run(request_path: Path, reporter: ProcessReporter, requests: Run
     request = open_request(request_path, reporter)
     reporter.report(Phase(name="importing"))
     keep_to_one_gpu(os.environ)
+    return import_and_train(request, reporter, requests)
+
+
+def import_and_train(request: TrainRequest, reporter: ProcessReporter, requests: RunRequests) -> Result:
+    """Import what the request's training needs and is not imported yet, and train. Raises as run_training does."""
     with lasting_imports():
         from emomodel.model.backend import import_backend
 

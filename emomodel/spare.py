@@ -15,6 +15,7 @@ from pathlib import Path
 
 from emomodel.process import (
     conduct,
+    import_and_train,
     keep_to_one_gpu,
     lasting_imports,
     open_request,
@@ -39,7 +40,10 @@ from emomodel.protocol.progress import (
 # What transformers loads only when a model of these kinds is loaded: Gemma 3 is what most trainings use.
 MODEL_MODULES = ("transformers.models.gemma3.modeling_gemma3", "transformers.models.gemma.tokenization_gemma")
 # What a training on a GPU loads late: the compiler and 4-bit weights.
-GPU_MODULES = ("torch._inductor.compile_fx", "transformers.quantizers.quantizer_bnb_4bit", "bitsandbytes")
+COMPILER_MODULES = ("torch._dynamo", "torch._inductor.compile_fx")
+QUANTISER_MODULES = ("transformers.quantizers.quantizer_bnb_4bit", "bitsandbytes")
+# What transformers imports and Unsloth doesn't patch.
+COMPANION_MODULES = ("torch.distributed.fsdp", "sklearn.metrics", "pandas", "tokenizers", "safetensors.torch")
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 # The kernel's highest: this process goes first, as nothing is lost with it.
@@ -74,12 +78,10 @@ class _Spare:
         return conduct(lambda: self._train(request_path, reporter), reporter, self._finished)
 
     def _train(self, request_path: Path, reporter: ProcessReporter) -> Result:
-        from emomodel.training.train import run_training
-
         os.chdir(request_path.parent)
         request = open_request(request_path, reporter)
         self._requests.raise_if_stopping()
-        return run_training(request, reporter, self._requests)
+        return import_and_train(request, reporter, self._requests)
 
     def _take_line(self, line: str) -> None:
         """Take the request, and answer it, also while the imports go on; then what is asked of its training."""
@@ -104,21 +106,27 @@ class _Spare:
 
 
 def preload() -> None:
-    """Import what a training needs where the config's backend is `auto`, without use of the GPU's memory.
+    """Import what a training needs, without use of the GPU's memory.
 
-    Raises ImportError, and RuntimeError when an import has begun to use the GPU.
+    Unsloth takes memory of the GPU when it is imported, and has to be imported before transformers. So where a training
+    may use it, both are left to the training. Raises ImportError, and RuntimeError when an import has begun to use the
+    GPU.
     """
     keep_to_one_gpu(os.environ)
     with lasting_imports():
-        from emomodel.model.backend import import_backend
-
-        import_backend("auto")
-        importlib.import_module("emomodel.training.train")
         import torch
 
-        _import_installed(MODEL_MODULES)
-        if torch.cuda.is_available():
-            _import_installed(GPU_MODULES)
+        from emomodel.model.backend import uses_unsloth
+
+        has_cuda = torch.cuda.is_available()
+        if has_cuda:
+            _import_installed(COMPILER_MODULES)
+        if uses_unsloth("auto"):
+            _import_installed(COMPANION_MODULES)
+        else:
+            importlib.import_module("emomodel.training.train")
+            _import_installed(MODEL_MODULES + (QUANTISER_MODULES if has_cuda else ()))
+        if has_cuda:
             _refuse_context()
 
 

@@ -11,7 +11,6 @@ import torch
 
 from tests.gpu.turns import having_the_gpu
 from tests.model.tiny_training import REPOSITORY
-from tests.support.tiny_gemma import make_tiny_gemma
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,6 +28,10 @@ def turn(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Imported here, since it imports transformers, and what tests/conftest.py says of warnings doesn't hold before all
+    # conftest files are read.
+    from tests.support.tiny_gemma import make_tiny_gemma
+
     return make_tiny_gemma(tmp_path_factory.mktemp("base") / "tiny-gemma")
 
 

@@ -1,7 +1,6 @@
 """A spare training process on a GPU: it holds no memory there until its request, and then trains as any other."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,21 +17,6 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
 MIB = 1024**2
 # What other programs of the machine may take or return meanwhile; a CUDA context alone has several hundred MiB.
 NOISE_BYTES = 50 * MIB
-
-# Whether the libraries of a spare make a context, one after the other, so that a failure names the one that does.
-NAME_CULPRIT = """
-import importlib, sys
-import torch
-def has_context():
-    return torch.cuda.is_available() and torch._C._cuda_hasPrimaryContext(0)
-for name in ("emomodel.model.backend", "unsloth", "emomodel.training.train", *sys.argv[1:]):
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        print(name, "is not installed:", error)
-        continue
-    print(name, "context" if has_context() else "no context", flush=True)
-"""
 
 
 @pytest.fixture
@@ -75,13 +59,3 @@ def test_a_spare_uses_no_memory_of_the_gpu_until_its_request(
         if isinstance(lines[-1], Phase) or (isinstance(lines[-1], Metric) and lines[-1].step == 1):
             print(f"{time.monotonic() - posted:.1f} s: {getattr(lines[-1], 'name', 'first metric')}")
     assert isinstance(lines[-1], Result), spare.stderr.read() if spare.stderr is not None else lines
-
-
-def test_which_import_begins_to_use_the_gpu() -> None:
-    """The libraries of a spare, Unsloth included, whether or not `auto` uses it here."""
-    names = ["torch._inductor.compile_fx", "transformers.quantizers.quantizer_bnb_4bit", "bitsandbytes"]
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", NAME_CULPRIT, *names], check=True, stdout=subprocess.PIPE, text=True
-    )
-    print(done.stdout)
-    assert not [line for line in done.stdout.splitlines() if line.endswith(" context") and "no context" not in line]

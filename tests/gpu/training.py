@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from tests.model.tiny_training import REPOSITORY
-from worker.runs.environment import CACHE_VARIABLES, THREAD_VARIABLES
 
 # With Unsloth, imports and the compilation in the first step take more than a minute, and longer beside other tests.
 TIMEOUT_SECONDS = 400
@@ -15,6 +14,9 @@ TIMEOUT_SECONDS = 400
 TEST_SECONDS = 600
 # More bring a training nothing.
 MAX_THREADS = 8
+# Those of worker.trainers.environment, which needs packages that only a slot has.
+CACHE_VARIABLES = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 CACHES = Path(tempfile.gettempdir()) / "emotune-gpu-tests"
 
 
@@ -33,13 +35,15 @@ def make_environment() -> dict[str, str]:
     return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | caches | compilers
 
 
-def run_emomodel(*argv: str) -> subprocess.CompletedProcess[str]:
+def run_emomodel(*argv: str, first_on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `emomodel` with these arguments; packages in the folder `first_on_path` hide installed ones."""
+    path = os.pathsep.join([*([str(first_on_path)] if first_on_path else []), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-m", "emomodel", *argv],
         cwd=REPOSITORY,
         check=False,
         capture_output=True,
         text=True,
-        env=make_environment(),
+        env=make_environment() | {"PYTHONPATH": path},
         timeout=TIMEOUT_SECONDS,
     )

@@ -44,8 +44,14 @@ def installation(
 
 def wait_for_spare(installation: Installation, *, is_ready: bool = True) -> psutil.Process:
     """Wait for the spare, and with `is_ready` until it has imported everything: then it uses no time any more."""
-    wait_for(lambda: len(installation.list_spares()) == 1)
-    (spare,) = installation.list_spares()
+    found: list[psutil.Process] = []
+
+    def is_one() -> bool:
+        found[:] = installation.list_spares()
+        return len(found) == 1
+
+    wait_for(is_one)
+    (spare,) = found
     while is_ready and (before := sum(spare.cpu_times()[:2])) >= 0:
         time.sleep(0.5)
         if before > 1.0 and sum(spare.cpu_times()[:2]) - before < 0.02:

@@ -27,7 +27,7 @@ from worker.slot.lock import SlotLock
 from worker.slot.oom import count_oom_kills
 from worker.slot.sampler import Sampler, make_sampler
 from worker.trainers.environment import make_slot_environment
-from worker.trainers.starting import Trainers, start_trainer, suits_spare
+from worker.trainers.starting import Trainers, start_trainer
 
 # The request's path follows.
 TRAINER_ARGV = tuple(make_python_argv("-m", "emomodel", "train", "--supervised"))
@@ -98,7 +98,6 @@ def _supervise(
     started = start_trainer(
         trainers,
         request_path,
-        may_be_spare=suits_spare(make_config(run.job), settings.slot_device),
         environment=make_slot_environment(run.resources),
         run_log=run_log,
         is_stopping=lambda: _is_stopping(run),

@@ -1,4 +1,4 @@
-"""Gives a run its training process: the slot's spare if there is one that may serve it, or else a new one."""
+"""Gives a run its training process: the slot's spare if there is one, or else a new one."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,8 +7,6 @@ from pathlib import Path
 
 import structlog
 
-from emomodel.config import TrainConfig
-from jobs.settings import Device
 from worker.trainers.spare_keeper import IMPORT_SECONDS
 from worker.trainers.spares import NO_SPARES, Spares
 from worker.trainers.training_process import OutputLog, TrainingProcess
@@ -30,19 +28,10 @@ class Trainers:
     answer_seconds: float = ANSWER_SECONDS
 
 
-def suits_spare(config: TrainConfig, device: Device) -> bool:
-    """Whether a spare has imported what this config needs, and nothing that would change its training.
-
-    On a GPU the imports depend on the backend, and a spare has those of `auto`.
-    """
-    return device == "cpu" or config.backend == "auto"
-
-
 def start_trainer(
     trainers: Trainers,
     request_path: Path,
     *,
-    may_be_spare: bool,
     environment: Mapping[str, str],
     run_log: OutputLog,
     is_stopping: Callable[[], bool],
@@ -51,7 +40,7 @@ def start_trainer(
 
     `is_stopping` says whether the run has been asked to end.
     """
-    spare = trainers.spares.take(environment) if may_be_spare else None
+    spare = trainers.spares.take(environment)
     if spare is not None and _hand_over(spare, request_path, run_log, is_stopping, trainers.answer_seconds):
         return spare
     argv = [*trainers.argv, str(request_path)]

@@ -14,7 +14,6 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from emomodel.config import TrainConfig
 from jobs.files.keys import make_artifact_key
 from jobs.runs import stops
 from jobs.status import JobStatus
@@ -29,7 +28,7 @@ from worker.trainers.environment import make_slot_environment
 from worker.trainers.log_tail import LogTail
 from worker.trainers.spare_keeper import SPARE_ARGUMENT, SlotSpares, make_spares, read_installation
 from worker.trainers.spares import NO_SPARES
-from worker.trainers.starting import Trainers, start_trainer, suits_spare
+from worker.trainers.starting import Trainers, start_trainer
 from worker.trainers.training_process import TrainingProcess
 
 STATE_VARIABLE = "SPARE_STATE"
@@ -130,7 +129,6 @@ def test_a_suspended_spare_is_replaced_by_a_new_process(resources: Resources, sp
     with start_trainer(
         Trainers([sys.executable, "-c", "print('new')"], spares, answer_seconds=0.2),
         request_path,
-        may_be_spare=True,
         environment=make_slot_environment(resources),
         run_log=LogTail(),
         is_stopping=lambda: False,
@@ -265,12 +263,6 @@ def test_nothing_is_started_that_can_not_be(resources: Resources) -> None:
     assert [line["event"] for line in lines] == ["spare_not_started"]
     assert "/nowhere/python" in lines[0]["reason"]
     spares.close()
-
-
-def test_a_spare_suits_what_it_has_imported() -> None:
-    assert suits_spare(TrainConfig(), "cuda")
-    assert not suits_spare(TrainConfig(backend="transformers"), "cuda")
-    assert suits_spare(TrainConfig(backend="transformers"), "cpu")
 
 
 def test_an_operator_may_do_without_a_spare(resources: Resources, make_job: MakeJob) -> None:
