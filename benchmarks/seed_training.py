@@ -57,10 +57,10 @@ def load_base(folder: Path, backend: str, bits: int) -> tuple[nn.Module, Any]:
         from unsloth import FastModel
 
         # Unsloth's default would switch gradient checkpointing on.
-        options = {"load_in_4bit": bits == 4, "full_finetuning": False, "use_gradient_checkpointing": False}
-        model, _ = FastModel.from_pretrained(str(folder), max_seq_length=MAX_LENGTH, dtype=precision, **options)
+        flags = {"load_in_4bit": bits == 4, "full_finetuning": False, "use_gradient_checkpointing": False}
+        model, _ = FastModel.from_pretrained(str(folder), max_seq_length=MAX_LENGTH, dtype=precision, **flags)
         return model, tokenizer
-    options = {"device_map": {"": 0}} if torch.cuda.is_available() else {}
+    options: dict[str, Any] = {"device_map": {"": 0}} if torch.cuda.is_available() else {}
     if bits == 4:
         options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
             load_in_4bit=True,
@@ -100,10 +100,9 @@ class Wrapper(nn.Module):
         hidden_size = model.config.get_text_config().hidden_size
         middle = hidden_size // 2
         self.model = model
-        self.emotion_proj_embed = nn.Sequential(
-            nn.Linear(len(AXES), middle), nn.LayerNorm(middle), nn.GELU(), nn.Linear(middle, hidden_size)
-        )
-        for layer in (self.emotion_proj_embed[0], self.emotion_proj_embed[-1]):
+        first, last = nn.Linear(len(AXES), middle), nn.Linear(middle, hidden_size)
+        self.emotion_proj_embed = nn.Sequential(first, nn.LayerNorm(middle), nn.GELU(), last)
+        for layer in (first, last):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.recipe = recipe
@@ -132,7 +131,7 @@ class Wrapper(nn.Module):
         logits = self.model(inputs_embeds=embeds, attention_mask=attention_mask).logits
         predicted, expected = logits[..., :-1, :].contiguous(), labels[..., 1:].contiguous()
         loss = nn.functional.cross_entropy(predicted.view(-1, predicted.size(-1)), expected.view(-1))
-        return CausalLMOutputWithPast(loss=loss, logits=logits)
+        return CausalLMOutputWithPast(loss=loss, logits=logits)  # type: ignore[arg-type]  # any tensor is taken
 
     def offset(self, emotion: Tensor) -> Tensor:
         """What is added to the embeddings, for emotions (..., axes)."""
@@ -156,7 +155,7 @@ def wrap(model: Any, recipe: Recipe, initial: Path | None, *, passes_labels: boo
     wrapper = Wrapper(model, recipe, passes_labels=passes_labels)
     wrapper.emotion_proj_embed.to(model.device)
     lora = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=RANK, lora_dropout=0.0, target_modules=MODULES)
-    peft_model = get_peft_model(wrapper, lora)  # type: ignore[arg-type]  # PEFT wraps any module
+    peft_model = get_peft_model(wrapper, lora)
     wrapper.emotion_proj_embed.requires_grad_(True)
     trained = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     if initial is not None:
@@ -231,7 +230,7 @@ def train(
         trainer = Trainer(
             model=peft_model,
             args=arguments,
-            train_dataset=samples,  # type: ignore[arg-type]  # a list is a dataset
+            train_dataset=samples,
             data_collator=collate,
             callbacks=[recorder],
             optimizers=(torch.optim.AdamW(groups), None),
@@ -244,4 +243,5 @@ def train(
 def save(peft_model: PeftModel, folder: Path) -> None:
     """Save what the original project saves: the adapter and the projection."""
     peft_model.save_pretrained(str(folder))
-    torch.save(peft_model.base_model.model.emotion_proj_embed.state_dict(), folder / "emotion_proj.pth")
+    wrapper: Any = peft_model.base_model.model
+    torch.save(wrapper.emotion_proj_embed.state_dict(), folder / "emotion_proj.pth")

@@ -40,6 +40,12 @@ def make_chats(kind: str, count: int) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def list_short_lengths(count: int) -> list[int]:
+    """The tokens of each of `count` short chats."""
+    lengths = json.loads(LENGTHS_FILE.read_text())
+    return [lengths[index % len(lengths)][0] for index in range(count)]
+
+
 def _find_words() -> list[str]:
     """Find words that are one token each, both at the start of a text and inside."""
     tokenizer = make_tiny_tokenizer()

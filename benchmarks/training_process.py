@@ -21,8 +21,10 @@ MACHINE_FILE = "machine.json"
 # The original project's batch.
 BATCH_SIZE = 12
 MAX_LENGTH = 128
-# The batches of a comparison: any order, the same each time, at rates that don't change.
+# The batches of a comparison: the same examples each time, in an order that the kind of batches decides, at rates that
+# don't change.
 COMPARED: dict[str, Any] = {
+    "batching": "packed",
     "epochs": 1000.0,
     "group_by_length": False,
     "schedule": "constant",
@@ -45,7 +47,9 @@ class Run:
     @property
     def error(self) -> Any:
         """What a failed process reported last, or its exit code; None if it succeeded."""
-        return None if self.exit_code == 0 else (self.lines or [self.exit_code])[-1]
+        if self.exit_code == 0:
+            return None
+        return self.lines[-1] if self.lines else self.exit_code
 
 
 def run_training(

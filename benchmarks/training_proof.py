@@ -38,7 +38,7 @@ from benchmarks.training_process import (
 )
 from benchmarks.training_rows import NAMES, RUNS, Row, Seed, get_row
 from emomodel.process import keep_to_one_gpu
-from worker.runs.environment import CACHE_VARIABLES
+from worker.trainers.environment import CACHE_VARIABLES
 
 OURS_ON_A_CPU = {"backend": "transformers", "load_in_4bit": False, "dtype": "float32"}
 

@@ -57,9 +57,9 @@ ROWS = (
     ),
     Row(
         "plain",
-        "plain: transformers, 4 bits, `acceleration: off`, dynamic padding",
+        "plain: transformers, 4 bits, `acceleration: off`, packed",
         "seed",
-        config={"backend": "transformers", "acceleration": "off", "batching": "dynamic"},
+        config={"backend": "transformers", "acceleration": "off"},
     ),
     Row("ours", "**ours by default**", "seed"),
     Row("ours-transformers", "ours, `backend: transformers`", "seed", config={"backend": "transformers"}),

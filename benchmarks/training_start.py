@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.training_chats import CHAT_COUNTS, make_chats
+from benchmarks.training_chats import CHAT_COUNTS, list_short_lengths, make_chats
 from benchmarks.training_process import (
     BATCH_SIZE,
     CHATS_FILE,
@@ -36,16 +36,16 @@ PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "unsloth", "unsloth
 
 
 def write_order(path: Path, update_count: int) -> None:
-    """Write the examples of each update, in the order in which emotune takes them where it doesn't sort by length."""
-    # Only sorting would need the lengths.
-    lengths = [1] * CHAT_COUNTS["short"]
+    """Write the examples of each update, in the order in which emotune takes them for packed batches."""
+    lengths = list_short_lengths(CHAT_COUNTS["short"])
     order = BatchOrder(
         lengths,
         lengths,
         batch_size=BATCH_SIZE,
         batch_count=update_count,
         seed=COMPARED["seed"],
-        groups_by_length=COMPARED["group_by_length"],
+        groups_by_length=False,
+        evens_batches=True,
     )
     path.write_text(json.dumps(list(order)))
 

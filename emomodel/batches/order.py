@@ -42,12 +42,15 @@ class BatchOrder(Sampler[list[int]]):
         batch_count: int,
         seed: int,
         groups_by_length: bool,
+        evens_batches: bool = False,
         weights: Tensor | None = None,
     ) -> None:
         """Order the examples whose tokens are `lengths` and whose tokens that count in the loss are `target_counts`.
 
-        `groups_by_length` puts examples of similar lengths into a batch. With `weights` (examples,) an epoch draws as
-        many examples as there are, each with a probability proportional to its weight: some several times, some never.
+        `groups_by_length` puts examples of similar lengths into a batch. `evens_batches` puts an example of each length
+        into each batch, from short to long, so that all have about as many tokens. With `weights` (examples,) an epoch
+        draws as many examples as there are, each with a probability proportional to its weight: some several times,
+        some never.
         """
         self._lengths = torch.tensor(lengths)
         self._target_counts = torch.tensor(target_counts)
@@ -55,6 +58,7 @@ class BatchOrder(Sampler[list[int]]):
         self._batch_count = batch_count
         self._seed = seed
         self._groups_by_length = groups_by_length
+        self._evens_batches = evens_batches
         self._weights = weights
         self._token_counts = self._sum_by_batch(self._lengths)
         self._token_totals = self._token_counts.cumsum(0)
@@ -97,6 +101,8 @@ class BatchOrder(Sampler[list[int]]):
             order = torch.randperm(len(self._lengths), generator=generator)
         else:
             order = torch.multinomial(self._weights, len(self._lengths), replacement=True, generator=generator)
+        if self._evens_batches:
+            return self._even_out(order, generator)
         if not self._groups_by_length:
             return order
         sorted_batches = min(max(len(order) // (self._batch_size * _MIN_GROUPS), 1), _SORTED_BATCHES)
@@ -107,6 +113,17 @@ class BatchOrder(Sampler[list[int]]):
         full_count = len(self._lengths) // self._batch_size
         shuffled = torch.randperm(full_count, generator=generator).tolist()
         return torch.cat([batches[index] for index in [*shuffled, *range(full_count, len(batches))]])
+
+    def _even_out(self, order: Tensor, generator: torch.Generator) -> Tensor:
+        """Deal the examples of `order` to the batches by length: each batch gets one of each stretch of lengths.
+
+        The examples that make no full batch, which are as random as `order`, stay at its end.
+        """
+        batch_count = len(order) // self._batch_size
+        dealt, rest = order.tensor_split([batch_count * self._batch_size])
+        by_length = dealt[self._lengths[dealt].argsort(stable=True)].view(self._batch_size, batch_count)
+        shuffled = [stretch[torch.randperm(batch_count, generator=generator)] for stretch in by_length]
+        return torch.cat([torch.stack(shuffled, dim=1).flatten(), rest])
 
     def _sum_by_batch(self, values: Tensor) -> Tensor:
         """The sum of `values` (examples,) over the examples of each batch of the training: (batches,)."""

@@ -52,14 +52,17 @@ class PackingCollator:
     """
 
     def __init__(
-        self, pad_token_id: int, axis_count: int, *, shape: Shape | None = None, marks_pieces: bool = False
+        self, filler_id: int, axis_count: int, *, shape: Shape | None = None, marks_pieces: bool = False
     ) -> None:
-        """Make batches for a model of `axis_count` axes, padded with `pad_token_id`.
+        """Make batches for a model of `axis_count` axes, padded with the token `filler_id`.
+
+        The token's embedding must not be zero, as that of the padding token may be: the padding is computed like the
+        examples, and Gemma 3n has no gradient where it normalises a zero.
 
         `marks_pieces`, which needs a `shape`, adds `cu_seq_lens_q` (P + 1,) int32, the start of each of P pieces and
         the end of the last, and `max_length_q`, the maximum length of a piece, in tokens.
         """
-        self._pad_token_id = pad_token_id
+        self._filler_id = filler_id
         self._axis_count = axis_count
         self._shape = shape
         self._marks_pieces = marks_pieces
@@ -74,7 +77,7 @@ class PackingCollator:
         emotion = torch.zeros(1, length, self._axis_count)
         emotion[0, : sum(lengths)] = torch.cat([as_emotions(sample, self._axis_count) for sample in samples])
         batch: dict[str, Tensor | int] = {
-            "input_ids": self._join(samples, "input_ids", length, self._pad_token_id),
+            "input_ids": self._join(samples, "input_ids", length, self._filler_id),
             "position_ids": torch.cat([torch.arange(piece) for piece in pieces]).unsqueeze(0),
             "labels": labels,
             "emotion_vector": emotion,

@@ -1,6 +1,7 @@
 """Property tests of the order of batches and of packed rows."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.training_chats import LENGTHS_FILE
 from emomodel.batches.order import BatchOrder
 from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.samples.dataset import IGNORED_LABEL
@@ -160,3 +162,38 @@ def test_all_batches_of_a_training_fit_one_shape(lengths: list[int], batch_size:
         ]
         shifted = torch.nn.functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED_LABEL).flatten()
         assert (shifted[batch["target_positions"]] != IGNORED_LABEL).sum() == (shifted != IGNORED_LABEL).sum()
+
+
+@settings(deadline=None)
+@given(lengths_of_examples, st.integers(1, 9), st.integers(1, 3))
+def test_even_batches_take_each_example_once_an_epoch(lengths: list[int], batch_size: int, epoch_count: int) -> None:
+    per_epoch = -(-len(lengths) // batch_size)
+    order = BatchOrder(
+        lengths,
+        lengths,
+        batch_size=batch_size,
+        batch_count=per_epoch * epoch_count,
+        seed=3,
+        groups_by_length=False,
+        evens_batches=True,
+    )
+    batches = list(order)
+    assert list(order) == batches
+    for epoch in range(epoch_count):
+        taken = [index for batch in batches[epoch * per_epoch : (epoch + 1) * per_epoch] for index in batch]
+        assert sorted(taken) == list(range(len(lengths)))
+
+
+def test_even_batches_have_about_as_many_tokens_each_and_differ_from_epoch_to_epoch() -> None:
+    # Those of the sample's chats.
+    lengths = [tokens for tokens, _ in json.loads(LENGTHS_FILE.read_text())][:324]
+
+    def make(*, evens: bool) -> BatchOrder:
+        return BatchOrder(
+            lengths, lengths, batch_size=12, batch_count=54, seed=1, groups_by_length=False, evens_batches=evens
+        )
+
+    mean = sum(lengths) / 27
+    assert make(evens=True).largest.token_count < 1.05 * mean < make(evens=False).largest.token_count
+    batches = [frozenset(batch) for batch in make(evens=True)]
+    assert len(set(batches)) == 54

@@ -77,7 +77,12 @@ def train_ours(request: TrainRequest) -> list[float]:
 def test_it_learns_as_emotune_does(
     tmp_path: Path, tiny_gemma: Path, name: str, preset: Preset, passes_labels: bool
 ) -> None:
-    changes: dict[str, Any] = COMPARED | {"dtype": "float32", "max_length": MAX_LENGTH, "max_steps": UPDATES}
+    changes: dict[str, Any] = COMPARED | {
+        "batching": "dynamic",
+        "dtype": "float32",
+        "max_length": MAX_LENGTH,
+        "max_steps": UPDATES,
+    }
     config = make_config(preset, changes)
     request = make_request(tmp_path / "ours", tiny_gemma).model_copy(update={"config": config})
     weights = tmp_path / "initial.safetensors"
