@@ -120,12 +120,15 @@ class TrainConfig(BaseModel):
 
     # Execution
     backend: Backend = Field(
-        "auto", description="`auto`: Unsloth on GPUs older than Ampere if it is installed, otherwise transformers."
+        "auto",
+        description="The library that loads the base model. `auto`: Unsloth on CUDA where it is installed and can load "
+        "the model, otherwise transformers.",
     )
     acceleration: Acceleration = Field(
         "auto",
         description="`auto`: compute the model's head only at positions with labels; on CUDA with packed batches also "
-        "use compiled layers, attention without masks and CUDA graphs. `off`: the libraries' standard code.",
+        "use compiled layers, attention without masks and CUDA graphs. `off`: the code of the library that loaded the "
+        "base model.",
     )
     load_in_4bit: bool | None = Field(
         None, description="Load the base model in 4 bits (nf4); default: yes on CUDA, no on a CPU."

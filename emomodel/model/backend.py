@@ -1,7 +1,9 @@
-"""Which library loads and runs the base model: Unsloth or plain transformers."""
+"""Which library loads the base model: Unsloth or plain transformers."""
 
 import importlib
 import importlib.util
+import logging
+import os
 
 import torch
 
@@ -11,22 +13,21 @@ from emomodel.errors import ModelLoadFailed
 # The CUDA compute capability of Ampere, the first generation of GPUs with flash attention and bfloat16.
 FLASH_CAPABILITY = (8, 0)
 
+logger = logging.getLogger(__name__)
+
 
 def uses_unsloth(backend: Backend) -> bool:
-    """Whether `backend` means Unsloth on this machine.
-
-    "auto" means Unsloth where it is installed and the GPU is too old for emotune's own acceleration.
-    """
+    """Whether `backend` means Unsloth on this machine: "auto" does with CUDA, where Unsloth is installed."""
     if backend != "auto":
         return backend == "unsloth"
-    is_older = torch.cuda.is_available() and torch.cuda.get_device_capability() < FLASH_CAPABILITY
-    return is_older and importlib.util.find_spec("unsloth") is not None
+    return torch.cuda.is_available() and importlib.util.find_spec("unsloth") is not None
 
 
 def import_backend(backend: Backend) -> None:
     """Import Unsloth if it is used. It patches transformers and PEFT, so this goes before any import of these.
 
-    Raises ModelLoadFailed if it is asked for by name and not installed.
+    With "auto", an Unsloth that can't be imported is left for load_base_model to report. Raises ModelLoadFailed if it
+    is asked for by name and is not installed or can't be imported.
     """
     if uses_unsloth(backend) and torch.cuda.is_available():
         if importlib.util.find_spec("unsloth") is None:
@@ -34,4 +35,13 @@ def import_backend(backend: Backend) -> None:
                 "Unsloth is not installed on this machine; set backend: auto, or have the operator install it: "
                 "pip install 'emotune[gpu]'"
             )
-        importlib.import_module("unsloth")
+        # Unsloth would download a file from the model hub with each model that it loads, to count its users.
+        os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
+        try:
+            importlib.import_module("unsloth")
+        except Exception as error:
+            # It checks its versions, the GPU and its kernels in the process, and raises any class of error.
+            if backend == "unsloth":
+                reason = str(error).partition("\n")[0] or type(error).__name__
+                raise ModelLoadFailed(f"Unsloth can't be imported; set backend: auto. {reason}") from error
+            logger.warning("Unsloth can't be imported", exc_info=True)

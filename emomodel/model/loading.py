@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -27,6 +27,7 @@ from emomodel.collection import without_collection
 from emomodel.config import Backend
 from emomodel.errors import ModelLoadFailed
 from emomodel.model.backend import uses_unsloth
+from emomodel.model.unsloth_model import load_with_unsloth
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,16 @@ _PROBE = "hello you"
 
 @dataclass(frozen=True)
 class LoadedBaseModel:
-    """A loaded base model. `hidden_size` is that of an input embedding; the tokenizer pads on the right."""
+    """A loaded base model. `hidden_size` is that of an input embedding; the tokenizer pads on the right.
+
+    `why_not_unsloth` is the first line of Unsloth's error, where transformers loaded the model in its place.
+    """
 
     model: nn.Module
     tokenizer: PreTrainedTokenizerBase
     hidden_size: int
+    loaded_by: Literal["transformers", "unsloth"]
+    why_not_unsloth: str | None
 
     @property
     def device(self) -> torch.device:
@@ -65,28 +71,40 @@ def load_base_model(
 
     `dtype` "float32" loads float32 weights, any other bfloat16. `load_in_4bit` None loads 4-bit weights on CUDA only.
     `max_length` is the longest text, in tokens, that the model will get. The tokenizer is loaded from `tokenizer_path`
-    where that is given. Raises ModelLoadFailed, and MemoryError or torch.cuda.OutOfMemoryError when memory runs out.
+    where that is given. `backend` "auto" uses transformers where Unsloth can't load the model. Raises ModelLoadFailed,
+    and MemoryError or torch.cuda.OutOfMemoryError when memory runs out.
     """
     _check_reachable(name_or_path)
     has_cuda = torch.cuda.is_available()
     wants_4bit = has_cuda if load_in_4bit is None else load_in_4bit
-    with_unsloth = uses_unsloth(backend)
-    if (with_unsloth or wants_4bit) and not has_cuda:
+    if (backend == "unsloth" or wants_4bit) and not has_cuda:
         raise ModelLoadFailed(
             "Unsloth and 4-bit weights need a CUDA GPU; set backend: transformers, load_in_4bit: false"
         )
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     precision = torch.float32 if dtype == "float32" else torch.bfloat16
     _check_config(name_or_path, _load_config(name_or_path), max_length)
+    model: nn.Module | None = None
+    why_not: str | None = None
     with _explaining_failures(name_or_path):
-        if with_unsloth:
-            model = _load_with_unsloth(name_or_path, precision, wants_4bit, max_length)
-        else:
-            model = _load_with_transformers(name_or_path, precision, wants_4bit)
+        if uses_unsloth(backend):
+            try:
+                model = load_with_unsloth(name_or_path, precision, wants_4bit, max_length)
+            except (MemoryError, torch.cuda.OutOfMemoryError):
+                raise
+            except Exception as error:
+                # Unsloth checks versions and models, writes source code and compiles it; it raises any class of error.
+                if backend == "unsloth":
+                    raise
+                logger.warning("Unsloth can't load the base model", exc_info=True)
+                why_not = get_first_line(error)
+        loaded_by: Literal["transformers", "unsloth"] = "unsloth"
+        if model is None:
+            model, loaded_by = _load_with_transformers(name_or_path, precision, wants_4bit), "transformers"
         # Gemma's tokenizer is 262,144 tokens and twice as many merges: half of its time would be collections.
         with without_collection():
             tokenizer = _load_tokenizer(str(tokenizer_path or name_or_path))
-    return LoadedBaseModel(model, tokenizer, _find_hidden_size(model))
+    return LoadedBaseModel(model, tokenizer, _find_hidden_size(model), loaded_by, why_not)
 
 
 def get_first_line(error: Exception) -> str:
@@ -183,24 +201,6 @@ def _load_with_transformers(name_or_path: str, precision: torch.dtype, in_4bit: 
         missing = ", ".join(sorted(info["missing_keys"])[:3])
         raise ModelLoadFailed(f"the base model {name_or_path} lacks {len(info['missing_keys'])} weights: {missing}")
     return model
-
-
-def _load_with_unsloth(name_or_path: str, precision: torch.dtype, in_4bit: bool, max_length: int) -> nn.Module:
-    # Unsloth has to be imported before transformers; backend.py has done so.
-    from unsloth import FastModel
-
-    model, _ = FastModel.from_pretrained(
-        model_name=name_or_path,
-        max_seq_length=max_length,
-        dtype=precision,
-        load_in_4bit=in_4bit,
-        full_finetuning=False,
-        # Unsloth's default is True. The Trainer enables it if the config says so.
-        use_gradient_checkpointing=False,
-        trust_remote_code=False,
-    )
-    loaded: nn.Module = model
-    return loaded
 
 
 def _load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:

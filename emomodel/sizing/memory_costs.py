@@ -114,12 +114,15 @@ def find_engine(config: TrainConfig, device: Device) -> Engine:
     with_transformers = Engine(eager, eager, "all" if takes_all else "labels")
     if device == "cpu":
         return with_transformers
-    compiled = _widen(UNSLOTH) if is_float32 else UNSLOTH
-    with_unsloth = Engine(compiled, compiled, "none", UNSLOTH_CHUNK_BYTES)
     if config.acceleration == "auto" and not is_float32 and is_packed(config, device):
-        with_transformers = Engine(COMPILED, UNSLOTH, "none", HEAD_LOSS_CHUNK_BYTES)
-    # By default a training uses Unsloth only on GPUs older than Ampere, which are too rare to consider here.
-    return with_unsloth if config.backend == "unsloth" else with_transformers
+        # Whichever library has loaded the model.
+        return Engine(COMPILED, UNSLOTH, "none", HEAD_LOSS_CHUNK_BYTES)
+    if config.backend != "unsloth":
+        # By default Unsloth's own code, which takes less, trains on a GPU machine that has it. Whether one does is not
+        # known here.
+        return with_transformers
+    compiled = _widen(UNSLOTH) if is_float32 else UNSLOTH
+    return Engine(compiled, compiled, "none", UNSLOTH_CHUNK_BYTES)
 
 
 def is_packed(config: TrainConfig, device: Device) -> bool:

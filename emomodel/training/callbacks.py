@@ -20,24 +20,39 @@ from emomodel.training.divergence import DivergenceWatch
 from emomodel.training.optimizer import EMOTION_GROUP, LORA_GROUP
 
 
+@dataclass(frozen=True)
+class DueMetric:
+    """A metric whose loss is still being computed. Its loss is the mean over the last `step_count` steps.
+
+    The learning rates are those of the step's update, of the adapter and of the projection.
+    """
+
+    step: int
+    step_count: int
+    learning_rates: tuple[float, float]
+    evaluation: Evaluation | None
+
+
 class MetricCallback(TrainerCallback):
-    """Reports a Metric at each log and at the last step. Raises LossDiverged when the training is lost."""
+    """Reports a Metric at each log and at the last step."""
 
     def __init__(
         self,
         reporter: Reporter,
         order: BatchOrder,
         *,
+        step_count: int,
         batches_per_step: int,
         window: LogWindow,
         earlier: Sequence[Metric] = (),
     ) -> None:
         """For a training that resumes, `window` is that of its checkpoint, and `earlier` are the metrics up to there.
 
-        `order` gives the batches, of which `batches_per_step` make a step.
+        `order` gives the batches, of which `batches_per_step` make one of the `step_count` steps of the training.
         """
         self._reporter = reporter
         self._order = order
+        self._step_count = step_count
         self._batches_per_step = batches_per_step
         self._learning_rates = window.learning_rates
         self.metrics = list(earlier)
@@ -87,17 +102,14 @@ class MetricCallback(TrainerCallback):
         if state.global_step >= state.max_steps:
             control.should_log = True
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if logs is None or "loss" not in logs:
-            return
-        metric = self._make_metric(state, logs)
+    def begin(self, step: int, step_count: int) -> DueMetric:
+        """Note what belongs to the metric of `step`, whose loss is the mean over the last `step_count` steps."""
+        evaluation, self._evaluation = self._evaluation, None
+        return DueMetric(step, step_count, self._learning_rates, evaluation)
+
+    def finish(self, due: DueMetric, loss_sum: float, grad_norm: float | None) -> None:
+        """Report a metric whose steps have losses of `loss_sum` together. Raises LossDiverged if training is lost."""
+        metric = self._make_metric(due, loss_sum / due.step_count, grad_norm)
         self._watch.see(metric.loss, metric.step)
         self.metrics.append(metric)
         self._reporter.report(metric)
@@ -108,27 +120,24 @@ class MetricCallback(TrainerCallback):
     def _count_tokens(self, step: int) -> int:
         return self._order.count_tokens(self._count_batches(step))
 
-    def _make_metric(self, state: TrainerState, logs: dict[str, float]) -> Metric:
-        step = state.global_step
-        token_count = self._count_tokens(step)
-        reading = self._clock.read(step, token_count)
-        grad_norm = logs.get("grad_norm")
-        evaluation, self._evaluation = self._evaluation, None
+    def _make_metric(self, due: DueMetric, loss: float, grad_norm: float | None) -> Metric:
+        token_count = self._count_tokens(due.step)
+        reading = self._clock.read(due.step, token_count)
         return Metric(
-            step=step,
-            total_steps=state.max_steps,
-            epoch=self._count_batches(step) / self._order.batches_per_epoch,
-            loss=logs["loss"],
-            lora_learning_rate=self._learning_rates[0],
-            emotion_learning_rate=self._learning_rates[1],
+            step=due.step,
+            total_steps=self._step_count,
+            epoch=self._count_batches(due.step) / self._order.batches_per_epoch,
+            loss=loss,
+            lora_learning_rate=due.learning_rates[0],
+            emotion_learning_rate=due.learning_rates[1],
             grad_norm=grad_norm if grad_norm is not None and math.isfinite(grad_norm) else None,
             tokens_per_second=reading.tokens_per_second,
             token_count=token_count,
             elapsed_seconds=reading.elapsed_seconds,
-            eta_seconds=reading.seconds_per_step * (state.max_steps - step),
+            eta_seconds=reading.seconds_per_step * (self._step_count - due.step),
             memory_bytes=get_peak_memory_bytes(),
-            eval_loss=evaluation.loss if evaluation else None,
-            eval_neutral_loss=evaluation.neutral_loss if evaluation else None,
+            eval_loss=due.evaluation.loss if due.evaluation else None,
+            eval_neutral_loss=due.evaluation.neutral_loss if due.evaluation else None,
         )
 
 

@@ -88,6 +88,7 @@ def _make_callbacks(
     progress = MetricCallback(
         surroundings.reporter,
         plan.order,
+        step_count=plan.step_count,
         batches_per_step=request.config.gradient_accumulation,
         window=start.window,
         earlier=start.metrics,
@@ -123,8 +124,9 @@ def _make_trainer(
     ]
     trainer = EmotionalTrainer(
         order=plan.order,
-        records_pass=plan.records_pass,
+        records_updates=plan.records_updates,
         on_not_recorded=lambda reason: reporter.report(_make_slow_notice(reason)),
+        progress=callbacks.progress,
         checkpoints=callbacks.checkpoints,
         window=start.window,
         catch_up=catch_up,
@@ -218,11 +220,13 @@ def _make_arguments(config: TrainConfig, step_count: int, scratch: Path) -> Trai
         # The Trainer would remove emotion_vector, since the base model's forward() has no such argument.
         remove_unused_columns=False,
         label_names=["labels"],
+        # With both, a batch is copied to the GPU while it works on those before.
         dataloader_pin_memory=has_cuda,
+        accelerator_config={"non_blocking": has_cuda},
         use_cpu=not has_cuda,
     )
 
 
 def _make_slow_notice(reason: str) -> Notice:
-    message = f"the passes can't be recorded as a CUDA graph, so the training is slower than it could be: {reason}"
+    message = f"the updates can't be recorded as CUDA graphs, so the training is slower than it could be: {reason}"
     return Notice(code="not_recorded", message=message)

@@ -13,12 +13,12 @@ from emomodel.batches.order import BatchOrder, Size, measure_in_order
 from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.config import TrainConfig
 from emomodel.errors import ModelLoadFailed
-from emomodel.model.backend import uses_unsloth
-from emomodel.model.packing_support import keeps_packed_examples_apart
+from emomodel.model.loading import LoadedBaseModel
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL, Sample
 from emomodel.sizing.steps import count_batches, count_steps
-from emomodel.training.acceleration import fits_acceleration
+from emomodel.training.acceleration import prepare_acceleration
+from emomodel.training.probes import keeps_examples_apart
 from emomodel.training.sample_loading import LoadedSamples
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class RunPlan:
     """How a training runs.
 
     `batching` is never "auto". `step_count` and `eval_every` are in steps; `eval_every` is None where nothing is held
-    out. `accelerates` uses emomodel.training.acceleration, `records_pass` emomodel.training.cuda_graph.
+    out. `accelerates` uses emomodel.training.acceleration, `records_updates` emomodel.training.cuda_graph.
     """
 
     order: BatchOrder
@@ -41,29 +41,29 @@ class RunPlan:
     eval_collator: Collator
     eval_every: int | None
     accelerates: bool
-    records_pass: bool
+    records_updates: bool
 
 
 def make_run_plan(
-    loaded: LoadedSamples, wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, pad_token_id: int
+    loaded: LoadedSamples, wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, base: LoadedBaseModel
 ) -> RunPlan:
-    """Decide how to train `wrapper` on the loaded samples: the batches, their order, and what makes it faster.
+    """Decide how to train `wrapper`, on `base`, on the loaded samples: the batches, their order, the acceleration.
 
-    Raises ModelLoadFailed when `config` asks for packed batches and the base model can't keep their examples apart.
+    Raises ModelLoadFailed when the config asks for packed batches and the base model would mix their examples.
     """
-    has_cuda = torch.cuda.is_available()
-    batching = _choose_batching(wrapper, config)
-    order = _make_order(loaded.training.samples, config, groups_by_length=batching == "dynamic")
-    with_unsloth = uses_unsloth(config.backend)
-    accelerates = batching == "packed" and fits_acceleration(wrapper, config, with_unsloth=with_unsloth)
+    has_cuda, pad_token_id = torch.cuda.is_available(), int(base.tokenizer.pad_token_id)
+    with_unsloth = base.loaded_by == "unsloth"
+    batching, accelerates = _choose_batching(wrapper, config, with_unsloth=with_unsloth)
     logger.info("batching %s, acceleration %s", batching, "on" if accelerates else "off")
-    axis_count = len(loaded.training.samples[0]["emotion_vectors"][0])
+    order = _make_order(loaded.training.samples, config, batching=batching)
+    first_sample = loaded.training.samples[0]
+    filler_id, axis_count = first_sample["input_ids"][0], len(first_sample["emotion_vectors"][0])
 
     def make_collator(largest: Size, longest: int) -> Collator:
         if batching == "packed":
             # On CUDA code is compiled for a shape, both here and by Unsloth.
             shape = Shape.of(largest, longest) if has_cuda else None
-            return PackingCollator(pad_token_id, axis_count, shape=shape, marks_pieces=accelerates)
+            return PackingCollator(filler_id, axis_count, shape=shape, marks_pieces=accelerates)
         # Unsloth's loss gains more from a fixed number of positions than from fewer of them.
         marks_targets = config.acceleration == "auto" and not with_unsloth
         return DataCollatorForEmotionalGemma(pad_token_id, axis_count, marks_targets=marks_targets)
@@ -82,21 +82,28 @@ def make_run_plan(
         eval_every=(config.eval_every or steps_per_epoch) if held_out else None,
         accelerates=accelerates,
         # Gradient checkpointing reads the state of the random numbers within a pass, which can't be recorded.
-        records_pass=accelerates and not config.gradient_checkpointing,
+        records_updates=accelerates and not config.gradient_checkpointing,
     )
 
 
-def _choose_batching(wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig) -> str:
-    if config.batching in {"dynamic", "fixed"}:
-        return config.batching
-    if config.batching == "auto":
-        return "packed" if torch.cuda.is_available() and keeps_packed_examples_apart(wrapper) else "dynamic"
-    if not keeps_packed_examples_apart(wrapper):
+def _choose_batching(
+    wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, with_unsloth: bool
+) -> tuple[str, bool]:
+    """Return the batching, never "auto", and whether the training is accelerated."""
+    preferred = "packed" if torch.cuda.is_available() else "dynamic"
+    batching = preferred if config.batching == "auto" else config.batching
+    if batching != "packed":
+        return batching, False
+    if prepare_acceleration(wrapper, config, with_unsloth=with_unsloth):
+        return batching, True
+    if keeps_examples_apart(wrapper, marks_pieces=False):
+        return batching, False
+    if config.batching == "packed":
         raise ModelLoadFailed("packed examples would influence each other in this base model; set batching: auto")
-    return config.batching
+    return "dynamic", False
 
 
-def _make_order(samples: list[Sample], config: TrainConfig, *, groups_by_length: bool) -> BatchOrder:
+def _make_order(samples: list[Sample], config: TrainConfig, *, batching: str) -> BatchOrder:
     batch_count = count_batches(
         len(samples),
         batch_size=config.batch_size,
@@ -110,7 +117,9 @@ def _make_order(samples: list[Sample], config: TrainConfig, *, groups_by_length:
         batch_size=config.batch_size,
         batch_count=batch_count,
         seed=config.seed,
-        groups_by_length=config.group_by_length and groups_by_length,
+        groups_by_length=config.group_by_length and batching == "dynamic",
+        # All packed batches are padded to the size of the largest one.
+        evens_batches=batching == "packed",
         weights=balance_by_axes(samples) if config.balance == "axes" else None,
     )
 

@@ -15,7 +15,7 @@ from emomodel.protocol.train_request import TrainRequest
 from emomodel.samples.chat import ChatFormat
 from emomodel.samples.chat_text import ChatError
 from emomodel.samples.dataset import Samples, make_samples
-from emomodel.samples.tokenizer_comparison import find_difference
+from emomodel.samples.tokenizer_comparison import COMPARED_EXAMPLES, find_difference
 
 _LISTED_LINES = 10
 
@@ -24,20 +24,22 @@ _LISTED_LINES = 10
 class LoadedSamples:
     """The samples to train on, and those held out, on which the loss is only measured; there may be none of these.
 
-    `training_lines` and `held_out_lines` are the line numbers of the samples in their file.
+    `training_lines` and `held_out_lines` are the line numbers of the samples in their file. `compared` are the examples
+    whose tokens report_tokenizer_difference compares.
     """
 
     training: Samples
     held_out: Samples
     training_lines: list[int]
     held_out_lines: list[int]
+    compared: list[Example]
 
 
 def load_samples(request: TrainRequest, base: LoadedBaseModel, axes: Axes, reporter: Reporter) -> LoadedSamples:
     """Read the dataset of `request` and turn its examples into samples for the base model.
 
-    Notices are reported when examples were cut or left out, when the tokens differ from those of the dataset's
-    statistics, and when nothing is held out though something should be. Raises DatasetRefused when the dataset is
+    Notices are reported when examples were cut or left out, and when nothing is held out though something should be.
+    Raises DatasetRefused when the dataset is
     invalid or has changed, NoTargets when no reply is within max_length, ModelLoadFailed when the tokenizer and the
     model don't fit each other.
     """
@@ -62,18 +64,31 @@ def load_samples(request: TrainRequest, base: LoadedBaseModel, axes: Axes, repor
     _check_ids(held_out, base)
     for notice in _make_notices(training, config.max_length):
         reporter.report(notice)
-    difference = find_difference(Path(request.base_model_path), chat_format, split.training)
-    if difference is not None:
-        message = f"the tokens differ from those in the dataset's statistics and preview: {difference}"
-        reporter.report(Notice(code="tokenizer_differs", message=message))
     if not training.samples:
         raise NoTargets(f"no example has a reply within its first {config.max_length} tokens (max_length)")
     if (split.held_out or config.eval_fraction) and not held_out.samples:
         message = "nothing is left to measure the loss on: raise eval_fraction, or take a larger dataset"
         reporter.report(Notice(code="nothing_held_out", message=message))
     return LoadedSamples(
-        training, held_out, _list_lines(split.training, training), _list_lines(split.held_out, held_out)
+        training,
+        held_out,
+        _list_lines(split.training, training),
+        _list_lines(split.held_out, held_out),
+        compared=split.training[:COMPARED_EXAMPLES],
     )
+
+
+def report_tokenizer_difference(
+    request: TrainRequest, base: LoadedBaseModel, loaded: LoadedSamples, reporter: Reporter
+) -> None:
+    """Report a notice if the training's tokens differ from those of the dataset's statistics.
+
+    It loads another tokenizer, which takes more than a second for Gemma's, so this is done when the training is over.
+    """
+    difference = find_difference(Path(request.base_model_path), ChatFormat(base.tokenizer), loaded.compared)
+    if difference is not None:
+        message = f"the tokens differ from those in the dataset's statistics and preview: {difference}"
+        reporter.report(Notice(code="tokenizer_differs", message=message))
 
 
 def _list_lines(examples: list[Example], samples: Samples) -> list[int]:

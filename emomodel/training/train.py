@@ -1,5 +1,6 @@
 """run_training: one training, from a request to a finished output folder. It loads, trains and writes."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from emomodel.training.loop import Surroundings, train
 from emomodel.training.output import FinishedTraining, building_output, write_output
 from emomodel.training.row_measurement import report_rows
 from emomodel.training.run_plan import RunPlan, make_run_plan
-from emomodel.training.sample_loading import load_samples
+from emomodel.training.sample_loading import load_samples, report_tokenizer_difference
+
+logger = logging.getLogger(__name__)
 
 
 def run_training(
@@ -39,6 +42,9 @@ def run_training(
     with building_output(request.output_dir) as folder:
         reporter.report(Phase(name="loading_model"))
         base = _load_base_model(request)
+        logger.info("base model loaded by %s", base.loaded_by)
+        if base.why_not_unsloth is not None:
+            reporter.report(_make_loader_notice(base.why_not_unsloth))
         requests.raise_if_stopping()
         reporter.report(Phase(name="loading_dataset"))
         loaded = load_samples(request, base, axes, reporter)
@@ -46,7 +52,7 @@ def run_training(
         model = make_emotional_model(base, config, len(axes))
         if model.adapter_gap is not None:
             reporter.report(Notice(code="layers_not_adapted", message=model.adapter_gap))
-        plan = make_run_plan(loaded, model.wrapper, config, pad_token_id=base.tokenizer.pad_token_id)
+        plan = make_run_plan(loaded, model.wrapper, config, base)
         reporter.report(_make_plan(loaded.training, model, plan))
         requests.raise_if_stopping()
         reporter.report(Phase(name="training"))
@@ -56,6 +62,7 @@ def run_training(
         count = len(loaded.training.samples)
         finished = FinishedTraining(request, base, model.peft_model, model.wrapper, metrics, count)
         write_output(folder, finished, reporter)
+        report_tokenizer_difference(request, base, loaded, reporter)
         if request.row_report_path is not None:
             report_rows(request.row_report_path, loaded, model.wrapper, config, base.tokenizer.pad_token_id, reporter)
     return _make_result(metrics)
@@ -70,6 +77,11 @@ def _load_base_model(request: TrainRequest) -> LoadedBaseModel:
         load_in_4bit=config.load_in_4bit,
         max_length=config.max_length,
     )
+
+
+def _make_loader_notice(reason: str) -> Notice:
+    message = f"Unsloth can't load the base model, so transformers loaded it: {reason}"
+    return Notice(code="unsloth_failed", message=message)
 
 
 def _make_result(metrics: list[Metric]) -> Result:

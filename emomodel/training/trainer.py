@@ -1,4 +1,4 @@
-"""EmotionalTrainer: transformers' Trainer with a fixed order of batches, recorded passes and complete checkpoints."""
+"""EmotionalTrainer: transformers' Trainer with a fixed order of batches, recorded updates and complete checkpoints."""
 # ruff: noqa: ARG002 - the signatures are those of transformers' Trainer and its callbacks
 
 import logging
@@ -13,9 +13,11 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from emomodel.batches.order import BatchOrder
 from emomodel.checkpoints.log_window import LogWindow
+from emomodel.training.callbacks import MetricCallback
 from emomodel.training.checkpoint_callback import CheckpointCallback
 from emomodel.training.checkpoint_content import load_trained, save_trained
-from emomodel.training.cuda_graph import GraphedPass
+from emomodel.training.cuda_graph import RecordedUpdate
+from emomodel.training.readings import Readings
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +29,9 @@ class EmotionalTrainer(Trainer):
         self,
         *,
         order: BatchOrder,
-        records_pass: bool,
+        records_updates: bool,
         on_not_recorded: Callable[[str], None],
+        progress: MetricCallback,
         checkpoints: Sequence[CheckpointCallback],
         window: LogWindow,
         catch_up: Callable[[], None],
@@ -37,22 +40,25 @@ class EmotionalTrainer(Trainer):
     ) -> None:
         """Take `options` for transformers' Trainer.
 
-        `records_pass` replays the forward and backward pass as a CUDA graph, which needs batches of one shape. If that
-        can't be done, `on_not_recorded` is called with the reason, and the training continues without. `window` is that
-        of the checkpoint that the training resumes from; `catch_up` does the evaluation that was due there. `on_step`
-        is called as Reporter.note_step is.
+        `records_updates` replays each update as CUDA graphs, which needs batches of one shape. If that can't be done,
+        `on_not_recorded` is called with the reason, and the training continues without. `progress` gets the losses.
+        `window` is that of the checkpoint that the training resumes from; `catch_up` does the evaluation that was due
+        there. `on_step` is called as Reporter.note_step is.
         """
         super().__init__(**options)
         self._order = order
-        self._records_pass = records_pass
+        self._records_updates = records_updates
         self._on_not_recorded = on_not_recorded
-        self._pass: GraphedPass | None = None
+        self._recorded: RecordedUpdate | None = None
+        self._trained = [parameter for parameter in self._get_model().parameters() if parameter.requires_grad]
+        self._progress = progress
+        self._readings = Readings(progress.finish)
         self._checkpoints = checkpoints
         self._window = window
         self._catch_up = catch_up
-        self._grad_norm: Tensor | float | None = None
+        self._grad_norm: Tensor | None = None
         self._step_loss: Tensor | None = None
-        self.add_callback(_StepNotes(self._begin, self._take_step_loss, on_step))
+        self.add_callback(_StepNotes(self._begin, self._readings.pass_on_all, self._take_step_loss, on_step))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         loader: DataLoader[Any] = DataLoader(
@@ -72,21 +78,43 @@ class EmotionalTrainer(Trainer):
         return loss
 
     def _learn(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None) -> Tensor:
-        if not self._records_pass:
+        if not self._records_updates:
             loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
             return loss
-        model.train()
-        batch = self._prepare_inputs(inputs) | {"num_items_in_batch": num_items_in_batch}
-        if self._pass is None:
+        batch = inputs | {"num_items_in_batch": num_items_in_batch}
+        if self._recorded is None:
             try:
-                self._pass = GraphedPass(model, batch, accumulates=self.args.gradient_accumulation_steps > 1)
+                self._recorded = self._record(model, batch)
             except RuntimeError as error:
-                logger.warning("the pass can't be recorded as a CUDA graph", exc_info=True)
-                self._records_pass = False
+                logger.warning("an update can't be recorded as CUDA graphs", exc_info=True)
+                self._records_updates = False
                 torch.cuda.empty_cache()
                 self._on_not_recorded(str(error).strip().partition("\n")[0])
                 return self._learn(model, inputs, num_items_in_batch)
-        return self._pass(batch)
+        return self._recorded.run_pass(batch)
+
+    def _record(self, model: nn.Module, batch: dict[str, Any]) -> RecordedUpdate:
+        model.train()
+        optimizer: Any = self.optimizer
+        return RecordedUpdate(
+            model,
+            # The Trainer's optimizer is Accelerate's, with AdamW in it.
+            optimizer.optimizer,
+            batch,
+            pass_count=self.args.gradient_accumulation_steps,
+            max_grad_norm=self.args.max_grad_norm,
+        )
+
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        """Clip the gradients, and return their norm before that. A recorded update is done here, in one go with it.
+
+        The optimizer's own step then finds no gradient and does nothing.
+        """
+        if self._recorded is not None:
+            return self._recorded.step()
+        # The Trainer would go through all parameters of the model, of which few are trained.
+        norm: Tensor = self.accelerator.clip_grad_norm_(self._trained, self.args.max_grad_norm)
+        return norm
 
     def floating_point_ops(self, inputs: dict[str, Tensor | Any]) -> int:
         """Return 0: to count them, the Trainer would go through all parameters at each step."""
@@ -101,9 +129,24 @@ class EmotionalTrainer(Trainer):
             grad_norm=None if self._grad_norm is None else float(self._grad_norm),
         )
 
-    def _maybe_log_save_evaluate(self, tr_loss: Tensor, grad_norm: Any, *arguments: Any, **options: Any) -> None:
+    def _maybe_log_save_evaluate(
+        self, tr_loss: Tensor, grad_norm: Any, model: nn.Module, trial: Any, *arguments: Any, **options: Any
+    ) -> None:
+        """Do as the Trainer does, but read no number of this step. EvaluationCallback evaluates.
+
+        `grad_norm` is what _clip_grad_norm returned.
+        """
         self._grad_norm = grad_norm
-        super()._maybe_log_save_evaluate(tr_loss, grad_norm, *arguments, **options)
+        step_count = self.state.global_step - self._globalstep_last_logged
+        if self.control.should_log and step_count:
+            self._readings.add(self._progress.begin(self.state.global_step, step_count), tr_loss, grad_norm)
+            tr_loss -= tr_loss
+            self._globalstep_last_logged = self.state.global_step
+        self._readings.note_step(tr_loss.device)
+        if self.control.should_save:
+            self._readings.pass_on_all()
+            self._save_checkpoint(model, trial)
+            self.control = self.callback_handler.on_save(self.args, self.state, self.control)
 
     def _begin(self) -> None:
         """Restore what the Trainer doesn't: the losses since the last metric, and the interval of the logs."""
@@ -112,17 +155,15 @@ class EmotionalTrainer(Trainer):
         self._tr_loss += self._window.loss_sum
         if self._window.evaluation_is_due:
             self._catch_up()
-            self._log_due_metric()
+            self._report_due_metric()
 
-    def _log_due_metric(self) -> None:
-        """Log as the Trainer would have done at the step of the checkpoint."""
-        step_count = self.state.global_step - self._globalstep_last_logged
-        logs = {"loss": self._tr_loss.item() / step_count}
-        if self._window.grad_norm is not None:
-            logs["grad_norm"] = self._window.grad_norm
+    def _report_due_metric(self) -> None:
+        """Report the metric that was due at the step of the checkpoint."""
+        step = self.state.global_step
+        due = self._progress.begin(step, step - self._globalstep_last_logged)
+        self._progress.finish(due, self._tr_loss.item(), self._window.grad_norm)
         self._tr_loss -= self._tr_loss
-        self._globalstep_last_logged = self.state.global_step
-        self.log(logs)
+        self._globalstep_last_logged = step
 
     def _take_step_loss(self) -> Tensor | None:
         loss, self._step_loss = self._step_loss, None
@@ -146,15 +187,17 @@ class EmotionalTrainer(Trainer):
 
 
 class _StepNotes(TrainerCallback):
-    """Calls back into EmotionalTrainer when the training begins, and reports each update."""
+    """Calls back into EmotionalTrainer when the training begins and ends, and reports each update."""
 
     def __init__(
         self,
         begin: Callable[[], None],
+        end: Callable[[], None],
         take_step_loss: Callable[[], Tensor | None],
         on_step: Callable[[int, Callable[[], float]], None],
     ) -> None:
         self._begin = begin
+        self._end = end
         self._take_step_loss = take_step_loss
         self._on_step = on_step
 
@@ -162,6 +205,11 @@ class _StepNotes(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._begin()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._end()
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -318,7 +318,7 @@ def test_the_lock_for_gpus_has_all_that_the_worker_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     asked = [*project["dependencies"], *extras["train"], *extras["gpu"], *extras["otel"]]
-    names = {re.split(r"[\[; ]", each)[0].lower().replace("_", "-") for each in asked}
+    names = {re.split(r"[\[;= ]", each)[0].lower().replace("_", "-") for each in asked}
     assert names - read_lock("constraints-gpu.txt").keys() == set()
 
 

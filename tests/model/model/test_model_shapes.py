@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from emomodel.batches.collator import DataCollatorForEmotionalGemma
-from emomodel.batches.packing import PackingCollator
+from emomodel.batches.packing import PackingCollator, Shape
 from emomodel.config import LINEAR_MODULES, make_config
 from emomodel.emotions import DEFAULT_AXES
 from emomodel.errors import ModelLoadFailed
@@ -25,7 +25,6 @@ from emomodel.generation.generate import generate
 from emomodel.generation.loaded_bundle import load_bundle
 from emomodel.generation.sampling import Sampling
 from emomodel.model.loading import LoadedBaseModel, load_base_model
-from emomodel.model.packing_support import keeps_packed_examples_apart
 from emomodel.model.prepare import make_emotional_model
 from emomodel.protocol.control import RunRequests
 from emomodel.protocol.progress import (
@@ -38,6 +37,7 @@ from emomodel.protocol.progress import (
     read_metrics,
 )
 from emomodel.protocol.train_request import TrainRequest
+from emomodel.training.probes import keeps_examples_apart
 from emomodel.training.sample_loading import load_samples
 from emomodel.training.train import run_training
 from tests.model.cached_logits import assert_cached_logits_equal_a_full_forward
@@ -181,14 +181,18 @@ def test_packed_examples_are_computed_as_alone_or_refused(shaped: Shaped, tmp_pa
     collate = DataCollatorForEmotionalGemma(base.tokenizer.pad_token_id, AXES)
     alone = learn(wrapper, [collate([sample]) for sample in samples])
     assert_alike(learn(wrapper, [collate(samples)]), alone)
-    assert keeps_packed_examples_apart(wrapper) == (shaped.name not in MIXING)
-    packed = learn(wrapper, [PackingCollator(base.tokenizer.pad_token_id, AXES)(samples)])
+    assert keeps_examples_apart(wrapper, marks_pieces=False) == (shaped.name not in MIXING)
+    filler_id = int(samples[0]["input_ids"][0])
+    packed = learn(wrapper, [PackingCollator(filler_id, AXES)(samples)])
     if shaped.name in MIXING:
         assert packed[0] != pytest.approx(alone[0], rel=1e-4)
         with pytest.raises(ModelLoadFailed, match="examples would influence each other in this base model; set batch"):
             run_training(make_request(tmp_path, shaped.base, batching="packed"), ListReporter(), RunRequests())
     else:
         assert_alike(packed, alone)
+        # As on CUDA, where all rows have one shape.
+        shape = Shape(token_count=128, target_count=64, piece_count=8, longest=40)
+        assert_alike(learn(wrapper, [PackingCollator(filler_id, AXES, shape=shape)(samples)]), alone)
 
 
 def test_only_adapter_and_projection_are_trained(shaped: Shaped) -> None:

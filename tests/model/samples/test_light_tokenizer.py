@@ -23,7 +23,7 @@ from emomodel.samples.chat_text import TemplateUnsuitable
 from emomodel.samples.dataset import IGNORED_LABEL, make_samples
 from emomodel.samples.light_tokenizer import LightTokenizer, load_light_tokenizer
 from emomodel.samples.tokenizer_comparison import find_difference
-from emomodel.training.sample_loading import load_samples
+from emomodel.training.sample_loading import load_samples, report_tokenizer_difference
 from tests.model.model_shapes import make_qwen_tokenizer
 from tests.model.tiny_training import ListReporter, make_request
 from tests.support.chat_templates import CHAT_KINDS
@@ -220,11 +220,12 @@ def test_a_training_reports_when_its_tokens_are_not_those_of_the_statistics(tiny
     request = make_request(tmp_path / "job", base_folder)
     base = load_base_model(str(base_folder), backend="auto", dtype="float32", load_in_4bit=None, max_length=64)
     reporter = ListReporter()
-    load_samples(request, base, DEFAULT_AXES, reporter)
+    loaded = load_samples(request, base, DEFAULT_AXES, reporter)
+    report_tokenizer_difference(request, base, loaded, reporter)
     assert reporter.progress == []
     template = base_folder / "chat_template.jinja"
     template.write_text(template.read_text().replace("+ role +", "+ role + '!' +"))
-    load_samples(request, base, DEFAULT_AXES, reporter)
+    report_tokenizer_difference(request, base, loaded, reporter)
     notice = reporter.progress[0]
     assert isinstance(notice, Notice)
     assert notice.code == "tokenizer_differs"

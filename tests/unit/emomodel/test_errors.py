@@ -8,9 +8,10 @@ from pydantic import BaseModel, ValidationError, field_validator
 from emomodel import errors
 from emomodel.emotions import DEFAULT_AXES, Axes
 from emomodel.errors import EmomodelError, Stopped
+from emomodel.sizing.layer_shapes import SizeUnknown
 
 PACKAGE = Path(errors.__file__).parent
-OUTSIDE_THE_TREE = {Stopped.__name__}
+OUTSIDE_THE_TREE = {Stopped.__name__, SizeUnknown.__name__}
 
 
 def find_error_classes() -> dict[str, list[str]]:
