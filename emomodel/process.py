@@ -47,7 +47,7 @@ _NO_MEMORY_WORDS = ("DefaultCPUAllocator", "can't allocate memory", "Cannot allo
 # What the GPU's libraries say where PyTorch has no class of error, or a different one in each release.
 _GPU_MEMORY_WORDS = ("CUDA error: out of memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _GPU_FAULT_WORDS = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error")
-# How torchrun, accelerate launch and MPI tell a process how many there are, and which of them it is.
+# The variables in which torchrun, accelerate launch and MPI give each process the number of processes and its own.
 _SIZE_VARIABLES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 _RANK_VARIABLES = ("RANK", "LOCAL_RANK")
 _DISK_FULL_WORDS = "No space left on device"
@@ -70,10 +70,10 @@ def run_train_process(request_path: Path, *, supervised: bool) -> int:
 
     if supervised:
         start_watch(requests.take, end)
-    return conduct(lambda: _import_and_run(request_path, reporter, requests), reporter, finished)
+    return run_and_report(lambda: _import_and_run(request_path, reporter, requests), reporter, finished)
 
 
-def conduct(run: Callable[[], Result], reporter: ProcessReporter, finished: threading.Event) -> int:
+def run_and_report(run: Callable[[], Result], reporter: ProcessReporter, finished: threading.Event) -> int:
     """Run a training, report how it ended, and return the exit code.
 
     `finished` is set when the end of the supervisor no longer matters. An exception whose cause can't be named is
@@ -165,9 +165,9 @@ def open_request(request_path: Path, reporter: ProcessReporter) -> TrainRequest:
 
 
 def refuse_several_processes(environment: Mapping[str, str]) -> None:
-    """Refuse to be one of several processes that a launcher has started for one training. Raises SeveralProcesses.
+    """Raise SeveralProcesses if this is one of several processes that a launcher has started for one training.
 
-    Each of them would train all by itself, and write into the folders of the others.
+    Each of them would do the whole training, and write into the same folders.
     """
     for names, most in ((_SIZE_VARIABLES, 1), (_RANK_VARIABLES, 0)):
         for name in names:
@@ -178,10 +178,10 @@ def refuse_several_processes(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def lasting_imports() -> Iterator[None]:
-    """Switch garbage collection off for imports, and leave out of all later collections what they have made.
+    """Switch garbage collection off for imports, and exclude the objects that they make from all later collections.
 
-    It stays until the process ends. Collecting meanwhile takes a seventh longer, and with these objects each later
-    collection takes 0.3 s more.
+    Modules stay until the process ends. With garbage collection the imports take a seventh longer, and looking through
+    these objects adds 0.3 s to each later collection.
     """
     with without_collection():
         yield
@@ -198,10 +198,7 @@ def keep_to_one_gpu(environment: MutableMapping[str, str]) -> None:
 
 
 def reserve_stdout() -> LineReporter:
-    """Reserve standard output for progress. Whatever else is printed, by C libraries too, goes to standard error.
-
-    What is logged goes there as well.
-    """
+    """Reserve standard output for progress. All other output goes to standard error, also that of C libraries."""
     sys.stdout.flush()
     own = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)

@@ -1,25 +1,25 @@
 """A spare training process: it has imported all that a training needs, and waits for its request.
 
-It is one process for one training, as any other: it differs only in when it learns which. Until then it holds no memory
-of the GPU, writes nothing, and is the first one that the kernel ends where the machine's memory is full.
+Like any training process it runs one training; it only gets the request later. Until then it holds no memory of the
+GPU, writes nothing, and is the first process that the kernel ends when the machine's memory is full.
 """
 
 import importlib
+import logging
 import os
 import queue
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 from emomodel.process import (
-    conduct,
     import_and_train,
     keep_to_one_gpu,
     lasting_imports,
     open_request,
     reserve_stdout,
+    run_and_report,
     start_watch,
     take_signals,
 )
@@ -34,7 +34,7 @@ from emomodel.protocol.progress import (
     ProcessReporter,
     Ready,
     Result,
-    read_order,
+    read_request_line,
 )
 
 # What transformers loads only when a model of these kinds is loaded: Gemma 3 is what most trainings use.
@@ -46,8 +46,10 @@ QUANTISER_MODULES = ("transformers.quantizers.quantizer_bnb_4bit", "bitsandbytes
 COMPANION_MODULES = ("torch.distributed.fsdp", "sklearn.metrics", "pandas", "tokenizers", "safetensors.torch")
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")
-# The kernel's highest: this process goes first, as nothing is lost with it.
+# The kernel's maximum: it ends this process first, since nothing is lost with it.
 SPARE_OOM_SCORE = "1000"
+
+logger = logging.getLogger(__name__)
 
 
 def run_spare_process() -> int:
@@ -63,19 +65,30 @@ class _Spare:
         self._reporter: ProcessReporter = lines
         self._requests = RunRequests()
         self._finished = threading.Event()
-        self._orders: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        self._has_order = False
+        self._request_paths: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._has_request = False
 
     def run(self) -> int:
         oom_score = _change_oom_score(SPARE_OOM_SCORE)
         take_signals(self._take_signal)
         start_watch(self._take_line, self._end)
-        preload()
-        self._lines.report(Ready())
-        request_path = self._orders.get()
+        self._preload()
+        request_path = self._request_paths.get()
         _change_oom_score(oom_score)
         self._reporter = reporter = keep_journal(self._lines, os.environ)
-        return conduct(lambda: self._train(request_path, reporter), reporter, self._finished)
+        return run_and_report(lambda: self._train(request_path, reporter), reporter, self._finished)
+
+    def _preload(self) -> None:
+        """Import, and report that the process is ready. Raises what preload raises, unless a request has come."""
+        try:
+            preload()
+        except Exception:
+            if not self._has_request:
+                raise
+            # The training imports the same. If that fails again, it reports the failure as any training does.
+            logger.warning("the imports before the training failed", exc_info=True)
+        else:
+            self._lines.report(Ready())
 
     def _train(self, request_path: Path, reporter: ProcessReporter) -> Result:
         os.chdir(request_path.parent)
@@ -84,17 +97,17 @@ class _Spare:
         return import_and_train(request, reporter, self._requests)
 
     def _take_line(self, line: str) -> None:
-        """Take the request, and answer it, also while the imports go on; then what is asked of its training."""
-        if self._has_order:
+        """Take and answer the request, even while libraries are imported; pass later lines on to its training."""
+        if self._has_request:
             self._requests.take(line)
             return
-        request_path = read_order(line)
-        self._has_order = True
+        request_path = read_request_line(line)
+        self._has_request = True
         self._lines.report(Phase(name="importing"))
-        self._orders.put(request_path)
+        self._request_paths.put(request_path)
 
     def _take_signal(self) -> None:
-        if not self._has_order:
+        if not self._has_request:
             # Nothing has begun that could be saved.
             os._exit(EXIT_OK)
         self._requests.take(SAVE_AND_STOP_REQUEST)
@@ -106,11 +119,10 @@ class _Spare:
 
 
 def preload() -> None:
-    """Import what a training needs, without use of the GPU's memory.
+    """Import what a training needs, without using the GPU's memory.
 
     Unsloth takes memory of the GPU when it is imported, and has to be imported before transformers. So where a training
-    may use it, both are left to the training. Raises ImportError, and RuntimeError when an import has begun to use the
-    GPU.
+    may use it, the training imports both. Raises ImportError, and RuntimeError when an import has begun to use the GPU.
     """
     keep_to_one_gpu(os.environ)
     with lasting_imports():
@@ -120,19 +132,20 @@ def preload() -> None:
 
         has_cuda = torch.cuda.is_available()
         if has_cuda:
-            _import_installed(COMPILER_MODULES)
+            import_if_installed(COMPILER_MODULES)
         if uses_unsloth("auto"):
-            _import_installed(COMPANION_MODULES)
+            import_if_installed(COMPANION_MODULES)
         else:
             importlib.import_module("emomodel.training.train")
-            _import_installed(MODEL_MODULES + (QUANTISER_MODULES if has_cuda else ()))
+            import_if_installed(MODEL_MODULES + (QUANTISER_MODULES if has_cuda else ()))
         if has_cuda:
             _refuse_context()
 
 
-def _import_installed(names: Iterable[str]) -> None:
+def import_if_installed(names: Iterable[str]) -> None:
+    """Import modules that a training may need. One that is missing here, or fails, is left to the training."""
     for name in names:
-        if find_spec(name) is not None:
+        with suppress(ImportError):
             importlib.import_module(name)
 
 
@@ -145,7 +158,7 @@ def _refuse_context() -> None:
 
 
 def _change_oom_score(score: str) -> str:
-    """Tell the kernel how gladly it may end this process; return the score before, and nothing where there is none."""
+    """Set this process's score for the kernel's OOM killer; return the previous one, or "" on other systems."""
     before = ""
     with suppress(OSError):
         before = OOM_SCORE.read_text().strip()

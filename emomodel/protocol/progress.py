@@ -6,8 +6,8 @@ saving, ``save_and_stop`` to end there with a checkpoint, and ``checkpoint`` to 
 input means that the supervisor is gone, and the process ends at once.
 
 A spare process has imported all that a training needs, reports that it is ready, and waits. Its first line of input is
-the path of a request file as a JSON string: it answers with the phase ``importing`` at once, goes to the folder of that
-file and trains; what follows on its input are requests.
+the path of a request file as a JSON string: it answers with the phase ``importing`` at once, changes to the folder
+of that file and trains. All further lines are requests.
 """
 
 import json
@@ -47,7 +47,7 @@ class _Line(BaseModel):
 
 
 class Ready(_Line):
-    """A spare process has imported all that a training needs. It is no news of a training: none has begun."""
+    """A spare process has imported all that a training needs. It is not progress: no training has begun."""
 
     type: Literal["ready"] = "ready"
 
@@ -175,13 +175,13 @@ def parse_progress(line: str | bytes) -> Progress:
     return parsed
 
 
-def write_order(request_path: Path) -> str:
+def write_request_line(request_path: Path) -> str:
     """The line that hands a request to a spare process, without the end of the line."""
     return json.dumps(str(request_path))
 
 
-def read_order(line: str) -> Path:
-    """The path in a line that `write_order` has made. Raises ValueError."""
+def read_request_line(line: str) -> Path:
+    """The path in a line of `write_request_line`. Raises ValueError."""
     return Path(json.loads(line))
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from emomodel.protocol.progress import Metric, Phase, Ready, Result, parse_line, write_order
+from emomodel.protocol.progress import Metric, Phase, Ready, Result, parse_line, write_request_line
 from tests.model.tiny_training import make_request, start_spare
 from worker.slot.gpu import Gpu
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
+# The time limit is for the test itself: before it the test waits until others are done with the GPU.
+pytestmark = [pytest.mark.gpu, pytest.mark.alone, pytest.mark.timeout(300, func_only=True)]
 
 MIB = 1024**2
-# What other programs of the machine may take or return meanwhile; a CUDA context alone has several hundred MiB.
+# How much memory other programs may take or return during the test; a CUDA context alone has several hundred MiB.
 NOISE_BYTES = 50 * MIB
 
 
@@ -51,7 +52,7 @@ def test_a_spare_uses_no_memory_of_the_gpu_until_its_request(
     path.write_text(request.model_dump_json())
     assert spare.stdin is not None
     posted = time.monotonic()
-    spare.stdin.write(write_order(path) + "\n")
+    spare.stdin.write(write_request_line(path) + "\n")
     spare.stdin.flush()
     lines = []
     for text in spare.stdout:

@@ -83,8 +83,12 @@ def start_training(request: TrainRequest, *flags: str, journal: Path | None = No
     )
 
 
-def start_spare(folder: Path, *, journal: Path | None = None) -> subprocess.Popen[str]:
-    """Start a real spare process, which has no request yet, in a folder of its own."""
+def start_spare(folder: Path, *, journal: Path | None = None, packages: Path | None = None) -> subprocess.Popen[str]:
+    """Start a real spare process, which has no request yet, in a folder of its own.
+
+    Modules in `packages` take the place of installed ones.
+    """
+    variables = ({VARIABLE: str(journal)} if journal else {}) | ({"PYTHONPATH": str(packages)} if packages else {})
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "emomodel", "train", "--spare"],
         stdin=subprocess.PIPE,
@@ -92,7 +96,7 @@ def start_spare(folder: Path, *, journal: Path | None = None) -> subprocess.Pope
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
-        env=os.environ | ONE_THREAD | ({VARIABLE: str(journal)} if journal else {}),
+        env=os.environ | ONE_THREAD | variables,
     )
 
 

@@ -43,7 +43,7 @@ def run_next(resources: Resources, trainer_argv: Sequence[str] = TRAINER_ARGV, s
         if (job := _claim(resources)) is None:
             return
         with (
-            spares.beside_run(),
+            spares.during_run(),
             structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt),
             resources.slot_check.occupy(),
             trace_run(resources.tracing, job, slot=settings.slot, asked_at_ns=asked_at_ns),

@@ -1,4 +1,4 @@
-"""SlotSpares: keeps one spare training process for the slot, which the next run takes and another one replaces.
+"""SlotSpares: keeps one spare training process for the slot. The next run takes it, and then another one is started.
 
 docs/decisions/0022-a-spare-trainer.md says why, and when it is started.
 """
@@ -25,14 +25,14 @@ from worker.trainers.training_process import TrainingProcess
 
 SPARE_ARGUMENT = "--spare"
 
-# A run on a GPU leaves the machine's cores alone once it trains. On a CPU a second process slows it to a fraction of
-# its speed (docs/performance.md), so there its replacement waits for the end of the training.
+# The phase of a run in which the next spare is started. A run on a GPU needs little of the CPU once it trains. On a CPU
+# a second process slows a training to a fraction of its speed (docs/performance.md), so the spare waits for its end.
 RENEWAL_PHASES: dict[Device, PhaseName] = {"cuda": "training", "cpu": "saving"}
 
 # The imports take 5 to 30 seconds; the first ones after a reboot, from a slow disk, up to a minute or two.
 IMPORT_SECONDS = 300.0
 
-# The pause after a spare that ended by itself, doubled with each further one until a run has taken a spare.
+# The pause after a spare has failed, doubled with each further failure until a run has taken a spare.
 FIRST_PAUSE_SECONDS = 5.0
 LAST_PAUSE_SECONDS = 600.0
 
@@ -73,9 +73,9 @@ class SlotSpares:
         self._spare: _Spare | None = None
         self._is_open = False
         self._is_closed = False
-        # Whether a run has not come to the phase beside which a spare may be started.
+        # Whether there is a run that has not reached its phase in RENEWAL_PHASES.
         self._waits = False
-        self._failure_count = 0
+        self._pause_seconds = first_pause_seconds
         self._pause_ends = time.monotonic()
 
     def keep(self, *, is_open: bool) -> None:
@@ -88,14 +88,14 @@ class SlotSpares:
             spare, self._spare = self._spare, None
             if spare is None:
                 return None
-            if self._judge(spare) or self._is_outdated(spare, environment):
+            if self._has_failed(spare) or self._is_outdated(spare, environment):
                 self._end(spare)
                 return None
-            self._failure_count = 0
+            self._pause_seconds = self._first_pause_seconds
             return spare.process
 
     @contextmanager
-    def beside_run(self) -> Iterator[None]:
+    def during_run(self) -> Iterator[None]:
         with self._turn:
             self._waits = True
         try:
@@ -120,10 +120,10 @@ class SlotSpares:
             self._settle()
 
     def _settle(self) -> None:
-        """End a spare that is of no use, and start one that is missing."""
+        """End a spare that no run may take, and start one that is missing."""
         spare = self._spare
         if spare is not None and (
-            not self._is_wanted() or self._judge(spare) or self._is_outdated(spare, spare.environment)
+            not self._is_wanted() or self._has_failed(spare) or self._is_outdated(spare, spare.environment)
         ):
             self._spare = None
             self._end(spare)
@@ -135,8 +135,8 @@ class SlotSpares:
         is_leaving = self._is_closed or self._resources.drain.is_requested
         return self._is_open and not is_leaving and self._resources.slot_check.blocked_reason is None
 
-    def _judge(self, spare: _Spare) -> bool:
-        """Whether the spare has failed: it ended by itself, or doesn't come to the end of its imports."""
+    def _has_failed(self, spare: _Spare) -> bool:
+        """Whether the spare has ended by itself or its imports take too long. Logs it, and delays the next spare."""
         process = spare.process
         if process.has_ended:
             # After the process was reaped, all that it wrote has been read.
@@ -149,7 +149,7 @@ class SlotSpares:
         return False
 
     def _is_outdated(self, spare: _Spare, environment: Mapping[str, str]) -> bool:
-        """Whether a process that starts now would be another one, with other variables or packages."""
+        """Whether a new process would have other packages than the spare, or `environment` has other variables."""
         is_same = spare.environment == environment and spare.installation == read_installation()
         if not is_same:
             log.info("spare_outdated", pid=spare.process.pid)
@@ -160,13 +160,12 @@ class SlotSpares:
         try:
             notes = self._hold_notes()
             if notes is None:
-                # Two workers run for one slot, which the runs report.
+                # Two workers run for one slot, which run_next logs.
                 return None
             environment, installation, output = make_slot_environment(resources), read_installation(), LogTail()
-            process = TrainingProcess(
-                self._argv, folder=resources.settings.data_dir, environment=environment, run_log=output
+            process = _start_noted(
+                notes, self._argv, folder=resources.settings.data_dir, environment=environment, output=output
             )
-            notes.note_trainer(process.pid)
         except (OSError, GpuUnreadable) as error:
             self._pause("spare_not_started", reason=str(error))
             return None
@@ -176,7 +175,7 @@ class SlotSpares:
     def _hold_notes(self) -> SlotLock | None:
         """The lock of the slot's spare. When it is taken, a spare that outlived its worker is ended."""
         if self._notes is None:
-            # Of an earlier try, which may have found the lock taken.
+            # An earlier attempt may have found the lock taken.
             self._held.close()
             settings, boot_id = self._resources.settings, self._resources.boot_id
             path = get_spare_lock_path(settings.data_dir, settings.slot, host=settings.host_name)
@@ -191,11 +190,25 @@ class SlotSpares:
             self._notes.forget_trainer()
 
     def _pause(self, event: str, **facts: object) -> None:
-        """Log a failure, and start no spare for a while, longer with each one in a row."""
-        seconds = min(self._first_pause_seconds * 2**self._failure_count, LAST_PAUSE_SECONDS)
-        self._failure_count += 1
+        """Log a failure, and start no spare for a while: with each failure in a row for twice as long."""
+        seconds = self._pause_seconds
+        self._pause_seconds = min(2 * seconds, LAST_PAUSE_SECONDS)
         self._pause_ends = time.monotonic() + seconds
         log.warning(event, slot=self._resources.settings.slot, next_try_seconds=seconds, **facts)
+
+
+def _start_noted(
+    notes: SlotLock, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], output: LogTail
+) -> TrainingProcess:
+    """Start a spare and note it in the lock file. A spare that can't be noted is ended. Raises OSError."""
+    process = TrainingProcess(argv, folder=folder, environment=environment, run_log=output)
+    try:
+        notes.note_trainer(process.pid)
+    except OSError:
+        # The disk may be full. Nobody would end this process.
+        process.close()
+        raise
+    return process
 
 
 def read_installation() -> Installation:

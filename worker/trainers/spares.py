@@ -1,4 +1,4 @@
-"""Spares: where a run may find a training process that has been started before it and waits for a request."""
+"""Spares: a training process that was started before a run is known, and that the next run may take."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -9,7 +9,7 @@ from worker.trainers.training_process import TrainingProcess
 
 
 class Spares(Protocol):
-    """Where a run may find a process that is ready for it."""
+    """Keeps training processes that wait for a request, and gives them to runs."""
 
     def keep(self, *, is_open: bool) -> None:
         """Start, replace or end the spare, as the state of the slot asks for. Called every few seconds."""
@@ -19,14 +19,14 @@ class Spares(Protocol):
         """Return the spare if it may serve a run with these variables, for the caller to end, or None."""
         ...
 
-    def beside_run(self) -> AbstractContextManager[None]:
-        """While a run lasts, no other spare is started before the phase that `note_phase` waits for."""
+    def during_run(self) -> AbstractContextManager[None]:
+        """Start no other spare within the block until `note_phase` gets the phase that fits the slot's device."""
         ...
 
     def note_phase(self, name: PhaseName) -> None: ...
 
     def close(self) -> None:
-        """End the spare, and start none any more."""
+        """End the spare, and never start another."""
         ...
 
 
@@ -38,7 +38,7 @@ class NoSpares:
     def take(self, environment: Mapping[str, str]) -> TrainingProcess | None:  # noqa: ARG002  as the protocol names it
         return None
 
-    def beside_run(self) -> AbstractContextManager[None]:
+    def during_run(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def note_phase(self, name: PhaseName) -> None: ...

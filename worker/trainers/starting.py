@@ -13,7 +13,7 @@ from worker.trainers.training_process import OutputLog, TrainingProcess
 
 # A process that waits for its request answers within milliseconds, unless it is suspended or has no memory.
 ANSWER_SECONDS = 5.0
-# How long a stop, or the end of the process, may remain unnoticed meanwhile.
+# How long a stop, or the end of the process, may remain unnoticed while the answer is awaited.
 POLL_SECONDS = 0.1
 
 log = structlog.get_logger()
@@ -75,7 +75,7 @@ def _wait_for_answer(spare: TrainingProcess, is_stopping: Callable[[], bool], se
         if spare.has_ended:
             return spare.has_answered_before_its_end()
         if is_stopping():
-            # The supervisor takes the steps of a stop, whatever state the process is in.
+            # The supervisor stops the process, by force if it doesn't react.
             return True
         if time.monotonic() > deadline:
             return False

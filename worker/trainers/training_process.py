@@ -17,7 +17,7 @@ from typing import IO, Protocol, Self, cast
 
 import structlog
 
-from emomodel.protocol.progress import Progress, ProgressError, Ready, parse_line, write_order
+from emomodel.protocol.progress import Progress, ProgressError, Ready, parse_line, write_request_line
 from worker.slot import process_group
 from worker.threads import make_thread
 
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 class OutputLog(Protocol):
-    """Where a process's output goes, but for its progress lines."""
+    """Takes a process's output, except its progress lines."""
 
     def write(self, chunk: bytes) -> None: ...
 
@@ -95,7 +95,7 @@ class TrainingProcess:
     def hand_over(self, request_path: Path, run_log: OutputLog) -> None:
         """Give a spare its request. From now on its output goes to the run's log."""
         self._log = run_log
-        self.ask(write_order(request_path))
+        self.ask(write_request_line(request_path))
 
     def has_answered(self, wait_seconds: float) -> bool:
         """Wait for the first progress line of the training; false if none comes in time."""

@@ -14,17 +14,20 @@ import psutil
 import pytest
 
 from emomodel.protocol.progress import (
+    EXIT_FAILED,
     EXIT_OK,
     EXIT_ORPHANED,
     EXIT_STOPPED,
     STOP_REQUEST,
+    Failure,
     Metric,
     Phase,
     Ready,
     Result,
     parse_line,
-    write_order,
+    write_request_line,
 )
+from emomodel.spare import import_if_installed
 from tests.model.tiny_training import make_request, start_spare, start_training
 
 pytestmark = pytest.mark.model
@@ -50,6 +53,16 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
+# Stands for the real one: it waits for a file, and then finds no memory.
+FAILING_TORCH = """
+import time
+from pathlib import Path
+while not Path({signal_file!r}).exists():
+    time.sleep(0.01)
+raise MemoryError
+"""
+
+
 @contextmanager
 def waiting_spare(folder: Path, *, journal: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """A spare that has reported that it is ready."""
@@ -64,7 +77,7 @@ def waiting_spare(folder: Path, *, journal: Path | None = None) -> Iterator[subp
 
 def order(spare: subprocess.Popen[str], request_path: Path, *requests: str) -> None:
     assert spare.stdin is not None
-    spare.stdin.write("\n".join([write_order(request_path), *requests]) + "\n")
+    spare.stdin.write("\n".join([write_request_line(request_path), *requests]) + "\n")
     spare.stdin.flush()
 
 
@@ -179,3 +192,25 @@ def test_a_training_imports_next_to_nothing_that_a_spare_has_not(tmp_path: Path,
     late = json.loads(done.stdout.splitlines()[-1])
     assert not [name for name in late if name.startswith("emomodel")]
     assert len(late) < LATE_MODULE_COUNT, late
+
+
+def test_a_package_that_is_not_installed_is_not_preloaded() -> None:
+    """scikit-learn, which transformers imports if it is there, is in no extra."""
+    import_if_installed(("no_such_package.metrics", "no_such_package", "json.no_such_module", "wave"))
+    assert "wave" in sys.modules
+
+
+def test_imports_that_fail_after_the_request_fail_the_job_with_a_reason(tmp_path: Path, tiny_gemma: Path) -> None:
+    path = write_request(tmp_path / "run", tiny_gemma)
+    packages, signal_file = tmp_path / "packages", tmp_path / "fail"
+    packages.mkdir()
+    (packages / "torch.py").write_text(FAILING_TORCH.format(signal_file=str(signal_file)))
+    with start_spare(tmp_path, packages=packages) as spare:
+        order(spare, path)
+        assert spare.stdout is not None
+        assert parse_line(spare.stdout.readline()) == Phase(name="importing")
+        signal_file.touch()
+        (failure,) = [parse_line(line) for line in spare.stdout]
+        assert spare.wait() == EXIT_FAILED
+    assert isinstance(failure, Failure)
+    assert failure.code == "host_out_of_memory"

@@ -31,7 +31,7 @@ from emomodel.protocol.progress import (
     Plan,
     Ready,
     Result,
-    read_order,
+    read_request_line,
 )
 from emomodel.protocol.train_request import TrainRequest
 
@@ -315,7 +315,7 @@ def wait_for_request() -> Path:
         os.kill(os.getpid(), signal.SIGKILL)
     if state == "deaf":
         time.sleep(LONG_SECONDS)
-    path = read_order(line)
+    path = read_request_line(line)
     os.chdir(path.parent)
     sys.stderr.write("a spare takes the request\n")
     return path

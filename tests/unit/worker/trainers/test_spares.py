@@ -1,6 +1,7 @@
 """The spare training process of a slot, with a fake process: when there is one, and what a run does with it."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def test_a_job_is_cancelled_while_its_spare_does_not_answer(
     assert get_job(resources.database, job.id).status is JobStatus.CANCELLED
 
 
-def test_a_spare_that_can_not_import_is_reported_and_tried_again_more_and_more_rarely(
+def test_a_spare_that_can_not_import_is_reported_and_tried_again_after_longer_pauses(
     resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(STATE_VARIABLE, "broken")
@@ -168,6 +169,17 @@ def test_a_spare_that_can_not_import_is_reported_and_tried_again_more_and_more_r
     assert pauses[:2] == [0.2, 0.4]
     assert len(starts) <= len(pauses) + 1 <= 4
     assert any("no module of this name" in text for line in lines for text in line.get("output", []))
+
+
+def test_a_spare_that_never_starts_is_tried_for_ever(resources: Resources) -> None:
+    """The pause has an upper limit, also after more failures than a float can double it."""
+    spares = SlotSpares(resources, ["/nowhere/python"], first_pause_seconds=0.0)
+    with capture_logs() as lines:
+        for _ in range(1100):
+            spares.keep(is_open=True)
+    assert {line["event"] for line in lines} == {"spare_not_started"}
+    assert len(lines) == 1100
+    spares.close()
 
 
 @pytest.mark.parametrize("case", ["drained by the operator", "its worker leaves", "blocked"])
@@ -256,12 +268,27 @@ def test_a_spare_is_replaced_beside_a_training_on_a_gpu_and_after_one_on_a_cpu(
     spares.close()
 
 
-def test_nothing_is_started_that_can_not_be(resources: Resources) -> None:
+def test_a_spare_whose_program_is_missing_is_reported(resources: Resources) -> None:
     spares = SlotSpares(resources, ["/nowhere/python"])
     with capture_logs() as lines:
         spares.keep(is_open=True)
     assert [line["event"] for line in lines] == ["spare_not_started"]
     assert "/nowhere/python" in lines[0]["reason"]
+    spares.close()
+
+
+def test_a_spare_that_can_not_be_noted_is_ended(resources: Resources) -> None:
+    """It can't be noted where the disk is full: each further try would leave another process behind."""
+    spares = SlotSpares(resources, fake_argv("succeed"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with capture_logs() as lines:
+            spares.keep(is_open=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [line["event"] for line in lines] == ["spare_not_started"]
+    assert find_trainers() == []
     spares.close()
 
 
