@@ -10,7 +10,7 @@ from emomodel.sizing.model_shape import ModelShape
 
 # The maximum that TrainConfig accepts.
 MAX_ACCUMULATION = 4096
-# Shorter examples hold no reply that is worth learning.
+# Shorter examples hardly hold a reply.
 MIN_ADVISED_LENGTH = 64
 
 
@@ -25,11 +25,12 @@ def suggest(
     def helps(changes: Mapping[str, Any]) -> bool:
         return estimate(config.model_copy(update=changes), shape, stats, device).fits(memory_bytes)
 
-    alone = [next(filter(helps, kind), None) for kind in _list_changes(config, device)]
+    kinds = _list_changes(config, shape, device)
+    alone = [next(filter(helps, kind), None) for kind in kinds]
     if found := [changes for changes in alone if changes is not None]:
         return found
     together: dict[str, Any] = {}
-    for kind in [*_list_changes(config, device), _list_lengths(config)]:
+    for kind in [*kinds, _list_lengths(config)]:
         for changes in kind:
             if helps(together | changes):
                 return [together | changes]
@@ -37,13 +38,13 @@ def suggest(
     return []
 
 
-def _list_changes(config: TrainConfig, device: Device) -> list[list[dict[str, Any]]]:
+def _list_changes(config: TrainConfig, shape: ModelShape, device: Device) -> list[list[dict[str, Any]]]:
     """Kinds of changes that hardly alter the training's result; within each kind, the mildest first."""
     changes: list[list[dict[str, Any]]] = []
     if device == "cuda" and config.load_in_4bit is False:
         changes.append([{"load_in_4bit": True}])
     if device == "cuda" and config.backend != "unsloth" and not is_packed(config, device):
-        changes.append([{"batching": "packed"}])
+        changes.append([{"batching": "packed" if shape.is_packable else "dynamic"}])
     if device == "cuda" and config.acceleration == "off":
         changes.append([{"acceleration": "auto"}])
     if not config.gradient_checkpointing:

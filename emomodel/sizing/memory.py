@@ -109,8 +109,7 @@ class Estimate:
 
 def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device: Device) -> Estimate:
     """The memory at the peak, which is reached in the longest batch."""
-    if not shape.is_packable and is_packed(config, device):
-        config = config.model_copy(update={"batching": "dynamic", "acceleration": "off"})
+    config = _resolve(config, shape, device)
     engine = find_engine(config, device)
     rows, length = _find_batch(config, stats, device)
     trained = _count_trained(config, shape)
@@ -127,6 +126,13 @@ def estimate(config: TrainConfig, shape: ModelShape, stats: DatasetStats, device
         logits=round(logits * heap_factor),
         reserve=CUDA_RESERVE_BYTES if device == "cuda" else CPU_RESERVE_BYTES,
     )
+
+
+def _resolve(config: TrainConfig, shape: ModelShape, device: Device) -> TrainConfig:
+    """The config that describes how a model of this shape is trained where `config` leaves that to the training."""
+    if not is_packed(config, device) or shape.is_accelerable:
+        return config
+    return config.model_copy(update={"acceleration": "off"} if shape.is_packable else {"batching": "dynamic"})
 
 
 def _find_batch(config: TrainConfig, stats: DatasetStats, device: Device) -> tuple[int, int]:

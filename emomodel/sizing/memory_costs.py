@@ -115,7 +115,7 @@ def find_engine(config: TrainConfig, device: Device) -> Engine:
     if device == "cpu":
         return with_transformers
     if config.acceleration == "auto" and not is_float32 and is_packed(config, device):
-        # Whichever library has loaded the model.
+        # This does not depend on the library that loads the model.
         return Engine(COMPILED, UNSLOTH, "none", HEAD_LOSS_CHUNK_BYTES)
     if config.backend != "unsloth":
         # By default Unsloth's own code, which takes less, trains on a GPU machine that has it. Whether one does is not

@@ -58,6 +58,8 @@ _UNKNOWN_WORDS = ("expert", "moe", "linear_", "ssm", "mamba", "lora_rank", "per_
 # Kinds whose examples would see each other in one row, so that they are neither packed nor accelerated: a linear
 # attention carries a state from one to the next, and transformers makes gpt-oss's masks without looking at positions.
 _UNPACKED_KINDS = ("qwen3_5_text", "gpt_oss")
+# It is packed, but not accelerated: no attention without a mask has the soft cap of its scores.
+_UNACCELERATED_KIND = "gemma2"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class ModelShape:
     """The hidden states that run through the layers beside each other."""
     is_packable: bool = True
     """Whether the examples of a batch can be joined into one row."""
+    is_accelerable: bool = True
+    """Whether emomodel.training.acceleration fits the model."""
     towers: Towers = NO_TOWERS
     file_count: int | None = None
     """All parameters of the model, from the sizes of its weights files; None if unknown."""
@@ -144,7 +148,7 @@ def read_model_shape(config: dict[str, Any], file_bytes: int = 0) -> ModelShape:
     text = _DEFAULTS.get(kind, {}) | text
     sizes = Sizes(text)
     hidden = sizes.get("hidden_size")
-    # transformers loads Qwen3.5 without its vision tower, whatever is in its files.
+    # transformers loads Qwen3.5 without its vision tower, even if its files have one.
     is_text_alone = kind == "qwen3_5_text"
     per_layer = sizes.find("hidden_size_per_layer_input")
     return ModelShape(
@@ -156,6 +160,7 @@ def read_model_shape(config: dict[str, Any], file_bytes: int = 0) -> ModelShape:
         per_layer_vocab_size=sizes.get("vocab_size_per_layer_input") if per_layer else 0,
         stream_count=sizes.find("altup_num_inputs") or 1,
         is_packable=kind not in _UNPACKED_KINDS,
+        is_accelerable=kind not in (*_UNPACKED_KINDS, _UNACCELERATED_KIND),
         towers=NO_TOWERS if is_text_alone else read_towers(config, hidden),
         file_count=None if is_text_alone else _count_in_files(config, text, file_bytes),
     )

@@ -21,7 +21,7 @@ _CHANNELS = 3
 class Towers:
     """The parameters of all towers and of what connects them to the text model.
 
-    `linear_count` are those of linear modules, which bitsandbytes quantises unless told otherwise.
+    `linear_count` are those of linear modules, which bitsandbytes quantises by default.
     """
 
     linear_count: int = 0
@@ -60,7 +60,7 @@ def _read_vision(kind: str, vision: Sizes, text_hidden: int) -> Towers:
     # SigLIP's layers, as in Gemma 3: four attention matrices and two of the MLP.
     linear = layers * (4 * hidden**2 + 2 * hidden * intermediate)
     sizes = Sizes(_SIGLIP_DEFAULTS | dict(vision.values))
-    patch, side = sizes.find("patch_size"), sizes.find("image_size")
+    patch, side = sizes.get("patch_size"), sizes.get("image_size")
     embeddings = hidden * (_CHANNELS * patch**2 + (side // patch) ** 2)
     return Towers(linear, embeddings + hidden * text_hidden)
 

@@ -12,6 +12,7 @@ Qwen and most others. A model that Unsloth has loaded gets transformers' own cod
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,18 +35,30 @@ _RECOMPILE_LIMIT = 64
 _ACTIVATION_BUDGET = 0.9
 
 
-def prepare_acceleration(wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, with_unsloth: bool) -> bool:
-    """Return whether `config`, this machine and the loaded model allow everything that this module's docstring lists.
+@dataclass(frozen=True)
+class Preparation:
+    """Whether a training is accelerated, and whether the model runs Unsloth's code: with the acceleration never."""
 
-    A model that was loaded `with_unsloth` keeps Unsloth's code if they don't.
+    accelerates: bool
+    runs_unsloth: bool
+
+
+def prepare_acceleration(
+    wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, with_unsloth: bool
+) -> Preparation:
+    """Decide whether to do what this module's docstring lists, by `config`, this machine and the loaded model.
+
+    Before the measurements at the end, a model that was loaded `with_unsloth` gets the libraries' own code, since
+    Unsloth's would first compile. It keeps the libraries' code even if the measurements rule the acceleration out.
     """
+    refused = Preparation(accelerates=False, runs_unsloth=with_unsloth)
     if config.acceleration == "off" or not torch.cuda.is_available():
-        return False
+        return refused
     if wrapper.get_head_weight().dtype != torch.bfloat16 or not has_packed_attention(wrapper.model):
-        return False
+        return refused
     if with_unsloth and not restore_library_code(wrapper.model):
-        return False
-    return head_is_plain(wrapper) and keeps_examples_apart(wrapper, marks_pieces=True)
+        return refused
+    return Preparation(head_is_plain(wrapper) and keeps_examples_apart(wrapper, marks_pieces=True), runs_unsloth=False)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from emomodel.model.loading import LoadedBaseModel
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.samples.dataset import IGNORED_LABEL, Sample
 from emomodel.sizing.steps import count_batches, count_steps
-from emomodel.training.acceleration import prepare_acceleration
+from emomodel.training.acceleration import Preparation, prepare_acceleration
 from emomodel.training.probes import keeps_examples_apart
 from emomodel.training.sample_loading import LoadedSamples
 
@@ -52,9 +52,8 @@ def make_run_plan(
     Raises ModelLoadFailed when the config asks for packed batches and the base model would mix their examples.
     """
     has_cuda, pad_token_id = torch.cuda.is_available(), int(base.tokenizer.pad_token_id)
-    with_unsloth = base.loaded_by == "unsloth"
-    batching, accelerates = _choose_batching(wrapper, config, with_unsloth=with_unsloth)
-    logger.info("batching %s, acceleration %s", batching, "on" if accelerates else "off")
+    batching, prepared = _choose_batching(wrapper, config, with_unsloth=base.loaded_by == "unsloth")
+    logger.info("batching %s, acceleration %s", batching, "on" if prepared.accelerates else "off")
     order = _make_order(loaded.training.samples, config, batching=batching)
     first_sample = loaded.training.samples[0]
     filler_id, axis_count = first_sample["input_ids"][0], len(first_sample["emotion_vectors"][0])
@@ -63,9 +62,9 @@ def make_run_plan(
         if batching == "packed":
             # On CUDA code is compiled for a shape, both here and by Unsloth.
             shape = Shape.of(largest, longest) if has_cuda else None
-            return PackingCollator(filler_id, axis_count, shape=shape, marks_pieces=accelerates)
+            return PackingCollator(filler_id, axis_count, shape=shape, marks_pieces=prepared.accelerates)
         # Unsloth's loss gains more from a fixed number of positions than from fewer of them.
-        marks_targets = config.acceleration == "auto" and not with_unsloth
+        marks_targets = config.acceleration == "auto" and not prepared.runs_unsloth
         return DataCollatorForEmotionalGemma(pad_token_id, axis_count, marks_targets=marks_targets)
 
     held_out = loaded.held_out.samples
@@ -80,27 +79,26 @@ def make_run_plan(
         collator=make_collator(order.largest, order.longest_example),
         eval_collator=make_collator(largest, max(lengths, default=1)),
         eval_every=(config.eval_every or steps_per_epoch) if held_out else None,
-        accelerates=accelerates,
+        accelerates=prepared.accelerates,
         # Gradient checkpointing reads the state of the random numbers within a pass, which can't be recorded.
-        records_updates=accelerates and not config.gradient_checkpointing,
+        records_updates=prepared.accelerates and not config.gradient_checkpointing,
     )
 
 
 def _choose_batching(
     wrapper: EmotionalGemmaUnslothWrapper, config: TrainConfig, *, with_unsloth: bool
-) -> tuple[str, bool]:
-    """Return the batching, never "auto", and whether the training is accelerated."""
+) -> tuple[str, Preparation]:
+    """Return the batching, never "auto", and how the model was prepared. Only packed batches are accelerated."""
     preferred = "packed" if torch.cuda.is_available() else "dynamic"
     batching = preferred if config.batching == "auto" else config.batching
     if batching != "packed":
-        return batching, False
-    if prepare_acceleration(wrapper, config, with_unsloth=with_unsloth):
-        return batching, True
-    if keeps_examples_apart(wrapper, marks_pieces=False):
-        return batching, False
+        return batching, Preparation(accelerates=False, runs_unsloth=with_unsloth)
+    prepared = prepare_acceleration(wrapper, config, with_unsloth=with_unsloth)
+    if prepared.accelerates or keeps_examples_apart(wrapper, marks_pieces=False):
+        return batching, prepared
     if config.batching == "packed":
         raise ModelLoadFailed("packed examples would influence each other in this base model; set batching: auto")
-    return "dynamic", False
+    return "dynamic", prepared
 
 
 def _make_order(samples: list[Sample], config: TrainConfig, *, batching: str) -> BatchOrder:

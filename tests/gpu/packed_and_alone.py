@@ -33,7 +33,7 @@ def compare(base_path: str, backend: Backend, bits: str) -> dict[str, object]:
     for parameter in list_trained(model.peft_model):
         normal_(parameter, std=0.05)
     model.peft_model.train()
-    if not prepare_acceleration(model.wrapper, config, with_unsloth=loaded.loaded_by == "unsloth"):
+    if not prepare_acceleration(model.wrapper, config, with_unsloth=loaded.loaded_by == "unsloth").accelerates:
         raise SystemExit("the acceleration doesn't fit")
     collate = DataCollatorForEmotionalGemma(0, AXES)
     loss, gradient = learn(model.peft_model, [to_cuda(collate([sample])) for sample in make_samples(5)])

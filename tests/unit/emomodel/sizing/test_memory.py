@@ -193,15 +193,29 @@ def test_what_gemma_3n_has_beside_its_layers_takes_memory(less: dict[str, Any]) 
 def test_a_model_whose_examples_cannot_be_packed_is_estimated_without(config: dict[str, Any]) -> None:
     shape = read_model_shape(config)
     stats = DatasetStats(average_tokens=50, longest_tokens=100, example_count=4)
-    plain = TrainConfig(batching="dynamic", acceleration="off")
+    plain = TrainConfig(batching="dynamic")
     assert estimate(TrainConfig(), shape, stats, "cuda") == estimate(plain, shape, stats, "cuda")
-    assert estimate(TrainConfig(), replace(shape, is_packable=True), stats, "cuda").activations < (
+    assert estimate(TrainConfig(), replace(shape, is_packable=True, is_accelerable=True), stats, "cuda").activations < (
         estimate(plain, shape, stats, "cuda").activations
     )
     least = estimate(plain.model_copy(update={"gradient_checkpointing": True}), shape, stats, "cuda")
     advice = suggest(TrainConfig(), shape, stats, "cuda", least.total_bytes)
     assert advice
     assert not any(name in changes for changes in advice for name in ("batching", "acceleration"))
+    # A job that asks for packed examples would fail.
+    padded = TrainConfig(batching="fixed", max_length=1024)
+    enough = estimate(plain, shape, stats, "cuda").total_bytes
+    assert {"batching": "dynamic"} in suggest(padded, shape, stats, "cuda", enough)
+
+
+def test_a_model_that_is_packed_but_not_accelerated_is_estimated_so() -> None:
+    """Gemma 2, whose attention caps its scores softly."""
+    shape = read_model_shape(base_configs.GEMMA_2_2B)
+    plain = estimate(TrainConfig(acceleration="off"), shape, UNKNOWN, "cuda")
+    assert estimate(TrainConfig(), shape, UNKNOWN, "cuda") == plain
+    assert estimate(TrainConfig(), replace(shape, is_accelerable=True), UNKNOWN, "cuda").total_bytes < plain.total_bytes
+    on_a_cpu = estimate(TrainConfig(), shape, UNKNOWN, "cpu")
+    assert on_a_cpu == estimate(TrainConfig(), replace(shape, is_accelerable=True), UNKNOWN, "cpu")
 
 
 def test_each_expert_that_a_token_passes_takes_memory() -> None:

@@ -109,6 +109,7 @@ def test_weights_files_of_unknown_precision_are_ignored(folder: Path, config: di
         LLAMA_8B | {"model_type": "jamba", "mamba_d_state": 16},
         configs.QWEN_3_30B_A3B | {"moe_intermediate_size": "many", "num_experts": None},
         configs.GEMMA_4_E2B | {"vision_config": {"hidden_size": 768}},
+        configs.GEMMA_3_4B | {"vision_config": configs.GEMMA_3_4B["vision_config"] | {"patch_size": 0}},
         configs.GEMMA_4_E2B | {"text_config": []},
         {"text_config": None},
     ],
