@@ -18,7 +18,7 @@ HEADER = (
     "complete process, s: cold",
     "warm",
     "last loss",
-    "furthest from the original project's losses",
+    "largest difference from the original project's losses",
 )
 NOT_MEASURED = "-"
 # The lines of a page between which the table stands; the first one names the file of results.
@@ -81,6 +81,6 @@ def replace_table(page: Path, results: Path) -> None:
     before, found, rest = page.read_text().partition(begin)
     _, closed, after = rest.partition(END)
     if not found or not closed:
-        sys.exit(f"put these two lines where the table shall be in {page}:\n{begin}\n{END}")
+        sys.exit(f"put these two lines into {page}, where the table belongs:\n{begin}\n{END}")
     table = render(json.loads(results.read_text()))
     page.write_text(f"{before}{begin}\n{table}\n{closed}{after}")

@@ -23,11 +23,20 @@ RANK = 32
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WEIGHT_DECAY = 0.01
 SEED = 42
+TRAINER_OPTIONS: dict[str, Any] = {
+    "train_sampling_strategy": "sequential",
+    "remove_unused_columns": False,
+    "label_names": ["labels"],
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": [],
+    "disable_tqdm": True,
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs between the original project and emotune's default preset, beside the weights at the start.
+    """What differs between the original project and emotune's default preset, apart from the weights at the start.
 
     `leads`, `is_centered` and `is_exact`: whether a position has the emotion of the token that it predicts, whether the
     output for neutral is subtracted, and whether the projection is computed in float32.
@@ -195,49 +204,41 @@ def train(
     peft_model: PeftModel, samples: list[dict[str, list[Any]]], recipe: Recipe, *, batch_size: int, in_float32: bool
 ) -> Trained:
     """Train once on the samples, in their order."""
-    groups = [
-        {
-            "params": [parameter for name, parameter in peft_model.named_parameters() if "lora_" in name],
-            "lr": recipe.lora_rate,
-            "weight_decay": WEIGHT_DECAY,
-        },
-        {
-            "params": [parameter for name, parameter in peft_model.named_parameters() if "emotion_proj" in name],
-            "lr": recipe.emotion_rate,
-            "weight_decay": 0.0,
-        },
-    ]
     has_cuda = torch.cuda.is_available()
     began = time.monotonic()
     recorder = Recorder(lambda: time.monotonic() - began)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = Arguments(
-            output_dir=scratch,
-            per_device_train_batch_size=batch_size,
-            max_steps=len(samples) // batch_size,
-            lr_scheduler_type=recipe.schedule,
-            warmup_steps=recipe.warmup,
-            train_sampling_strategy="sequential",
-            remove_unused_columns=False,
-            label_names=["labels"],
-            bf16=has_cuda and not in_float32,
-            use_cpu=not has_cuda,
-            logging_steps=1,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-        )
         trainer = Trainer(
             model=peft_model,
-            args=arguments,
+            args=Arguments(
+                output_dir=scratch,
+                per_device_train_batch_size=batch_size,
+                max_steps=len(samples) // batch_size,
+                lr_scheduler_type=recipe.schedule,
+                warmup_steps=recipe.warmup,
+                bf16=has_cuda and not in_float32,
+                use_cpu=not has_cuda,
+                **TRAINER_OPTIONS,
+            ),
             train_dataset=samples,
             data_collator=collate,
             callbacks=[recorder],
-            optimizers=(torch.optim.AdamW(groups), None),
+            optimizers=(make_optimizer(peft_model, recipe), None),
         )
         trainer.train()
     recorder.trained.peak_gpu_bytes = torch.cuda.max_memory_allocated() if has_cuda else None
     return recorder.trained
+
+
+def make_optimizer(peft_model: PeftModel, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW with a learning rate for the adapter and another one for the projection."""
+
+    def find(word: str) -> list[nn.Parameter]:
+        return [parameter for name, parameter in peft_model.named_parameters() if word in name]
+
+    adapter = {"params": find("lora_"), "lr": recipe.lora_rate, "weight_decay": WEIGHT_DECAY}
+    projection = {"params": find("emotion_proj"), "lr": recipe.emotion_rate, "weight_decay": 0.0}
+    return torch.optim.AdamW([adapter, projection])
 
 
 def save(peft_model: PeftModel, folder: Path) -> None:

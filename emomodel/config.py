@@ -100,7 +100,7 @@ class TrainConfig(BaseModel):
         LINEAR_MODULES,
         description="The linear layers that get an adapter, named by what they do. A layer that does several of these, "
         "such as Phi-3's `qkv_proj` and `gate_up_proj`, gets one if any of them is named. The experts of a mixture of "
-        "experts get none. The job's events tell what is named here and gets no adapter.",
+        "experts get none. An event of the job lists what is named here and gets no adapter.",
     )
 
     # Emotion projection

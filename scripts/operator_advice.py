@@ -51,8 +51,8 @@ FAILURES: dict[str, str | None] = {
     ),
     "no_targets": None,
     "output_exists": "It occurs only with `emotune train`; no job has it.",
-    "several_processes": "A worker that such a launcher has started hands its variables on (`WORLD_SIZE`, `RANK`): "
-    "start `emotune worker` by itself, once for each GPU.",
+    "several_processes": "A worker that such a launcher has started passes its variables on to the training "
+    "(`WORLD_SIZE`, `RANK`): start `emotune worker` by itself, once for each GPU.",
     "request_invalid": "An update has changed the files under a running worker: restart the worker.",
     "timeout": (
         "If many jobs have it, slots have become slower: `emotune slots` (temperature, power, other processes), and "

@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let packages be imported whose source Python warns about, such as an escape that is none: it does so once, when
-    it compiles them. As an error it would make the import fail. In our own source it stays an error.
+    """Ignore warnings about the source of installed packages, such as invalid escape sequences.
 
-    Python has the path of the file, without its ending, where the filter has a module.
+    Python warns when it compiles a file; as an error, the warning would make the import fail. In our own source it
+    stays an error. What the filter calls a module is then the path of the file, without its ending.
     """
     own = f"{re.escape(str(ROOT))}/(?!.*/site-packages/)"
-    # Until Python 3.12 an escape that is none is deprecated, and later a matter of syntax.
+    # Before Python 3.12 the warning about an invalid escape sequence is a DeprecationWarning.
     for what in (":SyntaxWarning", "invalid escape sequence:DeprecationWarning"):
         config.addinivalue_line("filterwarnings", f"ignore:{what}:(?!{own})")
 

@@ -115,14 +115,14 @@ class BatchOrder(Sampler[list[int]]):
         return torch.cat([batches[index] for index in [*shuffled, *range(full_count, len(batches))]])
 
     def _even_out(self, order: Tensor, generator: torch.Generator) -> Tensor:
-        """Deal the examples of `order` to the batches by length: each batch gets one of each stretch of lengths.
+        """Sort the examples of `order` by length, and give each batch one example of each range of lengths.
 
-        The examples that make no full batch, which are as random as `order`, stay at its end.
+        The last examples, which make no full batch, stay at the end; they are as random as `order`.
         """
         batch_count = len(order) // self._batch_size
-        dealt, rest = order.tensor_split([batch_count * self._batch_size])
-        by_length = dealt[self._lengths[dealt].argsort(stable=True)].view(self._batch_size, batch_count)
-        shuffled = [stretch[torch.randperm(batch_count, generator=generator)] for stretch in by_length]
+        full, rest = order.tensor_split([batch_count * self._batch_size])
+        ranges = full[self._lengths[full].argsort(stable=True)].view(self._batch_size, batch_count)
+        shuffled = [examples[torch.randperm(batch_count, generator=generator)] for examples in ranges]
         return torch.cat([torch.stack(shuffled, dim=1).flatten(), rest])
 
     def _sum_by_batch(self, values: Tensor) -> Tensor:

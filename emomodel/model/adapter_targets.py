@@ -35,8 +35,8 @@ _MLP: frozenset[LinearModule] = frozenset({"gate_proj", "up_proj", "down_proj"})
 
 # Why a layer gets no adapter.
 _IS_EXPERTS = "experts get no adapter"
-_TAKEN = "PEFT takes these names for those of the experts"
-_IS_UNNAMED = "no name in lora_modules stands for that"
+_TAKEN = "PEFT applies these names to the experts"
+_IS_UNNAMED = "no name in lora_modules stands for them"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _drop_experts(paths: Iterable[str], model: Any) -> list[str]:
 
 
 def _exclude_other_parts(model: Any, found: Sequence[str]) -> str | None:
-    """The regular expression for the parts beside the decoder that have layers with the names `found`."""
+    """The regular expression for the parts outside the decoder that have layers with the names `found`."""
     decoder = model.get_decoder()
     decoder_path = next(path for path, module in model.named_modules() if module is decoder)
     outside = (

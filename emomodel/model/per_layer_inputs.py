@@ -1,4 +1,4 @@
-"""PerLayerInputs: what Gemma 3n and Gemma 4 (E2B, E4B) look up for each token beside its input embedding.
+"""PerLayerInputs: what Gemma 3n and Gemma 4 (E2B, E4B) look up for each token in addition to its input embedding.
 
 These models have a second table, the per-layer embeddings: a small vector for each token and each decoder layer. The
 model looks it up by the token's id, so a caller that passes only input embeddings has to pass these vectors, too. Two
@@ -34,7 +34,7 @@ class PerLayerInputs:
                 self._decoder.register_forward_pre_hook(_put_in_place, with_kwargs=True)
 
     def look_up(self, input_ids: Tensor) -> dict[str, Tensor]:
-        """The arguments with which model or decoder have to be called beside the embeddings of `input_ids` (B, T).
+        """The arguments that model or decoder need in addition to the embeddings of `input_ids` (B, T).
 
         They hold a tensor (B, T, layers, size). A model without per-layer embeddings needs none.
         """

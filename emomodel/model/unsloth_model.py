@@ -54,9 +54,9 @@ def load_with_unsloth(name_or_path: str, precision: torch.dtype, in_4bit: bool, 
 
 
 def restore_library_code(model: Any) -> bool:
-    """Give the modules of `model`, PEFT and bitsandbytes their own code back; return whether all of it could be.
+    """Give the modules of `model`, PEFT and bitsandbytes their own code back; return whether that was possible.
 
-    If not, the modules stay as they are. `model` is a causal model of transformers. Its attention becomes PyTorch's
+    If not, all modules stay as they are. `model` is a causal model of transformers. Its attention becomes PyTorch's
     own, `sdpa`: with Unsloth's flex attention the first pass would compile for half a minute.
     """
     if not model._supports_sdpa:  # noqa: SLF001 - transformers has no other way to ask
@@ -88,7 +88,7 @@ def restore_library_code(model: Any) -> bool:
 
 
 def _find_modeling_modules(model: Any) -> set[str]:
-    """The names of transformers' modules with the classes of `model`: those beside the classes of its configs."""
+    """The names of transformers' modules with the classes of `model`, which are in the packages of its configs."""
     configs = (model.config, model.config.get_text_config())
     return {type(config).__module__.replace(".configuration_", ".modeling_") for config in configs}
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# The pass runs 3 times on another stream before it is recorded, so that nothing is recorded that it compiles, tunes or
-# allocates only at first. PyTorch's torch.cuda.make_graphed_callables uses the same number.
+# The pass runs 3 times on another stream before it is recorded, so that the recording has no work that is done only in
+# the first passes: compiling, tuning, allocating. PyTorch's torch.cuda.make_graphed_callables uses the same number.
 _WARM_UP_PASSES = 3
 
 
@@ -82,11 +82,11 @@ class RecordedUpdate:
         self._accumulates = pass_count > 1
         self._gradients = [torch.zeros_like(g) if self._accumulates else g for g in self._pass.gradients]
         self._passes_done = 0
-        # The graph reads the learning rates from here: a number would be recorded with its value of today.
+        # The graph reads the learning rates from these tensors. A plain number would be recorded as a constant.
         self._rates = [torch.tensor(group["lr"], device="cuda") for group in optimizer.param_groups]
         self._graph = torch.cuda.CUDAGraph()
         with self._recordable_optimizer():
-            _warm_up(lambda: _step_of_nothing(max_grad_norm), 1)
+            _warm_up(lambda: _update_unused_parameter(max_grad_norm), 1)
             with torch.cuda.graph(self._graph):
                 self._norm = torch.nn.utils.clip_grad_norm_(self._pass.parameters, max_grad_norm)
                 optimizer.step()
@@ -143,18 +143,18 @@ class RecordedUpdate:
 
 def _warm_up(run: Callable[[], object], count: int) -> None:
     """Run on another stream, as PyTorch requires before a recording."""
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
+    side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+    side_stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side_stream):
         for _ in range(count):
             run()
-    torch.cuda.current_stream().wait_stream(aside)
+    torch.cuda.current_stream().wait_stream(side_stream)
     # The recording allocates from a pool of its own, so what the warm-up left in the common one is freed.
     torch.cuda.empty_cache()
 
 
-def _step_of_nothing(max_grad_norm: float) -> None:
-    """Clip and step a parameter of no model: this loads the kernels, which can't be done in a recording."""
+def _update_unused_parameter(max_grad_norm: float) -> None:
+    """Clip and update a parameter that no model uses. This loads the kernels, which is impossible in a recording."""
     parameter = nn.Parameter(torch.zeros(1, device="cuda"))
     parameter.grad = torch.zeros_like(parameter)
     torch.nn.utils.clip_grad_norm_([parameter], max_grad_norm)

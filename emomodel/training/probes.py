@@ -1,4 +1,4 @@
-"""Small forward passes before a training: do base models compute what faster code takes for granted?"""
+"""Small forward passes before a training, which measure whether the base model computes what faster code assumes."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -14,10 +14,10 @@ from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 # model that scales its logits by 0.98 is recognised.
 _PROBE_TOKENS = 16
 _PROBE_TOLERANCE = 0.01
-# Two examples of a few tokens show it: what a position keeps from the example before is strongest at the border.
+# The lengths of two examples in a row. A few tokens are enough, as the first tokens of an example are influenced most.
 _BEFORE, _AFTER = 12, 4
-# The difference between packed and alone, as a share of the difference that the first example would make as the
-# beginning of the second. Rounding to 16 bits makes 0.01, an example that reaches the next about 1.
+# The maximum difference between the second example packed and alone, as a share of the difference that the first one
+# makes if it is the beginning of the second. Rounding to 16 bits makes 0.01, an influence of the first example about 1.
 _LEAK_LIMIT = 0.2
 
 

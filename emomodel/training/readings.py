@@ -1,6 +1,7 @@
 """Readings: the numbers of metrics, read when the GPU has computed them, so that no update waits for the one before.
 
-While the GPU works on a step, Python prepares the next ones. To read a loss at each step would make them take turns.
+While the GPU works on a step, Python prepares the next ones. If each step's loss were read at once, Python would wait
+for the GPU at each step, and then the GPU for Python.
 """
 
 from collections import deque
@@ -19,14 +20,17 @@ _STEPS_AHEAD = 2
 
 @dataclass(frozen=True)
 class _Reading:
-    """The summed loss and the norm of the gradients, (2,) float32. Without an `event` they are there already."""
+    """The summed loss and the norm of the gradients, (2,) float32, which are computed when `event` has happened.
+
+    Without an `event` they are computed already.
+    """
 
     due: DueMetric
     numbers: Tensor
     event: torch.cuda.Event | None
 
     @property
-    def is_there(self) -> bool:
+    def is_computed(self) -> bool:
         return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
 
 
@@ -50,12 +54,12 @@ class Readings:
         self._waiting.append(_Reading(due, pinned, _record_event()))
 
     def note_step(self, device: torch.device) -> None:
-        """Wait until the GPU has caught up to a few steps, and pass on what is there."""
+        """Wait until the GPU is at most _STEPS_AHEAD steps behind, and pass on the numbers that it has computed."""
         if device.type == "cuda":
             self._steps.append(_record_event())
             if len(self._steps) > _STEPS_AHEAD:
                 self._steps.popleft().synchronize()
-        while self._waiting and self._waiting[0].is_there:
+        while self._waiting and self._waiting[0].is_computed:
             self._pass_on_first()
 
     def pass_on_all(self) -> None:
@@ -72,7 +76,7 @@ class Readings:
 
 
 def _record_event() -> torch.cuda.Event:
-    # A blocking event leaves the CPU to others while Python waits for it.
+    # While Python waits for a blocking event, other processes can use the CPU.
     event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
     event.record()
     return event

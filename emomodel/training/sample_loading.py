@@ -39,9 +39,8 @@ def load_samples(request: TrainRequest, base: LoadedBaseModel, axes: Axes, repor
     """Read the dataset of `request` and turn its examples into samples for the base model.
 
     Notices are reported when examples were cut or left out, and when nothing is held out though something should be.
-    Raises DatasetRefused when the dataset is
-    invalid or has changed, NoTargets when no reply is within max_length, ModelLoadFailed when the tokenizer and the
-    model don't fit each other.
+    Raises DatasetRefused when the dataset is invalid, DatasetChanged when it has changed, NoTargets when no reply is
+    within max_length, ModelLoadFailed when the tokenizer and the model don't fit each other.
     """
     config = request.config
     split = _read_split(request, axes)

@@ -106,9 +106,10 @@ class EmotionalTrainer(Trainer):
         )
 
     def _clip_grad_norm(self, model: nn.Module) -> Tensor:
-        """Clip the gradients, and return their norm before that. A recorded update is done here, in one go with it.
+        """Clip the gradients, and return their norm before that.
 
-        The optimizer's own step then finds no gradient and does nothing.
+        A recorded update clips and updates the weights at once, here. The optimizer's own step, which follows, then
+        finds no gradient and does nothing.
         """
         if self._recorded is not None:
             return self._recorded.step()

@@ -12,7 +12,7 @@ from tests.model.tiny_training import REPOSITORY
 TIMEOUT_SECONDS = 400
 # A test starts up to three of them, and may wait for a test that has the GPU alone.
 TEST_SECONDS = 600
-# More bring a training nothing.
+# With more threads a training gets no faster.
 MAX_THREADS = 8
 # Those of worker.trainers.environment, which needs packages that only a slot has.
 CACHE_VARIABLES = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
@@ -21,7 +21,7 @@ CACHES = Path(tempfile.gettempdir()) / "emotune-gpu-tests"
 
 
 def make_environment() -> dict[str, str]:
-    """The variables of a process beside which as many others run as pytest-xdist has workers.
+    """The variables of a process that shares the machine with the other workers of pytest-xdist.
 
     The processes share what PyTorch and Triton compile, whose files appear complete. Unsloth writes modules in place
     and imports them, so each worker has its own.

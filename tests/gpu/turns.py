@@ -1,4 +1,4 @@
-"""Whose turn it is on the one GPU: most tests share it, a test that measures its memory has it alone.
+"""Turns on one GPU: most tests share it, and a test that measures its memory has it alone.
 
 Several processes of pytest-xdist, or several runs of the suite, agree by locks on two files, which the system releases
 with the process that holds them.
@@ -15,10 +15,10 @@ GPU_FILE = "emotune-gpu.lock"
 
 @contextmanager
 def having_the_gpu(folder: Path, *, alone: bool) -> Iterator[None]:
-    """Wait for the GPU, and keep it during the block. `folder` is that of the locks, and is the same for everybody."""
+    """Wait for the GPU, and keep it during the block. `folder` holds the locks; all tests of a GPU need the same."""
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     with (folder / DOOR_FILE).open("w") as door, (folder / GPU_FILE).open("w") as gpu:
-        # Who wants it alone closes the door first: otherwise there would always be somebody else who shares it.
+        # A test that needs the GPU alone closes the door first, as otherwise new tests could share the GPU for ever.
         fcntl.flock(door, kind)
         fcntl.flock(gpu, kind)
         if not alone:

@@ -100,7 +100,7 @@ def _use_per_layer_inputs(model: PreTrainedModel, decoder: Any) -> PreTrainedMod
 
 
 class _VisionConfig(Gemma3nVisionConfig):  # type: ignore[no-untyped-call]  # transformers leaves it untyped
-    """A vision tower of nothing, since that of Gemma 3n needs timm."""
+    """An empty vision tower, since that of Gemma 3n needs timm."""
 
     model_type = "tiny_vision"
 

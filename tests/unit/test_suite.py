@@ -26,7 +26,7 @@ def test_doubtful_source_of_ours_is_an_error(path: str, source: str) -> None:
         f"{ROOT}-other/emomodel/config.py",
     ],
 )
-def test_doubtful_source_of_an_installed_package_is_none_of_ours(path: str, source: str) -> None:
+def test_doubtful_source_of_an_installed_package_is_no_error(path: str, source: str) -> None:
     compile(source, path, "exec")
 
 

@@ -88,7 +88,7 @@ def test_an_mlp_whose_names_peft_gives_to_the_experts_is_named_as_a_gap() -> Non
     assert targets.gap == (
         "The adapter trains q_proj, k_proj, v_proj, o_proj in all 2 layers. Not adapted: mlp.gate_proj, mlp.up_proj, "
         "mlp.down_proj, shared_experts.gate_proj, shared_experts.up_proj, shared_experts.down_proj in 1 of 2 layers, "
-        "since PEFT takes these names for those of the experts. Not adapted: experts.gate_up_proj, experts.down_proj "
+        "since PEFT applies these names to the experts. Not adapted: experts.gate_up_proj, experts.down_proj "
         "in 1 of 2 layers, since experts get no adapter."
     )
     assert {path.rpartition(".")[2] for path in list_adapted(model, targets)} == set(targets.names)
@@ -99,7 +99,7 @@ def test_layers_with_names_of_their_own_are_named_as_a_gap() -> None:
     assert targets.names == ("q_proj", "k_proj", "v_proj")
     assert targets.gap == (
         "The adapter trains q_proj, k_proj, v_proj in all 2 layers. Not adapted: self_attn.dense, mlp.fc1, mlp.fc2 in "
-        "all 2 layers, since no name in lora_modules stands for that."
+        "all 2 layers, since no name in lora_modules stands for them."
     )
 
 

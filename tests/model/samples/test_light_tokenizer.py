@@ -138,7 +138,7 @@ NAMED = [
 
 @pytest.mark.parametrize("name", CHAT_KINDS)
 @pytest.mark.parametrize("named", NAMED)
-def test_both_make_the_same_of_the_templates_of_todays_models(
+def test_both_tokenizers_agree_with_the_templates_of_todays_models(
     tmp_path: Path, name: str, named: Callable[[Sequence[str]], dict[str, Any]]
 ) -> None:
     kind = CHAT_KINDS[name]
