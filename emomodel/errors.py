@@ -132,6 +132,11 @@ class PromptRefused(ModelError):
     code = "prompt_invalid"
 
 
+def get_first_line(error: Exception) -> str:
+    """The first line of the error's message, or the name of its class if it has none."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 @dataclass(frozen=True)
 class FailureCode:
     """Words for one code of a failed training.

@@ -8,7 +8,7 @@ import os
 import torch
 
 from emomodel.config import Backend
-from emomodel.errors import ModelLoadFailed
+from emomodel.errors import ModelLoadFailed, get_first_line
 
 # The CUDA compute capability of Ampere, the first generation of GPUs with flash attention and bfloat16.
 FLASH_CAPABILITY = (8, 0)
@@ -42,6 +42,7 @@ def import_backend(backend: Backend) -> None:
         except Exception as error:
             # It checks its versions, the GPU and its kernels in the process, and raises any class of error.
             if backend == "unsloth":
-                reason = str(error).partition("\n")[0] or type(error).__name__
-                raise ModelLoadFailed(f"Unsloth can't be imported; set backend: auto. {reason}") from error
+                raise ModelLoadFailed(
+                    f"Unsloth can't be imported; set backend: auto. {get_first_line(error)}"
+                ) from error
             logger.warning("Unsloth can't be imported", exc_info=True)

@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 
 from emomodel.collection import without_collection
 from emomodel.config import Backend
-from emomodel.errors import ModelLoadFailed
+from emomodel.errors import ModelLoadFailed, get_first_line
 from emomodel.model.backend import uses_unsloth
 from emomodel.model.unsloth_model import load_with_unsloth
 
@@ -105,11 +105,6 @@ def load_base_model(
         with without_collection():
             tokenizer = _load_tokenizer(str(tokenizer_path or name_or_path))
     return LoadedBaseModel(model, tokenizer, _find_hidden_size(model), loaded_by, why_not)
-
-
-def get_first_line(error: Exception) -> str:
-    """The first line of the error's message, or the name of its class if it has none."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from emomodel.model.loading import get_first_line
+from emomodel.errors import get_first_line
 
 _NOTICE_FILE = re.compile(r"NOTICE.*|LICENSE.*|LICENCE.*|.*TERMS.*|.*POLICY.*", re.IGNORECASE)
 _CONFIG_FILE = "config.json"

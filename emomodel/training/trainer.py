@@ -13,6 +13,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from emomodel.batches.order import BatchOrder
 from emomodel.checkpoints.log_window import LogWindow
+from emomodel.errors import get_first_line
 from emomodel.training.callbacks import MetricCallback
 from emomodel.training.checkpoint_callback import CheckpointCallback
 from emomodel.training.checkpoint_content import load_trained, save_trained
@@ -89,7 +90,7 @@ class EmotionalTrainer(Trainer):
                 logger.warning("an update can't be recorded as CUDA graphs", exc_info=True)
                 self._records_updates = False
                 torch.cuda.empty_cache()
-                self._on_not_recorded(str(error).strip().partition("\n")[0])
+                self._on_not_recorded(get_first_line(error))
                 return self._learn(model, inputs, num_items_in_batch)
         return self._recorded.run_pass(batch)
 

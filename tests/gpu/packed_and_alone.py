@@ -23,7 +23,8 @@ def compare(base_path: str, backend: Backend, bits: str) -> dict[str, object]:
     from emomodel.model.loading import load_base_model
     from emomodel.model.prepare import make_emotional_model
     from emomodel.training.acceleration import accelerated, prepare_acceleration
-    from tests.gpu.test_acceleration import AXES, distance, learn, list_trained, make_samples, pack, to_cuda
+    from tests.gpu.test_acceleration import distance, learn, list_trained, pack, to_cuda
+    from tests.model.packed_samples import AXES, make_samples
 
     loaded = load_base_model(base_path, backend=backend, dtype="bfloat16", load_in_4bit=bits == "4", max_length=64)
     config = TrainConfig(lora_rank=8)

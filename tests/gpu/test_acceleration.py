@@ -24,34 +24,17 @@ from emomodel.model.projection import make_projection
 from emomodel.model.wrapper import EmotionalGemmaUnslothWrapper
 from emomodel.protocol.progress import EXIT_STOPPED, SAVE_AND_STOP_REQUEST, Checkpoint, Metric, Result, parse_progress
 from emomodel.protocol.train_request import TrainRequest
-from emomodel.samples.dataset import IGNORED_LABEL
 from emomodel.training.acceleration import accelerated
 from emomodel.training.cuda_graph import RecordedPass, RecordedUpdate
 from tests.gpu.training import TEST_SECONDS, TIMEOUT_SECONDS, make_environment
+from tests.model.packed_samples import AXES, LENGTHS, make_samples
 from tests.model.tiny_training import REPOSITORY, make_request
 
 # PyTorch warns while it compiles, and fails if a warning is turned into an error.
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(TEST_SECONDS), pytest.mark.filterwarnings("default")]
 
-AXES = 8
-# Longer than the tiny model's sliding window of 16, as long as it, and shorter.
-LENGTHS = (40, 9, 16, 23)
 ITEMS = sum(length - length // 2 for length in LENGTHS)
 SHAPE = Shape.of(Size(example_count=6, token_count=180, target_count=100), longest_example=40)
-
-
-def make_samples(seed: int) -> list[dict[str, Any]]:
-    generator = torch.Generator().manual_seed(seed)
-    samples = []
-    for length in LENGTHS:
-        ids = torch.randint(10, 900, (length,), generator=generator)
-        labels = ids.clone()
-        labels[: length // 2] = IGNORED_LABEL
-        emotions = torch.rand(length, AXES, generator=generator) * 2 - 1
-        samples.append(
-            {"input_ids": ids, "attention_mask": torch.ones_like(ids), "emotion_vectors": emotions, "labels": labels}
-        )
-    return samples
 
 
 def make_model(base: Path, dtype: torch.dtype) -> tuple[PeftModel, EmotionalGemmaUnslothWrapper]:

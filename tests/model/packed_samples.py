@@ -15,8 +15,8 @@ AXES = 8
 LENGTHS = (40, 9, 16, 23)
 
 
-def make_samples() -> list[dict[str, Any]]:
-    generator = torch.Generator().manual_seed(5)
+def make_samples(seed: int = 5) -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(seed)
     samples = []
     for length in LENGTHS:
         ids = torch.randint(10, 900, (length,), generator=generator)

@@ -16,24 +16,15 @@ from jobs.runs import claims, slots
 from jobs.runs import ends as run_ends
 from jobs.runs.ends import RunEnd
 from jobs.settings import GIB, Settings
+from tests.support.base_configs import GEMMA_3_270M
 
-GEMMA_270M = {
-    "model_type": "gemma3_text",
-    "hidden_size": 640,
-    "num_hidden_layers": 18,
-    "intermediate_size": 2048,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 1,
-    "head_dim": 256,
-    "vocab_size": 262_144,
-}
 REPORT = {"example_count": 330, "turn_count": 660, "target_count": 330, "character_count": 38_970}
 
 
 @pytest.fixture
 def request_body(dataset: Dataset, database: Database, settings: Settings) -> dict[str, Any]:
     """A job on a dataset like the sample chats and a base model like Gemma 3 270M, with one idle CPU slot."""
-    (Path(settings.base_models["tiny-gemma"]) / "config.json").write_text(json.dumps(GEMMA_270M))
+    (Path(settings.base_models["tiny-gemma"]) / "config.json").write_text(json.dumps(GEMMA_3_270M))
     with database.write() as session:
         row = session.merge(dataset)
         row.report, row.example_count = REPORT, 330
