@@ -122,3 +122,12 @@ def test_the_original_projects_script_uses_nothing_of_emotune() -> None:
     own = {path.name for path in BENCHMARKS.parent.iterdir() if path.is_dir()}
     used = {name for path in files for name in list_imports(path) if name.partition(".")[0] in own}
     assert used == {"benchmarks.seed_chats", "benchmarks.seed_training"}
+
+
+def test_the_page_has_the_table_of_its_file_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BENCHMARKS.parent)
+    page = BENCHMARKS.parent / "docs/performance.md"
+    copy = tmp_path / page.name
+    copy.write_text(page.read_text())
+    replace_table(copy, Path("benchmarks/results/training_proof_h200.json"))
+    assert copy.read_text() == page.read_text()
