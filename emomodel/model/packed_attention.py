@@ -24,6 +24,8 @@ ATTENTION_NAME = "emotune_packed"
 _CAUSAL = (-1, 0)
 # The limit of the flash attention kernel.
 _MAX_FLASH_HEAD_SIZE = 256
+# What the flash attention kernel takes. Gemma 3n has float32 queries where Unsloth has loaded it.
+_FLASH_DTYPES = (torch.float16, torch.bfloat16)
 # PyTorch's number for a causal mask within each example, in its memory-efficient attention.
 _CAUSAL_FROM_TOP_LEFT = 1
 # From PyTorch 2.12 on the kernel takes grouped keys and values without repeating them.
@@ -65,10 +67,11 @@ def attend_within_examples(
     if size > _MAX_FLASH_HEAD_SIZE:
         output = _attend_with_large_heads(queries, keys, values, cu_seq_lens_q, max_length_q, scaling)
         return output.view(batch, length, -1, size), None
+    dtype = query.dtype if query.dtype in _FLASH_DTYPES else torch.bfloat16
     flash: Tensor = varlen_attn(  # type: ignore[assignment]  # a tuple only where return_aux asks for more
-        queries,
-        keys,
-        values,
+        queries.to(dtype),
+        keys.to(dtype),
+        values.to(dtype),
         cu_seq_lens_q,
         cu_seq_lens_q,
         max_length_q,
@@ -77,7 +80,7 @@ def attend_within_examples(
         window_size=_CAUSAL if sliding_window is None else (sliding_window - 1, 0),
         **options,
     )
-    return flash.view(batch, length, -1, size), None
+    return flash.view(batch, length, -1, size).to(query.dtype), None
 
 
 def _attend_with_large_heads(

@@ -24,8 +24,6 @@ NOT_ACCELERATED = {
     "qwen3.5": "batching dynamic, acceleration off",
 }
 MIXTURES = {"gemma4 moe", "qwen3 moe", "gpt-oss"}
-# The kinds that Unsloth has code of its own for.
-UNSLOTH_SHAPES = ("gemma for images", "gemma4", "llama", "qwen3")
 CONFIG: dict[str, Any] = SHAPE_CONFIG | {"dtype": "auto", "load_in_4bit": False, "backend": "transformers"}
 # The same batches at the same rates, packed or not, whether the training goes to its end or stops early.
 SAME_STEPS: dict[str, Any] = {"group_by_length": False, "schedule": "constant", "warmup_ratio": 0.0}
@@ -60,7 +58,7 @@ def test_an_accelerated_training_learns_as_a_plain_one(
     )
 
 
-@pytest.mark.parametrize("shape", UNSLOTH_SHAPES)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_they_learn_with_unsloth(tmp_path: Path, shape: str) -> None:
     base = save_shape(shape, tmp_path / "base")
     request = make_request(tmp_path / "run", base, **(CONFIG | {"backend": "unsloth"}))
@@ -71,4 +69,5 @@ def test_they_learn_with_unsloth(tmp_path: Path, shape: str) -> None:
     assert isinstance(progress[-1], Result), trained.stdout[-2000:] + trained.stderr[-4000:]
     losses = list_losses(progress)
     assert losses[-1] < 0.3 * losses[0]
-    assert [line for line in progress if isinstance(line, Notice)] == []
+    notices = [line.code for line in progress if isinstance(line, Notice)]
+    assert notices == (["layers_not_adapted"] if shape in MIXTURES else [])
