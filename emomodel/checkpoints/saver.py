@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emomodel.checkpoints.folder import CheckpointFolder
+from emomodel.errors import get_first_line
 from emomodel.protocol.progress import CHECKPOINT_FAILED, Checkpoint, CheckpointReason, Notice, Reporter
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, RuntimeError):
         # PyTorch's message says by how many bytes its file is too short, but not why.
         return "a file could not be written completely"
-    return str(error).partition("\n")[0]
+    return get_first_line(error)
 
 
 def find_free_bytes(folder: Path) -> int:

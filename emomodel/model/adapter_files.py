@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from emomodel.bundles.manifest import ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS
-from emomodel.errors import BundleMismatch
+from emomodel.errors import BundleMismatch, get_first_line
 from emomodel.model.projection_files import compare_shapes
 
 # PEFT calls the wrapper `base_model.model`. The next `.model` is the wrapper's attribute, which plain PEFT lacks.
@@ -45,8 +45,7 @@ def load_adapter(base_model: nn.Module, folder: Path) -> PeftModel:
         raise
     except Exception as error:
         # A config can make PEFT fail in many classes; all mean the same to the owner of the bundle.
-        reason = str(error).strip().partition("\n")[0]
-        raise BundleMismatch(f"the adapter doesn't fit the base model: {reason}") from error
+        raise BundleMismatch(f"the adapter doesn't fit the base model: {get_first_line(error)}") from error
     expected = {
         key.replace(".default.", "."): tuple(tensor.shape)
         for key, tensor in model.state_dict().items()

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from emomodel.bundles.manifest import Manifest
-from emomodel.errors import BundleMismatch
+from emomodel.errors import BundleMismatch, get_first_line
 from emomodel.model.projection import get_layer_sizes, make_projection
 
 PROJECTION_FILE = "emotion_proj.pth"
@@ -39,8 +39,7 @@ def load_projection(folder: Path, manifest: Manifest) -> nn.Sequential:
         projection.load_state_dict(weights)
     except RuntimeError as error:
         # A tensor of the right shape may still be of a kind that can't be copied, such as a sparse one.
-        reason = str(error).strip().partition("\n")[0]
-        raise BundleMismatch(f"{path.name} doesn't hold plain numbers: {reason}") from error
+        raise BundleMismatch(f"{path.name} doesn't hold plain numbers: {get_first_line(error)}") from error
     return projection
 
 

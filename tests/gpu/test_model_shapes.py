@@ -34,6 +34,10 @@ def list_losses(progress: list[Progress]) -> list[float]:
     return [line.loss for line in progress if isinstance(line, Metric)]
 
 
+def list_expected_notices(shape: str) -> list[str]:
+    return ["layers_not_adapted"] if shape in MIXTURES else []
+
+
 def train(folder: Path, base: Path, **config: Any) -> list[Progress]:
     reporter = ListReporter()
     run_training(make_request(folder, base, **(CONFIG | SAME_STEPS | config)), reporter, RunRequests())
@@ -53,9 +57,7 @@ def test_an_accelerated_training_learns_as_a_plain_one(
     assert losses[: len(plain)] == pytest.approx(plain, rel=0.03)
     assert losses[-1] < losses[0] / 3
     assert NOT_ACCELERATED.get(shape, "batching packed, acceleration on") in caplog.text
-    assert {line.code for line in progress if isinstance(line, Notice)} == (
-        {"layers_not_adapted"} if shape in MIXTURES else set()
-    )
+    assert {line.code for line in progress if isinstance(line, Notice)} == set(list_expected_notices(shape))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -69,5 +71,4 @@ def test_they_learn_with_unsloth(tmp_path: Path, shape: str) -> None:
     assert isinstance(progress[-1], Result), trained.stdout[-2000:] + trained.stderr[-4000:]
     losses = list_losses(progress)
     assert losses[-1] < 0.3 * losses[0]
-    notices = [line.code for line in progress if isinstance(line, Notice)]
-    assert notices == (["layers_not_adapted"] if shape in MIXTURES else [])
+    assert [line.code for line in progress if isinstance(line, Notice)] == list_expected_notices(shape)

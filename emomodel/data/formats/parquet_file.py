@@ -10,6 +10,7 @@ from emomodel.data.formats.parquet_pages import PagesUnreadableError
 from emomodel.data.formats.rows import Row, RowReader, make_row, read_header
 from emomodel.data.formats.source import Limits, SourceTooLarge
 from emomodel.data.problems import Finding, quote
+from emomodel.errors import get_first_line
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
@@ -58,7 +59,7 @@ def _read_rows(file: BinaryIO, reader: RowReader, limits: Limits) -> Iterator[tu
                 number += 1
                 yield number, row
     except (pa.ArrowException, OSError, UnicodeDecodeError, PagesUnreadableError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = get_first_line(error).rstrip(".")
         yield number + 1, Finding(PARQUET_UNREADABLE, f"the Parquet file can't be read: {reason}", _FIX)
 
 
